@@ -1,0 +1,61 @@
+"""permafrost backup."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from permafrost.cli.amounts import bytes_text, seconds_text
+from permafrost.cli.options import config_option, config_path, json_option, reporting
+from permafrost.cli.rendering import Rendering
+from permafrost.config.loading import load_configuration
+from permafrost.operations.backup import BackupResult, back_up
+from permafrost.operations.replication import wait_for_vaults
+
+
+@click.command()
+@click.option("--full", is_flag=True, help="Start afresh; the dump engine always does.")
+@click.option("--audit", is_flag=True, help="Also store a digest of every table's rows, for a drill to compare.")
+@click.option("--wait", is_flag=True, help="Wait until every paired vault holds the snapshot; exit code 17 if not.")
+@click.option("--wait-timeout", type=click.IntRange(1), default=3600, show_default=True, help="How many seconds.")
+@config_option
+@json_option
+@reporting
+def backup(
+    rendering: Rendering, *, full: bool, audit: bool, wait: bool, wait_timeout: int, config_file: Path | None
+) -> None:
+    r"""Make one snapshot of the database and the secrets.
+
+    The database is read at one moment, compressed, and sealed before it meets the disk. A run that fails or is
+    killed publishes nothing, and the next one starts cleanly. Syncthing carries what was published to the vaults.
+
+    \b
+    Examples:
+      permafrost backup
+      permafrost backup --audit --wait
+    """
+    del full
+    configuration = load_configuration(config_path(config_file))
+    result = back_up(configuration, is_audited=audit, report=rendering.report, now=datetime.now(UTC))
+    vaults = wait_for_vaults(
+        configuration, result.snapshot, waits=wait, timeout_s=wait_timeout, report=rendering.report
+    )
+    document = {
+        **asdict(result),
+        "snapshot": str(result.snapshot),
+        "audited": result.is_audited,
+        "held_by": list(vaults),
+    }
+    document.pop("is_audited")
+    rendering.result(document, [_summary(result), *(f"held by vault {vault}" for vault in vaults)])
+
+
+def _summary(result: BackupResult) -> str:
+    audited = ", audited" if result.is_audited else ""
+    return (
+        f"snapshot {result.snapshot}: {result.rows_new:,} rows of {result.tables} tables, "
+        f"{bytes_text(result.bytes_new)} in {seconds_text(result.duration_s)}{audited}"
+    )

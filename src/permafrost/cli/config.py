@@ -1,0 +1,76 @@
+"""permafrost config: is the configuration right, what is in force, and what may be in it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from permafrost.cli.options import config_option, config_path, json_option, reporting
+from permafrost.cli.rendering import Rendering
+from permafrost.config.checking import check_files
+from permafrost.config.loading import load_configuration, locate
+from permafrost.config.problems import InvalidFileError, Problem
+from permafrost.config.writing import configuration_schema, effective_toml
+from permafrost.errors import EXIT_DONE, ConfigurationError
+
+
+@click.group("config")
+def config() -> None:
+    """Check, show and describe the configuration file."""
+
+
+@config.command("check")
+@config_option
+@json_option
+@reporting
+def check(rendering: Rendering, config_file: Path | None) -> int:
+    """Check the configuration file and every file that it names.
+
+    All problems are listed at once, each with its line and key. Modes of secret files are checked too; nothing
+    is changed, and no database is contacted. Ends with 10 if there is a problem.
+    """
+    path = config_path(config_file)
+    problems = _problems(path)
+    document = {"config": str(path), "problems": [problem.as_document() for problem in problems]}
+    lines = [str(problem) for problem in problems]
+    lines.append(f"{path}: {_count(len(problems))}")
+    rendering.result(document, lines)
+    return ConfigurationError.exit_code if problems else EXIT_DONE
+
+
+def _problems(path: Path) -> tuple[Problem, ...]:
+    try:
+        configuration = load_configuration(path)
+    except InvalidFileError as error:
+        return error.problems
+    return locate(path, check_files(configuration))
+
+
+def _count(number: int) -> str:
+    return "no problems" if not number else "1 problem" if number == 1 else f"{number} problems"
+
+
+@config.command("show")
+@config_option
+@json_option
+@reporting
+def show(rendering: Rendering, config_file: Path | None) -> int:
+    """Show the configuration in force: the file's values, and the defaults of all others, as TOML.
+
+    The file holds no secrets, so neither does this.
+    """
+    configuration = load_configuration(config_path(config_file))
+    rendering.result(configuration.model_dump(mode="json"), [effective_toml(configuration).rstrip("\n")])
+    return EXIT_DONE
+
+
+@config.command("schema")
+@json_option
+@reporting
+def schema(rendering: Rendering) -> int:
+    """Print the JSON schema of the configuration file, for editors that check TOML as one types."""
+    document = configuration_schema()
+    rendering.result(document, [json.dumps(document, indent=2)])
+    return EXIT_DONE

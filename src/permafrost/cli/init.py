@@ -1,0 +1,96 @@
+"""permafrost init: everything that a server needs, made once."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from permafrost.cli.options import config_option, config_path, json_option, reporting
+from permafrost.cli.rendering import Rendering
+from permafrost.operations.initial_settings import DEFAULT_REPOSITORY, DEFAULT_STATE, Wishes
+from permafrost.operations.initialise import Initialised, initialise
+
+_PATH = click.Path(path_type=Path)
+
+
+@click.command(
+    "init",
+    epilog="""\b
+Examples:
+  permafrost init --mastodon /home/mastodon/live
+  permafrost init --database "postgresql:///mastodon_production?host=/var/run/postgresql"
+""",
+)
+@config_option
+@click.option(
+    "--mastodon", type=_PATH, help="Mastodon's folder; its .env.production tells database, media and secrets."
+)
+@click.option("--database", "database_url", help="The database, as a libpq URI; instead of Mastodon's own setting.")
+@click.option(
+    "--repository", type=_PATH, default=DEFAULT_REPOSITORY, show_default=True, help="Where the repository goes."
+)
+@click.option("--state", type=_PATH, default=DEFAULT_STATE, show_default=True, help="Where run records go.")
+@click.option(
+    "--recipient",
+    "recipients",
+    multiple=True,
+    metavar="FINGERPRINT",
+    help="Seal to this OpenPGP key instead of a passphrase; may be given several times.",
+)
+@click.option("--recipients-dir", type=_PATH, help="The folder with the recipients' public keys, FINGERPRINT.asc each.")
+@click.option("--name", help="What the server is called; else Mastodon's LOCAL_DOMAIN.")
+@json_option
+@reporting
+def init(  # noqa: PLR0913 - one parameter for each option
+    rendering: Rendering,
+    config_file: Path | None,
+    *,
+    mastodon: Path | None,
+    database_url: str | None,
+    repository: Path,
+    state: Path,
+    recipients: tuple[str, ...],
+    recipients_dir: Path | None,
+    name: str | None,
+) -> None:
+    """Make configuration, passphrase, signing key, repository and recovery sheet.
+
+    Nothing is ever overwritten: if anything is there already, it is named and nothing is made. All but the
+    repository and the state go beside the configuration file. Print the recovery sheet: without it, a copy of
+    the repository is of no use once the server is gone.
+    """
+    wishes = Wishes(
+        config_file=config_path(config_file).absolute(),
+        mastodon=mastodon.absolute() if mastodon else None,
+        database_url=database_url,
+        repository=repository.absolute(),
+        state=state.absolute(),
+        recipients=recipients,
+        recipients_dir=recipients_dir.absolute() if recipients_dir else None,
+        name=name,
+    )
+    made = initialise(wishes, now=datetime.now(UTC), report=rendering.report)
+    rendering.result(_document(made), _lines(made))
+
+
+def _document(made: Initialised) -> dict[str, object]:
+    """Return the result without the sheet's text: JSON ends up in logs, and the passphrase must not."""
+    return {
+        "config": str(made.config_file),
+        "repository": str(made.configuration.repository.path),
+        "repository_id": made.repository_id,
+        "fingerprint": made.fingerprint,
+        "recovery_sheet": str(made.sheet_file),
+        "made": [str(path) for path in made.made],
+    }
+
+
+def _lines(made: Initialised) -> list[str]:
+    return [
+        made.recovery_sheet,
+        "Made:",
+        *(f"    {path}" for path in made.made),
+        "Next: permafrost config check, then permafrost backup.",
+    ]

@@ -1,0 +1,98 @@
+"""Renders events and results: for a terminal, for a journal, or as JSON. stdout is data, stderr the rest."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as RichProgress
+
+from permafrost.errors import PermafrostError, exit_code_of
+from permafrost.events import Event, Note, Progress, StepStarted, Warned
+
+
+class Rendering:
+    """One command's output. Use as a context manager, so that a progress bar ends before anything else is said."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        self.as_json = as_json
+        self._console = Console(stderr=True, highlight=False, soft_wrap=True)
+        self._bar: RichProgress | None = None
+
+    def __enter__(self) -> Rendering:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end_bar()
+
+    def report(self, event: Event) -> None:
+        """Render one event; a `Reporter`."""
+        if self.as_json:
+            print(  # noqa: T201
+                json.dumps({"event": type(event).__name__, **asdict(event)}), file=sys.stderr, flush=True
+            )
+            return
+        match event:
+            case StepStarted(number, total, title):
+                self._end_bar()
+                self._console.print(f"[bold]{number}/{total}[/bold] {title}", markup=True)
+            case Progress():
+                self._advance(event)
+            case Note(message):
+                self._console.print(f"    {message}", markup=False)
+            case Warned(message):
+                self._console.print(f"permafrost: warning: {message}", markup=False)
+
+    def result(self, document: Mapping[str, Any], lines: Iterable[str]) -> None:
+        """Print the command's result on stdout: the document as JSON, or the lines for a person."""
+        self._end_bar()
+        if self.as_json:
+            print(json.dumps(document, indent=2, sort_keys=False, default=str), flush=True)  # noqa: T201
+        else:
+            for line in lines:
+                print(line, flush=True)  # noqa: T201
+
+    def _advance(self, event: Progress) -> None:
+        if not self._console.is_terminal:
+            return
+        if self._bar is None:
+            amount = DownloadColumn() if event.unit == "bytes" else MofNCompleteColumn()
+            self._bar = RichProgress(
+                TextColumn("   "), BarColumn(), amount, TimeRemainingColumn(), console=self._console, transient=True
+            )
+            self._bar.add_task("", total=event.total)
+            self._bar.start()
+        self._bar.update(self._bar.task_ids[0], completed=event.done, total=event.total)
+
+    def _end_bar(self) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+
+def print_error(error: PermafrostError, *, as_json: bool) -> None:
+    """Say on stderr what failed, at which step, what was left unchanged, and what to do; on stdout if JSON."""
+    if as_json:
+        document = {
+            "error": {
+                "code": error.code,
+                "exit_code": exit_code_of(error),
+                "message": error.message,
+                "step": error.step,
+                "unchanged": error.unchanged,
+                "hint": error.hint,
+            }
+        }
+        print(json.dumps(document, indent=2), flush=True)  # noqa: T201
+        return
+    where = f" ({error.step})" if error.step else ""
+    print(f"permafrost: error: {error.message}{where}", file=sys.stderr)  # noqa: T201
+    if error.unchanged:
+        print(f"permafrost: unchanged: {error.unchanged}", file=sys.stderr)  # noqa: T201
+    if error.hint:
+        print(f"permafrost: hint: {error.hint}", file=sys.stderr)  # noqa: T201

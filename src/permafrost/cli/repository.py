@@ -1,0 +1,148 @@
+"""permafrost snapshots, verify and prune: what the repository holds, whether it is whole, and what may go."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import click
+
+from permafrost.cli.amounts import bytes_text, seconds_text
+from permafrost.cli.options import config_option, config_path, json_option, reporting
+from permafrost.cli.rendering import Rendering
+from permafrost.config.loading import load_configuration
+from permafrost.errors import EXIT_FINDINGS, IntegrityError
+from permafrost.operations.listing import ListedSnapshot, list_repository
+from permafrost.operations.prune import prune as prune_repository
+from permafrost.operations.verify import DEFAULT_PATIENCE
+from permafrost.operations.verify import verify as verify_repository
+
+repository_option = click.option(
+    "--repository",
+    type=click.Path(path_type=Path),
+    help="The repository's folder; needs no configuration. Otherwise the configuration's.",
+)
+
+
+@click.command()
+@repository_option
+@config_option
+@json_option
+@reporting
+def snapshots(rendering: Rendering, *, repository: Path | None, config_file: Path | None) -> None:
+    r"""List the snapshots, oldest first. Needs no key.
+
+    \b
+    Examples:
+      permafrost snapshots
+      permafrost snapshots --repository /srv/vault/example.social/repository
+    """
+    folder = repository or load_configuration(config_path(config_file)).repository.path
+    listed = list_repository(folder)
+    document = {
+        "repository": str(folder),
+        "snapshots": [
+            {**asdict(one), "snapshot": str(one.snapshot), "made_at": one.made_at.isoformat()} for one in listed
+        ],
+    }
+    rendering.result(document, [_snapshot_line(one) for one in listed] or ["no snapshots yet: permafrost backup"])
+
+
+def _snapshot_line(one: ListedSnapshot) -> str:
+    if one.size_bytes is None or one.new_bytes is None:
+        return f"{one.snapshot}  cannot be read: {one.problem}"
+    size, new = bytes_text(one.size_bytes), bytes_text(one.new_bytes)
+    return f"{one.snapshot}  {one.made_at:%Y-%m-%d %H:%M:%S} UTC  {size:>9}, {new:>9} new  {one.objects} objects"
+
+
+@click.command()
+@repository_option
+@click.option("--fingerprint", help="The signing key to trust, from the recovery sheet.")
+@click.option(
+    "--patience",
+    type=click.IntRange(0),
+    help="Minutes that missing files may still be on their way; 0 on the server itself, 360 elsewhere.",
+)
+@config_option
+@json_option
+@reporting
+def verify(
+    rendering: Rendering,
+    *,
+    repository: Path | None,
+    fingerprint: str | None,
+    patience: int | None,
+    config_file: Path | None,
+) -> int:
+    r"""Check every object's hash, and every snapshot's signature and completeness. Needs no passphrase.
+
+    Works on the server's repository and on a vault's copy alike. A snapshot that is still arriving is no
+    finding. Exit code 3 if something is missing for too long, 14 if bytes or signatures are wrong.
+
+    \b
+    Examples:
+      permafrost verify
+      permafrost verify --repository /srv/vault/example.social/repository --fingerprint 1A2B...
+    """
+    waits = DEFAULT_PATIENCE
+    if repository is None:
+        configuration = load_configuration(config_path(config_file))
+        repository, waits = configuration.repository.path, timedelta(0)
+        fingerprint = fingerprint or configuration.signing.fingerprint
+    if patience is not None:
+        waits = timedelta(minutes=patience)
+    result = verify_repository(repository, fingerprint, patience=waits, report=rendering.report, now=datetime.now(UTC))
+    trusted = "the one given" if fingerprint else "the folder's own: compare it with the recovery sheet"
+    lines = [finding.message for finding in result.findings]
+    lines.append(
+        f"{result.snapshots} snapshots ({result.in_flight} in flight), {result.objects} objects, "
+        f"{bytes_text(result.size_bytes)} read in {seconds_text(result.duration_s)}: "
+        + (f"{len(result.findings)} findings" if result.findings else "all good")
+    )
+    lines.append(f"signed by {result.fingerprint} ({trusted})")
+    document = {
+        "repository": str(repository),
+        "fingerprint": result.fingerprint,
+        "fingerprint_was_given": fingerprint is not None,
+        "snapshots": result.snapshots,
+        "in_flight": result.in_flight,
+        "objects": result.objects,
+        "bytes": result.size_bytes,
+        "unreferenced": result.unreferenced,
+        "duration_s": result.duration_s,
+        "findings": [asdict(finding) for finding in result.findings],
+    }
+    rendering.result(document, lines)
+    if result.is_corrupt:
+        return IntegrityError.exit_code
+    return EXIT_FINDINGS if result.findings else 0
+
+
+@click.command()
+@click.option("--dry-run", is_flag=True, help="Only tell what would be kept and removed.")
+@config_option
+@json_option
+@reporting
+def prune(rendering: Rendering, *, dry_run: bool, config_file: Path | None) -> None:
+    r"""Remove the snapshots that no rule of [retention] keeps, and the objects that none needs any more.
+
+    The newest snapshot always stays. Vaults keep their own versions of what is removed here.
+
+    \b
+    Example:
+      permafrost prune --dry-run
+    """
+    configuration = load_configuration(config_path(config_file))
+    result = prune_repository(configuration, is_dry_run=dry_run, report=rendering.report, now=datetime.now(UTC))
+    verb = "would remove" if dry_run else "removed"
+    freed = f", {result.objects_removed} objects, {bytes_text(result.bytes_freed)} freed" if not dry_run else ""
+    document = {
+        "kept": [str(one) for one in result.kept],
+        "removed": [str(one) for one in result.removed],
+        "objects_removed": result.objects_removed,
+        "bytes_freed": result.bytes_freed,
+        "dry_run": result.is_dry_run,
+    }
+    lines = [f"{verb} {one}" for one in result.removed]
+    rendering.result(document, [*lines, f"kept {len(result.kept)}, {verb} {len(result.removed)}{freed}"])

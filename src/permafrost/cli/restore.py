@@ -1,0 +1,117 @@
+"""permafrost restore."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from permafrost.cli.amounts import seconds_text
+from permafrost.cli.options import config_option, config_path, json_option, reporting
+from permafrost.cli.rendering import Rendering
+from permafrost.config.loading import load_configuration
+from permafrost.config.models import Configuration
+from permafrost.operations.opening import source_of
+from permafrost.operations.preflight import Target
+from permafrost.operations.restore import RestoreResult
+from permafrost.operations.restore import restore as restore_snapshot
+from permafrost.postgres.connection import conninfo_for
+from permafrost.repository.layout import parse_snapshot_choice
+
+
+@click.command()
+@click.argument("snapshot")
+@click.option(
+    "--database", required=True, metavar="NAME", help="The database to make (or, with --replace, to replace)."
+)
+@click.option("--replace", is_flag=True, help="Take the place of a database; it is kept under another name.")
+@click.option("--repository", type=click.Path(path_type=Path), help="The repository's folder, on a server or a vault.")
+@click.option("--passphrase-file", type=click.Path(path_type=Path), help="The file with the passphrase (mode 0600).")
+@click.option("--secret-key-file", type=click.Path(path_type=Path), help="The secret key, if sealed to public keys.")
+@click.option("--fingerprint", help="The signing key to trust, from the recovery sheet.")
+@click.option("--server", metavar="CONNINFO", help="The PostgreSQL server, in libpq's form; else the configuration's.")
+@click.option("--no-owner", is_flag=True, help="Leave owners and grants out; everything belongs to who restores.")
+@click.option("--secrets-to", type=click.Path(path_type=Path), metavar="DIR", help="Write the secrets here.")
+@click.option("--jobs", type=click.IntRange(1, 64), help="Connections at once; the dump engine uses one.")
+@config_option
+@json_option
+@reporting
+def restore(
+    rendering: Rendering,
+    *,
+    snapshot: str,
+    database: str,
+    replace: bool,
+    repository: Path | None,
+    passphrase_file: Path | None,
+    secret_key_file: Path | None,
+    fingerprint: str | None,
+    server: str | None,
+    no_owner: bool,
+    secrets_to: Path | None,
+    jobs: int | None,
+    config_file: Path | None,
+) -> None:
+    r"""Restore SNAPSHOT (an id of `permafrost snapshots`, or `latest`) into a database.
+
+    The snapshot is checked first, then loaded under a working name, compared with what was backed up, and only
+    then given its name. With --replace the database that is there is kept under another name, and both change
+    places in one step. On disaster day no configuration is needed: a copy of the repository and the passphrase
+    (or secret key) suffice.
+
+    \b
+    Examples:
+      permafrost restore latest --database mastodon_test
+      permafrost restore latest --database mastodon_production --replace
+      permafrost restore latest --database mastodon_production --repository /srv/vault/example.social/repository \
+          --passphrase-file passphrase --secrets-to secrets --server 'host=/var/run/postgresql user=postgres'
+    """
+    del jobs
+    choice = parse_snapshot_choice(snapshot)
+    configuration = _configuration(config_file, needed=repository is None)
+    source = source_of(
+        configuration,
+        repository=repository,
+        passphrase_file=passphrase_file,
+        secret_key_file=secret_key_file,
+        fingerprint=fingerprint,
+    )
+    conninfo = server if server is not None else configuration.database.url if configuration else ""
+    result = restore_snapshot(
+        source,
+        choice,
+        Target(database, replaces=replace, with_owners=not no_owner),
+        server=conninfo_for(conninfo, dbname="postgres"),
+        secrets_to=secrets_to,
+        report=rendering.report,
+        now=datetime.now(UTC),
+    )
+    document = {
+        "snapshot": str(result.snapshot),
+        "database": result.database,
+        "duration_s": result.duration_s,
+        "tables": result.tables,
+        "rows": result.rows,
+        "audited": result.is_audited,
+        "kept_as": result.kept_as,
+        "secrets": [str(path) for path in result.secrets],
+    }
+    rendering.result(document, _lines(result))
+
+
+def _configuration(config_file: Path | None, *, needed: bool) -> Configuration | None:
+    path = config_path(config_file)
+    if needed or config_file is not None:
+        return load_configuration(path)
+    return None
+
+
+def _lines(result: RestoreResult) -> list[str]:
+    compared = "every row's digest and count is" if result.is_audited else "every table's row count is"
+    size = f"{result.rows:,} rows of {result.tables} tables in {seconds_text(result.duration_s)}"
+    lines = [f"restored {result.snapshot} into {result.database}: {size}; {compared} as in the snapshot"]
+    if result.kept_as:
+        lines.append(f"the database that was there is kept as {result.kept_as}; drop it when you no longer need it")
+    lines += [f"wrote {path}" for path in result.secrets]
+    return lines

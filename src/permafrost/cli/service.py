@@ -1,0 +1,30 @@
+"""permafrost run: the server's service."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from permafrost.cli.options import config_option, config_path, json_option, reporting
+from permafrost.cli.rendering import Rendering
+from permafrost.config.loading import load_configuration
+from permafrost.operations.server_side import server_side_of
+from permafrost.operations.services import run_server_syncthing
+
+
+@click.command("run")
+@config_option
+@json_option
+@reporting
+def run(rendering: Rendering, *, config_file: Path | None) -> None:
+    r"""Keep everything going, in the foreground, until SIGTERM or Ctrl-C.
+
+    Syncthing is kept up, so that the vaults receive what a backup has published; it is started again when it
+    dies, and given up with exit code 17 when that is no use. SIGTERM ends it within ten seconds.
+
+    \b
+    Example, for a service manager:
+      permafrost run --config /etc/permafrost/permafrost.toml
+    """
+    run_server_syncthing(server_side_of(load_configuration(config_path(config_file))), rendering.report)

@@ -1,0 +1,46 @@
+"""permafrost status."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from permafrost.cli.amounts import seconds_text
+from permafrost.cli.options import config_option, config_path, json_option, reporting
+from permafrost.cli.rendering import Rendering
+from permafrost.config.loading import load_configuration
+from permafrost.errors import EXIT_FINDINGS
+from permafrost.operations.status import status as look
+
+
+@click.command()
+@config_option
+@json_option
+@reporting
+def status(rendering: Rendering, *, config_file: Path | None) -> int:
+    r"""Tell what there is, how old it is, and what needs a human. Exit code 3 if something does.
+
+    \b
+    Example:
+      permafrost status --json
+    """
+    configuration = load_configuration(config_path(config_file))
+    now = datetime.now(UTC)
+    result = look(configuration, now)
+    document = {
+        "snapshots": result.snapshots,
+        "newest": str(result.newest) if result.newest else None,
+        "newest_age_s": result.newest_age_s,
+        "newest_proven": None,
+        "vaults": [],
+        "findings": [asdict(finding) for finding in result.findings],
+    }
+    lines = [f"{result.snapshots} snapshots in {configuration.repository.path}"]
+    if result.newest is not None and result.newest_age_s is not None:
+        lines.append(f"newest: {result.newest}, {seconds_text(max(0.0, result.newest_age_s))} old")
+    lines += [f"finding: {finding.message}" for finding in result.findings]
+    rendering.result(document, lines)
+    return EXIT_FINDINGS if result.findings else 0

@@ -1,0 +1,236 @@
+"""The server's configuration as frozen models; every key's meaning is the text that the reference shows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from psycopg import ProgrammingError
+from psycopg.conninfo import conninfo_to_dict
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+
+DEFAULT_PATH = Path("/etc/permafrost/permafrost.toml")
+
+_CONNINFO_SECRETS = ("password", "sslpassword", "scram_client_key", "oauth_client_secret")
+
+
+def _absolute(path: Path) -> Path:
+    if not path.is_absolute():
+        raise ValueError(f"must be an absolute path, not {str(path)!r}")
+    return path
+
+
+def _whole_fingerprint(text: str) -> str:
+    plain = text.replace(" ", "").upper()
+    if len(plain) not in (40, 64) or any(letter not in "0123456789ABCDEF" for letter in plain):
+        raise ValueError(f"{text!r} is not a whole fingerprint of 40 (or 64) hexadecimal digits")
+    return plain
+
+
+def _cron_expression(text: str) -> str:
+    if text != "off" and len(text.split()) != 5:
+        raise ValueError('must be a cron expression of five fields, as "40 * * * *", or "off"')
+    return text
+
+
+# pydantic would take "2" for 2 and "yes" for true; TOML has types of its own, so a quoted number is a mistake
+Count = Annotated[int, Field(ge=0, strict=True)]
+Flag = Annotated[bool, Field(strict=True)]
+AbsolutePath = Annotated[Path, AfterValidator(_absolute)]
+Fingerprint = Annotated[str, AfterValidator(_whole_fingerprint)]
+CronExpression = Annotated[str, AfterValidator(_cron_expression)]
+
+
+class Section(BaseModel):
+    """A table of the file: unknown keys are errors, values never change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Database(Section):
+    """The database to back up."""
+
+    url: str = Field(
+        description="How to reach the database, as a libpq connection string or URI, without a password: "
+        "that belongs into a file named by `passfile=`. PG* environment variables are honoured."
+    )
+    engine: Literal["dump"] = Field(
+        default="dump", description="How rows are read: `dump` stores one pg_dump archive per snapshot."
+    )
+    jobs: Annotated[int, Field(ge=1, le=64, strict=True)] = Field(
+        default=2, description="How many connections and workers a run may use at once."
+    )
+
+    @field_validator("engine", mode="before")
+    @classmethod
+    def _the_log_comes_later(cls, value: object) -> object:
+        if value == "log":
+            raise ValueError('"log" comes with a later version of permafrost; this one has "dump" only')
+        return value
+
+    @field_validator("url", mode="after")
+    @classmethod
+    def _no_secret_in_the_url(cls, value: str) -> str:
+        try:
+            parameters = conninfo_to_dict(value)
+        except ProgrammingError as error:
+            # libpq quotes what it stumbled over, which may be a piece of a password
+            raise ValueError("is not a libpq connection string or URI, as postgresql:///mastodon_production") from error
+        for name in _CONNINFO_SECRETS:
+            if name in parameters:
+                raise ValueError(
+                    f"holds a {name}; secrets belong into files: put it into a pgpass file of mode 0600 "
+                    "and name that with passfile="
+                )
+        return value
+
+
+def passfile_of(url: str) -> Path | None:
+    """Return the pgpass file that a libpq connection string or URI names, None if it names none."""
+    name = conninfo_to_dict(url).get("passfile")
+    return Path(str(name)) if name else None
+
+
+class RepositorySettings(Section):
+    """Where the repository lies."""
+
+    path: AbsolutePath = Field(
+        default=Path("/var/lib/permafrost/repository"),
+        description="The folder of encrypted objects and snapshots that Syncthing shares.",
+    )
+
+
+class State(Section):
+    """Where run records are kept; the folder can be thrown away at any time."""
+
+    path: AbsolutePath = Field(default=Path("/var/lib/permafrost/state"), description="The state folder.")
+
+
+class Encryption(Section):
+    """How objects are sealed: with a passphrase, or to public keys. Exactly one of the two."""
+
+    passphrase_file: AbsolutePath | None = Field(
+        default=None, description="A file whose first line is the passphrase; mode 0400 or 0600."
+    )
+    recipients: tuple[Fingerprint, ...] = Field(
+        default=(), description="Fingerprints of the OpenPGP keys that can read the backups."
+    )
+    recipients_dir: AbsolutePath | None = Field(
+        default=None, description="A folder with the recipients' public keys, one FINGERPRINT.asc each."
+    )
+
+    @model_validator(mode="after")
+    def _exactly_one_way(self) -> Self:
+        if (self.passphrase_file is None) == (not self.recipients):
+            raise ValueError("set either passphrase_file or recipients, not both and not neither")
+        if self.recipients and self.recipients_dir is None:
+            raise ValueError("recipients needs recipients_dir, the folder with their public keys")
+        return self
+
+
+class Signing(Section):
+    """The key that signs every snapshot."""
+
+    gnupg_home: AbsolutePath = Field(
+        default=Path("/etc/permafrost/gnupg"),
+        description="The GnuPG home that holds the signing key, mode 0700; of permafrost alone.",
+    )
+    fingerprint: Fingerprint = Field(description="The signing key's fingerprint, as on the recovery sheet.")
+
+
+class Retention(Section):
+    """Which snapshots `prune` keeps; a rule left out keeps nothing of its own."""
+
+    last: Count = Field(default=0, description="The newest so many.")
+    hourly: Count = Field(default=0, description="The newest of each of the last so many hours that have one.")
+    daily: Count = Field(default=0, description="The newest of each of the last so many days that have one.")
+    weekly: Count = Field(default=0, description="The newest of each of the last so many ISO weeks that have one.")
+    monthly: Count = Field(default=0, description="The newest of each of the last so many months that have one.")
+
+
+DEFAULT_RETENTION = Retention(last=6, hourly=24, daily=7, weekly=4, monthly=6)
+
+
+class Secrets(Section):
+    """The files without which a restored database is not a server."""
+
+    files: tuple[AbsolutePath, ...] = Field(
+        default=(), description="Files that go into every snapshot with their modes and owners."
+    )
+
+
+class Media(Section):
+    """Uploaded files, carried by Syncthing as they are."""
+
+    path: AbsolutePath = Field(description="Mastodon's public/system folder.")
+    ignore: tuple[str, ...] = Field(
+        default=("/cache",), description="What is not carried, as Syncthing patterns; /cache is remote media."
+    )
+
+
+class Schedule(Section):
+    """When `permafrost run` does what: cron expressions in local time, or "off"."""
+
+    backup: CronExpression = Field(default="40 * * * *", description="When to back up.")
+    audit: CronExpression = Field(default="30 3 * * *", description="When the backup is also an audit.")
+    drill: CronExpression = Field(default="0 4 * * 0", description="When to rehearse a restore.")
+
+
+class Syncthing(Section):
+    """The Syncthing that carries repository and media to the vaults."""
+
+    managed: Flag = Field(
+        default=True, description="Whether permafrost runs a Syncthing of its own, or uses one that is there."
+    )
+    home: AbsolutePath = Field(
+        default=Path("/var/lib/permafrost/syncthing"), description="The managed instance's home."
+    )
+    gui: Annotated[str, Field(pattern=r"^.+:[0-9]{1,5}$")] = Field(
+        default="127.0.0.1:8385", description="Where the managed instance's REST API listens."
+    )
+    listen: tuple[str, ...] = Field(
+        default=("default",), description="Where it listens for vaults, as Syncthing listen addresses."
+    )
+    discovery: Flag = Field(
+        default=True,
+        description="Whether it announces itself and looks for vaults (local and global discovery, relays, NAT).",
+    )
+    announce: tuple[str, ...] = Field(
+        default=(), description="Fixed addresses to put into invitations, as tcp://host:port."
+    )
+    url: str | None = Field(default=None, description="The REST address of a running one (managed = false).")
+    api_key_file: AbsolutePath | None = Field(
+        default=None, description="A file with its API key, mode 0400 or 0600 (managed = false)."
+    )
+
+    @model_validator(mode="after")
+    def _a_running_one_needs_its_address(self) -> Self:
+        if not self.managed and (self.url is None or self.api_key_file is None):
+            raise ValueError("managed = false needs url and api_key_file")
+        return self
+
+
+class Server(Section):
+    """What the server is called on recovery sheets and on vaults."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,62}$")] = Field(
+        default="mastodon", description="The server's name, usually its domain; also the folder's name on a vault."
+    )
+
+
+class Configuration(Section):
+    """The whole file."""
+
+    server: Server = Server()
+    database: Database
+    repository: RepositorySettings = RepositorySettings()
+    state: State = State()
+    encryption: Encryption
+    signing: Signing
+    retention: Retention = DEFAULT_RETENTION
+    secrets: Secrets = Secrets()
+    media: Media | None = Field(
+        default=None, description="Without it media are not carried, as when they lie in an object store."
+    )
+    schedule: Schedule = Schedule()
+    syncthing: Syncthing = Syncthing()

@@ -1,0 +1,34 @@
+"""What is wrong with a file, one line for each problem, in the form that compilers and editors know."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from permafrost.errors import ConfigurationError
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing to put right: in `file`, at `line` if it is known, at `key` if it is about one."""
+
+    file: Path
+    message: str
+    line: int | None = None
+    key: str = ""
+
+    def __str__(self) -> str:
+        where = f"{self.file}, line {self.line}" if self.line else str(self.file)
+        return ": ".join(part for part in (where, self.key, self.message) if part)
+
+    def as_document(self) -> dict[str, str | int | None]:
+        """Return the problem as it stands in JSON; unknown lines are null."""
+        return {"file": str(self.file), "line": self.line, "key": self.key, "message": self.message}
+
+
+class InvalidFileError(ConfigurationError):
+    """A file has problems; all of them are in `problems` and, one line each, in the message."""
+
+    def __init__(self, problems: tuple[Problem, ...], *, hint: str = "", unchanged: str = "") -> None:
+        super().__init__("\n".join(map(str, problems)), hint=hint, unchanged=unchanged)
+        self.problems = problems

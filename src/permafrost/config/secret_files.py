@@ -1,0 +1,57 @@
+"""Secrets come from files only, and only from files that nobody else can read."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+from permafrost.errors import KeyFileError
+
+_ALLOWED_MODES = (0o400, 0o600)
+_MAX_BYTES = 1 << 16
+
+
+def read_secret_file(path: Path) -> str:
+    """Return the first line of the secret file `path`, without its line end.
+
+    Raise `KeyFileError` unless it is a regular file (or a link to one) of ours or root's, with mode 0400 or
+    0600, and that line holds something. Checked on the open file, so that it cannot be exchanged in between.
+    """
+    try:
+        # without O_NONBLOCK a named pipe would be waited for
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError as error:
+        raise KeyFileError(
+            f"cannot read the secret file {path}: {error.strerror}",
+            hint="the configuration names it; put it back from the recovery sheet, or correct the path",
+        ) from error
+    try:
+        _check_status(path, os.fstat(descriptor))
+        first_line = os.read(descriptor, _MAX_BYTES).partition(b"\n")[0].rstrip(b"\r")
+    finally:
+        os.close(descriptor)
+    if not first_line.strip():
+        raise KeyFileError(f"the secret file {path} is empty", hint="its first line has to hold the secret")
+    try:
+        return first_line.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise KeyFileError(f"the secret file {path} is not UTF-8 text") from error
+
+
+def _check_status(path: Path, status: os.stat_result) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise KeyFileError(f"the secret file {path} is not a regular file")
+    mode = stat.S_IMODE(status.st_mode)
+    if mode not in _ALLOWED_MODES:
+        fault = "is open to other users" if mode & 0o077 else "has an unusual mode"
+        raise KeyFileError(
+            f"the secret file {path} {fault} (mode {mode:04o}, allowed are 0400 and 0600)",
+            hint=f"chmod 0600 {path}"
+            + ("; and think of the secret as known to whoever could read it" if mode & 0o077 else ""),
+        )
+    if status.st_uid not in (os.geteuid(), 0):
+        raise KeyFileError(
+            f"the secret file {path} belongs to user id {status.st_uid}, neither to us ({os.geteuid()}) nor to root",
+            hint=f"chown {os.geteuid()} {path}, or run permafrost as the user that owns it",
+        )

@@ -1,0 +1,155 @@
+"""The one error tree.
+
+Every error that a person can meet is a subclass of `PermafrostError`. It says what failed, what was left
+unchanged and what to do next; the class gives it a stable code and the exit code of the command. Help and
+reference are generated from this module.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class PermafrostError(Exception):
+    """Something failed that the admin has to know about.
+
+    `message` says what failed; `hint` what to do next; `unchanged` what was left as it was. `step` is filled in
+    by the operation that was under way ("step 3 of 6: dump the database").
+    """
+
+    code: ClassVar[str] = "defect"
+    exit_code: ClassVar[int] = 1
+    meaning: ClassVar[str] = "a defect of the program"
+
+    def __init__(self, message: str, *, hint: str = "", unchanged: str = "", step: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.unchanged = unchanged
+        self.step = step
+
+
+class UsageError(PermafrostError):
+    """The command's words do not fit together."""
+
+    code = "usage"
+    exit_code = 2
+    meaning = "usage: the command's words do not fit together"
+
+
+class ConfigurationError(PermafrostError):
+    """The configuration file, or a file that it names, cannot be used as it is."""
+
+    code = "configuration"
+    exit_code = 10
+    meaning = "configuration: the file, or a file that it names, cannot be used as it is"
+
+
+class LockedError(PermafrostError):
+    """Another run holds the repository."""
+
+    code = "locked"
+    exit_code = 11
+    meaning = "locked: another run holds the repository"
+
+
+class RepositoryError(PermafrostError):
+    """There is no repository, no such snapshot, or a format that this version does not know."""
+
+    code = "repository"
+    exit_code = 12
+    meaning = "no repository or snapshot there, or a format not known"
+
+
+class KeyFileError(PermafrostError):
+    """The passphrase or key does not open what it should, or may not be used as it lies there."""
+
+    code = "key"
+    exit_code = 13
+    meaning = "key or passphrase: wrong, missing, or readable by others"
+
+
+class IntegrityError(PermafrostError):
+    """Bytes are not what their name, their list or their signature says."""
+
+    code = "integrity"
+    exit_code = 14
+    meaning = "integrity: bytes are not what their name, list or signature says"
+
+
+class ToolError(PermafrostError):
+    """A program that permafrost needs is missing, or failed."""
+
+    code = "tool"
+    exit_code = 15
+    meaning = "a tool is missing or failed"
+
+
+class DatabaseError(PermafrostError):
+    """PostgreSQL refused, failed or went away."""
+
+    code = "database"
+    exit_code = 16
+    meaning = "database: PostgreSQL refused, failed or went away"
+
+
+class ReplicationError(PermafrostError):
+    """Syncthing or a vault does not do what it should."""
+
+    code = "replication"
+    exit_code = 17
+    meaning = "replication: Syncthing or a vault does not do what it should"
+
+
+class SpaceError(PermafrostError):
+    """There is no room left on a disk."""
+
+    code = "space"
+    exit_code = 18
+    meaning = "no space left on a disk"
+
+
+class RestoreRefusedError(PermafrostError):
+    """A restore was refused before anything was touched."""
+
+    code = "refused"
+    exit_code = 19
+    meaning = "restore refused, nothing was touched"
+
+
+class InterruptedRunError(PermafrostError):
+    """A signal ended the run; `signal_number` makes the exit code 128 + signal."""
+
+    code = "interrupted"
+    meaning = "ended by a signal (130 for SIGINT, 143 for SIGTERM)"
+
+    def __init__(self, signal_number: int) -> None:
+        super().__init__(f"ended by signal {signal_number}", hint="run the command again; it starts cleanly")
+        self.signal_number = signal_number
+
+
+EXIT_DONE = 0
+EXIT_FINDINGS = 3
+
+ERROR_CLASSES: tuple[type[PermafrostError], ...] = (
+    PermafrostError,
+    UsageError,
+    ConfigurationError,
+    LockedError,
+    RepositoryError,
+    KeyFileError,
+    IntegrityError,
+    ToolError,
+    DatabaseError,
+    ReplicationError,
+    SpaceError,
+    RestoreRefusedError,
+    InterruptedRunError,
+)
+
+
+def exit_code_of(error: PermafrostError) -> int:
+    """Return the process's exit code for `error`."""
+    if isinstance(error, InterruptedRunError):
+        return 128 + error.signal_number
+    return error.exit_code

@@ -1,0 +1,75 @@
+"""What an operation tells while it works, as typed events.
+
+Operations take a `Reporter` and call it; the terminal, JSON lines and the journal only render what comes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Literal
+
+from permafrost.errors import PermafrostError
+
+
+@dataclass(frozen=True, slots=True)
+class StepStarted:
+    """Step `number` of `total` has begun."""
+
+    number: int
+    total: int
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """`done` of `total` units of the current step are done; `total` is None where nobody can know it."""
+
+    done: int
+    total: int | None
+    unit: Literal["bytes", "tables", "objects", "files"]
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something worth reading that needs no human."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Warned:
+    """Something that a human should look at, and that did not stop the run."""
+
+    message: str
+
+
+Event = StepStarted | Progress | Note | Warned
+Reporter = Callable[[Event], None]
+
+
+def ignore_events(event: Event) -> None:
+    """A reporter that tells nobody."""
+    del event
+
+
+class Steps:
+    """Numbers the steps of an operation, and names the step in every error that leaves it."""
+
+    def __init__(self, report: Reporter, total: int) -> None:
+        self._report = report
+        self._total = total
+        self._number = 0
+
+    @contextmanager
+    def step(self, title: str) -> Iterator[None]:
+        """Run the block as the next numbered step; a `PermafrostError` out of it learns the step's name."""
+        self._number += 1
+        self._report(StepStarted(self._number, self._total, title))
+        try:
+            yield
+        except PermafrostError as error:
+            if not error.step:
+                error.step = f"step {self._number} of {self._total}: {title}"
+            raise

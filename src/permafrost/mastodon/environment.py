@@ -1,0 +1,156 @@
+"""What Mastodon's environment files say, as Mastodon itself would understand them.
+
+Only the files are read: what systemd or Docker add to the environment cannot be seen from here, and the process
+environment would override the files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from permafrost.errors import ConfigurationError
+from permafrost.mastodon import secrets
+from permafrost.mastodon.dotenv import parse_dotenv
+from permafrost.mastodon.secrets import Version, read_version, secrets_needed
+from permafrost.mastodon.settings import (
+    POSTGRESQL_PORT,
+    DatabaseSettings,
+    ObjectStorage,
+    RedisSettings,
+    Storage,
+)
+from permafrost.mastodon.variables import database_of, redis_of, replica_of, storage_of
+
+PGBOUNCER_PORT = "6432"
+# the order in which dotenv-rails loads them in production: the first that sets a name wins
+FILE_NAMES = (".env.production.local", ".env.local", ".env.production", ".env")
+
+
+@dataclass(frozen=True, slots=True)
+class MastodonEnvironment:
+    """A Mastodon's settings; `files` are the environment files that were read, in order of precedence.
+
+    `secrets_present` holds names only. `self_destruct` is set where the server has been told to erase itself
+    from the fediverse.
+    """
+
+    folder: Path
+    files: tuple[Path, ...]
+    version: Version | None
+    local_domain: str
+    web_domain: str
+    database: DatabaseSettings
+    replica: DatabaseSettings | None
+    redis: tuple[RedisSettings, ...]
+    storage: Storage
+    secrets_present: tuple[str, ...]
+    self_destruct: bool
+    unexpanded: tuple[str, ...] = field(default=())
+
+    @property
+    def secrets_missing(self) -> tuple[str, ...]:
+        """The names of secrets that this version needs and that no file sets."""
+        return tuple(name for name in secrets_needed(self.version) if name not in self.secrets_present)
+
+    def direct_database(self) -> DatabaseSettings:
+        """Return the database's settings with PgBouncer left out, as the documentation asks for pg_dump."""
+        if self.database.port == PGBOUNCER_PORT:
+            return replace(self.database, port=POSTGRESQL_PORT)
+        return self.database
+
+    def database_notes(self) -> tuple[str, ...]:
+        """Return what the admin should know of the database's settings."""
+        port = self.database.port
+        if port == PGBOUNCER_PORT:
+            return (
+                f"the database's port is {port}, PgBouncer's: pg_dump has to reach PostgreSQL itself, as Mastodon's "
+                f"documentation says (DB_PORT=5432), so {POSTGRESQL_PORT} is used; correct it if yours is another",
+            )
+        if port not in ("", POSTGRESQL_PORT):
+            return (
+                f"the database's port is {port}: if PgBouncer listens there, give the port of PostgreSQL itself "
+                "instead (Mastodon's documentation: DB_PORT=5432)",
+            )
+        return ()
+
+    def notes(self) -> tuple[str, ...]:
+        """Return what the admin should know of all other settings."""
+        notes = []
+        if isinstance(self.storage, ObjectStorage):
+            notes.append(
+                f"media lie in {self.storage.kind} ({self.storage.container or 'no container named'}) and are not "
+                "carried: keep copies of them by other means"
+            )
+        if self.secrets_missing:
+            notes.append(
+                f"not set in {', '.join(path.name for path in self.files)}: {', '.join(self.secrets_missing)}; if they "
+                "are set elsewhere, as by systemd or Docker, add that file to secrets.files"
+            )
+        if self.self_destruct:
+            notes.append(
+                "SELF_DESTRUCT is set: a server started with these settings erases itself from the fediverse; "
+                "take it out before anything is restored with them"
+            )
+        if self.unexpanded:
+            notes.append(
+                f"{', '.join(self.unexpanded)}: holds a $(command), which permafrost does not run; check the values "
+                "that were taken from it"
+            )
+        return tuple(notes)
+
+
+def read_environment(folder: Path) -> MastodonEnvironment:
+    """Return what the environment files in Mastodon's `folder` say.
+
+    Raise `ConfigurationError` if there is no `.env.production`, or a file cannot be read.
+    """
+    values: dict[str, str] = {}
+    files = []
+    for name in FILE_NAMES:
+        path = folder / name
+        text = _read(path, required=name == ".env.production")
+        if text is not None:
+            files.append(path)
+            values = parse_dotenv(text, values) | values
+    return environment_of(values, folder, tuple(files), read_version(folder))
+
+
+def _read(path: Path, *, required: bool) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError as error:
+        if not required:
+            return None
+        raise ConfigurationError(
+            f"there is no {path}",
+            hint="--mastodon wants the folder that holds .env.production, usually /home/mastodon/live",
+        ) from error
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"{path} is not UTF-8 text") from error
+    except OSError as error:
+        raise ConfigurationError(
+            f"cannot read {path}: {error.strerror}", hint="run this as root or as Mastodon's own user"
+        ) from error
+
+
+def environment_of(
+    values: Mapping[str, str], folder: Path, files: tuple[Path, ...], version: Version | None
+) -> MastodonEnvironment:
+    """Return the settings that the variables `values` make, for a Mastodon in `folder`."""
+    local_domain = values.get("LOCAL_DOMAIN", "")
+    return MastodonEnvironment(
+        folder=folder,
+        files=files,
+        version=version,
+        local_domain=local_domain,
+        web_domain=values.get("WEB_DOMAIN") or local_domain,
+        database=database_of(values),
+        replica=replica_of(values),
+        redis=redis_of(values),
+        storage=storage_of(values, folder),
+        secrets_present=tuple(name for name in secrets.ALL if values.get(name)),
+        self_destruct=bool(values.get("SELF_DESTRUCT")),
+        unexpanded=tuple(name for name in sorted(values) if "$(" in values[name]),
+    )

@@ -1,0 +1,48 @@
+"""Which secrets a Mastodon of a given version cannot come back without."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+Version = tuple[int, int, int]
+
+ALWAYS = ("SECRET_KEY_BASE", "VAPID_PRIVATE_KEY", "VAPID_PUBLIC_KEY")
+BEFORE_4_4 = ("OTP_SECRET",)
+SINCE_4_3 = (
+    "ACTIVE_RECORD_ENCRYPTION_PRIMARY_KEY",
+    "ACTIVE_RECORD_ENCRYPTION_DETERMINISTIC_KEY",
+    "ACTIVE_RECORD_ENCRYPTION_KEY_DERIVATION_SALT",
+)
+ALL = (*ALWAYS, *BEFORE_4_4, *SINCE_4_3)
+
+_VERSION_PART = re.compile(r"def (major|minor|patch)\s+(\d+)\s+end")
+
+
+def secrets_needed(version: Version | None) -> tuple[str, ...]:
+    """Return the names that have to be set; for an unknown version, those that all versions need.
+
+    OTP_SECRET is needed to boot up to 4.3 and gone in 4.4; the three encryption keys are needed since 4.3, and
+    from 4.7 they protect the keys that are the server's identity (facts of the source, `config/environments/
+    production.rb`, `config/initializers/active_record_encryption.rb`).
+    """
+    if version is None:
+        return ALWAYS
+    needed: tuple[str, ...] = ALWAYS
+    if version < (4, 4, 0):
+        needed += BEFORE_4_4
+    if version >= (4, 3, 0):
+        needed += SINCE_4_3
+    return needed
+
+
+def read_version(mastodon: Path) -> Version | None:
+    """Return the version in `lib/mastodon/version.rb` of the folder `mastodon`, None if it cannot be told."""
+    try:
+        text = (mastodon / "lib/mastodon/version.rb").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    parts = {name: int(number) for name, number in _VERSION_PART.findall(text)}
+    if "major" not in parts or "minor" not in parts:
+        return None
+    return parts["major"], parts["minor"], parts.get("patch", 0)

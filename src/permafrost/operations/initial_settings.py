@@ -1,0 +1,167 @@
+"""Works out a server's first configuration from what the admin said and what Mastodon's own settings say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from psycopg import ProgrammingError
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from permafrost.config.key_lines import KeyLines
+from permafrost.config.loading import misplaced_secrets, validated
+from permafrost.config.models import Configuration
+from permafrost.config.problems import InvalidFileError, Problem
+from permafrost.errors import UsageError
+from permafrost.mastodon.environment import MastodonEnvironment
+from permafrost.mastodon.settings import DatabaseSettings, FileSystemStorage, ObjectStorage
+
+DEFAULT_REPOSITORY = Path("/var/lib/permafrost/repository")
+DEFAULT_STATE = Path("/var/lib/permafrost/state")
+
+_NO_KEY_YET = "0" * 40
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What the admin said; all paths are absolute."""
+
+    config_file: Path
+    mastodon: Path | None = None
+    database_url: str | None = field(default=None, repr=False)
+    repository: Path = DEFAULT_REPOSITORY
+    state: Path = DEFAULT_STATE
+    recipients: tuple[str, ...] = ()
+    recipients_dir: Path | None = None
+    name: str | None = None
+
+    def beside(self, name: str) -> Path:
+        """Return the place of `name` beside the configuration file."""
+        return self.config_file.parent / name
+
+    @property
+    def passphrase_file(self) -> Path | None:
+        """Where the passphrase goes; None if backups are sealed to recipients."""
+        return None if self.recipients else self.beside("passphrase")
+
+    @property
+    def sheet(self) -> Path:
+        """Where the recovery sheet goes."""
+        return self.beside("recovery-sheet.txt")
+
+
+@dataclass(frozen=True, slots=True)
+class InitialSettings:
+    """The first configuration, still without the signing key's fingerprint, and the database's password if any.
+
+    `pgpass` is the content of a pgpass file; `notes` say, by section, where values come from.
+    """
+
+    configuration: Configuration
+    pgpass: str | None = field(repr=False)
+    notes: dict[str, tuple[str, ...]]
+
+    def with_fingerprint(self, fingerprint: str) -> Configuration:
+        """Return the configuration with the signing key that has been made."""
+        signing = self.configuration.signing.model_copy(update={"fingerprint": fingerprint})
+        return self.configuration.model_copy(update={"signing": signing})
+
+
+def initial_settings(wishes: Wishes, environment: MastodonEnvironment | None) -> InitialSettings:
+    """Return the configuration to make; nothing is written.
+
+    Raise `UsageError` if no database is named or recipients lack their folder, `InvalidFileError` if a value is
+    not valid or would put a secret into a folder that is carried to the vaults.
+    """
+    if bool(wishes.recipients) != (wishes.recipients_dir is not None):
+        raise UsageError(
+            "--recipient and --recipients-dir belong together",
+            hint="the folder holds each recipient's public key as FINGERPRINT.asc: gpg --armor --export FINGERPRINT",
+        )
+    url, pgpass = _database(wishes, environment)
+    document: dict[str, object] = {
+        "server": {"name": wishes.name or _name_of(environment)},
+        "database": {"url": url},
+        "repository": {"path": wishes.repository},
+        "state": {"path": wishes.state},
+        "encryption": _encryption(wishes),
+        "signing": {"gnupg_home": wishes.beside("gnupg"), "fingerprint": _NO_KEY_YET},
+        "syncthing": {"home": wishes.state.parent / "syncthing"},
+    }
+    if environment is not None:
+        document["secrets"] = {"files": environment.files}
+        if isinstance(environment.storage, FileSystemStorage):
+            document["media"] = {"path": environment.storage.path}
+    configuration = validated(document, Configuration, wishes.config_file, KeyLines())
+    _refuse_carried_secrets(wishes, configuration)
+    return InitialSettings(configuration, pgpass, _notes(wishes, environment))
+
+
+def _name_of(environment: MastodonEnvironment | None) -> str:
+    domain = environment.local_domain if environment is not None else ""
+    return domain.encode("idna").decode("ascii").lower() if domain else "mastodon"
+
+
+def _encryption(wishes: Wishes) -> dict[str, object]:
+    if wishes.recipients:
+        return {"recipients": wishes.recipients, "recipients_dir": wishes.recipients_dir}
+    return {"passphrase_file": wishes.passphrase_file}
+
+
+def _database(wishes: Wishes, environment: MastodonEnvironment | None) -> tuple[str, str | None]:
+    """Return the database's URL without a password, and the pgpass line with it."""
+    passfile = wishes.beside("pgpass")
+    if wishes.database_url is not None:
+        return _without_password(wishes.database_url, passfile)
+    if environment is None:
+        raise UsageError(
+            "no database is named",
+            hint="--mastodon DIR takes it from DIR/.env.production, --database URL names it: "
+            "postgresql:///mastodon_production?host=/var/run/postgresql",
+        )
+    database = environment.direct_database()
+    if database.password:
+        return database.url(passfile), database.pgpass_line()
+    return database.url(), None
+
+
+def _without_password(url: str, passfile: Path) -> tuple[str, str | None]:
+    try:
+        parameters = {name: str(value) for name, value in conninfo_to_dict(url).items()}
+    except ProgrammingError:
+        return url, None  # the model says what is wrong with it
+    password = parameters.pop("password", "")
+    if not password:
+        return url, None
+    value: Callable[[str], str] = lambda name: parameters.get(name, "")  # noqa: E731 - four times the same
+    single_host = "" if "," in value("host") else value("host")
+    settings = DatabaseSettings(single_host, value("port"), value("dbname"), value("user"), value("sslmode"), password)
+    return make_conninfo("", **{**parameters, "passfile": str(passfile)}), settings.pgpass_line()
+
+
+def _refuse_carried_secrets(wishes: Wishes, configuration: Configuration) -> None:
+    problems = [Problem(wishes.config_file, message, key=key) for key, message in misplaced_secrets(configuration)]
+    if wishes.sheet.resolve().is_relative_to(configuration.repository.path.resolve()):
+        problems.append(Problem(wishes.sheet, "lies in repository.path, which is carried to the vaults"))
+    if problems:
+        raise InvalidFileError(
+            tuple(problems),
+            hint="keep the configuration's folder, the state and the repository apart from each other",
+            unchanged="everything; nothing was made",
+        )
+
+
+def _notes(wishes: Wishes, environment: MastodonEnvironment | None) -> dict[str, tuple[str, ...]]:
+    notes: dict[str, tuple[str, ...]] = {}
+    if environment is None:
+        notes["media"] = ("Mastodon's folder was not given to init.",)
+        return notes
+    source = f"From {environment.folder / '.env.production'}."
+    notes["secrets"] = (source,)
+    notes["media"] = (source,)
+    if wishes.database_url is None:
+        notes["database"] = (source, *(f"Note: {note}." for note in environment.database_notes()))
+    if isinstance(environment.storage, ObjectStorage):
+        notes["media"] = (f"media lie in {environment.storage.kind} and are not carried.", source)
+    return notes

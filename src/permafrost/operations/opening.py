@@ -1,0 +1,87 @@
+"""Opens a repository for reading: from a configuration, or on disaster day from a folder and a key alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from permafrost.config.models import Configuration
+from permafrost.config.secret_files import read_secret_file
+from permafrost.errors import KeyFileError, UsageError
+from permafrost.events import Note, Reporter
+from permafrost.openpgp.home import temporary_home
+from permafrost.openpgp.sealing import OpeningKey, import_secret_key
+from permafrost.openpgp.signing import Verifier
+from permafrost.repository.layout import SnapshotId
+from permafrost.repository.reading import CheckedSnapshot, choose_snapshot, make_verifier, read_snapshot
+from permafrost.repository.repository import Repository
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where to read from and how: the repository's folder, the key, and the fingerprint to trust, if known."""
+
+    repository: Path
+    key: OpeningKey
+    fingerprint: str | None = None
+
+
+def source_of(
+    configuration: Configuration | None,
+    *,
+    repository: Path | None,
+    passphrase_file: Path | None,
+    secret_key_file: Path | None,
+    fingerprint: str | None,
+) -> Source:
+    """Return the source that the command's words and the configuration, if there is one, give together.
+
+    Words win over the configuration. Its fingerprint is used only for its own repository. Raise `UsageError` if
+    they do not suffice.
+    """
+    if repository is None and configuration is None:
+        raise UsageError("no repository given, and no configuration found", hint="give --repository DIR")
+    folder = repository if repository is not None else configuration.repository.path if configuration else Path()
+    is_own = configuration is not None and folder == configuration.repository.path
+    if is_own and configuration is not None:
+        fingerprint = fingerprint or configuration.signing.fingerprint
+    if passphrase_file is None and configuration is not None and secret_key_file is None:
+        passphrase_file = configuration.encryption.passphrase_file
+    return Source(folder, OpeningKey(passphrase_file, secret_key_file), fingerprint)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedRepository:
+    """A repository with the means to read it, for as long as `opened` lasts."""
+
+    repository: Repository
+    source: Source
+    home: Path
+    verifier: Verifier
+
+    def read(self, choice: SnapshotId | None) -> CheckedSnapshot:
+        """Return the chosen snapshot (None: the newest), its signature, list and manifest checked."""
+        snapshot = choose_snapshot(self.repository, choice)
+        return read_snapshot(self.repository, snapshot, self.verifier, self.source.key, self.home)
+
+
+@contextmanager
+def opened(source: Source, report: Reporter) -> Iterator[OpenedRepository]:
+    """Yield the repository, opened with the source's key; tell if its signing key was not known from elsewhere."""
+    repository = Repository.open(source.repository)
+    key = source.key
+    if key.passphrase_file is not None:
+        read_secret_file(key.passphrase_file)
+    elif key.secret_key_file is None:
+        wanted = "--passphrase-file" if repository.facts.sealing == "passphrase" else "--secret-key-file"
+        raise KeyFileError("no key was given that could open this repository", hint=f"give {wanted} FILE")
+    with temporary_home() as home, temporary_home() as verifier_home:
+        if key.secret_key_file is not None:
+            import_secret_key(home, key.secret_key_file, key.passphrase_file)
+        verifier = make_verifier(repository, source.fingerprint, verifier_home)
+        if source.fingerprint is None:
+            report(Note(f"signatures are checked with the folder's own key {verifier.fingerprint}:"))
+            report(Note("compare it with the recovery sheet, or give it with --fingerprint"))
+        yield OpenedRepository(repository, source, home, verifier)

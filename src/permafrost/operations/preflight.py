@@ -1,0 +1,128 @@
+"""What is looked at before a restore touches anything; each refusal says what to do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import psycopg
+
+from permafrost.errors import RestoreRefusedError
+from permafrost.events import Note, Reporter
+from permafrost.postgres.provision import (
+    connections_to,
+    database_exists,
+    free_bytes,
+    locale_problem,
+    missing_extensions,
+    missing_roles,
+)
+from permafrost.repository.manifest import DatabaseFacts
+
+_UNCHANGED = "everything"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a restore goes: the database's final name, whether it takes a living one's place, and owners or not."""
+
+    database: str
+    replaces: bool
+    with_owners: bool
+
+
+def check_target(connection: psycopg.Connection, target: Target, facts: DatabaseFacts, report: Reporter) -> None:
+    """Raise `RestoreRefusedError` unless the server can take the snapshot as `target` says.
+
+    1. The database's name is free, or is there and unused if it is to be replaced.
+    2. The server is not older than the snapshot's.
+    3. The roles that own or are granted anything are there (unless owners are left out).
+    4. The extensions can be created.
+    5. The server's C library knows the collation.
+    6. The disk has room for what the database took.
+    """
+    _check_name(connection, target)
+    _check_version(connection, facts)
+    if target.with_owners:
+        _check_roles(connection, facts)
+    _check_extensions(connection, facts)
+    _check_locale(connection, facts)
+    _check_space(connection, facts, report)
+
+
+def _check_name(connection: psycopg.Connection, target: Target) -> None:
+    exists = database_exists(connection, target.database)
+    if exists and not target.replaces:
+        raise RestoreRefusedError(
+            f"the database {target.database} exists",
+            unchanged=_UNCHANGED,
+            hint="restore under another name, or take its place with --replace (it is kept under another name)",
+        )
+    if target.replaces and not exists:
+        raise RestoreRefusedError(
+            f"there is no database {target.database} to replace", unchanged=_UNCHANGED, hint="leave --replace out"
+        )
+    if target.replaces:
+        sessions = connections_to(connection, target.database)
+        if sessions:
+            raise RestoreRefusedError(
+                f"the database {target.database} is in use: {', '.join(sessions[:5])}",
+                unchanged=_UNCHANGED,
+                hint="stop what uses it and PgBouncer: systemctl stop mastodon-web mastodon-sidekiq mastodon-streaming",
+            )
+
+
+def _check_version(connection: psycopg.Connection, facts: DatabaseFacts) -> None:
+    here, there = connection.info.server_version // 10000, facts.server_version // 10000
+    if here < there:
+        raise RestoreRefusedError(
+            f"the server is PostgreSQL {here}, and the snapshot was made by PostgreSQL {there}",
+            unchanged=_UNCHANGED,
+            hint=f"restore to PostgreSQL {there} or newer",
+        )
+
+
+def _check_roles(connection: psycopg.Connection, facts: DatabaseFacts) -> None:
+    missing = missing_roles(connection, [role.name for role in facts.roles])
+    if missing:
+        by_name = {role.name: role for role in facts.roles}
+        commands = "; ".join(
+            f'CREATE ROLE "{name.replace(chr(34), chr(34) * 2)}"{" LOGIN" if by_name[name].can_login else ""}'
+            for name in missing
+        )
+        raise RestoreRefusedError(
+            f"the server has no role {', '.join(missing)}, which the snapshot's objects belong or are granted to",
+            unchanged=_UNCHANGED,
+            hint=f"make them with: psql -d postgres -c '{commands}' (or restore with --no-owner)",
+        )
+
+
+def _check_extensions(connection: psycopg.Connection, facts: DatabaseFacts) -> None:
+    missing = missing_extensions(connection, [extension.name for extension in facts.extensions])
+    if missing:
+        raise RestoreRefusedError(
+            f"the server does not have the extension {', '.join(missing)}",
+            unchanged=_UNCHANGED,
+            hint="install it; Debian's postgresql-contrib and postgresql-VERSION-NAME packages hold most of them",
+        )
+
+
+def _check_locale(connection: psycopg.Connection, facts: DatabaseFacts) -> None:
+    problem = locale_problem(connection, facts.collate, facts.ctype)
+    if problem is not None:
+        raise RestoreRefusedError(
+            f"the server does not know the snapshot's locale {facts.collate}: {problem}",
+            unchanged=_UNCHANGED,
+            hint="generate it (on Debian: dpkg-reconfigure locales), restart PostgreSQL, and restore again",
+        )
+
+
+def _check_space(connection: psycopg.Connection, facts: DatabaseFacts, report: Reporter) -> None:
+    free = free_bytes(connection)
+    if free is None:
+        report(Note("the free space on the server's disk cannot be seen from here"))
+    elif free < facts.size_bytes:
+        raise RestoreRefusedError(
+            f"the server's disk has {free / 1e9:.1f} GB free, and the database took {facts.size_bytes / 1e9:.1f} GB",
+            unchanged=_UNCHANGED,
+            hint="make room, or restore to another server",
+        )

@@ -1,0 +1,224 @@
+"""permafrost restore: a snapshot becomes a database, checked before it bears its name.
+
+The database is loaded under a working name and renamed at the end, so that under the final name there is either
+what was there before or a whole, compared restore. A living database is never dropped: it is renamed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import psycopg
+
+from permafrost.errors import IntegrityError, PermafrostError, RestoreRefusedError
+from permafrost.events import Note, Progress, Reporter, Steps
+from permafrost.openpgp.sealing import open_bytes
+from permafrost.operations.frame import load_frame
+from permafrost.operations.opening import OpenedRepository, Source, opened
+from permafrost.operations.preflight import Target, check_target
+from permafrost.operations.secret_archive import (
+    MAXIMUM_BYTES,
+    SecretFile,
+    check_places,
+    unpack_secrets,
+    write_secrets,
+)
+from permafrost.postgres.catalog import Grant, TableName, list_tables
+from permafrost.postgres.connection import connected, conninfo_for
+from permafrost.postgres.digest import count_rows, digest_rows
+from permafrost.postgres.provision import (
+    NewDatabase,
+    apply_properties,
+    create_database,
+    database_exists,
+    drop_database,
+    is_unfinished_restore,
+    name_with_suffix,
+    rename_database,
+    swap_databases,
+)
+from permafrost.repository.layout import SnapshotId
+from permafrost.repository.manifest import Manifest
+from permafrost.repository.objects import open_object
+from permafrost.repository.reading import CheckedSnapshot, check_objects
+
+_STEPS = 6
+_WORKING_SUFFIX = "_permafrost_new"
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreResult:
+    """What was restored, and where the database lies that was there before, if any."""
+
+    snapshot: SnapshotId
+    database: str
+    duration_s: float
+    tables: int
+    rows: int
+    is_audited: bool
+    kept_as: str | None
+    secrets: tuple[Path, ...]
+
+
+def restore(
+    source: Source,
+    choice: SnapshotId | None,
+    target: Target,
+    *,
+    server: str,
+    secrets_to: Path | None,
+    report: Reporter,
+    now: datetime,
+) -> RestoreResult:
+    """Restore the chosen snapshot (None: the newest) as `target` says, on the server that `server` connects to.
+
+    `server` is a libpq connection string; the database named in it is only used to make others. Raise
+    `RestoreRefusedError` if something stands against it, before anything is touched.
+    """
+    started = time.monotonic()
+    steps = Steps(report, _STEPS)
+    with opened(source, report) as repository:
+        with steps.step("check the snapshot: signature, list, every object's bytes"):
+            checked = repository.read(choice)
+            report(Note(f"snapshot {checked.object_list.snapshot} of {checked.manifest.database.name}"))
+            check_objects(repository.repository, checked, lambda done, total: report(Progress(done, total, "bytes")))
+            secrets = _read_secrets(repository, checked, secrets_to)
+        with connected(conninfo_for(server)) as connection:
+            with steps.step("look at the server that it goes to"):
+                check_target(connection, target, checked.manifest.database, report)
+                working = name_with_suffix(target.database, _WORKING_SUFFIX)
+                _clear_unfinished(connection, working)
+            with _dropped_on_failure(connection, working, target):
+                with steps.step(f"make the database {working}"):
+                    create_database(connection, _new_database(working, checked.manifest, target))
+                working_conninfo = conninfo_for(server, dbname=working)
+                with steps.step("load it, analyse it, refresh materialized views"):
+                    load_frame(repository, checked, working_conninfo, with_owners=target.with_owners, report=report)
+                with steps.step("compare it with the snapshot"):
+                    rows = _compare(working_conninfo, checked.manifest, report)
+                with steps.step(f"give it its name {target.database}"):
+                    kept_as = _give_name(connection, working, target, checked.manifest, now)
+            written = write_secrets(secrets, secrets_to) if secrets_to is not None else ()
+    return RestoreResult(
+        snapshot=checked.object_list.snapshot,
+        database=target.database,
+        duration_s=round(time.monotonic() - started, 3),
+        tables=len(checked.manifest.tables),
+        rows=rows,
+        is_audited=checked.manifest.is_audited,
+        kept_as=kept_as,
+        secrets=written,
+    )
+
+
+def _read_secrets(
+    repository: OpenedRepository, checked: CheckedSnapshot, folder: Path | None
+) -> tuple[SecretFile, ...]:
+    if folder is None:
+        return ()
+    files: list[SecretFile] = []
+    for index in checked.manifest.indices("secrets"):
+        with open_object(repository.repository.layout, checked.stored(index)) as descriptor:
+            packed = open_bytes(repository.home, repository.source.key, descriptor, limit_bytes=MAXIMUM_BYTES)
+        files.extend(unpack_secrets(packed))
+    if not files:
+        raise RestoreRefusedError(
+            f"snapshot {checked.object_list.snapshot} holds no secrets",
+            unchanged="everything",
+            hint="leave --secrets-to out",
+        )
+    check_places(files, folder)
+    return tuple(files)
+
+
+def _clear_unfinished(connection: psycopg.Connection, working: str) -> None:
+    if not database_exists(connection, working):
+        return
+    if not is_unfinished_restore(connection, working):
+        raise RestoreRefusedError(
+            f"the database {working}, under which a restore works, exists and is not one of permafrost's",
+            unchanged="everything",
+            hint="rename it, or restore under another name",
+        )
+    drop_database(connection, working)
+
+
+@contextmanager
+def _dropped_on_failure(connection: psycopg.Connection, working: str, target: Target) -> Iterator[None]:
+    try:
+        yield
+    except BaseException as error:
+        try:
+            drop_database(connection, working)
+            left = "the unfinished one was dropped"
+        except PermafrostError:
+            left = f"the unfinished one is {working}; the next restore drops it"
+        if isinstance(error, PermafrostError) and not error.unchanged:
+            live = f"the database {target.database} is as it was" if target.replaces else "no database was added"
+            error.unchanged = f"{live}; {left}"
+        raise
+
+
+def _new_database(name: str, manifest: Manifest, target: Target) -> NewDatabase:
+    facts = manifest.database
+    return NewDatabase(
+        name=name,
+        owner=facts.owner if target.with_owners else None,
+        encoding=facts.encoding,
+        collate=facts.collate,
+        ctype=facts.ctype,
+        locale_provider=facts.locale_provider,
+        locale=facts.locale,
+    )
+
+
+def _compare(conninfo: str, manifest: Manifest, report: Reporter) -> int:
+    """Count every table's rows (and digest them if the snapshot is audited), and return how many there are.
+
+    Raise `IntegrityError` if a table is missing, added, or differs.
+    """
+    wrong = []
+    total = 0
+    with connected(conninfo) as connection:
+        expected = {TableName(table.schema_name, table.name): table for table in manifest.tables}
+        there = set(list_tables(connection))
+        wrong += [f"{table} is missing" for table in sorted(set(expected) - there)]
+        wrong += [f"{table} is there, and should not be" for table in sorted(there - set(expected))]
+        common = sorted(set(expected) & there)
+        for done, name in enumerate(common, 1):
+            table = expected[name]
+            found = (digest_rows if table.digest is not None else count_rows)(connection, name)
+            total += found.rows
+            if found.rows != table.rows:
+                wrong.append(f"{name} has {found.rows} rows instead of {table.rows}")
+            elif table.digest is not None and found.digest != table.digest:
+                wrong.append(f"{name} has rows that differ")
+            report(Progress(done, len(common), "tables"))
+    if wrong:
+        raise IntegrityError(
+            f"the restored database is not what the snapshot says: {'; '.join(wrong[:10])}",
+            hint="restore another snapshot, and report this: it is the gravest thing that permafrost can find",
+        )
+    return total
+
+
+def _give_name(
+    connection: psycopg.Connection, working: str, target: Target, manifest: Manifest, now: datetime
+) -> str | None:
+    facts = manifest.database
+    grants = None
+    if target.with_owners and facts.grants is not None:
+        grants = [Grant(one.grantee, one.privilege, one.is_grantable) for one in facts.grants]
+    settings = [one for one in facts.settings if target.with_owners or not one[0]]
+    apply_properties(connection, working, comment=facts.comment, settings=settings, grants=grants)
+    if not target.replaces:
+        rename_database(connection, working, target.database)
+        return None
+    kept_as = name_with_suffix(target.database, f"_before_{now:%Y%m%dT%H%M%S}")
+    swap_databases(connection, live=target.database, replacement=working, kept_as=kept_as)
+    return kept_as

@@ -1,0 +1,63 @@
+"""From what was read of the database, its tables and Mastodon to the manifest's parts about them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from permafrost.mastodon.environment import read_environment
+from permafrost.postgres.catalog import DatabaseDescription
+from permafrost.postgres.digest import TableContents
+from permafrost.repository.manifest import DatabaseFacts, DatabaseGrant, Extension, MastodonFacts, Role, Table
+
+
+def table_facts(tables: Sequence[TableContents]) -> tuple[Table, ...]:
+    """Return the manifest's part about the tables."""
+    return tuple(
+        Table(schema_name=one.table.schema, name=one.table.name, rows=one.rows, digest=one.digest) for one in tables
+    )
+
+
+def mastodon_facts(secret_files: Sequence[Path], schema_version: str | None) -> MastodonFacts | None:
+    """Return what the secret files and the database tell of Mastodon, None if neither is one's.
+
+    The file is the one named .env.production; values of secrets are not taken.
+    """
+    environment_file = next((file for file in secret_files if file.name == ".env.production"), None)
+    if environment_file is None:
+        return MastodonFacts(schema_version=schema_version) if schema_version else None
+    environment = read_environment(environment_file.parent)
+    return MastodonFacts(
+        local_domain=environment.local_domain or None,
+        web_domain=environment.web_domain or None,
+        schema_version=schema_version,
+        secrets_present=environment.secrets_present,
+    )
+
+
+def database_facts(description: DatabaseDescription) -> DatabaseFacts:
+    """Return the manifest's part about the database."""
+    return DatabaseFacts(
+        name=description.name,
+        owner=description.owner,
+        server_version=description.server_version,
+        encoding=description.encoding,
+        collate=description.collate,
+        ctype=description.ctype,
+        locale_provider=description.locale_provider,
+        locale=description.locale,
+        collation_version=description.collation_version,
+        size_bytes=description.size_bytes,
+        comment=description.comment,
+        grants=None
+        if description.grants is None
+        else tuple(
+            DatabaseGrant(grantee=one.grantee, privilege=one.privilege, is_grantable=one.is_grantable)
+            for one in description.grants
+        ),
+        settings=description.settings,
+        extensions=tuple(Extension(name=name, version=version) for name, version in description.extensions),
+        roles=tuple(
+            Role(name=one.name, can_login=one.can_login, is_superuser=one.is_superuser) for one in description.roles
+        ),
+    )

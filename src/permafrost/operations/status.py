@@ -1,0 +1,58 @@
+"""permafrost status: what is there, how old it is, and what needs a human."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from permafrost.config.models import Configuration
+from permafrost.operations.verify import Finding
+from permafrost.repository.layout import SnapshotId
+from permafrost.repository.repository import Repository
+from permafrost.repository.snapshots import list_snapshots
+from permafrost.runs import RunRecords
+
+_TOO_OLD = timedelta(hours=26)
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What can be told from the repository and the run records, without touching the database."""
+
+    snapshots: int
+    newest: SnapshotId | None
+    newest_age_s: float | None
+    last_failure: str | None
+    findings: tuple[Finding, ...]
+
+
+def status(configuration: Configuration, now: datetime) -> Status:
+    """Return what is there. Raise `RepositoryError` if there is no repository."""
+    repository = Repository.open(configuration.repository.path)
+    there = list_snapshots(repository.layout)
+    newest = there[-1] if there else None
+    findings = []
+    if newest is None:
+        findings.append(Finding("no-snapshot", "repository", "there is no snapshot yet: permafrost backup"))
+    elif now - newest.made_at > _TOO_OLD:
+        findings.append(
+            Finding(
+                "old-snapshot", str(newest), f"the newest snapshot is older than {_TOO_OLD}: is the schedule running?"
+            )
+        )
+    elif newest.made_at - now > timedelta(minutes=5):
+        findings.append(
+            Finding("clock", str(newest), "the newest snapshot lies in the future: the clock is, or was, wrong")
+        )
+    last = RunRecords(configuration.state.path).newest("backup")
+    failure = None
+    if last is not None and last.outcome == "failed":
+        failure = str(last.details.get("error", "unknown"))
+        findings.append(Finding("backup-failed", "backup", f"the last backup failed: {failure}"))
+    return Status(
+        snapshots=len(there),
+        newest=newest,
+        newest_age_s=(now - newest.made_at).total_seconds() if newest else None,
+        last_failure=failure,
+        findings=tuple(findings),
+    )

@@ -1,0 +1,172 @@
+"""permafrost verify: every object's hash, every snapshot's completeness and signature. Needs no passphrase."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from permafrost.errors import IntegrityError, RepositoryError
+from permafrost.events import Progress, Reporter, Steps
+from permafrost.openpgp.home import temporary_home
+from permafrost.openpgp.signing import Verifier
+from permafrost.repository.completeness import FileState, Judgement, Seen, SnapshotState, judge
+from permafrost.repository.layout import SnapshotId
+from permafrost.repository.objects import StoredObject, hash_file, stored_objects
+from permafrost.repository.reading import make_verifier
+from permafrost.repository.repository import Repository
+from permafrost.repository.snapshots import MANIFEST, list_snapshots, read_object_list
+
+DEFAULT_PATIENCE = timedelta(hours=6)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that is not as it should be: what, where, and what to do. `kind` is stable."""
+
+    kind: str
+    subject: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyResult:
+    """What was read, and what was found. In-flight snapshots are counted and are no finding."""
+
+    fingerprint: str
+    snapshots: int
+    in_flight: int
+    objects: int
+    size_bytes: int
+    unreferenced: int
+    duration_s: float
+    findings: tuple[Finding, ...]
+
+    @property
+    def is_corrupt(self) -> bool:
+        """Whether bytes or signatures are wrong, and not only missing."""
+        return any(finding.kind != "overdue" for finding in self.findings)
+
+
+def verify(
+    path: Path, fingerprint: str | None, *, patience: timedelta, report: Reporter, now: datetime
+) -> VerifyResult:
+    """Read everything in the repository at `path` and return what was found.
+
+    A snapshot with files missing is in flight until `patience` after its folder appeared here, then overdue.
+    Raise `RepositoryError` if there is no repository, `IntegrityError` if its key is not `fingerprint`.
+    """
+    started = time.monotonic()
+    repository = Repository.open(path)
+    steps = Steps(report, 2)
+    with temporary_home() as home:
+        verifier = make_verifier(repository, fingerprint, home)
+        with steps.step("read every object and compare it with its name"):
+            states, found, size = _hash_objects(repository, report)
+        with steps.step("check every snapshot's signature, list and completeness"):
+            judgements: dict[SnapshotId, Judgement] = {}
+            needed: set[str] = set()
+            for snapshot in list_snapshots(repository.layout):
+                seen = _look_at(repository, snapshot, verifier, states)
+                judgements[snapshot] = judge(seen, now, patience)
+                if seen.object_list is not None:
+                    needed.update(stored.name for stored in seen.object_list.objects)
+                found += _findings(snapshot, judgements[snapshot])
+    return VerifyResult(
+        fingerprint=verifier.fingerprint,
+        snapshots=len(judgements),
+        in_flight=sum(one.state is SnapshotState.IN_FLIGHT for one in judgements.values()),
+        objects=len(states),
+        size_bytes=size,
+        unreferenced=len(states.keys() - needed),
+        duration_s=round(time.monotonic() - started, 3),
+        findings=tuple(found),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _ObjectState:
+    state: FileState
+    size_bytes: int
+
+
+def _hash_objects(repository: Repository, report: Reporter) -> tuple[dict[str, _ObjectState], list[Finding], int]:
+    files = list(stored_objects(repository.layout))
+    total = sum(file.lstat().st_size for _, file in files)
+    states: dict[str, _ObjectState] = {}
+    findings = []
+    done = 0
+    for name, file in files:
+        if file.is_symlink() or not file.is_file():
+            state, size = FileState.BAD, 0
+        else:
+            hashed = hash_file(file)
+            size = hashed.size_bytes
+            state = FileState.GOOD if hashed.name == name else FileState.BAD
+        if state is FileState.BAD:
+            findings.append(Finding("corrupt-object", name, f"the object {name} is not what its name says"))
+        states[name] = _ObjectState(state, size)
+        done += size
+        report(Progress(done, total, "bytes"))
+    return states, findings, done
+
+
+def _look_at(
+    repository: Repository, snapshot: SnapshotId, verifier: Verifier, objects: Mapping[str, _ObjectState]
+) -> Seen:
+    folder = repository.layout.snapshot(snapshot)
+    # ctime: the local clock's, and nobody can set it back, unlike mtime, which Syncthing carries over
+    since = datetime.fromtimestamp(folder.lstat().st_ctime, UTC)
+    try:
+        object_list, content, signature = read_object_list(repository.layout, snapshot)
+    except RepositoryError:
+        return Seen(since, None, signature_is_valid=True, files={})
+    except IntegrityError:
+        return Seen(since, None, signature_is_valid=False, files={})
+    is_valid = verifier.is_valid(content, signature) and object_list.repository_id == repository.repository_id
+    files = {stored.name: _state_of(stored, objects) for stored in object_list.objects}
+    files[object_list.manifest.name] = _manifest_state(folder / MANIFEST, object_list.manifest)
+    return Seen(since, object_list, is_valid, files)
+
+
+def _state_of(stored: StoredObject, objects: Mapping[str, _ObjectState]) -> FileState:
+    there = objects.get(stored.name)
+    if there is None:
+        return FileState.MISSING
+    return there.state if there.size_bytes == stored.size_bytes else FileState.BAD
+
+
+def _manifest_state(file: Path, expected: StoredObject) -> FileState:
+    if file.is_symlink():
+        return FileState.BAD
+    try:
+        content = file.read_bytes()
+    except OSError:
+        return FileState.MISSING
+    is_good = hashlib.sha256(content).hexdigest() == expected.name and len(content) == expected.size_bytes
+    return FileState.GOOD if is_good else FileState.BAD
+
+
+def _findings(snapshot: SnapshotId, judgement: Judgement) -> list[Finding]:
+    if judgement.state is SnapshotState.OVERDUE:
+        what = f"{len(judgement.missing)} files are missing" if judgement.missing else "its list is missing"
+        return [Finding("overdue", str(snapshot), f"snapshot {snapshot} is not whole, and should be by now: {what}")]
+    if judgement.state is not SnapshotState.CORRUPT:
+        return []
+    if not judgement.bad:
+        return [
+            Finding(
+                "bad-signature", str(snapshot), f"the list of snapshot {snapshot} is damaged, or is not the server's"
+            )
+        ]
+    return [
+        Finding(
+            "corrupt-snapshot",
+            str(snapshot),
+            f"snapshot {snapshot} cannot be restored from here: {len(judgement.bad)} of its files are bad "
+            f"({', '.join(judgement.bad[:3])})",
+        )
+    ]

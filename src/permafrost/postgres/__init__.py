@@ -1,0 +1,1 @@
+"""PostgreSQL as permafrost uses it: its programs, its catalogue, and scratch servers."""

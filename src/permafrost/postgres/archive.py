@@ -1,0 +1,117 @@
+"""pg_dump and pg_restore as streams: a custom archive, never in a file.
+
+The archive is not compressed by pg_dump: zstd does that better and on the other core. Its table of contents
+comes first, so that pg_restore can list it, or load what follows no data, from the head of a stream.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from permafrost.errors import DatabaseError, PermafrostError
+from permafrost.postgres.binaries import client_program
+from permafrost.postgres.connection import conninfo_for
+from permafrost.processes import Finished, Program
+
+LOCK_WAIT_MS = 60_000
+_REFRESH = " MATERIALIZED VIEW DATA "
+
+
+def libpq_environment() -> dict[str, str]:
+    """Return the PG* variables that we were given; libpq and its programs honour them."""
+    return {name: value for name, value in os.environ.items() if name.startswith("PG")}
+
+
+def pg_dump_program(conninfo: str, *, snapshot: str, server_major: int, is_standby: bool) -> Program:
+    """Return pg_dump that writes the whole database, as `snapshot` sees it, to its stdout.
+
+    It gives up after a minute if it cannot get its locks.
+    """
+    words = [
+        client_program("pg_dump", server_major),
+        "--format=custom",
+        "--compress=0",
+        "--no-password",
+        f"--snapshot={snapshot}",
+        f"--lock-wait-timeout={LOCK_WAIT_MS}",
+        f"--dbname={conninfo_for(conninfo)}",
+    ]
+    if is_standby:
+        words.append("--no-unlogged-table-data")  # nobody can read them there
+    return Program(tuple(words), libpq_environment())
+
+
+def explain_pg_dump(finished: Finished) -> PermafrostError | None:
+    """Return the error that a pg_dump's end means, None if it wrote everything or is another program."""
+    if finished.program.name != "pg_dump" or finished.returncode == 0:
+        return None
+    said = finished.stderr_tail.strip() or f"it ended with {finished.returncode} and said nothing"
+    hint = "read what pg_dump said; the next run starts cleanly"
+    if "lock timeout" in said or "LockNotAvailable" in said:
+        hint = "another session holds a table for itself (a migration?); try again when it has ended"
+    elif "permission denied" in said:
+        hint = "grant the role what reading needs: GRANT pg_read_all_data TO the_role"
+    return DatabaseError(f"pg_dump did not finish: {said}", unchanged="every snapshot that was there before", hint=hint)
+
+
+def pg_restore_program(
+    conninfo: str, *, server_major: int, list_fd: int, with_owners: bool, role: str | None = None
+) -> Program:
+    """Return pg_restore that loads the archive on its stdin into a database, stopping at the first error.
+
+    `list_fd` is an open descriptor with the entries to load (pg_restore --use-list). Owners and grants are left
+    out unless `with_owners`.
+    """
+    words = [
+        client_program("pg_restore", server_major),
+        "--format=custom",
+        "--exit-on-error",
+        "--no-password",
+        f"--use-list=/proc/self/fd/{list_fd}",
+        f"--dbname={conninfo}",
+    ]
+    if not with_owners:
+        words += ["--no-owner", "--no-acl"]
+    if role:
+        words.append(f"--role={role}")
+    return Program(tuple(words), libpq_environment(), pass_fds=(list_fd,))
+
+
+def pg_restore_list_program(server_major: int) -> Program:
+    """Return pg_restore that writes the table of contents of the archive on its stdin."""
+    return Program((client_program("pg_restore", server_major), "--format=custom", "--list"))
+
+
+def explain_pg_restore(finished: Finished) -> PermafrostError | None:
+    """Return the error that a pg_restore's end means, None if it loaded everything or is another program."""
+    if finished.program.name != "pg_restore" or finished.returncode == 0:
+        return None
+    said = finished.stderr_tail.strip() or f"it ended with {finished.returncode} and said nothing"
+    return DatabaseError(f"pg_restore failed: {said}", hint="read what pg_restore said, mend it, and restore again")
+
+
+def split_list(contents: str) -> tuple[str, str]:
+    """Return a table of contents in two lists: everything but the materialized views' data, and only that.
+
+    Their data is a REFRESH, which PostgreSQL plans badly before ANALYZE (on busy Mastodon servers it took days),
+    so it is run last.
+    """
+    first: list[str] = []
+    refreshes: list[str] = []
+    for line in contents.splitlines():
+        (refreshes if _REFRESH in line and not line.startswith(";") else first).append(line)
+    return "\n".join(first) + "\n", "\n".join(refreshes) + "\n" if refreshes else ""
+
+
+@contextmanager
+def text_in_memory(text: str) -> Iterator[int]:
+    """Yield a descriptor of a file that exists only in memory and holds `text`, to be read from its start."""
+    descriptor = os.memfd_create("permafrost-list", os.MFD_CLOEXEC)
+    try:
+        os.write(descriptor, text.encode())
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        yield descriptor
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,172 @@
+"""Facts of a database, read from its catalogue under one snapshot."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import psycopg
+from psycopg import sql
+
+from permafrost.errors import DatabaseError
+from permafrost.postgres.connection import database_errors
+
+# what initdb or an extension made comes back by itself; everything else is the database's own
+_OWN_SCHEMAS = "n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'"
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A privilege on the database; `grantee` is '' for PUBLIC."""
+
+    grantee: str
+    privilege: str
+    is_grantable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RoleFacts:
+    """A role that owns or is granted something in the database, or that a setting of it names."""
+
+    name: str
+    can_login: bool
+    is_superuser: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseDescription:
+    """What a database is, apart from its contents. Sizes in bytes; collations as the server names them."""
+
+    name: str
+    owner: str
+    server_version: int
+    encoding: str
+    collate: str
+    ctype: str
+    locale_provider: str
+    locale: str | None
+    collation_version: str | None
+    size_bytes: int
+    comment: str | None
+    grants: tuple[Grant, ...] | None
+    settings: tuple[tuple[str, str, str], ...]
+    extensions: tuple[tuple[str, str], ...]
+    roles: tuple[RoleFacts, ...]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class TableName:
+    """A table with rows of its own: an ordinary table or a leaf partition."""
+
+    schema: str
+    name: str
+
+    def identifier(self) -> sql.Identifier:
+        """Return it quoted for SQL."""
+        return sql.Identifier(self.schema, self.name)
+
+    def __str__(self) -> str:
+        return f"{self.schema}.{self.name}"
+
+
+def describe_database(connection: psycopg.Connection) -> DatabaseDescription:
+    """Return the facts of the database that `connection` is connected to."""
+    with database_errors("cannot read the database's catalogue"):
+        version = connection.info.server_version
+        # datlocprovider is new in 15; the ICU locale's column was renamed in 17 (release notes of 15 and 17)
+        provider = "d.datlocprovider::text" if version >= 150000 else "'c'"
+        locale = "d.datlocale" if version >= 170000 else "d.daticulocale" if version >= 150000 else "NULL"
+        collation_version = "d.datcollversion" if version >= 150000 else "NULL"
+        row = connection.execute(
+            f"""SELECT d.datname, pg_get_userbyid(d.datdba), pg_encoding_to_char(d.encoding), d.datcollate, d.datctype,
+                   {provider}, {locale}, {collation_version}, pg_database_size(d.oid),
+                   shobj_description(d.oid, 'pg_database'), d.datacl IS NOT NULL
+            FROM pg_database d WHERE d.datname = current_database()"""  # noqa: S608 - constants of this function
+        ).fetchone()
+        if row is None:
+            raise DatabaseError("the database has vanished from its own catalogue")
+        return DatabaseDescription(
+            name=row[0],
+            owner=row[1],
+            server_version=version,
+            encoding=row[2],
+            collate=row[3],
+            ctype=row[4],
+            locale_provider=row[5],
+            locale=row[6],
+            collation_version=row[7],
+            size_bytes=row[8],
+            comment=row[9],
+            grants=_database_grants(connection) if row[10] else None,
+            settings=_database_settings(connection),
+            extensions=_extensions(connection),
+            roles=_roles(connection),
+        )
+
+
+def _database_grants(connection: psycopg.Connection) -> tuple[Grant, ...]:
+    rows = connection.execute(
+        """SELECT coalesce(r.rolname, ''), a.privilege_type, a.is_grantable
+        FROM pg_database d, aclexplode(d.datacl) a LEFT JOIN pg_roles r ON r.oid = a.grantee
+        WHERE d.datname = current_database() ORDER BY 1, 2"""
+    )
+    return tuple(Grant(*row) for row in rows)
+
+
+def _database_settings(connection: psycopg.Connection) -> tuple[tuple[str, str, str], ...]:
+    rows = connection.execute(
+        """SELECT coalesce(r.rolname, ''), split_part(setting, '=', 1), substr(setting, strpos(setting, '=') + 1)
+        FROM pg_db_role_setting s JOIN pg_database d ON d.oid = s.setdatabase
+        LEFT JOIN pg_roles r ON r.oid = s.setrole, unnest(s.setconfig) AS setting
+        WHERE d.datname = current_database() ORDER BY 1, 2"""
+    )
+    return tuple((row[0], row[1], row[2]) for row in rows)
+
+
+def _extensions(connection: psycopg.Connection) -> tuple[tuple[str, str], ...]:
+    rows = connection.execute("SELECT extname, extversion FROM pg_extension WHERE extname <> 'plpgsql' ORDER BY 1")
+    return tuple((row[0], row[1]) for row in rows)
+
+
+def _roles(connection: psycopg.Connection) -> tuple[RoleFacts, ...]:
+    # pg_shdepend has every role that something of this database (or the database itself) depends on: owners,
+    # grantees, policies; predefined roles are pinned and do not appear. The bootstrap superuser does not either.
+    rows = connection.execute(
+        """WITH me AS (SELECT oid FROM pg_database WHERE datname = current_database())
+        SELECT r.rolname, r.rolcanlogin, r.rolsuper FROM pg_roles r WHERE r.rolname !~ '^pg_' AND r.oid IN (
+            SELECT s.refobjid FROM pg_shdepend s, me
+            WHERE s.refclassid = 'pg_authid'::regclass
+              AND (s.dbid = me.oid OR (s.classid = 'pg_database'::regclass AND s.objid = me.oid))
+            UNION SELECT datdba FROM pg_database d, me WHERE d.oid = me.oid
+            UNION SELECT setrole FROM pg_db_role_setting s, me WHERE s.setdatabase = me.oid)
+        ORDER BY 1"""
+    )
+    return tuple(RoleFacts(*row) for row in rows)
+
+
+def list_tables(connection: psycopg.Connection) -> tuple[TableName, ...]:
+    """Return every table of the database's own, in order of name.
+
+    Ordinary tables and leaf partitions; not what an extension made, since the extension makes it again, not
+    materialized views, since a restore computes them anew, and on a standby not unlogged tables, which nobody
+    can read there.
+    """
+    with database_errors("cannot list the tables"):
+        rows = connection.execute(
+            f"""SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+            WHERE c.relkind = 'r' AND {_OWN_SCHEMAS}
+              AND (c.relpersistence = 'p' OR (c.relpersistence = 'u' AND NOT pg_is_in_recovery()))
+              AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = 'pg_class'::regclass AND e.objid = c.oid
+                              AND e.deptype = 'e')
+            ORDER BY 1, 2"""  # noqa: S608 - a constant of this module
+        )
+        return tuple(TableName(*row) for row in rows)
+
+
+def schema_migrations_version(connection: psycopg.Connection) -> str | None:
+    """Return the newest migration that Rails has recorded in the database, None if there is no such table."""
+    with database_errors("cannot read schema_migrations"):
+        found = connection.execute("SELECT to_regclass('public.schema_migrations') IS NOT NULL").fetchone()
+        if not found or not found[0]:
+            return None
+        row = connection.execute("SELECT max(version::text) FROM public.schema_migrations").fetchone()
+        return row[0] if row else None

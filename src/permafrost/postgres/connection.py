@@ -1,0 +1,117 @@
+"""Connections whose text does not depend on anybody's settings, and conninfo strings for PostgreSQL's programs.
+
+Sessions are fixed: what a value looks like as text must be the same today, next year, and on the restored server.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from permafrost.errors import ConfigurationError, DatabaseError
+
+APPLICATION_NAME = "permafrost"
+
+# A peer that vanished (a pulled cable, a firewall that forgot) is noticed after about a minute, not after the
+# kernel's two hours. libpq, "Database Connection Control Functions".
+_LIVENESS = {
+    "connect_timeout": "15",
+    "keepalives_idle": "30",
+    "keepalives_interval": "10",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "60000",
+}
+
+_FIXED_SETTINGS = {
+    "DateStyle": "ISO, MDY",
+    "IntervalStyle": "postgres",
+    "TimeZone": "UTC",
+    "extra_float_digits": "3",
+    "bytea_output": "hex",
+    "lc_monetary": "C",
+    "xmloption": "content",
+    "search_path": "pg_catalog",
+    "row_security": "off",
+    "synchronize_seqscans": "off",
+    "max_parallel_workers_per_gather": "0",
+    "statement_timeout": "0",
+    "idle_in_transaction_session_timeout": "0",
+}
+
+
+def conninfo_for(conninfo: str, **changes: str) -> str:
+    """Return `conninfo` (libpq string or URI) with liveness settings where it has none, and with `changes`.
+
+    Raise `ConfigurationError` if libpq cannot read it.
+    """
+    try:
+        given = conninfo_to_dict(conninfo)
+    except psycopg.ProgrammingError as error:
+        raise ConfigurationError(
+            f"the database's connection string cannot be read: {str(error).strip()}",
+            hint='see "Connection Strings" in the manual of libpq; for example postgresql:///mastodon_production',
+        ) from error
+    return make_conninfo("", **{**_LIVENESS, "application_name": APPLICATION_NAME, **given, **changes})
+
+
+def database_name(conninfo: str) -> str | None:
+    """Return the database that `conninfo` names, None if it names none."""
+    name = conninfo_to_dict(conninfo).get("dbname")
+    return str(name) if name else None
+
+
+@contextmanager
+def database_errors(doing: str) -> Iterator[None]:
+    """Turn errors of PostgreSQL inside the block into a `DatabaseError` that says what was being done."""
+    try:
+        yield
+    except psycopg.OperationalError as error:
+        raise DatabaseError(
+            f"{doing}: {_first_line(error)}",
+            hint="is PostgreSQL running, and does the connection string name its host, port, database and user?",
+        ) from error
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise DatabaseError(
+            f"{doing}: {_first_line(error)}",
+            hint="reading needs: GRANT pg_read_all_data TO the_role; restoring needs a role with CREATEDB, "
+            "or a superuser",
+        ) from error
+    except psycopg.Error as error:
+        raise DatabaseError(f"{doing}: {_first_line(error)}") from error
+
+
+def _first_line(error: psycopg.Error) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
+
+
+@contextmanager
+def connected(conninfo: str, *, autocommit: bool = True) -> Iterator[psycopg.Connection]:
+    """Yield a connection with fixed session settings, closed at the end.
+
+    Raise `DatabaseError` if it cannot be made. Errors of what the block does are the block's own to turn.
+    """
+    with database_errors("cannot connect to the database"):
+        connection = psycopg.connect(conninfo_for(conninfo), autocommit=autocommit)
+    try:
+        with database_errors("cannot set up the session"):
+            fix_session(connection)
+        yield connection
+    finally:
+        connection.close()
+
+
+def fix_session(connection: psycopg.Connection) -> None:
+    """Set everything that text output depends on; the client's encoding becomes the server's."""
+    encoding = connection.info.parameter_status("server_encoding") or "UTF8"
+    settings = {**_FIXED_SETTINGS, "client_encoding": encoding}
+    query = sql.SQL("; ").join(
+        sql.SQL("SET {} = {}").format(sql.Identifier(name), sql.Literal(value)) for name, value in settings.items()
+    )
+    connection.execute(query)
+    if not connection.autocommit:
+        connection.commit()

@@ -1,0 +1,1 @@
+"""The repository: a folder of immutable, encrypted objects and of snapshots that name them."""

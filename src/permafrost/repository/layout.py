@@ -1,0 +1,155 @@
+"""Names and places in a repository, format 1 (docs/format.md, section 1).
+
+Names from a repository are data from elsewhere: each is matched whole against its pattern before a path is made
+of it, so that no name can leave its folder.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from permafrost.errors import IntegrityError, UsageError
+
+FORMAT = 1
+OBJECT_MODE = 0o444
+FOLDER_MODE = 0o755
+
+_OBJECT_NAME = re.compile(r"[0-9a-f]{64}")
+_OBJECT_FILE = re.compile(r"([0-9a-f]{64})\.gpg")
+_SNAPSHOT_ID = re.compile(r"(\d{8}T\d{6}Z)-([0-9a-f]{8})")
+_REPOSITORY_ID = re.compile(r"[0-9a-f]{32}")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class SnapshotId:
+    """A snapshot's name: when it was made (UTC, to the second) and 8 random hexadecimal digits."""
+
+    text: str
+
+    def __post_init__(self) -> None:
+        """Raise `IntegrityError` unless the text is a snapshot's name with a real date in it."""
+        match = _SNAPSHOT_ID.fullmatch(self.text)
+        if not match:
+            raise IntegrityError(f"{self.text!r} is not a snapshot's name")
+        try:
+            _parse_time(match[1])
+        except ValueError as error:
+            raise IntegrityError(f"{self.text!r} is not a snapshot's name: no such date") from error
+
+    def __str__(self) -> str:
+        return self.text
+
+    @property
+    def made_at(self) -> datetime:
+        """When the server says that the snapshot was made, in UTC."""
+        return _parse_time(self.text.partition("-")[0])
+
+    @classmethod
+    def new(cls, now: datetime) -> SnapshotId:
+        """Return a new name for a snapshot made at `now` (with a time zone)."""
+        return cls(f"{now.astimezone(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}")
+
+    @classmethod
+    def is_name(cls, text: str) -> bool:
+        """Return whether `text` is a snapshot's name."""
+        try:
+            cls(text)
+        except IntegrityError:
+            return False
+        return True
+
+
+def _parse_time(text: str) -> datetime:
+    return datetime.strptime(text, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+
+
+def is_object_name(text: str) -> bool:
+    """Return whether `text` is an object's name: the SHA-256 of its bytes in lower-case hexadecimal."""
+    return _OBJECT_NAME.fullmatch(text) is not None
+
+
+def object_name_of_file(file_name: str) -> str | None:
+    """Return the object's name that a file in objects/ bears, None if it is not an object's file."""
+    match = _OBJECT_FILE.fullmatch(file_name)
+    return match[1] if match else None
+
+
+def is_repository_id(text: str) -> bool:
+    """Return whether `text` is a repository's id: 32 hexadecimal digits."""
+    return _REPOSITORY_ID.fullmatch(text) is not None
+
+
+def object_path(name: str) -> str:
+    """Return where the object `name` lies, relative to the repository, with forward slashes."""
+    if not is_object_name(name):
+        raise IntegrityError(f"{name!r} is not an object's name")
+    return f"objects/{name[:2]}/{name}.gpg"
+
+
+def snapshot_path(snapshot: SnapshotId) -> str:
+    """Return where the snapshot's folder lies, relative to the repository."""
+    return f"snapshots/{snapshot}"
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The places in the repository at `root`."""
+
+    root: Path
+
+    @property
+    def objects(self) -> Path:
+        """The folder of objects."""
+        return self.root / "objects"
+
+    @property
+    def snapshots(self) -> Path:
+        """The folder of snapshots."""
+        return self.root / "snapshots"
+
+    @property
+    def temporary(self) -> Path:
+        """The folder of unfinished files, which Syncthing ignores; only a holder of the lock may touch it."""
+        return self.root / "tmp"
+
+    @property
+    def lock(self) -> Path:
+        """The lock file, which Syncthing ignores."""
+        return self.root / "lock"
+
+    @property
+    def facts(self) -> Path:
+        """repository.json."""
+        return self.root / "repository.json"
+
+    @property
+    def signing_key(self) -> Path:
+        """The public key of the snapshots' signatures."""
+        return self.root / "signing-key.asc"
+
+    def object(self, name: str) -> Path:
+        """The file of the object `name`."""
+        return self.root / object_path(name)
+
+    def snapshot(self, snapshot: SnapshotId) -> Path:
+        """The folder of a snapshot."""
+        return self.root / snapshot_path(snapshot)
+
+
+SYNCTHING_IGNORES = ("/tmp", "/lock", "/.*.new")  # noqa: S108 - patterns, not places
+
+
+def parse_snapshot_choice(text: str) -> SnapshotId | None:
+    """Return the snapshot that a person named, None for `latest`; raise `UsageError` for anything else."""
+    if text == "latest":
+        return None
+    try:
+        return SnapshotId(text)
+    except IntegrityError as error:
+        raise UsageError(
+            f"{text!r} is not a snapshot", hint="permafrost snapshots lists them; or say: latest"
+        ) from error

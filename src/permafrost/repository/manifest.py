@@ -1,0 +1,141 @@
+"""The manifest: what a snapshot is (docs/format.md, section 5). JSON, zstd, then an OpenPGP message.
+
+Objects are named once, by the object list, and referred to by their index in it, so that the manifest's size
+grows with what changed. Keys are only ever added; a reader ignores keys that it does not know.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+import zstandard
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from permafrost.errors import IntegrityError
+
+MAXIMUM_JSON_BYTES = 1 << 30
+_LEVEL = 9
+
+ObjectKind = Literal["frame", "secrets", "base", "delta"]
+
+
+class Part(BaseModel):
+    """A part of the manifest; unknown keys are left alone, so that newer manifests can be read."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class Extension(Part):
+    """An extension that the database uses."""
+
+    name: str
+    version: str
+
+
+class Role(Part):
+    """A role that owns something or is granted something, without its password."""
+
+    name: str
+    can_login: bool
+    is_superuser: bool = False
+
+
+class DatabaseGrant(Part):
+    """A privilege on the database itself; `grantee` is empty for PUBLIC."""
+
+    grantee: str
+    privilege: str
+    is_grantable: bool
+
+
+class DatabaseFacts(Part):
+    """The database as it was: what is needed to make an equal one before anything is loaded."""
+
+    name: str
+    owner: str
+    server_version: int = Field(description="server_version_num, as 150018")
+    system_identifier: str | None = None
+    encoding: str
+    collate: str
+    ctype: str
+    locale_provider: str = "c"
+    locale: str | None = None
+    collation_version: str | None = None
+    size_bytes: int
+    comment: str | None = None
+    grants: tuple[DatabaseGrant, ...] | None = None
+    settings: tuple[tuple[str, str, str], ...] = Field(
+        default=(), description="role ('' for all), setting, value: ALTER DATABASE SET"
+    )
+    extensions: tuple[Extension, ...] = ()
+    roles: tuple[Role, ...] = ()
+
+
+class Table(Part):
+    """A table's rows, counted under the snapshot; the digest is there if the snapshot is audited."""
+
+    schema_name: str = Field(alias="schema")
+    name: str
+    rows: int = Field(ge=0)
+    digest: str | None = None
+
+    model_config = ConfigDict(extra="ignore", frozen=True, populate_by_name=True)
+
+
+class ManifestObject(Part):
+    """What the object at one index of the object list is."""
+
+    kind: ObjectKind
+    index: int = Field(ge=0)
+
+
+class MastodonFacts(Part):
+    """What a restore of Mastodon has to know; names of secrets, never their values."""
+
+    local_domain: str | None = None
+    web_domain: str | None = None
+    schema_version: str | None = None
+    secrets_present: tuple[str, ...] = ()
+
+
+class Manifest(Part):
+    """What a snapshot is."""
+
+    format: Literal[1] = 1
+    repository: str
+    snapshot: str
+    made_at: datetime
+    signing_key: str
+    engine: Literal["dump", "log"]
+    is_audited: bool = False
+    database: DatabaseFacts
+    tables: tuple[Table, ...] = ()
+    objects: tuple[ManifestObject, ...]
+    mastodon: MastodonFacts | None = None
+    tools: dict[str, str] = Field(default_factory=dict)
+
+    def indices(self, kind: ObjectKind) -> tuple[int, ...]:
+        """Return the indices of the objects of `kind`, in order."""
+        return tuple(one.index for one in self.objects if one.kind == kind)
+
+
+def encode_manifest(manifest: Manifest) -> bytes:
+    """Return the manifest's JSON, compressed with zstd."""
+    content = manifest.model_dump_json(by_alias=True, exclude_none=True).encode()
+    return zstandard.ZstdCompressor(level=_LEVEL).compress(content)
+
+
+def decode_manifest(compressed: bytes) -> Manifest:
+    """Return the manifest that zstd data holds; raise `IntegrityError` if it is not one or unreasonably large."""
+    try:
+        with zstandard.ZstdDecompressor().stream_reader(compressed) as reader:
+            content = reader.read(MAXIMUM_JSON_BYTES + 1)
+        if len(content) > MAXIMUM_JSON_BYTES:
+            raise IntegrityError(f"the manifest is larger than {MAXIMUM_JSON_BYTES} bytes")
+        return Manifest.model_validate_json(content)
+    except (zstandard.ZstdError, ValidationError) as error:
+        raise IntegrityError(
+            f"the manifest cannot be read: {str(error).splitlines()[0]}",
+            hint="a newer permafrost may have written it; docs/format.md tells what each format holds",
+        ) from error

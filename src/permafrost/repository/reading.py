@@ -1,0 +1,115 @@
+"""Reads a snapshot, believing nothing that was not checked before (docs/format.md, section 7)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from permafrost.errors import IntegrityError, RepositoryError
+from permafrost.openpgp.sealing import OpeningKey, open_bytes
+from permafrost.openpgp.signing import Verifier
+from permafrost.repository.layout import SnapshotId
+from permafrost.repository.manifest import Manifest, decode_manifest
+from permafrost.repository.object_list import ObjectList
+from permafrost.repository.objects import StoredObject, open_object
+from permafrost.repository.repository import Repository
+from permafrost.repository.snapshots import list_snapshots, read_object_list, read_sealed_manifest
+
+_MANIFEST_BYTES = 256 << 20
+_ELSEWHERE = "trust nothing in this folder until you know why; restore from another vault"
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedSnapshot:
+    """A snapshot whose signature, list and manifest were found to belong together."""
+
+    object_list: ObjectList
+    manifest: Manifest
+
+    def stored(self, index: int) -> StoredObject:
+        """Return the object at `index` of the list."""
+        return self.object_list.objects[index]
+
+
+def choose_snapshot(repository: Repository, choice: SnapshotId | None) -> SnapshotId:
+    """Return `choice` if it is there, the newest if None; raise `RepositoryError` if there is none."""
+    there = list_snapshots(repository.layout)
+    if choice is None:
+        if not there:
+            raise RepositoryError(
+                f"the repository at {repository.path} holds no snapshot", hint="make one with permafrost backup"
+            )
+        return there[-1]
+    if choice not in there:
+        raise RepositoryError(
+            f"the repository at {repository.path} holds no snapshot {choice}", hint="permafrost snapshots lists them"
+        )
+    return choice
+
+
+def make_verifier(repository: Repository, fingerprint: str | None, home: Path) -> Verifier:
+    """Return a verifier for the repository's signatures, in the empty GnuPG home `home`.
+
+    With a `fingerprint` (of the configuration or the recovery sheet) the repository's key must be that one;
+    without, the key that lies in the repository is believed, and the caller has to tell so.
+    """
+    try:
+        public_key = repository.layout.signing_key.read_bytes()
+    except OSError as error:
+        raise IntegrityError(
+            f"{repository.layout.signing_key} cannot be read: {error.strerror}", hint="take it from another vault"
+        ) from error
+    return Verifier(home, public_key, (fingerprint or repository.fingerprint).replace(" ", ""))
+
+
+def read_snapshot(
+    repository: Repository, snapshot: SnapshotId, verifier: Verifier, key: OpeningKey, home: Path
+) -> CheckedSnapshot:
+    """Return the snapshot, checked; its objects' bytes are checked by `check_objects` and when they are opened.
+
+    1. The list is signed by the expected key.
+    2. The list is this repository's and this snapshot's.
+    3. The sealed manifest is the one that the list names.
+    4. The key opens it, and it names the same repository, snapshot and signing key.
+    5. It refers to every object of the list once, and to no other.
+
+    Raise `IntegrityError` for the first that does not hold, `KeyFileError` if the key does not open it.
+    """
+    object_list, content, signature = read_object_list(repository.layout, snapshot)
+    if not verifier.is_valid(content, signature):
+        raise IntegrityError(f"the signature of snapshot {snapshot} is not the server's", hint=_ELSEWHERE)
+    if object_list.repository_id != repository.repository_id:
+        raise IntegrityError(f"snapshot {snapshot} belongs to another repository", hint=_ELSEWHERE)
+    sealed = read_sealed_manifest(repository.layout, object_list)
+    manifest = decode_manifest(open_bytes(home, key, [sealed], limit_bytes=_MANIFEST_BYTES))
+    same = (
+        manifest.repository == repository.repository_id
+        and manifest.snapshot == str(snapshot)
+        and manifest.signing_key.upper() == verifier.fingerprint
+    )
+    if not same:
+        raise IntegrityError(
+            f"the manifest of snapshot {snapshot} is another snapshot's or repository's", hint=_ELSEWHERE
+        )
+    if sorted(one.index for one in manifest.objects) != list(range(len(object_list.objects))):
+        raise IntegrityError(
+            f"the manifest of snapshot {snapshot} and its list name different objects", hint=_ELSEWHERE
+        )
+    return CheckedSnapshot(object_list, manifest)
+
+
+def check_objects(
+    repository: Repository, checked: CheckedSnapshot, on_bytes: Callable[[int, int], None] | None = None
+) -> None:
+    """Read every object of the snapshot and compare it with its name; raise `IntegrityError` for the first bad one.
+
+    `on_bytes` hears bytes done and in all.
+    """
+    total = sum(stored.size_bytes for stored in checked.object_list.objects)
+    done = 0
+    for stored in checked.object_list.objects:
+        with open_object(repository.layout, stored):
+            done += stored.size_bytes
+        if on_bytes is not None:
+            on_bytes(done, total)

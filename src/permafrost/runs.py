@@ -1,0 +1,122 @@
+"""Run records: what was done when, and how it ended. SQLite in the state folder; losing it loses no backup."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from permafrost.errors import ConfigurationError
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS runs (
+    id INTEGER PRIMARY KEY,
+    operation TEXT NOT NULL,
+    started_at TEXT NOT NULL,
+    ended_at TEXT,
+    outcome TEXT NOT NULL,
+    snapshot TEXT,
+    details TEXT NOT NULL DEFAULT '{}'
+) STRICT
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run: `outcome` is done, failed, or unfinished (it is under way, or was killed)."""
+
+    operation: str
+    started_at: datetime
+    ended_at: datetime | None
+    outcome: str
+    snapshot: str | None
+    details: Mapping[str, Any]
+
+
+class RunRecords:
+    """The records in a state folder."""
+
+    def __init__(self, state_folder: Path) -> None:
+        """Open or make the records; raise `ConfigurationError` if the folder cannot be used."""
+        try:
+            state_folder.mkdir(mode=0o750, parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigurationError(
+                f"the state folder {state_folder} cannot be made: {error.strerror}", hint="check [state] path"
+            ) from error
+        self._file = state_folder / "runs.sqlite"
+
+    @contextmanager
+    def _database(self) -> Iterator[sqlite3.Connection]:
+        try:
+            with closing(sqlite3.connect(self._file, timeout=30)) as database:
+                database.execute(_SCHEMA)
+                with database:
+                    yield database
+        except sqlite3.DatabaseError as error:
+            raise ConfigurationError(
+                f"the run records {self._file} cannot be used: {error}",
+                hint="move the file away; a new one is made, and no backup is lost",
+            ) from error
+
+    def begin(self, operation: str, now: datetime) -> int:
+        """Record that `operation` has begun; return the record's number."""
+        with self._database() as database:
+            cursor = database.execute(
+                "INSERT INTO runs (operation, started_at, outcome) VALUES (?, ?, 'unfinished')",
+                (operation, _text(now)),
+            )
+            assert cursor.lastrowid is not None  # noqa: S101 - an INSERT has one
+            return cursor.lastrowid
+
+    def end(
+        self, number: int, now: datetime, outcome: str, *, snapshot: str | None = None, details: Mapping[str, Any]
+    ) -> None:
+        """Record how run `number` ended."""
+        with self._database() as database:
+            database.execute(
+                "UPDATE runs SET ended_at = ?, outcome = ?, snapshot = ?, details = ? WHERE id = ?",
+                (_text(now), outcome, snapshot, json.dumps(details, default=str), number),
+            )
+
+    def newest(self, operation: str, outcome: str | None = None) -> Run | None:
+        """Return the newest record of `operation`, of those that ended with `outcome` if given."""
+        with self._database() as database:
+            row = database.execute(
+                "SELECT operation, started_at, ended_at, outcome, snapshot, details FROM runs"
+                " WHERE operation = ? AND outcome = coalesce(?, outcome) ORDER BY id DESC LIMIT 1",
+                (operation, outcome),
+            ).fetchone()
+        return _run(row) if row else None
+
+    @contextmanager
+    def recorded(self, operation: str, now: datetime) -> Iterator[dict[str, Any]]:
+        """Record the block as a run; the yielded dict takes `snapshot` and details. Errors are recorded and go on."""
+        number = self.begin(operation, now)
+        told: dict[str, Any] = {}
+        try:
+            yield told
+        except BaseException as error:
+            self.end(number, datetime.now(UTC), "failed", details={"error": str(error), "kind": type(error).__name__})
+            raise
+        self.end(number, datetime.now(UTC), "done", snapshot=told.pop("snapshot", None), details=told)
+
+
+def _text(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds")
+
+
+def _run(row: tuple[Any, ...]) -> Run:
+    return Run(
+        operation=row[0],
+        started_at=datetime.fromisoformat(row[1]),
+        ended_at=datetime.fromisoformat(row[2]) if row[2] else None,
+        outcome=row[3],
+        snapshot=row[4],
+        details=json.loads(row[5]),
+    )

@@ -1,0 +1,1 @@
+"""Syncthing, which carries the repository and the media: its REST API, the managed instance, folders, holdings."""

@@ -1,0 +1,271 @@
+"""A thin typed client of Syncthing's REST API, the part that is the same from 1.19 to 2.x.
+
+Documented at https://docs.syncthing.net/dev/rest.html. Every failure is a `ReplicationError`; an instance that
+does not answer at all is an `UnreachableError`, so that a caller can wait for it or start it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+
+from permafrost.errors import ReplicationError
+from permafrost.syncthing.answers import (
+    Completion,
+    Connection,
+    FileState,
+    Json,
+    PendingDevice,
+    SyncthingEvent,
+)
+
+ANSWER_S = 30.0
+EVENT_SLACK_S = 15.0
+SCAN_BATCH = 200  # paths in one request; Go's server takes a head of 1 MiB
+NEED_PAGE = 5000
+_UNIX = "unix://"
+
+
+class UnreachableError(ReplicationError):
+    """Nothing answers at the REST address."""
+
+
+class Client:
+    """A connection to one Syncthing; `address` is host:port, a URL, or the absolute path of a Unix socket."""
+
+    def __init__(self, address: str, api_key: str, *, answer_s: float = ANSWER_S) -> None:
+        self.address = address
+        self._answer_s = answer_s
+        path = address.removeprefix(_UNIX)
+        transport = httpx.HTTPTransport(uds=path) if path.startswith("/") else None
+        base = "http://localhost" if transport else address if "://" in address else f"http://{address}"
+        self._http = httpx.Client(
+            base_url=f"{base.rstrip('/')}/rest",
+            headers={"X-API-Key": api_key},
+            timeout=answer_s,
+            transport=transport,
+            trust_env=False,  # a proxy in the environment must not see the key
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections to Syncthing; Syncthing itself goes on."""
+        self._http.close()
+
+    # --- the instance ---
+
+    def is_answering(self) -> bool:
+        """Return whether an instance answers that takes the key; raise `ReplicationError` if it refuses it."""
+        try:
+            self._ask("GET", "system/ping")
+        except UnreachableError:
+            return False
+        return True
+
+    def own_id(self) -> str:
+        """Return the instance's own device id."""
+        return str(self._json("system/status")["myID"])
+
+    def version(self) -> str:
+        """Return the instance's version, as v1.19.2."""
+        return str(self._json("system/version")["version"])
+
+    def shutdown(self) -> None:
+        """Ask the instance to end; it does so a moment later."""
+        self._ask("POST", "system/shutdown")
+
+    def options(self) -> Json:
+        """Return the options of the whole instance."""
+        return self._object("config/options")
+
+    def change_options(self, changes: Json) -> None:
+        """Set some options, leaving the others."""
+        self._ask("PATCH", "config/options", body=changes)
+
+    # --- devices ---
+
+    def devices(self) -> tuple[Json, ...]:
+        """Return the configured devices, this one included."""
+        return tuple(self._json("config/devices"))
+
+    def device(self, device_id: str) -> Json | None:
+        """Return one configured device, or None."""
+        return self._json_or_none(f"config/devices/{device_id}")
+
+    def add_device(self, device: Json) -> None:
+        """Add a device, or replace it."""
+        self._ask("POST", "config/devices", body=device)
+
+    def change_device(self, device_id: str, changes: Json) -> None:
+        """Set some of a device's settings, leaving the others."""
+        self._ask("PATCH", f"config/devices/{device_id}", body=changes)
+
+    def remove_device(self, device_id: str) -> None:
+        """Forget a device."""
+        self._ask("DELETE", f"config/devices/{device_id}")
+
+    def dial_again(self, device_id: str) -> None:
+        """Make Syncthing dial the device now instead of at its next turn, by pausing it for a moment."""
+        self._ask("POST", "system/pause", {"device": device_id})
+        self._ask("POST", "system/resume", {"device": device_id})
+
+    def pending_devices(self) -> tuple[PendingDevice, ...]:
+        """Return the devices that knocked and are not configured, with the names that they gave themselves."""
+        answer = self._json("cluster/pending/devices")
+        return tuple(
+            PendingDevice(device_id, str(one.get("name", "")), str(one.get("address", "")))
+            for device_id, one in answer.items()
+        )
+
+    def dismiss_pending_device(self, device_id: str) -> None:
+        """Forget that the device knocked; it is listed again when it knocks again."""
+        self._ask("DELETE", "cluster/pending/devices", {"device": device_id})
+
+    def connections(self) -> dict[str, Connection]:
+        """Return how each other configured device stands."""
+        answer = self._json("system/connections")["connections"]
+        return {device_id: Connection.parse(one) for device_id, one in answer.items()}
+
+    def last_seen(self) -> dict[str, str]:
+        """Return when each device was last connected, in RFC 3339; 1970 for never."""
+        return {device_id: str(one.get("lastSeen", "")) for device_id, one in self._json("stats/device").items()}
+
+    # --- folders ---
+
+    def folders(self) -> tuple[Json, ...]:
+        """Return the configured folders."""
+        return tuple(self._json("config/folders"))
+
+    def folder(self, folder_id: str) -> Json | None:
+        """Return one configured folder, or None."""
+        return self._json_or_none(f"config/folders/{folder_id}")
+
+    def default_folder(self) -> Json:
+        """Return the settings that a new folder starts from; it names every key that this version knows."""
+        return self._object("config/defaults/folder")
+
+    def add_folder(self, folder: Json) -> None:
+        """Add a folder, or replace it."""
+        self._ask("POST", "config/folders", body=folder)
+
+    def change_folder(self, folder_id: str, changes: Json) -> None:
+        """Set some of a folder's settings, leaving the others."""
+        self._ask("PATCH", f"config/folders/{folder_id}", body=changes)
+
+    def remove_folder(self, folder_id: str) -> None:
+        """Forget a folder; its files stay."""
+        self._ask("DELETE", f"config/folders/{folder_id}")
+
+    def ignores(self, folder_id: str) -> tuple[str, ...]:
+        """Return the lines of the folder's .stignore."""
+        return tuple(self._json("db/ignores", {"folder": folder_id}).get("ignore") or ())
+
+    def set_ignores(self, folder_id: str, patterns: Sequence[str]) -> None:
+        """Write the folder's .stignore."""
+        self._ask("POST", "db/ignores", {"folder": folder_id}, body={"ignore": list(patterns)})
+
+    def scan(self, folder_id: str, paths: Sequence[str] = ()) -> None:
+        """Hash what changed below `paths` (everywhere, if none) and put it into the index; returns when it is there.
+
+        A file that could not be hashed is no error here; it is in `folder_errors` afterwards.
+        """
+        for batch in [paths[at : at + SCAN_BATCH] for at in range(0, len(paths), SCAN_BATCH)] or [()]:
+            query: list[tuple[str, str]] = [("folder", folder_id), *(("sub", path) for path in batch)]
+            self._ask("POST", "db/scan", query, answer_s=None)
+
+    def folder_errors(self, folder_id: str) -> dict[str, str]:
+        """Return the paths that Syncthing could not scan or write, and why."""
+        errors = self._json("folder/errors", {"folder": folder_id}).get("errors") or ()
+        return {str(one["path"]): str(one["error"]) for one in errors}
+
+    def folder_status(self, folder_id: str) -> Json:
+        """Return the folder's state and counts; dear on a large folder."""
+        return self._object("db/status", {"folder": folder_id})
+
+    def completion(self, folder_id: str, device_id: str) -> Completion:
+        """Return what Syncthing believes the device lacks."""
+        return Completion.parse(self._json("db/completion", {"folder": folder_id, "device": device_id}))
+
+    def file(self, folder_id: str, path: str) -> FileState | None:
+        """Return what the index says of a path, or None if no device has it."""
+        answer = self._json_or_none("db/file", {"folder": folder_id, "file": path})
+        return None if answer is None else FileState.parse(answer)
+
+    def remote_need(self, folder_id: str, device_id: str) -> Iterator[str]:
+        """Yield the paths that the device has not in their newest version."""
+        page = 1
+        while True:
+            query = {"folder": folder_id, "device": device_id, "page": str(page), "perpage": str(NEED_PAGE)}
+            files = self._json("db/remoteneed", query).get("files") or ()
+            yield from (str(one["name"]) for one in files)
+            if len(files) < NEED_PAGE:
+                return
+            page += 1
+
+    # --- events ---
+
+    def events(self, kinds: Iterable[str], since: int, wait_s: float) -> tuple[SyncthingEvent, ...]:
+        """Return the events after `since`, waiting up to `wait_s` for the first; the empty tuple if none came.
+
+        Ids belong to the set of kinds: always ask with the same one. Syncthing starts to collect for a set at the
+        first call, and keeps the last 1000.
+        """
+        query = {"events": ",".join(sorted(kinds)), "since": str(since), "timeout": str(max(1, round(wait_s)))}
+        answer = self._ask("GET", "events", query, answer_s=wait_s + EVENT_SLACK_S).json()
+        return tuple(SyncthingEvent(one["id"], one["type"], one.get("data") or {}) for one in answer or ())
+
+    # --- transport ---
+
+    def _json(self, path: str, query: Mapping[str, str] | None = None) -> Any:  # noqa: ANN401 - JSON has any shape
+        return self._ask("GET", path, query).json()
+
+    def _object(self, path: str, query: Mapping[str, str] | None = None) -> Json:
+        answer: Json = self._json(path, query)
+        return answer
+
+    def _json_or_none(self, path: str, query: Mapping[str, str] | None = None) -> Json | None:
+        response = self._ask("GET", path, query, may_be_missing=True)
+        if response.status_code == httpx.codes.NOT_FOUND:
+            return None
+        answer: Json = response.json()
+        return answer
+
+    def _ask(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | Sequence[tuple[str, str]] | None = None,
+        *,
+        body: Json | None = None,
+        may_be_missing: bool = False,
+        answer_s: float | None = -1.0,
+    ) -> httpx.Response:
+        timeout = httpx.Timeout(self._answer_s, read=self._answer_s if answer_s == -1.0 else answer_s)
+        parameters = httpx.QueryParams(query if isinstance(query, Mapping) else list(query or ()))
+        try:
+            response = self._http.request(method, path, params=parameters, json=body, timeout=timeout)
+        except httpx.TransportError as error:
+            raise UnreachableError(
+                f"Syncthing does not answer at {self.address} ({type(error).__name__})",
+                hint="see whether it runs, and whether the address in [syncthing] is its own",
+            ) from error
+        if response.is_success or (may_be_missing and response.status_code == httpx.codes.NOT_FOUND):
+            return response
+        if response.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
+            raise ReplicationError(
+                f"Syncthing at {self.address} refuses the API key",
+                hint="another Syncthing listens there, or the key was changed: compare with its config.xml",
+            )
+        raise ReplicationError(
+            f"Syncthing answered {response.status_code} to {method} {path}: {response.text.strip()[:300]}"
+        )

@@ -1,0 +1,67 @@
+"""The command lines of Syncthing 1.19 and later 1.x, and of 2.x.
+
+They differ in few words: 1.x makes a default folder and probes for ports unless told otherwise by
+`--no-default-folder --skip-port-probing`; 2.x has no default folder, and calls the other `--no-port-probing`.
+2.x refuses options that it does not know, so the version is asked first.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from permafrost.errors import ToolError
+from permafrost.processes import Program, run_checked
+
+OLDEST = (1, 19)
+ANSWER_S = 20.0
+_VERSION = re.compile(r"^syncthing v(\d+)\.(\d+)\.(\d+)", re.MULTILINE)
+# Without these, an upstream build replaces itself; 1.x reads only some of them, hence the options as well.
+_ENVIRONMENT = {"STNOUPGRADE": "1", "STNORESTART": "1", "STNODEFAULTFOLDER": "1"}
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How the `syncthing` at `program`, of that version, wants to be told things."""
+
+    program: str
+    version: tuple[int, int, int]
+
+    def generate(self, home: Path, user: str) -> Program:
+        """Return the program that makes keys and a config.xml in `home`; it reads the GUI's password from stdin."""
+        probing = ("--no-default-folder", "--skip-port-probing") if self._is_first else ("--no-port-probing",)
+        login = ("--gui-user", user, "--gui-password", "-")
+        return self._program("generate", "--home", str(home), *probing, *login)
+
+    def serve(self, home: Path) -> Program:
+        """Return the program that runs the instance of `home` in the foreground."""
+        return self._program("serve", "--home", str(home), "--no-browser", "--no-restart", "--no-upgrade")
+
+    def device_id(self, home: Path) -> Program:
+        """Return the program that prints the device id of `home`."""
+        if self._is_first:
+            return self._program("serve", "--home", str(home), "--device-id")
+        return self._program("device-id", "--home", str(home))
+
+    @property
+    def _is_first(self) -> bool:
+        return self.version[0] == 1
+
+    def _program(self, *words: str) -> Program:
+        return Program((self.program, *words), environment=_ENVIRONMENT)
+
+
+def detect_dialect(program: str = "syncthing") -> Dialect:
+    """Return the dialect of `program`, by its version; raise `ToolError` if it is none or too old."""
+    said = run_checked(Program((program, "--version"), environment=_ENVIRONMENT), timeout_s=ANSWER_S)
+    match = _VERSION.search(said.decode("utf-8", "replace"))
+    if match is None:
+        raise ToolError(f"{program} does not say which Syncthing it is", hint=f"try: {program} --version")
+    major, minor, patch = (int(part) for part in match.groups())
+    if (major, minor) < OLDEST:
+        raise ToolError(
+            f"Syncthing {major}.{minor}.{patch} is too old",
+            hint=f"permafrost needs {OLDEST[0]}.{OLDEST[1]} or newer, as in Debian 12",
+        )
+    return Dialect(program, (major, minor, patch))

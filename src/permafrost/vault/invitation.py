@@ -1,0 +1,136 @@
+"""The invitation: one printable line that carries all that a vault needs to join a server, and a one-time secret.
+
+The line pins the server's device id, so the vault speaks to nobody else, and its fingerprint, so it believes no
+other signature. The secret proves the vault: it shows the server, as its device name in Syncthing's greeting, a
+proof that only a holder of the secret can make, and that is bound to both device ids, so that nobody who overhears
+it can use it. A server admits a device by its proof alone.
+
+The line is `permafrost-invite-1.`, the invitation as JSON in base64url, and a checksum that tells a line that was
+cut or mistyped from one that was made up. Line and proof are pure: clock and randomness are handed in.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+from datetime import UTC, datetime
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from permafrost.errors import UsageError
+from permafrost.syncthing.device_id import is_device_id
+
+SECRET_BYTES = 20
+PROOF_PREFIX = "permafrost-join-1."
+_LINE_PREFIX = "permafrost-invite-1."
+_CHECKSUM_LETTERS = 8
+_LONGEST_LINE = 8192
+_ASK_AGAIN = "copy the whole line again, or ask the server for a new one: permafrost vault invite NAME"
+
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,62}$")]
+"""A server's or a vault's name; it may become a folder's, so it can neither be hidden nor lead elsewhere."""
+FolderId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,95}$")]
+RepositoryId = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
+Fingerprint = Annotated[str, Field(pattern=r"^(?:[0-9A-F]{40}|[0-9A-F]{64})$")]
+Address = Annotated[str, Field(pattern=r"^(?:dynamic|(?:tcp[46]?|quic[46]?|relay)://[!-~]{1,200})$")]
+
+
+class OfferedFolder(BaseModel):
+    """A folder that a server shares with its vaults."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    folder_id: FolderId
+    kind: Literal["repository", "media"]
+
+
+class Invitation(BaseModel):
+    """What a server offers to one vault, once, until `expires_at` (UTC, whole seconds)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    server_name: Name
+    server_device_id: str
+    repository_id: RepositoryId
+    fingerprint: Fingerprint
+    vault_name: Name
+    folders: Annotated[tuple[OfferedFolder, ...], Field(min_length=1, max_length=2)]
+    addresses: Annotated[tuple[Address, ...], Field(max_length=16)] = ()
+    secret: Annotated[str, Field(pattern=rf"^[0-9a-f]{{{2 * SECRET_BYTES}}}$", repr=False)]
+    expires_at: datetime
+
+    @field_validator("server_device_id")
+    @classmethod
+    def _device_id_is_whole(cls, value: str) -> str:
+        if not is_device_id(value):
+            raise ValueError("not a Syncthing device id")
+        return value
+
+    @field_validator("expires_at")
+    @classmethod
+    def _in_utc(cls, value: datetime) -> datetime:
+        return value.astimezone(UTC).replace(microsecond=0)
+
+    @model_validator(mode="after")
+    def _one_folder_of_a_kind(self) -> Self:
+        kinds = [folder.kind for folder in self.folders]
+        if "repository" not in kinds or len(set(kinds)) != len(kinds):
+            raise ValueError("needs one repository folder, and at most one media folder")
+        return self
+
+    def has_expired(self, now: datetime) -> bool:
+        """Return whether it is too late at `now`."""
+        return now >= self.expires_at
+
+    def proof_of(self, vault_device_id: str) -> str:
+        """Return what the vault with that device id shows to be let in."""
+        return join_proof(self.secret, self.server_device_id, vault_device_id, self.vault_name)
+
+    def as_line(self) -> str:
+        """Return the invitation as the line that the vault's admin is given. It is a secret until it is used."""
+        content = _encode(self.model_dump_json().encode("utf-8"))
+        return f"{_LINE_PREFIX}{content}.{_checksum(content)}"
+
+
+def parse_invitation(line: str) -> Invitation:
+    """Return the invitation in `line`; blanks and line breaks that mail or a terminal put in do not matter.
+
+    Raise `UsageError` if it is none, was cut or mistyped, or says what no server of ours would.
+    """
+    letters = "".join(line.split())
+    if not letters.startswith(_LINE_PREFIX) or len(letters) > _LONGEST_LINE:
+        kind = "of another permafrost release" if letters.startswith("permafrost-invite-") else "none"
+        raise UsageError(f"this is not an invitation: {_LINE_PREFIX}... was expected, this is {kind}", hint=_ASK_AGAIN)
+    content, _, checksum = letters.removeprefix(_LINE_PREFIX).partition(".")
+    if not hmac.compare_digest(checksum.encode(), _checksum(content).encode()):
+        raise UsageError("the invitation was cut or mistyped: its checksum is wrong", hint=_ASK_AGAIN)
+    try:
+        return Invitation.model_validate_json(_decode(content))
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise UsageError(f"the invitation is not valid: {where}: {first['msg']}", hint=_ASK_AGAIN) from None
+    except (binascii.Error, ValueError) as error:
+        raise UsageError("the invitation cannot be decoded", hint=_ASK_AGAIN) from error
+
+
+def join_proof(secret: str, server_device_id: str, vault_device_id: str, vault_name: str) -> str:
+    """Return the device name by which a holder of `secret` (hexadecimal) proves that it was invited."""
+    said = "\0".join(("permafrost join 1", server_device_id, vault_device_id, vault_name))
+    return PROOF_PREFIX + _encode(hmac.digest(bytes.fromhex(secret), said.encode("utf-8"), "sha256"))
+
+
+def _checksum(content: str) -> str:
+    digest = hashlib.sha256((_LINE_PREFIX + content).encode("utf-8")).digest()
+    return base64.b32encode(digest).decode("ascii")[:_CHECKSUM_LETTERS].lower()
+
+
+def _encode(content: bytes) -> str:
+    return base64.urlsafe_b64encode(content).decode("ascii").rstrip("=")
+
+
+def _decode(content: str) -> bytes:
+    return base64.b64decode(content + "=" * (-len(content) % 4), altchars=b"-_", validate=True)

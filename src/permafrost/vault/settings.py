@@ -1,0 +1,186 @@
+"""A vault's own folder: its settings, its Syncthing, and for each server what it receives.
+
+DIR/vault.toml                     these settings
+DIR/syncthing/                     the home of the vault's Syncthing
+DIR/SERVER/repository, media       received from that server
+DIR/SERVER/removed/...             what the server removed or replaced, for a time
+
+A server's name and folder ids come from an invitation, so from somebody else: a name is one plain word, and neither
+names nor ids may be those of another server, or that server's folders would be in its reach.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import BaseModel, Field, field_validator, model_validator
+
+from permafrost.config.loading import load_toml
+from permafrost.config.models import Section, Syncthing
+from permafrost.config.writing import effective_toml
+from permafrost.errors import ConfigurationError, UsageError
+from permafrost.repository.durable import make_folder_durably, write_durably
+from permafrost.syncthing.folders import Folder
+from permafrost.vault.invitation import (
+    Address,
+    Fingerprint,
+    Invitation,
+    Name,
+    OfferedFolder,
+    RepositoryId,
+)
+
+RESERVED_NAMES = frozenset({"vault.toml", "syncthing", "history", "receipts", "removed"})
+SETTINGS_FILE = "vault.toml"
+DEFAULT_GUI = "127.0.0.1:8386"  # next to a server's, for whoever tries both on one machine
+
+Days = Annotated[int, Field(ge=1, le=3650)]
+
+
+class VaultSyncthing(Section):
+    """The vault's Syncthing."""
+
+    gui: Annotated[str, Field(pattern=r"^.+:[0-9]{1,5}$")] = Field(
+        default=DEFAULT_GUI, description="Where its REST API listens."
+    )
+    listen: tuple[str, ...] = Field(default=("default",), description="Where it listens for servers.")
+    discovery: bool = Field(default=True, description="Whether it looks for servers and lets itself be found.")
+
+
+class VaultServer(Section):
+    """A server that this vault keeps."""
+
+    name: Name = Field(description="The server's name, and its folder's here.")
+    repository_id: RepositoryId = Field(description="Which repository it is.")
+    fingerprint: Fingerprint = Field(description="The only signing key that is believed.")
+    device_id: str = Field(description="The server's Syncthing.")
+    addresses: tuple[Address, ...] = Field(default=(), description="Where it is; empty if it is looked for.")
+    folders: tuple[OfferedFolder, ...] = Field(description="What it sends.")
+
+    @field_validator("name")
+    @classmethod
+    def _name_is_free(cls, value: str) -> str:
+        if value in RESERVED_NAMES:
+            raise ValueError(f"{value!r} is a name that the vault needs for itself")
+        return value
+
+    @classmethod
+    def invited_by(cls, invitation: Invitation) -> Self:
+        """Return the server that the invitation tells of."""
+        return cls(
+            name=invitation.server_name,
+            repository_id=invitation.repository_id,
+            fingerprint=invitation.fingerprint,
+            device_id=invitation.server_device_id,
+            addresses=invitation.addresses,
+            folders=invitation.folders,
+        )
+
+
+class VaultSettings(Section):
+    """The whole vault.toml."""
+
+    name: Name = Field(description="What the vault calls itself.")
+    keep_removed_objects_days: Days = Field(
+        default=3, description="How long objects that a server has pruned stay in removed/."
+    )
+    keep_removed_media_days: Days = Field(
+        default=30, description="How long media that a server has deleted stay in removed/."
+    )
+    syncthing: VaultSyncthing = VaultSyncthing()
+    servers: tuple[VaultServer, ...] = Field(default=(), description="The servers that it keeps.")
+
+    @model_validator(mode="after")
+    def _servers_are_apart(self) -> Self:
+        ids = [folder.folder_id for server in self.servers for folder in server.folders]
+        for what, values in (
+            ("name", [server.name for server in self.servers]),
+            ("repository", [server.repository_id for server in self.servers]),
+            ("folder id", ids),
+        ):
+            if len(set(values)) != len(values):
+                raise ValueError(f"two servers have the same {what}")
+        return self
+
+    def with_server(self, server: VaultServer) -> Self:
+        """Return the settings with the server added, or renewed if it is the same device and repository.
+
+        Raise `UsageError` if it takes the name, the repository or a folder of another server.
+        """
+        others = []
+        for known in self.servers:
+            is_same = (known.device_id, known.repository_id) == (server.device_id, server.repository_id)
+            if is_same and known.name == server.name:
+                continue
+            if known.name == server.name or known.repository_id == server.repository_id:
+                raise UsageError(
+                    f"this vault keeps a server {known.name} already, and the invitation is not from it",
+                    unchanged="the vault",
+                    hint=f"if that server was set up anew: permafrost vault remove {known.name} --path DIR",
+                )
+            others.append(known)
+        try:
+            return type(self).model_validate({**self.model_dump(), "servers": [*others, server]})
+        except ValueError as error:
+            raise UsageError("the invitation names a folder of another server", unchanged="the vault") from error
+
+    def without_server(self, name: str) -> Self:
+        """Return the settings without the server of that name."""
+        return self.model_copy(update={"servers": tuple(one for one in self.servers if one.name != name)})
+
+
+class Vault(BaseModel):
+    """A vault's folder with its settings."""
+
+    root: Path
+    settings: VaultSettings
+
+    def server(self, name: str) -> VaultServer:
+        """Return the server of that name; raise `UsageError` if it is not kept here."""
+        for server in self.settings.servers:
+            if server.name == name:
+                return server
+        raise UsageError(f"this vault keeps no server {name}", hint="permafrost vault list --path DIR shows which")
+
+    def syncthing(self) -> Syncthing:
+        """Return how the vault's Syncthing is set up."""
+        own = self.settings.syncthing
+        return Syncthing(home=self.root / "syncthing", gui=own.gui, listen=own.listen, discovery=own.discovery)
+
+    def place_of(self, server: VaultServer, folder: OfferedFolder) -> Path:
+        """Return where that folder of the server is received."""
+        return self.root / server.name / folder.kind
+
+    def folders_of(self, server: VaultServer, repository_ignores: tuple[str, ...]) -> tuple[Folder, ...]:
+        """Return the folders of the server as Syncthing should have them here."""
+        settings = self.settings
+        days = {"repository": settings.keep_removed_objects_days, "media": settings.keep_removed_media_days}
+        ignores = {"repository": repository_ignores, "media": ("/cache",)}
+        return tuple(
+            Folder(
+                folder_id=offered.folder_id,
+                label=f"{server.name} {offered.kind}",
+                path=self.place_of(server, offered),
+                kind=offered.kind,
+                is_sent=False,
+                ignores=ignores[offered.kind],
+                removed_path=self.root / server.name / "removed" / offered.kind,
+                removed_days=days[offered.kind],
+            )
+            for offered in server.folders
+        )
+
+    def save(self) -> None:
+        """Write vault.toml, mode 0600."""
+        make_folder_durably(self.root, 0o700)
+        write_durably(self.root / SETTINGS_FILE, effective_toml(self.settings).encode("utf-8"), 0o600)
+
+
+def open_vault(root: Path) -> Vault:
+    """Return the vault in the folder `root`; raise `ConfigurationError` if there is none, or it is not valid."""
+    if not (root / SETTINGS_FILE).exists():
+        raise ConfigurationError(
+            f"there is no vault in {root}", hint=f"permafrost vault join LINE --path {root} makes one"
+        )
+    return Vault(root=root.absolute(), settings=load_toml(root / SETTINGS_FILE, VaultSettings))

@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+
+from permafrost.cli.config import config
+from permafrost.cli.init import init
+from permafrost.config.loading import load_configuration
+
+
+@pytest.fixture(autouse=True)
+def _signals() -> Iterator[None]:
+    """Commands set signal handlers; the test run's own come back afterwards."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def call(command: click.Command, *words: str | Path) -> Result:
+    """Run a command with its words, as from a shell."""
+    return CliRunner().invoke(command, [str(word) for word in words])
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Path:
+    """The configuration file of a fresh init."""
+    file = tmp_path / "etc/permafrost.toml"
+    result = call(
+        init,
+        *("--config", file, "--database", "dbname=mastodon", "--repository", tmp_path / "var/repository"),
+        *("--state", tmp_path / "var/state", "--json"),
+    )
+    assert result.exit_code == 0, result.output
+    document = json.loads(result.stdout)
+    assert document["config"] == str(file)
+    assert (tmp_path / "etc/passphrase").read_text().strip() not in result.output
+    return file
+
+
+def test_init_prints_the_sheet_and_refuses_the_second_time(tmp_path: Path) -> None:
+    """Without --json the sheet is printed on stdout; the second time the exit code is 10."""
+    words = ("--config", tmp_path / "p.toml", "--database", "dbname=m", "--repository", tmp_path / "r")
+    result = call(init, *words, "--state", tmp_path / "s/state")
+    assert result.exit_code == 0
+    assert (tmp_path / "recovery-sheet.txt").read_text() in result.stdout
+    again = call(init, *words, "--state", tmp_path / "s/state")
+    assert again.exit_code == 10
+    assert "permafrost: error: there already:" in again.stderr
+    assert "permafrost: hint:" in again.stderr
+
+
+def test_check_accepts_what_init_made(made: Path) -> None:
+    """A fresh configuration has no problems, in words and as JSON."""
+    result = call(config, "check", "--config", made)
+    assert (result.exit_code, result.stdout) == (0, f"{made}: no problems\n")
+    as_json = call(config, "check", "--config", made, "--json")
+    assert json.loads(as_json.stdout) == {"config": str(made), "problems": []}
+
+
+def test_check_lists_problems_of_the_file(made: Path) -> None:
+    """Every problem is told with line and key, and the exit code is 10."""
+    made.write_text(made.read_text().replace("jobs = 2", "jbos = 2").replace("last = 6", "last = -1"))
+    result = call(config, "check", "--config", made, "--json")
+    assert result.exit_code == 10
+    problems = json.loads(result.stdout)["problems"]
+    assert [problem["key"] for problem in problems] == ["database.jbos", "retention.last"]
+    lines = made.read_text().splitlines()
+    assert [lines[problem["line"] - 1] for problem in problems] == ["jbos = 2", "last = -1"]
+
+
+def test_check_looks_at_the_files(made: Path) -> None:
+    """A passphrase that others can read is told with the line that names its file."""
+    made.with_name("passphrase").chmod(0o644)
+    result = call(config, "check", "--config", made)
+    assert result.exit_code == 10
+    line = made.read_text().splitlines().index(f'passphrase_file = "{made.with_name("passphrase")}"') + 1
+    assert f"{made}, line {line}: encryption.passphrase_file: " in result.stdout
+    assert f"{made}: 1 problem\n" in result.stdout
+
+
+def test_check_without_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A missing file is an error with exit code 10; $PERMAFROST_CONFIG names the file if --config does not."""
+    monkeypatch.setenv("PERMAFROST_CONFIG", str(tmp_path / "none.toml"))
+    result = call(config, "check", "--json")
+    assert result.exit_code == 10
+    assert "none.toml" in json.loads(result.stdout)["error"]["message"]
+
+
+def test_show_gives_the_whole_configuration(made: Path, tmp_path: Path) -> None:
+    """What show prints loads as the same configuration, and as JSON has the same sections."""
+    shown = tmp_path / "shown.toml"
+    shown.write_text(call(config, "show", "--config", made).stdout)
+    assert load_configuration(shown) == load_configuration(made)
+    as_json = json.loads(call(config, "show", "--config", made, "--json").stdout)
+    assert as_json["retention"]["hourly"] == 24
+
+
+def test_schema_is_the_same_with_and_without_json() -> None:
+    """The schema is JSON in both forms."""
+    plain, as_json = call(config, "schema"), call(config, "schema", "--json")
+    assert json.loads(plain.stdout) == json.loads(as_json.stdout)
