@@ -121,3 +121,34 @@ def test_line_of_falls_back_to_what_is_around() -> None:
     assert found.line_of(("many", 1, "name")) == 11
     assert found.line_of(("many", 1)) == 10
     assert found.line_of(("nowhere",)) is None
+
+
+def test_marks_inside_of_values_do_not_mislead() -> None:
+    """Brackets and quotes in comments, quotes at a text's end and tables inside of array tables are understood."""
+    text = (
+        "list = [ # it's [ one\n"
+        '  1, # "two\n'
+        "]\n"
+        'long = """a"" b"""""\n'
+        "raw = '''it''s'''''\n"
+        "[[shelf]]\n"
+        "[shelf.box]\n"
+        "size = 1\n"
+        "[[shelf]]\n"
+        "[shelf.box]\n"
+        "size = 2 # [end]\n"
+    )
+    assert leaf_paths(tomllib.loads(text)) == [
+        ("list",),
+        ("long",),
+        ("raw",),
+        ("shelf", 0, "box", "size"),
+        ("shelf", 1, "box", "size"),
+    ]
+    assert find_key_lines(text).keys == {
+        ("list",): 1,
+        ("long",): 4,
+        ("raw",): 5,
+        ("shelf", 0, "box", "size"): 8,
+        ("shelf", 1, "box", "size"): 11,
+    }

@@ -56,7 +56,8 @@ def test_other_lines_are_passed_over(line: str) -> None:
 
 def test_the_file_before_wins_in_references() -> None:
     """A name that an earlier file has set keeps that value where a later file refers to it."""
-    assert parse_dotenv("A=late\nB=$A\n", {"A": "early"}) == {"A": "late", "B": "early"}
+    found = parse_dotenv('A=late\nB=$A\nC="$A"\n', {"A": "early"})
+    assert found == {"A": "late", "B": "early", "C": "early"}
 
 
 @given(st.text(alphabet='abZ9 #=${}()"\n\t:', max_size=20))

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
-import os
 import shutil
 import signal
 import stat
+import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -41,8 +42,7 @@ VAPID_PUBLIC_KEY=c
 @pytest.fixture
 def folder() -> Iterator[Path]:
     """A folder with a short path: gpg-agent's sockets go below it."""
-    folder = Path("/tmp") / f"pf-init-{os.urandom(4).hex()}"
-    folder.mkdir(mode=0o700)
+    folder = Path(tempfile.mkdtemp(prefix="pf-"))
     yield folder
     shutil.rmtree(folder)
 
@@ -58,6 +58,7 @@ def mastodon(folder: Path) -> Path:
 
 @pytest.fixture
 def wishes(folder: Path, mastodon: Path) -> Wishes:
+    """What an admin asks for who gives Mastodon's folder."""
     return Wishes(
         config_file=folder / "etc/permafrost.toml",
         mastodon=mastodon,
@@ -66,17 +67,12 @@ def wishes(folder: Path, mastodon: Path) -> Wishes:
     )
 
 
-def with_wishes(wishes: Wishes, **changes: object) -> Wishes:
-    """Return the wishes with some of them changed."""
-    kept = {name: getattr(wishes, name) for name in Wishes.__slots__}
-    return Wishes(**{**kept, **changes})
-
-
 def run(
     wishes: Wishes,
     report: Callable[[Event], None] = ignore_events,
     make_passphrase: Callable[[], str] = new_passphrase,
 ) -> Initialised:
+    """Run init at a fixed time."""
     return initialise(wishes, now=NOW, report=report, make_passphrase=make_passphrase)
 
 
@@ -155,7 +151,7 @@ def test_a_given_url_is_used_instead(wishes: Wishes, folder: Path) -> None:
     """--database wins over Mastodon's settings; its password goes into pgpass too, and no port is remarked on."""
     (folder / "live/.env.production").write_text(ENV + "DB_PORT=6432\n")
     events: list[Event] = []
-    run(with_wishes(wishes, database_url="postgresql://u:hush@db.example/m?sslmode=require"), events.append)
+    run(replace(wishes, database_url="postgresql://u:hush@db.example/m?sslmode=require"), events.append)
     assert conninfo_to_dict(load_configuration(wishes.config_file).database.url) == {
         "user": "u",
         "dbname": "m",
@@ -170,7 +166,7 @@ def test_a_given_url_is_used_instead(wishes: Wishes, folder: Path) -> None:
 def test_init_without_mastodon(wishes: Wishes, folder: Path) -> None:
     """A database alone is enough: no media, no secrets, no pgpass, and the URL as it was given."""
     url = "postgresql:///mastodon?host=/run/postgresql"
-    run(with_wishes(wishes, mastodon=None, database_url=url))
+    run(replace(wishes, mastodon=None, database_url=url))
     configuration = load_configuration(wishes.config_file)
     assert (configuration.database.url, configuration.media, configuration.secrets.files) == (url, None, ())
     assert not (folder / "etc/pgpass").exists()
@@ -191,7 +187,7 @@ def test_recipients_need_no_passphrase(wishes: Wishes, folder: Path) -> None:
     keys = folder / "keys"
     keys.mkdir()
     (keys / f"{FINGERPRINT}.asc").write_text("a public key\n")
-    made = run(with_wishes(wishes, recipients=(FINGERPRINT.lower(),), recipients_dir=keys))
+    made = run(replace(wishes, recipients=(FINGERPRINT.lower(),), recipients_dir=keys))
     assert made.configuration.encryption.recipients == (FINGERPRINT,)
     assert not (folder / "etc/passphrase").exists()
     assert "0123 4567 89AB CDEF" in made.recovery_sheet
@@ -263,7 +259,7 @@ def test_secrets_never_go_into_the_repository(wishes: Wishes, folder: Path, repo
     """A repository folder that would hold passphrase, sheet, key or state is refused, and nothing is made."""
     before = tree(folder)
     with pytest.raises(ConfigurationError, match="carried to the vaults"):
-        run(with_wishes(wishes, repository=folder / repository))
+        run(replace(wishes, repository=folder / repository))
     assert tree(folder) == before
 
 
@@ -271,15 +267,15 @@ def test_wishes_must_fit_together(wishes: Wishes, folder: Path) -> None:
     """No database, recipients without their folder or without their keys, and a wrong name are errors."""
     before = tree(folder)
     with pytest.raises(UsageError, match="no database"):
-        run(with_wishes(wishes, mastodon=None))
+        run(replace(wishes, mastodon=None))
     with pytest.raises(UsageError, match="belong together"):
-        run(with_wishes(wishes, recipients=(FINGERPRINT,)))
+        run(replace(wishes, recipients=(FINGERPRINT,)))
     with pytest.raises(ConfigurationError, match=rf"{FINGERPRINT}\.asc"):
-        run(with_wishes(wishes, recipients=(FINGERPRINT,), recipients_dir=folder))
+        run(replace(wishes, recipients=(FINGERPRINT,), recipients_dir=folder))
     with pytest.raises(ConfigurationError, match=r"server\.name"):
-        run(with_wishes(wishes, name="No Name"))
+        run(replace(wishes, name="No Name"))
     with pytest.raises(ConfigurationError, match=r"no .*/\.env\.production"):
-        run(with_wishes(wishes, mastodon=folder))
+        run(replace(wishes, mastodon=folder))
     assert tree(folder) == before
 
 

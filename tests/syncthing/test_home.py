@@ -40,22 +40,29 @@ exec syncthing "$verb" --home "$home" $given
 
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Syncthing:
+    """Settings for a home on loopback."""
     return loopback_settings(tmp_path_factory.mktemp("home") / "syncthing")
 
 
 @pytest.fixture(scope="module")
 def dialect() -> Dialect:
+    """The installed Syncthing."""
     return detect_dialect()
 
 
 @pytest.fixture(scope="module")
 def home(settings: Syncthing, dialect: Dialect) -> Home:
+    """A new home that was never started."""
     return prepare_home(settings, dialect, "attic")
+
+
+def _config(home: Path) -> ET.Element[str]:
+    return ET.parse(home / "config.xml").getroot()  # noqa: S314 - the test has just made it
 
 
 def test_nothing_talks_to_the_world(home: Home, settings: Syncthing) -> None:
     """With discovery off, config.xml has everything off that announces, relays, reports or upgrades."""
-    options = ET.parse(home.path / "config.xml").getroot().find("options")
+    options = _config(home.path).find("options")
     assert options is not None
     values = {one.tag: one.text or "" for one in options}
     off = (
@@ -75,7 +82,7 @@ def test_nothing_talks_to_the_world(home: Home, settings: Syncthing) -> None:
 
 def test_home_has_a_name_a_key_and_no_folder(home: Home, settings: Syncthing) -> None:
     """A new home has its name and interface as asked, an API key, and no default folder."""
-    root = ET.parse(home.path / "config.xml").getroot()
+    root = _config(home.path)
     assert [one.get("name") for one in root.findall("device")] == ["attic"]
     assert root.findall("folder") == []
     assert home.gui == settings.gui
@@ -115,7 +122,7 @@ def test_changed_settings_reach_an_old_home(tmp_path: Path, home: Home, dialect:
     listen = ("tcp://127.0.0.1:1", "quic://127.0.0.1:2")
     changed = prepare_home(Syncthing(home=copy, gui="127.0.0.1:3", listen=listen), dialect, "x")
     assert (changed.device_id, changed.api_key) == (home.device_id, home.api_key)
-    options = ET.parse(copy / "config.xml").getroot().find("options")
+    options = _config(copy).find("options")
     assert options is not None
     assert [one.text for one in options.findall("listenAddress")] == list(listen)
     assert options.findtext("globalAnnounceEnabled") == "true"

@@ -13,21 +13,27 @@ from permafrost.cli.options import config_option, config_path, json_option, repo
 from permafrost.cli.rendering import Rendering
 from permafrost.config.loading import load_configuration
 from permafrost.operations.backup import BackupResult, back_up
-from permafrost.operations.replication import wait_for_vaults
+from permafrost.operations.replication import tell_syncthing, wait_for_vaults
 
 
 @click.command()
 @click.option("--full", is_flag=True, help="Start afresh; the dump engine always does.")
 @click.option("--audit", is_flag=True, help="Also store a digest of every table's rows, for a drill to compare.")
 @click.option("--wait", is_flag=True, help="Wait until every paired vault holds the snapshot; exit code 17 if not.")
-@click.option("--wait-timeout", type=click.IntRange(1), default=3600, show_default=True, help="How many seconds.")
+@click.option(
+    "--wait-timeout",
+    type=click.IntRange(1),
+    default=3600,
+    show_default=True,
+    help="Seconds without progress after which it is given up.",
+)
 @config_option
 @json_option
 @reporting
 def backup(
     rendering: Rendering, *, full: bool, audit: bool, wait: bool, wait_timeout: int, config_file: Path | None
 ) -> None:
-    r"""Make one snapshot of the database and the secrets.
+    """Make one snapshot of the database and the secrets.
 
     The database is read at one moment, compressed, and sealed before it meets the disk. A run that fails or is
     killed publishes nothing, and the next one starts cleanly. Syncthing carries what was published to the vaults.
@@ -40,9 +46,11 @@ def backup(
     del full
     configuration = load_configuration(config_path(config_file))
     result = back_up(configuration, is_audited=audit, report=rendering.report, now=datetime.now(UTC))
-    vaults = wait_for_vaults(
-        configuration, result.snapshot, waits=wait, timeout_s=wait_timeout, report=rendering.report
-    )
+    vaults: tuple[str, ...] = ()
+    if wait:
+        vaults = wait_for_vaults(configuration, result.snapshot, timeout_s=wait_timeout, report=rendering.report)
+    else:
+        tell_syncthing(configuration, result.snapshot, rendering.report)
     document = {
         **asdict(result),
         "snapshot": str(result.snapshot),

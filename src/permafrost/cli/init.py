@@ -43,7 +43,7 @@ Examples:
 @click.option("--name", help="What the server is called; else Mastodon's LOCAL_DOMAIN.")
 @json_option
 @reporting
-def init(  # noqa: PLR0913 - one parameter for each option
+def init(
     rendering: Rendering,
     config_file: Path | None,
     *,

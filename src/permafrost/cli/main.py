@@ -18,7 +18,7 @@ from permafrost.cli.vault import vault
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="permafrost")
 def main() -> None:
-    r"""Back up a Mastodon server, keep it on machines that you own, and prove that it can come back.
+    """Back up a Mastodon server, keep it on machines that you own, and prove that it can come back.
 
     Start with `permafrost init`, then `permafrost backup`. Pair a vault with `permafrost vault invite` and
     `permafrost vault join`. On disaster day: `permafrost restore latest`.

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
@@ -15,7 +17,13 @@ import click
 
 from permafrost.cli.rendering import Rendering, print_error
 from permafrost.config.models import DEFAULT_PATH
-from permafrost.errors import InterruptedRunError, PermafrostError, exit_code_of
+from permafrost.errors import (
+    ConfigurationError,
+    InterruptedRunError,
+    PermafrostError,
+    SpaceError,
+    exit_code_of,
+)
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -53,9 +61,31 @@ def reporting(command: Callable[..., int | None]) -> Callable[..., None]:
         except PermafrostError as error:
             print_error(error, as_json=as_json)
             sys.exit(exit_code_of(error))
+        except OSError as error:
+            told = _told(error)
+            print_error(told, as_json=as_json)
+            sys.exit(exit_code_of(told))
+        except Exception as error:
+            traceback.print_exc()
+            told = PermafrostError(
+                f"a defect of permafrost: {type(error).__name__}: {error}",
+                unchanged="every snapshot that was there before",
+                hint="report it with the lines above",
+            )
+            print_error(told, as_json=as_json)
+            sys.exit(exit_code_of(told))
         sys.exit(code or 0)
 
     return wrapper
+
+
+def _told(error: OSError) -> PermafrostError:
+    what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return SpaceError(f"no space left on the disk: {what}", hint="make room, and run the command again")
+    return ConfigurationError(
+        f"a file or folder cannot be used: {what}", hint="check that it is there, and that permafrost's user may use it"
+    )
 
 
 def _interrupt(signal_number: int, frame: FrameType | None) -> None:

@@ -31,7 +31,7 @@ repository_option = click.option(
 @json_option
 @reporting
 def snapshots(rendering: Rendering, *, repository: Path | None, config_file: Path | None) -> None:
-    r"""List the snapshots, oldest first. Needs no key.
+    """List the snapshots, oldest first. Needs no key.
 
     \b
     Examples:
@@ -75,7 +75,7 @@ def verify(
     patience: int | None,
     config_file: Path | None,
 ) -> int:
-    r"""Check every object's hash, and every snapshot's signature and completeness. Needs no passphrase.
+    """Check every object's hash, and every snapshot's signature and completeness. Needs no passphrase.
 
     Works on the server's repository and on a vault's copy alike. A snapshot that is still arriving is no
     finding. Exit code 3 if something is missing for too long, 14 if bytes or signatures are wrong.
@@ -125,7 +125,7 @@ def verify(
 @json_option
 @reporting
 def prune(rendering: Rendering, *, dry_run: bool, config_file: Path | None) -> None:
-    r"""Remove the snapshots that no rule of [retention] keeps, and the objects that none needs any more.
+    """Remove the snapshots that no rule of [retention] keeps, and the objects that none needs any more.
 
     The newest snapshot always stays. Vaults keep their own versions of what is removed here.
 

@@ -53,7 +53,7 @@ def restore(
     jobs: int | None,
     config_file: Path | None,
 ) -> None:
-    r"""Restore SNAPSHOT (an id of `permafrost snapshots`, or `latest`) into a database.
+    """Restore SNAPSHOT (an id of `permafrost snapshots`, or `latest`) into a database.
 
     The snapshot is checked first, then loaded under a working name, compared with what was backed up, and only
     then given its name. With --replace the database that is there is kept under another name, and both change
@@ -64,7 +64,7 @@ def restore(
     Examples:
       permafrost restore latest --database mastodon_test
       permafrost restore latest --database mastodon_production --replace
-      permafrost restore latest --database mastodon_production --repository /srv/vault/example.social/repository \
+      permafrost restore latest --database mastodon_production --repository /srv/vault/example.social/repository \\
           --passphrase-file passphrase --secrets-to secrets --server 'host=/var/run/postgresql user=postgres'
     """
     del jobs

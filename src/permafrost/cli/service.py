@@ -18,7 +18,7 @@ from permafrost.operations.services import run_server_syncthing
 @json_option
 @reporting
 def run(rendering: Rendering, *, config_file: Path | None) -> None:
-    r"""Keep everything going, in the foreground, until SIGTERM or Ctrl-C.
+    """Keep everything going, in the foreground, until SIGTERM or Ctrl-C.
 
     Syncthing is kept up, so that the vaults receive what a backup has published; it is started again when it
     dies, and given up with exit code 17 when that is no use. SIGTERM ends it within ten seconds.

@@ -21,7 +21,7 @@ from permafrost.operations.status import status as look
 @json_option
 @reporting
 def status(rendering: Rendering, *, config_file: Path | None) -> int:
-    r"""Tell what there is, how old it is, and what needs a human. Exit code 3 if something does.
+    """Tell what there is, how old it is, and what needs a human. Exit code 3 if something does.
 
     \b
     Example:

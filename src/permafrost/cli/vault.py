@@ -35,7 +35,7 @@ maybe_path_option = click.option(
 
 @click.group("vault")
 def vault() -> None:
-    r"""Pair this server with the machines that keep its copies, or make this machine one of them.
+    """Pair this server with the machines that keep its copies, or make this machine one of them.
 
     \b
     Two commands pair them. On the server, which then waits:
@@ -65,7 +65,7 @@ def vault() -> None:
 def invite_command(
     rendering: Rendering, name: str, *, waits: bool, valid_for_min: int, config_file: Path | None
 ) -> None:
-    r"""On the server: print the line by which a vault called NAME can join, and wait for it.
+    """On the server: print the line by which a vault called NAME can join, and wait for it.
 
     The line is a secret until it is used: it works once, for one machine, until it expires. Send it as you would
     a password. Only the machine that proves to have it is let in; others that knock are left outside.
@@ -112,7 +112,7 @@ def invite_command(
 @json_option
 @reporting
 def accept_command(rendering: Rendering, *, wait_s: int, config_file: Path | None) -> None:
-    r"""On the server: let in the vaults that were invited and are joining now.
+    """On the server: let in the vaults that were invited and are joining now.
 
     For invitations made with --no-wait, or when waiting was cut short. Exit code 17 if nobody was let in.
 
@@ -145,7 +145,7 @@ def join_command(
     gui: str | None,
     no_discovery: bool,
 ) -> None:
-    r"""On the vault: join the server that printed LINE, and keep what it sends in the folder --path.
+    """On the vault: join the server that printed LINE, and keep what it sends in the folder --path.
 
     Makes the folder, a Syncthing of its own in it, and receives the repository and the media there; the vault
     changes nothing on the server. A folder that is a vault already gets one more server. Waits until server and
@@ -179,7 +179,7 @@ def join_command(
 @json_option
 @reporting
 def list_command(rendering: Rendering, *, root: Path | None, config_file: Path | None) -> None:
-    r"""On the server: list the paired vaults. On a vault, with --path: list its servers.
+    """On the server: list the paired vaults. On a vault, with --path: list its servers.
 
     \b
     Examples:
@@ -206,7 +206,7 @@ def list_command(rendering: Rendering, *, root: Path | None, config_file: Path |
 @json_option
 @reporting
 def remove_command(rendering: Rendering, name: str, *, root: Path | None, config_file: Path | None) -> None:
-    r"""On the server: send nothing more to the vault NAME. On a vault, with --path: forget the server NAME.
+    """On the server: send nothing more to the vault NAME. On a vault, with --path: forget the server NAME.
 
     What the vault holds stays on its disk, on either side.
 
@@ -228,7 +228,7 @@ def remove_command(rendering: Rendering, name: str, *, root: Path | None, config
 @json_option
 @reporting
 def run_command(rendering: Rendering, *, root: Path) -> None:
-    r"""On the vault: keep it going, in the foreground, until SIGTERM or Ctrl-C.
+    """On the vault: keep it going, in the foreground, until SIGTERM or Ctrl-C.
 
     Its Syncthing is kept up; it is started again when it dies, and given up with exit code 17 when that is no use.
 

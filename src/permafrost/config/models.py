@@ -135,7 +135,10 @@ class Signing(Section):
         default=Path("/etc/permafrost/gnupg"),
         description="The GnuPG home that holds the signing key, mode 0700; of permafrost alone.",
     )
-    fingerprint: Fingerprint = Field(description="The signing key's fingerprint, as on the recovery sheet.")
+    fingerprint: Fingerprint | None = Field(
+        default=None,
+        description="The signing key's fingerprint, as on the recovery sheet; if left out, the repository's own word.",
+    )
 
 
 class Retention(Section):
@@ -226,7 +229,7 @@ class Configuration(Section):
     repository: RepositorySettings = RepositorySettings()
     state: State = State()
     encryption: Encryption
-    signing: Signing
+    signing: Signing = Signing()
     retention: Retention = DEFAULT_RETENTION
     secrets: Secrets = Secrets()
     media: Media | None = Field(

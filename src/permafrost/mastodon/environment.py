@@ -64,15 +64,17 @@ class MastodonEnvironment:
         """Return what the admin should know of the database's settings."""
         port = self.database.port
         if port == PGBOUNCER_PORT:
-            return (
+            note = (
                 f"the database's port is {port}, PgBouncer's: pg_dump has to reach PostgreSQL itself, as Mastodon's "
-                f"documentation says (DB_PORT=5432), so {POSTGRESQL_PORT} is used; correct it if yours is another",
+                f"documentation says (DB_PORT=5432), so {POSTGRESQL_PORT} is used; correct it if yours is another"
             )
+            return (note,)
         if port not in ("", POSTGRESQL_PORT):
-            return (
+            note = (
                 f"the database's port is {port}: if PgBouncer listens there, give the port of PostgreSQL itself "
-                "instead (Mastodon's documentation: DB_PORT=5432)",
+                "instead (Mastodon's documentation: DB_PORT=5432)"
             )
+            return (note,)
         return ()
 
     def notes(self) -> tuple[str, ...]:

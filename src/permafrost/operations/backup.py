@@ -147,7 +147,7 @@ def _nothing_published() -> Iterator[None]:
 
 
 def _check_same_key(configuration: Configuration, repository: Repository) -> None:
-    if configuration.signing.fingerprint.upper() != repository.fingerprint.upper():
+    if configuration.signing.fingerprint not in (None, repository.fingerprint):
         raise ConfigurationError(
             f"[signing] fingerprint is {configuration.signing.fingerprint}, and the repository at {repository.path} "
             f"was made for {repository.fingerprint}",
@@ -233,6 +233,6 @@ def _publish(
     described = StoredObject(hashlib.sha256(sealed_manifest).hexdigest(), len(sealed_manifest))
     object_list = ObjectList(repository.repository_id, snapshot, described, objects)
     encoded = object_list.encode()
-    signature = sign_detached(configuration.signing.gnupg_home, configuration.signing.fingerprint, encoded)
+    signature = sign_detached(configuration.signing.gnupg_home, repository.fingerprint, encoded)
     publish_snapshot(repository.layout, object_list, sealed_manifest, signature)
     return sum(one.size_bytes for one in objects) + len(sealed_manifest) + len(encoded) + len(signature)

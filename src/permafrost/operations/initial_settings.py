@@ -100,7 +100,10 @@ def initial_settings(wishes: Wishes, environment: MastodonEnvironment | None) ->
 
 def _name_of(environment: MastodonEnvironment | None) -> str:
     domain = environment.local_domain if environment is not None else ""
-    return domain.encode("idna").decode("ascii").lower() if domain else "mastodon"
+    try:
+        return domain.encode("idna").decode("ascii").lower() or "mastodon"
+    except UnicodeError:
+        return domain  # the model says what is wrong with it
 
 
 def _encryption(wishes: Wishes) -> dict[str, object]:

@@ -21,7 +21,7 @@ from permafrost.operations.server_side import PairedVault, ServerSide, addresses
 from permafrost.operations.vault_side import ensure_server
 from permafrost.syncthing.access import opened
 from permafrost.syncthing.client import Client
-from permafrost.syncthing.folders import Device, ensure_device, share, sharers
+from permafrost.syncthing.folders import Device, admit, sharers
 from permafrost.vault.admission import GivenInvitation, judge
 from permafrost.vault.invitation import SECRET_BYTES, Invitation, parse_invitation
 from permafrost.vault.settings import (
@@ -161,8 +161,7 @@ def _admit_all(
 
 
 def _admit(client: Client, server: ServerSide, vault_name: str, device_id: str) -> None:
-    ensure_device(client, Device(device_id, vault_name))
-    share(client, [folder.folder_id for folder in server.folders], device_id)
+    admit(client, Device(device_id, vault_name), [folder.folder_id for folder in server.folders])
 
 
 def _finish_half_done(client: Client, server: ServerSide, now: Now) -> Iterator[str]:

@@ -33,8 +33,8 @@ def _head(facts: SheetFacts) -> str:
     return dedent(f"""\
         {title}
         {"=" * len(title)}
-        Made {facts.made_at:%Y-%m-%d %H:%M %Z}. Print it, or copy it by hand, and keep it away from the
-        server: when the server is gone, this is what opens its backups.
+        Made {facts.made_at:%Y-%m-%d %H:%M %Z}. Print it, or copy it by hand, and keep it away
+        from the server: when the server is gone, this is what opens its backups.
 
         Repository id            {facts.repository_id}
         Signing key fingerprint  {_in_groups(facts.fingerprint)}

@@ -95,14 +95,15 @@ class PairedVault:
 def server_side_of(configuration: Configuration) -> ServerSide:
     """Return the server's side of the configured repository; raise `RepositoryError` if there is none.
 
-    The fingerprint is the configuration's: the repository's own word on it proves nothing.
+    The fingerprint is the configuration's, if it has one: the repository's own word on it proves nothing.
     """
     media = configuration.media
+    repository = Repository.open(configuration.repository.path)
     return ServerSide(
         name=configuration.server.name,
-        repository_id=Repository.open(configuration.repository.path).repository_id,
+        repository_id=repository.repository_id,
         repository_path=configuration.repository.path,
-        fingerprint=configuration.signing.fingerprint,
+        fingerprint=configuration.signing.fingerprint or repository.fingerprint,
         state_path=configuration.state.path,
         syncthing=configuration.syncthing,
         media_path=media.path if media else None,

@@ -8,7 +8,7 @@ from permafrost.events import Note, Reporter
 from permafrost.repository.layout import SYNCTHING_IGNORES
 from permafrost.syncthing.access import opened
 from permafrost.syncthing.client import Client
-from permafrost.syncthing.folders import Device, ensure_device, ensure_folder, share, unshare
+from permafrost.syncthing.folders import Device, ensure_device, ensure_folder, unshare
 from permafrost.vault.settings import Vault, VaultServer, open_vault
 
 
@@ -18,8 +18,7 @@ def ensure_server(client: Client, vault: Vault, server: VaultServer) -> None:
     addresses = tuple(dict.fromkeys((*server.addresses, *looked_for))) or ("dynamic",)
     ensure_device(client, Device(server.device_id, server.name, addresses))
     for folder in vault.folders_of(server, SYNCTHING_IGNORES):
-        ensure_folder(client, folder)
-        share(client, [folder.folder_id], server.device_id)
+        ensure_folder(client, folder, [server.device_id])
 
 
 def list_servers(root: Path) -> tuple[VaultServer, ...]:

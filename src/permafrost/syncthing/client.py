@@ -7,6 +7,7 @@ does not answer at all is an `UnreachableError`, so that a caller can wait for i
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -40,7 +41,8 @@ class Client:
         self.address = address
         self._answer_s = answer_s
         path = address.removeprefix(_UNIX)
-        transport = httpx.HTTPTransport(uds=path) if path.startswith("/") else None
+        self._socket = Path(path) if path.startswith("/") else None
+        transport = httpx.HTTPTransport(uds=path) if self._socket else None
         base = "http://localhost" if transport else address if "://" in address else f"http://{address}"
         self._http = httpx.Client(
             base_url=f"{base.rstrip('/')}/rest",
@@ -252,6 +254,8 @@ class Client:
     ) -> httpx.Response:
         timeout = httpx.Timeout(self._answer_s, read=self._answer_s if answer_s == -1.0 else answer_s)
         parameters = httpx.QueryParams(query if isinstance(query, Mapping) else list(query or ()))
+        if self._socket is not None and not self._socket.exists():
+            raise UnreachableError(f"Syncthing does not answer: there is no socket {self._socket}")
         try:
             response = self._http.request(method, path, params=parameters, json=body, timeout=timeout)
         except httpx.TransportError as error:

@@ -89,8 +89,8 @@ def _versioning(folder: Folder) -> Json:
     }
 
 
-def ensure_folder(client: Client, folder: Folder) -> None:
-    """Make the folder be there as it should, with its ignore patterns; who shares it stays as it is.
+def ensure_folder(client: Client, folder: Folder, shared_with: Iterable[str] = ()) -> None:
+    """Make the folder be there as it should, with its ignore patterns, shared with those devices among others.
 
     Its path is made if it is not there. Raise `ReplicationError` if a folder with this id lies elsewhere, unless
     it was moved whole, marker and all: an empty folder in its place would delete everything on the other side.
@@ -101,8 +101,10 @@ def ensure_folder(client: Client, folder: Folder) -> None:
     if folder.removed_path is not None:
         folder.removed_path.mkdir(parents=True, exist_ok=True)
     if present is None:
-        # Patterns before the first scan, or it would announce what they should hide.
-        client.add_folder({**client.default_folder(), **wanted, "devices": [], "paused": True})
+        # Patterns before the first scan, or it would announce what they should hide. And all in one go: a folder
+        # that is changed while its index comes in makes Syncthing drop the connection, and dial again much later.
+        devices = [{"deviceID": device_id} for device_id in shared_with]
+        client.add_folder({**client.default_folder(), **wanted, "devices": devices, "paused": True})
         client.set_ignores(folder.folder_id, folder.ignores)
         client.change_folder(folder.folder_id, {"paused": False})
         return
@@ -112,6 +114,8 @@ def ensure_folder(client: Client, folder: Folder) -> None:
         client.change_folder(folder.folder_id, changes)
     if client.ignores(folder.folder_id) != folder.ignores:
         client.set_ignores(folder.folder_id, folder.ignores)
+    for device_id in shared_with:
+        share(client, [folder.folder_id], device_id)
 
 
 def _known_settings(client: Client, settings: Json) -> Json:
@@ -169,6 +173,17 @@ def share(client: Client, folder_ids: Iterable[str], device_id: str) -> None:
             raise ReplicationError(f"Syncthing has no folder {folder_id}")
         if device_id not in {one["deviceID"] for one in folder["devices"]}:
             client.change_folder(folder_id, {"devices": [*folder["devices"], {"deviceID": device_id}]})
+
+
+def admit(client: Client, device: Device, folder_ids: Iterable[str]) -> None:
+    """Make the device known and the folders shared with it, before it can connect for the first time."""
+    is_new = client.device(device.device_id) is None
+    if is_new:
+        client.add_device({"deviceID": device.device_id, "paused": True})
+    ensure_device(client, device)
+    share(client, folder_ids, device.device_id)
+    if is_new:
+        client.change_device(device.device_id, {"paused": False})
 
 
 def unshare(client: Client, folder_ids: Sequence[str], device_id: str) -> None:

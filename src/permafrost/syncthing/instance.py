@@ -44,10 +44,13 @@ class StoppedError(ReplicationError):
 class Instance:
     """The Syncthing of one home, from the view of one user of it."""
 
-    def __init__(self, settings: Syncthing, device_name: str, *, program: str = "syncthing") -> None:
+    def __init__(
+        self, settings: Syncthing, device_name: str, *, program: str = "syncthing", answer_s: float = ANSWER_S
+    ) -> None:
         self._settings = settings
         self._device_name = device_name
         self._program = program
+        self._answer_s = answer_s
         self._home = settings.home
         self._log = self._home / "syncthing.log"
         self._daemon: Daemon | None = None
@@ -110,7 +113,7 @@ class Instance:
 
     def is_answering(self) -> bool:
         """Return whether its API answers within a few seconds."""
-        with self.client(ANSWER_S) as client:
+        with self.client(self._answer_s) as client:
             return client.is_answering()
 
     def client(self, answer_s: float | None = None) -> Client:
@@ -147,7 +150,7 @@ class Instance:
 
     def _wait_until_it_answers(self, daemon: Daemon) -> None:
         deadline = time.monotonic() + READY_S
-        with self.client(ANSWER_S) as client:
+        with self.client(self._answer_s) as client:
             while not client.is_answering():
                 if daemon.returncode() is not None:
                     raise ReplicationError(
@@ -164,7 +167,7 @@ class Instance:
     def _end(self) -> None:
         """End the instance and whatever is left of its session: asked politely, then not."""
         if self.is_alive() and home_exists(self._home):
-            with suppress(ReplicationError), self.client(ANSWER_S) as client:
+            with suppress(ReplicationError), self.client(self._answer_s) as client:
                 client.shutdown()
                 deadline = time.monotonic() + SHUTDOWN_S
                 while self.is_alive() and time.monotonic() < deadline:

@@ -1,0 +1,5 @@
+"""python -m permafrost."""
+
+from permafrost.cli.main import run
+
+run()
