@@ -138,9 +138,7 @@ def test_a_later_program_killed_half_way(large_database: str, make_server: MakeS
     assert_unharmed(server, [])
 
 
-def test_connection_lost_half_way(
-    server_folder: Path, make_server: MakeServer, large_template: str, cluster: ScratchCluster
-) -> None:
+def test_connection_lost_half_way(server_folder: Path, make_server: MakeServer) -> None:
     """A connection cut in the middle publishes nothing; once the network is back the next run succeeds."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
@@ -213,7 +211,7 @@ def test_sigterm(large_database: str, make_server: MakeServer) -> None:
 
 
 def test_kill_9(large_database: str, make_server: MakeServer) -> None:
-    """kill -9 leaves an unfinished file and no snapshot; the lock is free at once and the next run cleans up."""
+    """Kill -9 leaves an unfinished file and no snapshot; the lock is free at once and the next run cleans up."""
     server = make_server(large_database)
     first = make_backup(server).snapshot
     with start_command(server) as command:

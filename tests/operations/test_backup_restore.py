@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from pathlib import Path
 
 import psycopg
-import pytest
 
-from permafrost.errors import IntegrityError, KeyFileError, RestoreRefusedError
 from permafrost.events import ignore_events
 from permafrost.openpgp.sealing import OpeningKey
 from permafrost.operations.backup import BackupResult, back_up

@@ -123,6 +123,7 @@ def test_a_vault_that_is_away_holds_nothing_new(peers: Peers) -> None:
         wait_until_held(server.client, REPOSITORY, vault.device_id, ["objects/aa.gpg"], timeout_s=0.2, report=_ignore)
     assert "not connected" in caught.value.hint
     server.client.change_device(vault.device_id, {"paused": False})
+    vault.client.dial_again(server.device_id)
     wait_until_held(server.client, REPOSITORY, vault.device_id, ["objects/aa.gpg"], timeout_s=30, report=_ignore)
 
 
@@ -197,7 +198,7 @@ def test_only_our_folders_and_devices_are_touched(peers: Peers, tmp_path: Path) 
     assert sharers(server.client, MEDIA) == {server.device_id}
     unshare(server.client, ["foreign"], vault.device_id)
     assert server.client.device(vault.device_id) is None
-    ensure_device(server.client, KnownDevice(vault.device_id, "vault", (vault.address,)))
+    ensure_device(server.client, KnownDevice(vault.device_id, "vault"))
 
 
 def test_times_are_read_to_the_nanosecond() -> None:

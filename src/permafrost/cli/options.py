@@ -65,7 +65,7 @@ def reporting(command: Callable[..., int | None]) -> Callable[..., None]:
             told = _told(error)
             print_error(told, as_json=as_json)
             sys.exit(exit_code_of(told))
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - the last resort: told as what it is
             traceback.print_exc()
             told = PermafrostError(
                 f"a defect of permafrost: {type(error).__name__}: {error}",

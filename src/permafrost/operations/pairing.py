@@ -11,6 +11,7 @@ import re
 import secrets
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,6 +23,7 @@ from permafrost.operations.vault_side import ensure_server
 from permafrost.syncthing.access import opened
 from permafrost.syncthing.client import Client
 from permafrost.syncthing.folders import Device, admit, sharers
+from permafrost.syncthing.holdings import wait_until_held
 from permafrost.vault.admission import GivenInvitation, judge
 from permafrost.vault.invitation import SECRET_BYTES, Invitation, parse_invitation
 from permafrost.vault.settings import (
@@ -37,6 +39,10 @@ VALID_FOR = timedelta(minutes=60)
 KEPT_AFTER_EXPIRY = timedelta(days=7)
 DIAL_S = 3.0
 LOOK_S = 1.0
+LINGER_S = 2.0
+TAKEN_S = 60.0
+FIRST_FILE = "repository.json"
+"""The file that every repository has, and that a vault has as soon as it has anything."""
 _NAME = re.compile(r"[a-z0-9][a-z0-9.-]{0,62}")
 
 Now = Callable[[], datetime]
@@ -105,23 +111,23 @@ def invite(
 def accept(
     server: ServerSide, *, wait_s: float, vault_name: str | None = None, report: Reporter, now: Now = now_utc
 ) -> tuple[PairedVault, ...]:
-    """Let in the vaults that prove to be invited, and return them once they are connected.
+    """Let in the vaults that prove to be invited, and return them once they have taken the repository.
 
     Waits up to `wait_s` for the vault of that name, or for any. Each refusal is reported once. Raise
-    `ReplicationError` if nobody was let in, or who was did not connect.
+    `ReplicationError` if nobody was let in, or who was does not take it.
     """
     steps = Steps(report, 2)
     deadline = time.monotonic() + wait_s
     with opened_server(server) as client:
         with steps.step("wait for the invited vault" if wait_s else "look who knocks"):
             admitted = _admit_all(client, server, vault_name, deadline, report, now)
-        with steps.step("wait until it is connected"):
+        with steps.step("wait until it has taken the repository"):
             for device_id in admitted:
-                if not _wait_connected(client, device_id, max(30.0, deadline - time.monotonic())):
-                    raise ReplicationError(
-                        f"the vault {_name_of(client, device_id)} was let in, but does not connect",
-                        hint="it dials by itself; permafrost vault list shows when it has come",
-                    )
+                wait_until_held(
+                    client, server.repository_folder_id, device_id, [FIRST_FILE], timeout_s=TAKEN_S, report=report
+                )
+            # The vault needs a moment to see it too, if this Syncthing ends with the command.
+            client.events(("DeviceDisconnected",), client.latest_event(("DeviceDisconnected",)), LINGER_S)
         return tuple(one for one in paired_vaults(client, server) if one.device_id in admitted)
 
 
@@ -210,13 +216,14 @@ def join(
         server = vault.server(invitation.server_name)
         vault.save()
     with opened(vault.syncthing(), vault.settings.name) as client:
-        with steps.step("prepare the folders in Syncthing"):
-            own_id = client.own_id()
-            if own_id == server.device_id:
-                raise UsageError("this is the server's own Syncthing", hint="join on another machine")
-            ensure_server(client, vault, server)
-        with steps.step("wait for the server to let the vault in"):
-            _knock(client, invitation, own_id, vault.settings.name, left_s if wait_s is None else min(wait_s, left_s))
+        own_id = client.own_id()
+        if own_id == server.device_id:
+            raise UsageError("this is the server's own Syncthing", hint="join on another machine")
+        with _showing(client, own_id, invitation.proof_of(own_id), vault.settings.name):
+            with steps.step("prepare the folders in Syncthing"):
+                ensure_server(client, vault, server)
+            with steps.step("wait for the server to let the vault in"):
+                _knock(client, server, left_s if wait_s is None else min(wait_s, left_s))
     places = tuple(vault.place_of(server, folder) for folder in server.folders)
     return Joined(vault.settings.name, own_id, server, places)
 
@@ -233,44 +240,46 @@ def _vault_with(root: Path, invitation: Invitation, name: str | None, syncthing:
     return Vault(root=root, settings=VaultSettings.model_validate({**settings.model_dump(), **changes}))
 
 
-def _knock(client: Client, invitation: Invitation, own_id: str, own_name: str, wait_s: float) -> None:
-    """Show the server the proof until it lets the vault in; the vault bears its own name again afterwards."""
-    client.change_device(own_id, {"name": invitation.proof_of(own_id)})
+@contextmanager
+def _showing(client: Client, own_id: str, proof: str, own_name: str) -> Iterator[None]:
+    """Let the vault show the proof as its name within the block, and bear its own name afterwards."""
+    client.change_device(own_id, {"name": proof})
     try:
-        if _wait_connected(client, invitation.server_device_id, wait_s, keep_dialling=True):
-            return
+        yield
     finally:
         client.change_device(own_id, {"name": own_name})
-    raise ReplicationError(
-        f"the server {invitation.server_name} has not let this vault in",
-        unchanged="what the vault holds",
-        hint="on the server run permafrost vault accept, and join again here meanwhile with the same line; "
-        "if it was used or has expired, with a new one",
-    )
 
 
-def _wait_connected(client: Client, device_id: str, wait_s: float, *, keep_dialling: bool = False) -> bool:
-    """Return whether the device was connected within `wait_s`, be it for a moment that only an event tells of."""
+def _knock(client: Client, server: VaultServer, wait_s: float) -> None:
+    """Return once the server has sent what its repository holds, which it does only for a vault that it let in.
+
+    Being connected is no sign: a server lets every device come in, looks at its name, and then hangs up.
+    """
+    folder_id = next(folder.folder_id for folder in server.folders if folder.kind == "repository")
     deadline = time.monotonic() + wait_s
+    kinds = ("DeviceConnected", "RemoteIndexUpdated")
+    seen = client.latest_event(kinds)
+    client.dial_again(server.device_id)  # a connection from before did not see the proof
     dialled = time.monotonic()
-    kinds = ("DeviceConnected",)
-    seen = 0
     while True:
-        connection = client.connections().get(device_id)
-        if connection is not None and connection.connected:
-            return True
+        facts = client.file(folder_id, FIRST_FILE)
+        if facts is not None and server.device_id in facts.available_on:
+            return
         remaining_s = deadline - time.monotonic()
         if remaining_s <= 0:
-            return False
+            raise ReplicationError(
+                f"the server {server.name} has not let this vault in",
+                unchanged="what the vault holds",
+                hint="on the server run permafrost vault accept, and join again here meanwhile with the same line; "
+                "if it was used or has expired, with a new one",
+            )
         events = client.events(kinds, seen, min(LOOK_S, remaining_s))
-        if any(event.data.get("id") == device_id for event in events):
-            return True
         seen = events[-1].event_id if events else seen
-        if keep_dialling and time.monotonic() - dialled > DIAL_S:
+        if any(
+            (event.data.get("device"), event.data.get("folder")) == (server.device_id, folder_id) for event in events
+        ):
+            return
+        if time.monotonic() - dialled > DIAL_S:
             # Left alone, Syncthing dials after 1, 2, 4 ... 32 s at first.
-            client.dial_again(device_id)
+            client.dial_again(server.device_id)
             dialled = time.monotonic()
-
-
-def _name_of(client: Client, device_id: str) -> str:
-    return str((client.device(device_id) or {}).get("name") or device_id)

@@ -87,6 +87,13 @@ def check_places(files: Sequence[SecretFile], folder: Path) -> None:
             )
 
 
+def _make_private(folder: Path) -> None:
+    """Make `folder` and its missing parents, all with mode 0700 (mkdir's `parents` would not)."""
+    if not folder.is_dir():
+        _make_private(folder.parent)
+        folder.mkdir(mode=0o700)
+
+
 def write_secrets(files: Sequence[SecretFile], folder: Path) -> tuple[Path, ...]:
     """Write `files` into `folder` with their modes, and as root with their owners; return where they lie.
 
@@ -96,8 +103,7 @@ def write_secrets(files: Sequence[SecretFile], folder: Path) -> tuple[Path, ...]
     written = []
     for file in files:
         place = folder / file.name
-        for parent in (*reversed([one for one in place.parents if folder in one.parents]), place.parent, folder):
-            parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _make_private(place.parent)
         descriptor = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
         with os.fdopen(descriptor, "wb") as opened:
             opened.write(file.content)

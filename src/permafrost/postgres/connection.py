@@ -69,19 +69,22 @@ def database_errors(doing: str) -> Iterator[None]:
     """Turn errors of PostgreSQL inside the block into a `DatabaseError` that says what was being done."""
     try:
         yield
-    except psycopg.OperationalError as error:
-        raise DatabaseError(
-            f"{doing}: {_first_line(error)}",
-            hint="is PostgreSQL running, and does the connection string name its host, port, database and user?",
-        ) from error
-    except psycopg.errors.InsufficientPrivilege as error:
-        raise DatabaseError(
-            f"{doing}: {_first_line(error)}",
-            hint="reading needs: GRANT pg_read_all_data TO the_role; restoring needs a role with CREATEDB, "
-            "or a superuser",
-        ) from error
     except psycopg.Error as error:
-        raise DatabaseError(f"{doing}: {_first_line(error)}") from error
+        raise DatabaseError(f"{doing}: {_first_line(error)}", hint=_hint(error)) from error
+
+
+def _hint(error: psycopg.Error) -> str:
+    match error:
+        case psycopg.errors.InsufficientPrivilege():
+            return (
+                "reading needs: GRANT pg_read_all_data TO the_role; "
+                "restoring needs a superuser, or CREATEDB and membership in the database's owner"
+            )
+        case psycopg.errors.ObjectInUse():
+            return "somebody is connected to it: stop Mastodon and PgBouncer, and try again"
+        case psycopg.OperationalError(sqlstate=None) | psycopg.errors.InvalidCatalogName():
+            return "is PostgreSQL running, and does the connection string name its host, port, database and user?"
+    return ""
 
 
 def _first_line(error: psycopg.Error) -> str:

@@ -226,6 +226,12 @@ class Client:
         answer = self._ask("GET", "events", query, answer_s=wait_s + EVENT_SLACK_S).json()
         return tuple(SyncthingEvent(one["id"], one["type"], one.get("data") or {}) for one in answer or ())
 
+    def latest_event(self, kinds: Iterable[str]) -> int:
+        """Return the id of the newest event of these kinds, 0 if there was none yet; collects from now on."""
+        query = {"events": ",".join(sorted(kinds)), "since": "0", "limit": "1", "timeout": "0"}
+        answer = self._ask("GET", "events", query).json()
+        return int(answer[-1]["id"]) if answer else 0
+
     # --- transport ---
 
     def _json(self, path: str, query: Mapping[str, str] | None = None) -> Any:  # noqa: ANN401 - JSON has any shape

@@ -67,7 +67,13 @@ class VaultServer(Section):
 
     @classmethod
     def invited_by(cls, invitation: Invitation) -> Self:
-        """Return the server that the invitation tells of."""
+        """Return the server that the invitation tells of; raise `UsageError` if it takes a name of the vault's own."""
+        if invitation.server_name in RESERVED_NAMES:
+            raise UsageError(
+                f"the server calls itself {invitation.server_name!r}, which the vault needs for itself",
+                unchanged="the vault",
+                hint="on the server, set another name in [server]",
+            )
         return cls(
             name=invitation.server_name,
             repository_id=invitation.repository_id,

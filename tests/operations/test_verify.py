@@ -1,0 +1,158 @@
+"""verify: every bit is looked at, nothing is believed, and missing is not corrupt."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from permafrost.errors import IntegrityError, RepositoryError
+from permafrost.events import ignore_events
+from permafrost.openpgp.home import temporary_home
+from permafrost.openpgp.signing import export_public_key, generate_signing_key, sign_detached
+from permafrost.operations.verify import VerifyResult, verify
+from permafrost.repository.snapshots import list_snapshots
+from tests.fixtures.server import MakeServer, Server
+from tests.operations.test_backup_restore import make_backup
+
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture
+def server(mastodon_database: str, make_server: MakeServer, tmp_path: Path) -> Server:
+    """A server with two snapshots of database and secrets."""
+    secret = tmp_path / ".env.production"
+    secret.write_text("LOCAL_DOMAIN=example.social\nSECRET_KEY_BASE=0123\n")
+    made = make_server(mastodon_database, secret_files=(secret,))
+    make_backup(made)
+    make_backup(made)
+    return made
+
+
+def look(server: Server, *, patience: timedelta = HOUR, later: timedelta = timedelta(0)) -> VerifyResult:
+    """Verify the server's repository with the fingerprint of its configuration."""
+    fingerprint = server.configuration.signing.fingerprint
+    return verify(server.path, fingerprint, patience=patience, report=ignore_events, now=datetime.now(UTC) + later)
+
+
+def flip_a_bit(file: Path, position: int) -> None:
+    """Change one bit of a file, as rot does: neither its size nor its time of change."""
+    before = file.stat()
+    content = bytearray(file.read_bytes())
+    content[position % len(content)] ^= 1 << (position % 8)
+    file.chmod(0o644)
+    file.write_bytes(content)
+    file.chmod(0o444)
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def test_all_good(server: Server) -> None:
+    """A repository as it was made has no findings, and all of it was read."""
+    result = look(server, patience=timedelta(0))
+    assert result.findings == ()
+    assert (result.snapshots, result.objects, result.in_flight, result.unreferenced) == (2, 4, 0, 0)
+    assert result.size_bytes == sum(file.stat().st_size for file in server.repository.layout.objects.rglob("*.gpg"))
+
+
+def test_one_bit_in_each_object(server: Server) -> None:
+    """One flipped bit in any object is found, and the finding names that object and its snapshot."""
+    for file in sorted(server.repository.layout.objects.rglob("*.gpg")):
+        good = file.read_bytes()
+        for position in (0, len(good) // 3, len(good) - 1):
+            flip_a_bit(file, position)
+            result = look(server)
+            assert {"corrupt-object", "corrupt-snapshot"} == {finding.kind for finding in result.findings}
+            (named,) = (one.subject for one in result.findings if one.kind == "corrupt-object")
+            assert named == file.stem
+            assert result.is_corrupt
+            file.chmod(0o644)
+            file.write_bytes(good)
+    assert look(server).findings == ()
+
+
+@pytest.mark.format("4.3", "6.3")
+@pytest.mark.parametrize("name", ["manifest.gpg", "objects.sha256", "objects.sha256.sig"])
+def test_one_bit_in_a_snapshots_own_files(server: Server, name: str) -> None:
+    """One flipped bit in a snapshot's own files makes that snapshot corrupt, and no other."""
+    snapshot = list_snapshots(server.repository.layout)[0]
+    file = server.repository.layout.snapshot(snapshot) / name
+    flip_a_bit(file, file.stat().st_size // 2)
+    result = look(server)
+    assert {finding.subject for finding in result.findings} == {str(snapshot)}
+    assert result.is_corrupt
+
+
+@pytest.mark.format("3.2", "6.2")
+def test_missing_object_is_in_flight_then_overdue(server: Server) -> None:
+    """An object that is not there yet is no finding until the patience is over, and then it is not corrupt."""
+    next(server.repository.layout.objects.rglob("*.gpg")).unlink()
+    early, late = look(server), look(server, later=2 * HOUR)
+    assert (early.findings, early.in_flight) == ((), 1)
+    assert [finding.kind for finding in late.findings] == ["overdue"]
+    assert not late.is_corrupt
+
+
+@pytest.mark.format("3.1", "1.3")
+def test_foreign_files_are_passed_over(server: Server) -> None:
+    """Folders with other names are no snapshots, and Syncthing's own files are no harm."""
+    layout = server.repository.layout
+    (layout.snapshots / "20261122T234000Z-0a1b2c3d.sync-conflict").mkdir()
+    (layout.snapshots / "..hidden").mkdir()
+    (layout.snapshots / "20261322T234000Z-0a1b2c3d").mkdir()  # no such month
+    (layout.root / ".stfolder").mkdir()
+    (layout.root / "tmp").mkdir(exist_ok=True)
+    assert look(server).snapshots == 2
+
+
+@pytest.mark.format("1.2", "4.3")
+def test_somebody_elses_snapshot(server: Server) -> None:
+    """A snapshot that somebody signed with another key is corrupt, even if he replaced the folder's key too."""
+    snapshot = list_snapshots(server.repository.layout)[0]
+    folder = server.repository.layout.snapshot(snapshot)
+    with temporary_home() as home:
+        fingerprint = generate_signing_key(home / "gnupg", "stranger")
+        signature = sign_detached(home / "gnupg", fingerprint, (folder / "objects.sha256").read_bytes())
+        stranger_key = export_public_key(home / "gnupg", fingerprint)
+    (folder / "objects.sha256.sig").chmod(0o644)
+    (folder / "objects.sha256.sig").write_bytes(signature)
+    (finding,) = look(server).findings
+    assert (finding.kind, finding.subject) == ("bad-signature", str(snapshot))
+    server.repository.layout.signing_key.chmod(0o644)
+    server.repository.layout.signing_key.write_bytes(stranger_key)
+    with pytest.raises(IntegrityError, match="signing key is not"):
+        look(server)
+
+
+@pytest.mark.format("4.2")
+def test_renamed_snapshot(server: Server) -> None:
+    """An old snapshot under a newer name is corrupt: its list says which one it is."""
+    old = list_snapshots(server.repository.layout)[0]
+    newer = server.repository.layout.snapshots / "20300101T000000Z-0a1b2c3d"
+    shutil.copytree(server.repository.layout.snapshot(old), newer)
+    (finding,) = look(server).findings
+    assert finding.subject == newer.name
+
+
+@pytest.mark.format("1.4")
+def test_links_are_not_followed(server: Server, tmp_path: Path) -> None:
+    """An object that is a link is corrupt although what it points to has the right bytes."""
+    file = next(server.repository.layout.objects.rglob("*.gpg"))
+    file.rename(tmp_path / "elsewhere")
+    file.symlink_to(tmp_path / "elsewhere")
+    assert file.stem in {finding.subject for finding in look(server).findings}
+
+
+@pytest.mark.format("1.1")
+def test_no_repository_and_unknown_format(server: Server, tmp_path: Path) -> None:
+    """A folder that is none, and a format that is not known, are told as such, with exit code 12."""
+    with pytest.raises(RepositoryError, match="no repository at"):
+        verify(tmp_path, None, patience=HOUR, report=ignore_events, now=datetime.now(UTC))
+    facts = server.repository.layout.facts
+    facts.chmod(0o644)
+    facts.write_text(facts.read_text().replace('"format": 1', '"format": 2'))
+    with pytest.raises(RepositoryError, match="has format 2, and this permafrost knows format 1") as caught:
+        look(server)
+    assert caught.value.exit_code == 12

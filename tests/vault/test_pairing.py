@@ -1,0 +1,244 @@
+"""Pairing on real Syncthing: who is invited gets in, and nobody else. The tests build on one another, in this order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from permafrost.config.models import Syncthing
+from permafrost.errors import ConfigurationError, PermafrostError, ReplicationError, UsageError
+from permafrost.events import Event, Warned
+from permafrost.operations.pairing import Joined, accept, invite, join, now_utc
+from permafrost.operations.server_side import (
+    PairedVault,
+    ServerSide,
+    addresses_to_offer,
+    list_vaults,
+    remove_vault,
+)
+from permafrost.operations.vault_side import list_servers, remove_server
+from permafrost.repository.layout import SYNCTHING_IGNORES
+from permafrost.syncthing.client import Client
+from permafrost.syncthing.folders import Device, ensure_device
+from permafrost.syncthing.instance import Instance
+from permafrost.vault.invitation import Invitation
+from permafrost.vault.settings import VaultSyncthing
+from tests.fixtures.syncthing import free_port, loopback_settings, wait_for
+
+
+@dataclass(frozen=True)
+class VaultMachine:
+    """A machine that may become a vault; its Syncthing is kept up between the commands, as by `vault run`."""
+
+    root: Path
+    syncthing: VaultSyncthing
+    client: Client
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A server and two machines."""
+
+    server: ServerSide
+    client: Client
+    attic: VaultMachine
+    cellar: VaultMachine
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """A server and two machines, strangers to each other."""
+    folder = tmp_path_factory.mktemp("pairing")
+    for name in ("repository", "media/cache"):
+        (folder / name).mkdir(parents=True)
+    (folder / "repository" / "repository.json").write_text("{}")
+    (folder / "media" / "cache" / "remote.png").write_text("remote")
+    server = ServerSide(
+        name="example.social",
+        repository_id="0123456789abcdef" * 2,
+        repository_path=folder / "repository",
+        fingerprint="0123456789ABCDEF0123456789ABCDEF01234567",
+        state_path=folder / "state",
+        syncthing=loopback_settings(folder / "syncthing"),
+        media_path=folder / "media",
+    )
+    with ExitStack() as stack:
+        client = stack.enter_context(Instance(server.syncthing, "server").running())
+        attic, cellar = (_machine(stack, folder / name) for name in ("attic", "cellar"))
+        yield Stage(server, client, attic, cellar)
+
+
+def _machine(stack: ExitStack, root: Path) -> VaultMachine:
+    settings = loopback_settings(root / "syncthing")
+    client = stack.enter_context(Instance(settings, "machine").running())
+    client.change_options({"reconnectionIntervalS": 5})  # the least that Syncthing takes
+    return VaultMachine(root, VaultSyncthing(gui=settings.gui, listen=settings.listen, discovery=False), client)
+
+
+def _ignore(event: Event) -> None:
+    del event
+
+
+def _join(machine: VaultMachine, invitation: Invitation, wait_s: float = 30) -> Joined:
+    return join(invitation.as_line(), machine.root, syncthing=machine.syncthing, wait_s=wait_s, report=_ignore)
+
+
+def _pair(stage: Stage, machine: VaultMachine, invitation: Invitation) -> tuple[Joined, tuple[PairedVault, ...]]:
+    with ThreadPoolExecutor(1) as pool:
+        accepting: Future[tuple[PairedVault, ...]] = pool.submit(accept, stage.server, wait_s=30, report=_ignore)
+        return _join(machine, invitation), accepting.result()
+
+
+def _refusal(stage: Stage, machine: VaultMachine, invitation: Invitation, later: timedelta = timedelta()) -> str:
+    """Return why the server refuses the machine, both sides having tried."""
+    told: list[Event] = []
+    failures: list[str] = []
+
+    def record(call: Callable[[], object]) -> None:
+        try:
+            call()
+        except PermafrostError as error:
+            failures.append(type(error).__name__)
+
+    with ThreadPoolExecutor(1) as pool:
+        joining = pool.submit(record, lambda: _join(machine, invitation, 2.0))
+        record(lambda: accept(stage.server, wait_s=2.0, report=told.append, now=lambda: now_utc() + later))
+        joining.result()
+    assert failures == ["ReplicationError", "ReplicationError"]
+    (warning,) = [event for event in told if isinstance(event, Warned)]
+    return warning.message
+
+
+def test_two_commands_pair(stage: Stage) -> None:
+    """Invited and joined, server and vault see each other, the files come, and both know each other by name."""
+    invitation = invite(stage.server, "attic", report=_ignore)
+    joined, paired = _pair(stage, stage.attic, invitation)
+    assert [(one.name, one.device_id, one.is_connected) for one in paired] == [("attic", joined.device_id, True)]
+    assert joined.places == tuple(stage.attic.root / "example.social" / kind for kind in ("repository", "media"))
+    assert (joined.places[0] / "repository.json").exists()
+    assert list_vaults(stage.server)[0].name == "attic"
+    (server,) = list_servers(stage.attic.root)
+    assert (server.name, server.fingerprint) == ("example.social", stage.server.fingerprint)
+
+
+def test_each_side_is_set_up_as_it_should_be(stage: Stage) -> None:
+    """Folders are send-only here and receive-only there, the cache stays, and the proof is no longer shown."""
+    for client, kind in ((stage.client, "sendonly"), (stage.attic.client, "receiveonly")):
+        folders = client.folders()
+        assert {folder["type"] for folder in folders} == {kind}
+        assert {client.ignores(folder["id"]) for folder in folders} == {SYNCTHING_IGNORES, ("/cache",)}
+        assert not any(device["autoAcceptFolders"] or device["introducer"] for device in client.devices())
+    assert not (stage.attic.root / "example.social" / "media" / "cache").exists()
+    own = stage.attic.client.device(stage.attic.client.own_id())
+    assert own is not None
+    assert own["name"] == "attic"
+
+
+def test_a_used_invitation_is_refused(stage: Stage) -> None:
+    """A second machine with the same line is refused, and told apart from one that never had any."""
+    (used,) = [one for one in stage.server.invitations.all() if one.vault_name == "attic"]
+    stage.server.invitations.forget("attic")
+    again = invite(stage.server, "spare", report=_ignore)
+    stage.server.invitations.mark_used(stage.server.invitations.all()[0], stage.attic.client.own_id())
+    assert "the invitation of spare was used already" in _refusal(stage, stage.cellar, again)
+    stage.server.invitations.forget("spare")
+    assert used.used_by == stage.attic.client.own_id()
+
+
+def test_a_wrong_secret_is_refused(stage: Stage) -> None:
+    """A machine that knows all but the secret is refused."""
+    invitation = invite(stage.server, "cellar", report=_ignore)
+    forged = invitation.model_copy(update={"secret": "00" * 20})
+    assert "fits no invitation" in _refusal(stage, stage.cellar, forged)
+
+
+def test_an_expired_invitation_is_refused(stage: Stage) -> None:
+    """Too late by the server's clock, the server refuses; by the vault's, the vault does not even ask."""
+    invitation = invite(stage.server, "cellar", valid_for=timedelta(minutes=5), report=_ignore)
+    assert "has expired" in _refusal(stage, stage.cellar, invitation, later=timedelta(minutes=6))
+    with pytest.raises(UsageError, match="expired at"):
+        join(
+            invitation.as_line(),
+            stage.cellar.root,
+            report=_ignore,
+            now=lambda: now_utc() + timedelta(minutes=6),
+        )
+
+
+def test_a_strangers_knock_is_left_alone(stage: Stage) -> None:
+    """A device that knocks without a proof is not let in, though an invitation is open, and stays where it was."""
+    invitation = invite(stage.server, "cellar", report=_ignore)
+    stranger = stage.cellar.client
+    stranger_id = stranger.own_id()
+    stranger.change_device(stranger_id, {"name": "cellar"})
+    ensure_device(stranger, Device(invitation.server_device_id, "s", invitation.addresses))
+    stranger.dial_again(invitation.server_device_id)
+    wait_for(lambda: stranger_id in {one.device_id for one in stage.client.pending_devices()}, "the stranger knocks")
+    with pytest.raises(ReplicationError, match="no invited vault"):
+        accept(stage.server, wait_s=0, report=_ignore)
+    assert stage.client.device(stranger_id) is None
+    assert stranger_id in {one.device_id for one in stage.client.pending_devices()}
+
+
+def test_a_second_vault_joins_in_the_end(stage: Stage) -> None:
+    """After all that, the machine that was refused gets in with a good line, and both vaults are listed."""
+    invitation = invite(stage.server, "cellar", report=_ignore)
+    _pair(stage, stage.cellar, invitation)
+    assert [one.name for one in list_vaults(stage.server)] == ["attic", "cellar"]
+
+
+def test_a_name_is_invited_once(stage: Stage) -> None:
+    """A vault's name that is taken, or that is no name, is refused."""
+    with pytest.raises(UsageError, match="paired already"):
+        invite(stage.server, "attic", report=_ignore)
+    with pytest.raises(UsageError, match="cannot be a vault's name"):
+        invite(stage.server, "../attic", report=_ignore)
+
+
+def test_an_admission_that_was_cut_short_is_finished(stage: Stage) -> None:
+    """If the server died between letting a vault in and sharing with it, the next `accept` finishes that."""
+    cellar_id = stage.cellar.client.own_id()
+    folder_id = stage.server.repository_folder_id
+    folder = stage.client.folder(folder_id)
+    assert folder is not None
+    devices = [one for one in folder["devices"] if one["deviceID"] != cellar_id]
+    stage.client.change_folder(folder_id, {"devices": devices})
+    assert [one.name for one in accept(stage.server, wait_s=0, report=_ignore)] == ["cellar"]
+
+
+def test_a_removed_vault_gets_nothing_more(stage: Stage) -> None:
+    """Removed on the server, a vault is no longer known there; it keeps its files, and may be invited again."""
+    removed = remove_vault(stage.server, "cellar")
+    assert [one.name for one in list_vaults(stage.server)] == ["attic"]
+    assert stage.client.device(removed.device_id) is None
+    assert (stage.cellar.root / "example.social" / "repository" / "repository.json").exists()
+    with pytest.raises(UsageError, match="no vault cellar") as caught:
+        remove_vault(stage.server, "cellar")
+    assert "attic" in caught.value.hint
+    _pair(stage, stage.cellar, invite(stage.server, "cellar", report=_ignore))
+
+
+def test_a_vault_forgets_a_server(stage: Stage) -> None:
+    """Removed on the vault, the server and its folders are no longer in its Syncthing; the files stay."""
+    remove_server(stage.cellar.root, "example.social", report=_ignore)
+    assert list_servers(stage.cellar.root) == ()
+    assert stage.cellar.client.folders() == ()
+    assert len(stage.cellar.client.devices()) == 1
+    assert (stage.cellar.root / "example.social" / "repository" / "repository.json").exists()
+
+
+def test_an_invitation_needs_an_address() -> None:
+    """With discovery off and only wildcard addresses nobody could come; with a fixed one, that is offered."""
+    home = Path("/nowhere")
+    with pytest.raises(ConfigurationError, match="needs an address"):
+        addresses_to_offer(Syncthing(home=home, discovery=False, listen=("default", "tcp://0.0.0.0:22000")))
+    listen = (f"tcp://127.0.0.1:{free_port()}", "quic://:22000", "tcp://[::]:22000")
+    assert addresses_to_offer(Syncthing(home=home, discovery=False, listen=listen)) == listen[:1]
+    announced = Syncthing(home=home, announce=("tcp://example.social:22000",))
+    assert addresses_to_offer(announced) == ("tcp://example.social:22000", "dynamic")
