@@ -21,6 +21,7 @@ from demo.mastodon import SMALL, USUAL, Size
 from demo.story import tell
 from permafrost.errors import PermafrostError
 
+PIPE_WIDTH = 100
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -37,7 +38,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m demo", description=sys.modules["demo"].__doc__)
     parser.add_argument("--small", action="store_true", help="with a tiny database, for permafrost's own tests")
     size = SMALL if parser.parse_args().small else USUAL
-    account = Account(Console(highlight=False))
+    # a pipe has no width, and 80 columns would cut the tables
+    account = Account(Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH))
     for number in _SIGNALS:
         signal.signal(number, _interrupt)
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,7 +18,7 @@ from permafrost.cli.amounts import seconds_text
 
 LINE_WIDTH = 100
 INVITATION = "permafrost-invite-"
-_INVITATION_SHOWN = 64
+_LONG_INVITATION = re.compile(rf"({INVITATION}\S{{32}})\S+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,5 +112,5 @@ def command_lines(words: Sequence[str], *, is_beside: bool = False) -> list[str]
 
 
 def _shortened(line: str) -> str:
-    """Return the line, an invitation cut short: it fills half a screen."""
-    return f"{line[:_INVITATION_SHOWN]}..." if line.startswith(INVITATION) else line
+    """Return the line, an invitation in it cut short: it fills half a screen."""
+    return _LONG_INVITATION.sub(r"\1...", line)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from demo.account import Account
-from demo.portrait import FilePortrait, Portrait, TablePortrait, portray_files
+from demo.portrait import FilePortrait, Portrait, TablePortrait, portray_file, portray_files
 from permafrost.cli.amounts import bytes_text, seconds_text
 
 TABLES_SHOWN = 12
@@ -37,8 +37,8 @@ def compare(original: Original, restored: Portrait, media: Path, secrets: Path) 
     """Compare database, media and secrets; files that are missing are differences like any other."""
     database = original.database
     received = portray_files(media) if media.is_dir() else {}
-    found = portray_files(secrets.parent) if secrets.is_file() else {}
-    kept = {secrets.name: original.secrets}
+    kept = {secrets.name: _timeless(original.secrets)}
+    found = {secrets.name: _timeless(portray_file(secrets))} if secrets.is_file() else {}
     differences = (
         *_differences("table", database.tables, restored.tables),
         *_differences("schema", {"of the database": database.schema}, {"of the database": restored.schema}),
@@ -54,8 +54,13 @@ def compare(original: Original, restored: Portrait, media: Path, secrets: Path) 
         _line(secrets.name, _size(kept), _hash(kept), _hash(found)),
     )
     rows = sum(table.rows for table in restored.tables.values())
-    summary = f"{len(restored.tables)} tables with {rows:,} rows, {len(received):,} media files and the secrets"
+    tables = f"{len(restored.tables)} tables and materialized views with {rows:,} rows"
+    summary = f"{tables}, {len(received):,} media files and the secrets"
     return Comparison(lines, differences, summary)
+
+
+def _timeless(file: FilePortrait) -> FilePortrait:
+    return replace(file, modified_s=0)  # a secrets file comes back with its mode; its time is the restore's
 
 
 def _differences(what: str, before: Mapping[str, object], after: Mapping[str, object]) -> list[str]:

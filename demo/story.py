@@ -83,10 +83,7 @@ def tell(folder: Path, size: Size, account: Account) -> Comparison:
             server.permafrost("snapshots")
 
         with account.chapter("The vault checks what it holds: signatures and every byte, without a passphrase"):
-            vault.permafrost(
-                *("verify", "--repository", str(kept.relative_to(vault.folder) / "repository")),
-                *("--fingerprint", sheet.fingerprint),
-            )
+            _verify(account, vault, kept / "repository", sheet)
             _await_media(account, mastodon, kept / "media")
 
         with account.chapter("Disaster: the server is gone"):
@@ -159,6 +156,13 @@ def _back_up(account: Account, server: Machine, title: str) -> None:
     before, began = bytes_below(repository), time.monotonic()
     server.permafrost("backup", "--audit", "--wait")
     account.figure(title, time.monotonic() - began, f"{bytes_text(bytes_below(repository) - before)} encrypted")
+
+
+def _verify(account: Account, vault: Machine, repository: Path, sheet: Sheet) -> None:
+    place = str(repository.relative_to(vault.folder))
+    began = time.monotonic()
+    vault.permafrost("verify", "--repository", place, "--fingerprint", sheet.fingerprint)
+    account.figure("verify on the vault", time.monotonic() - began, f"{bytes_text(bytes_below(repository))} encrypted")
 
 
 def _await_media(account: Account, mastodon: Mastodon, received: Path) -> None:

@@ -189,8 +189,13 @@ class _Running:
         if status_read is not None:
             self._status = _LineDrain(os.fdopen(status_read, "rb"), None)
 
+        with _registry_lock:
+            _registry.add(self)
+
     def wait(self) -> Finished:
         returncode = self.popen.wait()
+        with _registry_lock:
+            _registry.discard(self)
         status = self._status.lines() if self._status else ()
         return Finished(self.program, returncode, "\n".join(self._stderr.lines()), status)
 
@@ -203,6 +208,21 @@ class _Running:
                 os.killpg(self.popen.pid, number)
             with suppress(subprocess.TimeoutExpired):
                 self.popen.wait(patience_s)
+
+
+_registry: set[_Running] = set()
+_registry_lock = threading.Lock()
+
+
+def end_every_program() -> None:
+    """End every program of every pipeline, in whatever thread it runs; their threads see it as a failure.
+
+    For a run that is given up while its workers wait for programs. Daemons are left alone.
+    """
+    with _registry_lock:
+        running = list(_registry)
+    for one in running:
+        one.end()
 
 
 class Pipeline:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import httpx
 import pytest
 
 from permafrost.errors import ReplicationError
@@ -207,3 +208,10 @@ def test_times_are_read_to_the_nanosecond() -> None:
     assert nanoseconds("1970-01-01T01:00:00.000000001+01:00") == 1
     assert nanoseconds("1969-12-31T23:59:59Z") == -1_000_000_000
     assert nanoseconds("never") == 0
+
+
+def test_web_interface_is_shut(peers: Peers) -> None:
+    """Without the API key nobody gets in, not even to the web interface, though he can reach the port."""
+    for path in ("/", "/rest/system/ping", "/rest/config"):
+        answer = httpx.get(f"http://{peers[0].settings.gui}{path}", trust_env=False)
+        assert answer.status_code in (401, 403)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -14,7 +14,8 @@ import pytest
 from permafrost.config.models import Syncthing
 from permafrost.errors import ConfigurationError, PermafrostError, ReplicationError, UsageError
 from permafrost.events import Event, Warned
-from permafrost.operations.pairing import Joined, accept, invite, join, now_utc
+from permafrost.operations.joining import Joined, join
+from permafrost.operations.pairing import accept, invite, now_utc
 from permafrost.operations.server_side import (
     PairedVault,
     ServerSide,
@@ -25,20 +26,41 @@ from permafrost.operations.server_side import (
 from permafrost.operations.vault_side import list_servers, remove_server
 from permafrost.repository.layout import SYNCTHING_IGNORES
 from permafrost.syncthing.client import Client
-from permafrost.syncthing.folders import Device, ensure_device
+from permafrost.syncthing.folders import Device, Folder, ensure_device, ensure_folder
+from permafrost.syncthing.home import read_home
 from permafrost.syncthing.instance import Instance
 from permafrost.vault.invitation import Invitation
 from permafrost.vault.settings import VaultSyncthing
-from tests.fixtures.syncthing import free_port, loopback_settings, wait_for
+from tests.fixtures.syncthing import Peer, free_port, loopback_settings, start_together, wait_for
 
 
 @dataclass(frozen=True)
 class VaultMachine:
     """A machine that may become a vault; its Syncthing is kept up between the commands, as by `vault run`."""
 
-    root: Path
-    syncthing: VaultSyncthing
-    client: Client
+    peer: Peer
+
+    @property
+    def root(self) -> Path:
+        """The vault's folder."""
+        return self.peer.folder
+
+    @property
+    def client(self) -> Client:
+        """A client of its Syncthing."""
+        return self.peer.client
+
+    @property
+    def syncthing(self) -> VaultSyncthing:
+        """What `join` is told of it."""
+        settings = self.peer.settings
+        return VaultSyncthing(gui=settings.gui, listen=settings.listen, discovery=False)
+
+    def start_again(self) -> None:
+        """Make its Syncthing forget how often it has dialled lately, which would make it dial later."""
+        self.client.shutdown()
+        wait_for(lambda: not self.peer.instance.is_alive(), "it ends")
+        self.peer.instance.mend()
 
 
 @dataclass(frozen=True)
@@ -68,17 +90,13 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         syncthing=loopback_settings(folder / "syncthing"),
         media_path=folder / "media",
     )
+    roots = {name: folder / name for name in ("attic", "cellar")}
     with ExitStack() as stack:
-        client = stack.enter_context(Instance(server.syncthing, "server").running())
-        attic, cellar = (_machine(stack, folder / name) for name in ("attic", "cellar"))
-        yield Stage(server, client, attic, cellar)
-
-
-def _machine(stack: ExitStack, root: Path) -> VaultMachine:
-    settings = loopback_settings(root / "syncthing")
-    client = stack.enter_context(Instance(settings, "machine").running())
-    client.change_options({"reconnectionIntervalS": 5})  # the least that Syncthing takes
-    return VaultMachine(root, VaultSyncthing(gui=settings.gui, listen=settings.listen, discovery=False), client)
+        instances = [(Instance(loopback_settings(root / "syncthing"), name), root) for name, root in roots.items()]
+        own = Instance(server.syncthing, "server")
+        first, *machines = start_together(stack, [(own, folder), *instances])
+        attic, cellar = map(VaultMachine, machines)
+        yield Stage(server, first.client, attic, cellar)
 
 
 def _ignore(event: Event) -> None:
@@ -106,6 +124,7 @@ def _refusal(stage: Stage, machine: VaultMachine, invitation: Invitation, later:
         except PermafrostError as error:
             failures.append(type(error).__name__)
 
+    machine.start_again()
     with ThreadPoolExecutor(1) as pool:
         joining = pool.submit(record, lambda: _join(machine, invitation, 2.0))
         record(lambda: accept(stage.server, wait_s=2.0, report=told.append, now=lambda: now_utc() + later))
@@ -113,6 +132,10 @@ def _refusal(stage: Stage, machine: VaultMachine, invitation: Invitation, later:
     assert failures == ["ReplicationError", "ReplicationError"]
     (warning,) = [event for event in told if isinstance(event, Warned)]
     return warning.message
+
+
+def _knocks(stage: Stage) -> set[tuple[str, str]]:
+    return {(one.device_id, one.name) for one in stage.client.pending_devices()}
 
 
 def test_two_commands_pair(stage: Stage) -> None:
@@ -178,19 +201,40 @@ def test_a_strangers_knock_is_left_alone(stage: Stage) -> None:
     stranger_id = stranger.own_id()
     stranger.change_device(stranger_id, {"name": "cellar"})
     ensure_device(stranger, Device(invitation.server_device_id, "s", invitation.addresses))
-    stranger.dial_again(invitation.server_device_id)
-    wait_for(lambda: stranger_id in {one.device_id for one in stage.client.pending_devices()}, "the stranger knocks")
+    stage.cellar.start_again()
+    knock = (stranger_id, "cellar")
+    wait_for(lambda: knock in _knocks(stage), "the stranger knocks")
     with pytest.raises(ReplicationError, match="no invited vault"):
         accept(stage.server, wait_s=0, report=_ignore)
     assert stage.client.device(stranger_id) is None
-    assert stranger_id in {one.device_id for one in stage.client.pending_devices()}
+    assert knock in _knocks(stage)
 
 
 def test_a_second_vault_joins_in_the_end(stage: Stage) -> None:
     """After all that, the machine that was refused gets in with a good line, and both vaults are listed."""
-    invitation = invite(stage.server, "cellar", report=_ignore)
-    _pair(stage, stage.cellar, invitation)
+    stage.cellar.start_again()
+    _pair(stage, stage.cellar, invite(stage.server, "cellar", report=_ignore))
     assert [one.name for one in list_vaults(stage.server)] == ["attic", "cellar"]
+
+
+def test_a_syncthing_that_runs_already_is_used_as_it_is(stage: Stage, tmp_path: Path) -> None:
+    """With managed = false the same is done by address and key; its other folders and devices stay as they are."""
+    foreign = Folder("photos", "photos", tmp_path / "photos", "media", is_sent=True)
+    ensure_folder(stage.client, foreign)
+    before = stage.client.folder("photos")
+    key_file = tmp_path / "key"
+    key_file.write_text(read_home(stage.server.syncthing.home).api_key + "\n")
+    key_file.chmod(0o600)
+    url = f"http://{stage.server.syncthing.gui}"
+    unmanaged = Syncthing(managed=False, url=url, api_key_file=key_file, listen=stage.server.syncthing.listen)
+    server = replace(stage.server, syncthing=unmanaged)
+    assert [one.name for one in list_vaults(server)] == ["attic", "cellar"]
+    assert invite(server, "third", report=_ignore).addresses == (*unmanaged.listen, "dynamic")
+    assert stage.client.folder("photos") == before
+    stage.client.remove_folder("photos")
+    nobody = replace(server, syncthing=unmanaged.model_copy(update={"url": f"http://127.0.0.1:{free_port()}"}))
+    with pytest.raises(ReplicationError, match="no Syncthing answers"):
+        list_vaults(nobody)
 
 
 def test_a_name_is_invited_once(stage: Stage) -> None:
@@ -209,6 +253,7 @@ def test_an_admission_that_was_cut_short_is_finished(stage: Stage) -> None:
     assert folder is not None
     devices = [one for one in folder["devices"] if one["deviceID"] != cellar_id]
     stage.client.change_folder(folder_id, {"devices": devices})
+    stage.cellar.start_again()
     assert [one.name for one in accept(stage.server, wait_s=0, report=_ignore)] == ["cellar"]
 
 
@@ -221,6 +266,7 @@ def test_a_removed_vault_gets_nothing_more(stage: Stage) -> None:
     with pytest.raises(UsageError, match="no vault cellar") as caught:
         remove_vault(stage.server, "cellar")
     assert "attic" in caught.value.hint
+    stage.cellar.start_again()
     _pair(stage, stage.cellar, invite(stage.server, "cellar", report=_ignore))
 
 

@@ -14,7 +14,8 @@ from permafrost.cli.rendering import Rendering
 from permafrost.config.loading import load_configuration
 from permafrost.errors import UsageError
 from permafrost.events import Note
-from permafrost.operations.pairing import accept, invite, join
+from permafrost.operations.joining import join
+from permafrost.operations.pairing import accept, invite
 from permafrost.operations.server_side import PairedVault, ServerSide, list_vaults, remove_vault, server_side_of
 from permafrost.operations.services import run_vault
 from permafrost.operations.vault_side import list_servers, remove_server

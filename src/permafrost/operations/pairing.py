@@ -1,8 +1,7 @@
-"""Pairing a vault with a server: one command on each side, and then each says that it sees the other.
+"""Inviting a vault and letting it in: the server's half of pairing. The vault's half is in joining.py.
 
-On the server `invite` makes a line and `accept` lets in whoever proves to have it; on the vault `join` does the
-rest. Neither side touches a device or folder that is not its own, and a device that knocks without the proof is
-left where it is.
+`invite` makes a line and `accept` lets in whoever proves to have it. A device that knocks without the proof is left
+where it is, and no device or folder that is not ours is touched.
 """
 
 from __future__ import annotations
@@ -11,33 +10,20 @@ import re
 import secrets
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 from permafrost.errors import ReplicationError, UsageError
 from permafrost.events import Reporter, Steps, Warned
 from permafrost.operations.server_side import PairedVault, ServerSide, addresses_to_offer, opened_server, paired_vaults
-from permafrost.operations.vault_side import ensure_server
-from permafrost.syncthing.access import opened
+from permafrost.syncthing.access import wait_for_hangup
 from permafrost.syncthing.client import Client
 from permafrost.syncthing.folders import Device, admit, sharers
 from permafrost.syncthing.holdings import wait_until_held
 from permafrost.vault.admission import GivenInvitation, judge
-from permafrost.vault.invitation import SECRET_BYTES, Invitation, parse_invitation
-from permafrost.vault.settings import (
-    SETTINGS_FILE,
-    Vault,
-    VaultServer,
-    VaultSettings,
-    VaultSyncthing,
-    open_vault,
-)
+from permafrost.vault.invitation import SECRET_BYTES, Invitation
 
 VALID_FOR = timedelta(minutes=60)
 KEPT_AFTER_EXPIRY = timedelta(days=7)
-DIAL_S = 3.0
 LOOK_S = 1.0
 LINGER_S = 2.0
 TAKEN_S = 60.0
@@ -51,16 +37,6 @@ Now = Callable[[], datetime]
 def now_utc() -> datetime:
     """Return the time."""
     return datetime.now(UTC)
-
-
-@dataclass(frozen=True, slots=True)
-class Joined:
-    """What a vault has joined."""
-
-    vault_name: str
-    device_id: str
-    server: VaultServer
-    places: tuple[Path, ...]
 
 
 def invite(
@@ -127,7 +103,7 @@ def accept(
                     client, server.repository_folder_id, device_id, [FIRST_FILE], timeout_s=TAKEN_S, report=report
                 )
             # The vault needs a moment to see it too, if this Syncthing ends with the command.
-            client.events(("DeviceDisconnected",), client.latest_event(("DeviceDisconnected",)), LINGER_S)
+            wait_for_hangup(client, LINGER_S)
         return tuple(one for one in paired_vaults(client, server) if one.device_id in admitted)
 
 
@@ -183,103 +159,3 @@ def open_invitations(server: ServerSide, now: Now = now_utc) -> tuple[GivenInvit
     """Return the invitations that a vault could still use."""
     moment = now()
     return tuple(one for one in server.invitations.all() if one.used_by is None and moment < one.expires_at)
-
-
-def join(
-    line: str,
-    root: Path,
-    *,
-    name: str | None = None,
-    syncthing: VaultSyncthing | None = None,
-    wait_s: float | None = None,
-    report: Reporter,
-    now: Now = now_utc,
-) -> Joined:
-    """Make the folder `root` a vault of the server that sent `line`, and return once both see each other.
-
-    A vault that is there already keeps its name and settings, and gets another server. Waits until the invitation
-    expires, or `wait_s`. Raise `UsageError` for a bad or expired line, `ReplicationError` if the server does not
-    let the vault in; joining again with a valid line goes on from there.
-    """
-    steps = Steps(report, 4)
-    with steps.step("read the invitation"):
-        invitation = parse_invitation(line)
-        left_s = (invitation.expires_at - now()).total_seconds()
-        if left_s <= 0:
-            raise UsageError(
-                f"the invitation expired at {invitation.expires_at:%Y-%m-%d %H:%M} UTC",
-                unchanged="everything",
-                hint="ask the server for a new one: permafrost vault invite NAME; or is this machine's clock wrong?",
-            )
-    with steps.step("prepare the vault's folder"):
-        vault = _vault_with(root.absolute(), invitation, name, syncthing)
-        server = vault.server(invitation.server_name)
-        vault.save()
-    with opened(vault.syncthing(), vault.settings.name) as client:
-        own_id = client.own_id()
-        if own_id == server.device_id:
-            raise UsageError("this is the server's own Syncthing", hint="join on another machine")
-        with _showing(client, own_id, invitation.proof_of(own_id), vault.settings.name):
-            with steps.step("prepare the folders in Syncthing"):
-                ensure_server(client, vault, server)
-            with steps.step("wait for the server to let the vault in"):
-                _knock(client, server, left_s if wait_s is None else min(wait_s, left_s))
-    places = tuple(vault.place_of(server, folder) for folder in server.folders)
-    return Joined(vault.settings.name, own_id, server, places)
-
-
-def _vault_with(root: Path, invitation: Invitation, name: str | None, syncthing: VaultSyncthing | None) -> Vault:
-    server = VaultServer.invited_by(invitation)
-    if (root / SETTINGS_FILE).exists():
-        vault = open_vault(root)
-        settings = vault.settings.with_server(server)
-        changes = {"name": name or settings.name, "syncthing": syncthing or settings.syncthing}
-    else:
-        settings = VaultSettings(name=invitation.vault_name).with_server(server)
-        changes = {"name": name or settings.name, "syncthing": syncthing or VaultSyncthing()}
-    return Vault(root=root, settings=VaultSettings.model_validate({**settings.model_dump(), **changes}))
-
-
-@contextmanager
-def _showing(client: Client, own_id: str, proof: str, own_name: str) -> Iterator[None]:
-    """Let the vault show the proof as its name within the block, and bear its own name afterwards."""
-    client.change_device(own_id, {"name": proof})
-    try:
-        yield
-    finally:
-        client.change_device(own_id, {"name": own_name})
-
-
-def _knock(client: Client, server: VaultServer, wait_s: float) -> None:
-    """Return once the server has sent what its repository holds, which it does only for a vault that it let in.
-
-    Being connected is no sign: a server lets every device come in, looks at its name, and then hangs up.
-    """
-    folder_id = next(folder.folder_id for folder in server.folders if folder.kind == "repository")
-    deadline = time.monotonic() + wait_s
-    kinds = ("DeviceConnected", "RemoteIndexUpdated")
-    seen = client.latest_event(kinds)
-    client.dial_again(server.device_id)  # a connection from before did not see the proof
-    dialled = time.monotonic()
-    while True:
-        facts = client.file(folder_id, FIRST_FILE)
-        if facts is not None and server.device_id in facts.available_on:
-            return
-        remaining_s = deadline - time.monotonic()
-        if remaining_s <= 0:
-            raise ReplicationError(
-                f"the server {server.name} has not let this vault in",
-                unchanged="what the vault holds",
-                hint="on the server run permafrost vault accept, and join again here meanwhile with the same line; "
-                "if it was used or has expired, with a new one",
-            )
-        events = client.events(kinds, seen, min(LOOK_S, remaining_s))
-        seen = events[-1].event_id if events else seen
-        if any(
-            (event.data.get("device"), event.data.get("folder")) == (server.device_id, folder_id) for event in events
-        ):
-            return
-        if time.monotonic() - dialled > DIAL_S:
-            # Left alone, Syncthing dials after 1, 2, 4 ... 32 s at first.
-            client.dial_again(server.device_id)
-            dialled = time.monotonic()

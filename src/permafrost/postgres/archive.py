@@ -7,11 +7,12 @@ comes first, so that pg_restore can list it, or load what follows no data, from 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from permafrost.errors import DatabaseError, PermafrostError
 from permafrost.postgres.binaries import client_program
+from permafrost.postgres.catalog import TableName
 from permafrost.postgres.connection import conninfo_for
 from permafrost.processes import Finished, Program
 
@@ -24,10 +25,19 @@ def libpq_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name.startswith("PG")}
 
 
-def pg_dump_program(conninfo: str, *, snapshot: str, server_major: int, is_standby: bool) -> Program:
-    """Return pg_dump that writes the whole database, as `snapshot` sees it, to its stdout.
+def pg_dump_program(
+    conninfo: str,
+    *,
+    snapshot: str,
+    server_major: int,
+    is_standby: bool,
+    without_data: Iterable[TableName] = (),
+    encoding: str = "utf-8",
+) -> Program:
+    """Return pg_dump that writes the database, as `snapshot` sees it, to its stdout.
 
-    It gives up after a minute if it cannot get its locks.
+    The definitions of the tables and sequences `without_data` are in it, and neither their rows nor their values.
+    `encoding` is Python's name of the database's encoding. It gives up after a minute if it cannot get its locks.
     """
     words = [
         client_program("pg_dump", server_major),
@@ -38,9 +48,36 @@ def pg_dump_program(conninfo: str, *, snapshot: str, server_major: int, is_stand
         f"--lock-wait-timeout={LOCK_WAIT_MS}",
         f"--dbname={conninfo_for(conninfo)}",
     ]
+    words += [f"--exclude-table-data={_pattern(name, encoding)}" for name in without_data]
     if is_standby:
         words.append("--no-unlogged-table-data")  # nobody can read them there
     return Program(tuple(words), libpq_environment())
+
+
+def _pattern(name: TableName, encoding: str) -> str:
+    """Return the pattern that fits exactly this name (manual of psql, "Patterns": double quotes stop the magic).
+
+    The program reads it as bytes in the database's encoding, whatever ours is.
+    """
+    quoted = ".".join(f'"{part.replace(chr(34), chr(34) * 2)}"' for part in (name.schema, name.name))
+    return os.fsdecode(quoted.encode(encoding))
+
+
+# The archive's header (PostgreSQL's src/bin/pg_dump/pg_backup_archiver.c, WriteHead): "PGDMP", three bytes of
+# version, sizes of int and offset, format, compression, then the time in seven ints of sign and four bytes.
+_TIME_BYTES = 7 * 5
+_TIME_STARTS = {(1, 14): 16, (1, 15): 12, (1, 16): 12}
+
+
+def mask_archive_time(head: bytes) -> bytes | None:
+    """Return the beginning of an archive with its time of making blanked, None if its version is not known.
+
+    So two archives of the same contents are the same bytes. `head` must hold at least 64 bytes.
+    """
+    start = _TIME_STARTS.get((head[5], head[6])) if head[:5] == b"PGDMP" and len(head) >= 64 else None
+    if start is None or head[8] != 4:
+        return None
+    return head[:start] + bytes(_TIME_BYTES) + head[start + _TIME_BYTES :]
 
 
 def explain_pg_dump(finished: Finished) -> PermafrostError | None:

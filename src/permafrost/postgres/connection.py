@@ -38,6 +38,8 @@ _FIXED_SETTINGS = {
     "row_security": "off",
     "synchronize_seqscans": "off",
     "max_parallel_workers_per_gather": "0",
+    "enable_tidscan": "on",
+    "jit": "off",  # it costs more than it gains on queries that read a table once
     "statement_timeout": "0",
     "idle_in_transaction_session_timeout": "0",
 }
@@ -103,14 +105,21 @@ def connected(conninfo: str, *, autocommit: bool = True) -> Iterator[psycopg.Con
     try:
         with database_errors("cannot set up the session"):
             fix_session(connection)
+            refuse_pooler(connection)
         yield connection
     finally:
         connection.close()
 
 
 def fix_session(connection: psycopg.Connection) -> None:
-    """Set everything that text output depends on; the client's encoding becomes the server's."""
+    """Set everything that text output depends on; the client's encoding becomes the server's.
+
+    A SQL_ASCII database holds bytes of no known encoding, and PostgreSQL converts nothing; LATIN1 as the client's
+    encoding lets every byte through as it is, and gives names that can be handed back.
+    """
     encoding = connection.info.parameter_status("server_encoding") or "UTF8"
+    if encoding == "SQL_ASCII":
+        encoding = "LATIN1"
     settings = {**_FIXED_SETTINGS, "client_encoding": encoding}
     query = sql.SQL("; ").join(
         sql.SQL("SET {} = {}").format(sql.Identifier(name), sql.Literal(value)) for name, value in settings.items()
@@ -118,3 +127,17 @@ def fix_session(connection: psycopg.Connection) -> None:
     connection.execute(query)
     if not connection.autocommit:
         connection.commit()
+
+
+def refuse_pooler(connection: psycopg.Connection) -> None:
+    """Raise `DatabaseError` if something between us and PostgreSQL hands out its own sessions.
+
+    A pooler such as PgBouncer makes up the process id that a client is told at its start. With a pool per
+    transaction, settings and snapshots would get lost between two statements.
+    """
+    row = connection.execute("SELECT pg_backend_pid()").fetchone()
+    if row is None or row[0] != connection.info.backend_pid:
+        raise DatabaseError(
+            "there is a connection pooler (PgBouncer?) between permafrost and PostgreSQL",
+            hint="give PostgreSQL's own port in the connection string, usually 5432 instead of 6432",
+        )

@@ -72,13 +72,37 @@ class DatabaseFacts(Part):
     roles: tuple[Role, ...] = ()
 
 
+class Segment(Part):
+    """A logged segment: where its base and its deltas lie, and how many lines each brought."""
+
+    base: tuple[int, int] | None = Field(default=None, description="index of the base object, lines")
+    deltas: tuple[tuple[int, int, int], ...] = Field(
+        default=(), description="index of the delta object, member in it, lines; in the chain's order"
+    )
+
+
+class SequenceFacts(Part):
+    """A sequence's value."""
+
+    namespace: str
+    name: str
+    last_value: int
+    is_called: bool
+
+
 class Table(Part):
-    """A table's rows, counted under the snapshot; the digest is there if the snapshot is audited."""
+    """A table's rows, counted under the snapshot; the digest is there if the snapshot is audited.
+
+    `segments` is there if the table is logged: its rows are then in these, in the order of `columns`, and not in
+    the frame.
+    """
 
     schema_name: str = Field(alias="schema")
     name: str
     rows: int = Field(ge=0)
     digest: str | None = None
+    columns: tuple[str, ...] | None = None
+    segments: tuple[Segment, ...] | None = None
 
     model_config = ConfigDict(extra="ignore", frozen=True, populate_by_name=True)
 
@@ -111,6 +135,7 @@ class Manifest(Part):
     is_audited: bool = False
     database: DatabaseFacts
     tables: tuple[Table, ...] = ()
+    sequences: tuple[SequenceFacts, ...] = ()
     objects: tuple[ManifestObject, ...]
     mastodon: MastodonFacts | None = None
     tools: dict[str, str] = Field(default_factory=dict)

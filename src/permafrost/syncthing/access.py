@@ -37,3 +37,12 @@ def foreign_client(settings: Syncthing) -> Client:
     if settings.url is None or settings.api_key_file is None:
         raise ReplicationError("[syncthing] names no url and api_key_file")
     return Client(settings.url, read_secret_file(settings.api_key_file))
+
+
+def wait_for_hangup(client: Client, longest_s: float) -> None:
+    """Return when another device hangs up, or after `longest_s`.
+
+    Who is about to end its Syncthing gives the other side this time to learn what it has just sent.
+    """
+    kinds = ("DeviceDisconnected",)
+    client.events(kinds, client.latest_event(kinds), longest_s)

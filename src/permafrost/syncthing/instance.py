@@ -47,7 +47,7 @@ class Instance:
     def __init__(
         self, settings: Syncthing, device_name: str, *, program: str = "syncthing", answer_s: float = ANSWER_S
     ) -> None:
-        self._settings = settings
+        self.settings = settings
         self._device_name = device_name
         self._program = program
         self._answer_s = answer_s
@@ -134,7 +134,7 @@ class Instance:
         if home_exists(self._home) and self.is_alive() and self.is_answering():
             return
         self._end()
-        home = prepare_home(self._settings, detect_dialect(self._program), self._device_name)
+        home = prepare_home(self.settings, detect_dialect(self._program), self._device_name)
         self._start(home)
 
     def _start(self, home: Home) -> None:

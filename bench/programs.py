@@ -1,0 +1,56 @@
+"""Runs programs for the systems that are measured; every failure is an error with what the program said."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+
+class BenchError(Exception):
+    """The benchmark cannot go on; the text says why."""
+
+
+def pipe(
+    *programs: Sequence[str], source: Path | None = None, target: Path | None = None, extra: Mapping[str, str] = {}
+) -> None:
+    """Run programs joined by pipes, from `source` (or nothing) into `target` (or nowhere)."""
+    environment = {**os.environ, "LC_ALL": "C", **extra}
+    with ExitStack() as opened:
+        said = opened.enter_context(tempfile.TemporaryFile())
+        sink = opened.enter_context(target.open("wb")) if target else None
+        before = opened.enter_context(source.open("rb")) if source else None
+        running: list[subprocess.Popen[bytes]] = []
+        for number, argv in enumerate(programs):
+            stdin = running[-1].stdout if running else before
+            is_last = number == len(programs) - 1
+            running.append(
+                subprocess.Popen(
+                    argv,
+                    stdin=stdin or subprocess.DEVNULL,
+                    stdout=(sink or subprocess.DEVNULL) if is_last else subprocess.PIPE,
+                    stderr=said,
+                    env=environment,
+                )
+            )
+            if running[:-1] and stdin is not None:
+                stdin.close()  # ours; the writer has to see it when its reader dies
+        codes = [one.wait() for one in running]
+        if any(codes):
+            said.seek(0)
+            names = " | ".join(Path(argv[0]).name for argv in programs)
+            raise BenchError(f"{names} ended with {codes}: {said.read().decode(errors='replace').strip()}")
+
+
+def permafrost(*words: str) -> str:
+    """Run the permafrost command of this environment and return its stdout."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "PERMAFROST_"))}
+    argv = (sys.executable, "-P", "-m", "permafrost", *words)
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, env=kept)
+    if done.returncode != 0:
+        raise BenchError(f"permafrost {words[0]} ended with {done.returncode}: {done.stdout}{done.stderr}")
+    return done.stdout

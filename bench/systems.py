@@ -1,0 +1,102 @@
+"""The systems that are measured. Each backs up the same database with its own programs, as its users run them."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from pathlib import Path
+from typing import Protocol
+
+from psycopg.conninfo import conninfo_to_dict
+
+from bench.programs import permafrost, pipe
+from permafrost.postgres.binaries import client_program
+from permafrost.postgres.scratch import ScratchCluster
+
+
+class System(Protocol):
+    """A way to back up a database and to get it back."""
+
+    @property
+    def name(self) -> str:
+        """What it is called in the tables."""
+
+    def first(self) -> int:
+        """Make the first backup, and return how many bytes of it go to the vaults."""
+
+    def hourly(self) -> int:
+        """Make a later backup, and return how many bytes of it go to the vaults."""
+
+    def restore(self, target: ScratchCluster) -> str:
+        """Restore the newest backup to another server, and return the database's name there."""
+
+
+class PublishedSetup:
+    """The published set-up: a plain dump through gzip into a file, then `gpg -c` of that file into another.
+
+    Both files are written anew each time, and the plaintext one stays.
+    """
+
+    name = "published set-up"
+
+    def __init__(self, folder: Path, conninfo: str, gpg_home: Path, server_major: int) -> None:
+        folder.mkdir()
+        self._conninfo = conninfo
+        self._major = server_major
+        self._dump = folder / "mastodon.sql.gz"
+        self._sealed = folder / "mastodon.sql.gz.enc"
+        self._passphrase = folder / "passphrase"
+        self._passphrase.touch(mode=0o600)
+        self._passphrase.write_text(secrets.token_hex(20) + "\n")
+        self._gpg = (
+            *("gpg", "--homedir", str(gpg_home), "--batch", "--yes"),
+            *("--pinentry-mode", "loopback", "--passphrase-file", str(self._passphrase)),
+        )
+
+    def first(self) -> int:
+        """Dump, compress, then encrypt."""
+        dump = (client_program("pg_dump", self._major), "-C", f"--dbname={self._conninfo}")
+        pipe(dump, ("gzip", "-c"), target=self._dump)
+        pipe((*self._gpg, "--output", str(self._sealed), "-c", str(self._dump)))
+        return self._sealed.stat().st_size
+
+    def hourly(self) -> int:
+        """Do all of it again."""
+        return self.first()
+
+    def restore(self, target: ScratchCluster) -> str:
+        """Decrypt, decompress, and give it to psql: the documented pg_restore refuses a plain dump."""
+        psql = (client_program("psql", self._major), "--quiet", "--no-psqlrc", "--set=ON_ERROR_STOP=1")
+        server = {"PGHOST": str(target.socket_folder), "PGUSER": "postgres", "PGDATABASE": "postgres"}
+        pipe((*self._gpg, "-d"), ("gunzip", "-c"), psql, source=self._sealed, extra=server)
+        return str(conninfo_to_dict(self._conninfo)["dbname"])
+
+
+class Permafrost:
+    """permafrost's own commands, with the dump engine."""
+
+    name = "permafrost, engine dump"
+
+    def __init__(self, folder: Path, conninfo: str) -> None:
+        folder.mkdir()
+        self._folder = folder
+        self._config = f"--config={folder / 'permafrost.toml'}"
+        places = (f"--repository={folder / 'repository'}", f"--state={folder / 'state'}")
+        permafrost("init", self._config, f"--database={conninfo}", "--name=bench", *places)
+
+    def first(self) -> int:
+        """Make the first snapshot."""
+        return int(json.loads(permafrost("backup", self._config, "--json"))["bytes_new"])
+
+    def hourly(self) -> int:
+        """Make another snapshot; the dump engine makes each one whole."""
+        return self.first()
+
+    def restore(self, target: ScratchCluster) -> str:
+        """Restore as on disaster day: from the folder and the passphrase."""
+        name = "mastodon_restored"
+        permafrost(
+            *("restore", "latest", f"--repository={self._folder / 'repository'}", f"--database={name}"),
+            *(f"--passphrase-file={self._folder / 'passphrase'}", f"--server={target.conninfo('postgres')}"),
+        )
+        return name

@@ -1,0 +1,135 @@
+"""A segment's chain: its base and its deltas, and how the next change continues it. Pure.
+
+The rows of a segment are all lines of its elements, in order, less all lines that any element calls gone. A new
+delta may take the place of the last few, as the levels of dump(8) do, so that a chain stays short and a row is
+sent again about once per level: with `FAN_IN` deltas of one level at the tail, the next one covers them all and
+is one level up. It then holds the rows born since the first covered line that are still there, and the lines gone
+since then of those older than it; lines born and gone in between vanish. Only the tail's numbers change, so older
+snapshots, which name the finer deltas, stay right.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from permafrost.segments.rows import Difference, KnownRows, RowVersions, Uint32
+
+FAN_IN = 8
+MAXIMUM_LINES = 1 << 31
+REBASE_SHARE = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Element:
+    """One element of a chain: where its bytes lie, and which lines it brought and called gone.
+
+    `member` is the number in a delta object, None for a base object. The first element is the segment's base,
+    whichever it lies in: a small base is kept in a delta object, so that small tables do not make an object each.
+    """
+
+    object_name: str
+    member: int | None
+    level: int
+    first_line: int
+    lines: int
+    size_bytes: int
+    """Of its text, uncompressed: the new lines and the gone numbers."""
+    gone: Uint32
+
+    @property
+    def next_line(self) -> int:
+        """The number after its last line."""
+        return self.first_line + self.lines
+
+
+Chain = tuple[Element, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NewBase:
+    """Read the whole segment again as its base."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewDelta:
+    """Append a delta after `kept`, dropping the rest of the chain.
+
+    `gone` are the lines that it calls gone; `rows` are the row versions to read, in order of place, which take the
+    lines from `first_line` on.
+    """
+
+    kept: Chain
+    level: int
+    first_line: int
+    gone: Uint32
+    rows: RowVersions
+    older: KnownRows
+    """The rows that keep their lines."""
+
+
+def plan(chain: Chain, difference: Difference) -> NewBase | NewDelta:
+    """Return how the chain goes on after `difference`, which is not empty.
+
+    A new base is due when there is none, or when the deltas together with what is now to be read would exceed half
+    of the base, in bytes; the new rows' bytes are judged by the base's.
+    """
+    if not chain or _deltas_outgrow(chain, difference) or chain[-1].next_line >= MAXIMUM_LINES:
+        return NewBase()
+    covered_from, level = _covered(chain)
+    kept = chain[:covered_from]
+    first_line = chain[covered_from].first_line if covered_from < len(chain) else chain[-1].next_line
+    is_older = difference.stayed.lines < first_line
+    stayed = difference.stayed
+    again = RowVersions(stayed.places[~is_older], stayed.xmins[~is_older])
+    gone = np.concatenate([difference.gone, *(element.gone for element in chain[covered_from:])])
+    return NewDelta(
+        kept=kept,
+        level=level,
+        first_line=first_line,
+        gone=np.unique(gone[gone < first_line]).astype(np.uint32),
+        rows=_merged(again, difference.new),
+        older=KnownRows(stayed.places[is_older], stayed.xmins[is_older], stayed.lines[is_older]),
+    )
+
+
+def _deltas_outgrow(chain: Chain, difference: Difference) -> bool:
+    base, deltas = chain[0], chain[1:]
+    a_row = base.size_bytes / base.lines if base.lines else 0.0
+    expected = sum(delta.size_bytes for delta in deltas) + len(difference.new) * a_row + len(difference.gone)
+    return expected > base.size_bytes * REBASE_SHARE
+
+
+def _covered(chain: Chain) -> tuple[int, int]:
+    """Return from which element on the next delta covers, and its level; the base (element 0) is never covered."""
+    covered_from, level = len(chain), 0
+    while True:
+        run = 0
+        while covered_from - run - 1 >= 1 and chain[covered_from - run - 1].level == level:
+            run += 1
+        if run < FAN_IN:
+            return covered_from, level
+        covered_from, level = covered_from - run, level + 1
+
+
+def _merged(first: RowVersions, second: RowVersions) -> RowVersions:
+    places = np.concatenate([first.places, second.places])
+    xmins = np.concatenate([first.xmins, second.xmins])
+    order = np.argsort(places, kind="stable")
+    return RowVersions(places[order], xmins[order])
+
+
+def rows_after_base(seen: RowVersions) -> KnownRows:
+    """Return the rows of a segment whose base was just read: lines from 0 in order of place."""
+    return KnownRows(seen.places, seen.xmins, np.arange(len(seen), dtype=np.uint32))
+
+
+def rows_after_delta(planned: NewDelta) -> KnownRows:
+    """Return the rows of a segment once the planned delta is stored."""
+    numbers = np.arange(planned.first_line, planned.first_line + len(planned.rows), dtype=np.uint32)
+    places = np.concatenate([planned.older.places, planned.rows.places])
+    xmins = np.concatenate([planned.older.xmins, planned.rows.xmins])
+    lines = np.concatenate([planned.older.lines, numbers])
+    order = np.argsort(places, kind="stable")
+    return KnownRows(places[order], xmins[order], lines[order])

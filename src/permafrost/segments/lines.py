@@ -1,0 +1,82 @@
+"""Lines of COPY text, a row each, and the dropping of those that are gone. Pure.
+
+COPY text escapes newlines (manual, COPY, "Text Format"), so a newline always ends a row. Lines are counted and cut
+in whole chunks by numpy; a chunk without a gone line passes through untouched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+from permafrost.errors import IntegrityError
+from permafrost.segments.rows import Uint32
+
+_NEWLINE = 10
+
+
+def surviving_lines(chunks: Iterable[bytes], first_line: int, lines: int, gone: Uint32) -> Iterator[bytes]:
+    """Yield the text of `chunks` without the lines whose numbers are in `gone` (ascending).
+
+    The text's lines are numbered from `first_line`; there must be exactly `lines` of them, each ended by a newline.
+    Raise `IntegrityError` if there are more or fewer.
+    """
+    low, high = np.searchsorted(gone, [first_line, first_line + lines])
+    doomed = gone[low:high].astype(np.int64) - first_line
+    seen = 0
+    ended = True
+    for chunk in chunks:
+        if not chunk:
+            continue
+        ended = chunk[-1] == _NEWLINE
+        here = chunk.count(b"\n")
+        if len(doomed) == 0:
+            yield chunk
+        else:
+            yield from _without(chunk, seen, here, doomed)
+        seen += here
+        if seen > lines:
+            break
+    if seen != lines or not ended:
+        raise IntegrityError(f"a stored segment has {'more' if seen > lines else 'other'} lines than its {lines}")
+
+
+def _without(chunk: bytes, seen: int, here: int, doomed: npt.NDArray[np.int64]) -> Iterator[bytes]:
+    """Yield the pieces of a chunk that hold no doomed line.
+
+    Its first line, or the rest of one that began earlier, has the number `seen`; `here` lines end in it.
+    """
+    low, high = np.searchsorted(doomed, [seen, seen + here + 1])
+    if low == high:
+        yield chunk
+        return
+    ends = np.flatnonzero(np.frombuffer(chunk, np.uint8) == _NEWLINE) + 1
+    view = memoryview(chunk)
+    start = 0
+    for number in doomed[low:high].tolist():
+        index = number - seen
+        line_start = int(ends[index - 1]) if index else 0
+        line_end = int(ends[index]) if index < here else len(chunk)
+        if line_start > start:
+            yield bytes(view[start:line_start])
+        start = line_end
+    if start < len(chunk):
+        yield bytes(view[start:])
+
+
+def gone_text(gone: Uint32) -> bytes:
+    """Return line numbers as text, one a line, as a delta's `gone` member holds them."""
+    return "".join(f"{number}\n" for number in gone.tolist()).encode("ascii")
+
+
+def parse_gone(text: bytes, limit: int) -> Uint32:
+    """Return the line numbers in a `gone` member; raise `IntegrityError` unless they ascend and are below `limit`."""
+    try:
+        numbers = np.array([int(word) for word in text.split()], dtype=np.int64)
+    except (ValueError, OverflowError) as error:
+        raise IntegrityError("a delta's gone lines are not numbers") from error
+    if len(numbers) and (numbers[0] < 0 or numbers[-1] >= limit or not bool(np.all(numbers[1:] > numbers[:-1]))):
+        raise IntegrityError("a delta's gone lines are out of range or out of order")
+    return numbers.astype(np.uint32)

@@ -1,0 +1,225 @@
+"""What the log knows of every segment, kept between runs; a cache that can be thrown away at any time.
+
+One SQLite file. A run reads it, writes its changes inside one transaction, and commits only after its snapshot is
+published: a crash at any moment leaves the old state, which is still right, since older lines never change.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zstandard
+
+from permafrost.segments.chain import Chain, Element
+from permafrost.segments.rows import NO_ROWS, KnownRows, Uint32
+
+_VERSION = "1"
+_LEVEL = 3
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS objects (name TEXT PRIMARY KEY, kind TEXT NOT NULL, size_bytes INTEGER NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS tables (id INTEGER PRIMARY KEY, signature TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS segments (
+    table_id INTEGER NOT NULL, number INTEGER NOT NULL, scan_digest BLOB NOT NULL, row_count INTEGER NOT NULL,
+    chain BLOB NOT NULL, known BLOB NOT NULL, PRIMARY KEY (table_id, number)
+) STRICT;
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class KnownSegment:
+    """A segment as the last run left it. Its rows are decoded only when they are asked for."""
+
+    scan_digest: bytes
+    """Of the scan's raw answer: equal means that nothing changed."""
+    row_count: int
+    chain: Chain
+    packed_rows: bytes
+
+    def rows(self) -> KnownRows:
+        """Return its row versions with their lines."""
+        return unpack_rows(self.packed_rows)
+
+
+class SegmentState:
+    """The state in one file. Used by several threads; every access is short."""
+
+    def __init__(self, file: Path) -> None:
+        """Open or make the state; one that cannot be read, or of another version, is started anew."""
+        self._file = file
+        self._lock = threading.RLock()
+        file.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
+        try:
+            self._database = self._open()
+        except sqlite3.DatabaseError:
+            file.unlink(missing_ok=True)
+            self._database = self._open()
+
+    def _open(self) -> sqlite3.Connection:
+        database = sqlite3.connect(self._file, isolation_level=None, check_same_thread=False, timeout=30)
+        database.execute("PRAGMA synchronous = FULL")
+        database.execute("PRAGMA cache_size = -8192")  # 8 MiB; a large first run spills to the file
+        database.executescript(_SCHEMA)
+        row = database.execute("SELECT value FROM facts WHERE name = 'version'").fetchone()
+        if row is not None and row[0] != _VERSION:
+            database.close()
+            raise sqlite3.DatabaseError("the state is of another version")
+        return database
+
+    def close(self) -> None:
+        """Close the file; what was not committed never happened."""
+        with self._lock:
+            self._database.close()
+
+    @contextmanager
+    def changing(self) -> Iterator[None]:
+        """Make all changes of the block one: committed at its end, undone if it raises."""
+        with self._lock:
+            self._database.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            with self._lock:
+                self._database.execute("ROLLBACK")
+            raise
+        with self._lock:
+            self.set_fact("version", _VERSION)
+            self._database.execute("COMMIT")
+
+    def fact(self, name: str) -> Any:  # noqa: ANN401 - JSON has any shape
+        """Return a fact as it was set, None if it was not."""
+        with self._lock:
+            row = self._database.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
+        return json.loads(row[0]) if row and name != "version" else None
+
+    def set_fact(self, name: str, value: object) -> None:
+        """Set a fact to something that JSON can hold."""
+        text = _VERSION if name == "version" else json.dumps(value)
+        with self._lock:
+            self._database.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, text))
+
+    def objects(self) -> dict[str, tuple[str, int]]:
+        """Return kind and sealed size of every object that the state refers to, by name."""
+        with self._lock:
+            rows = self._database.execute("SELECT name, kind, size_bytes FROM objects").fetchall()
+        return {name: (kind, size) for name, kind, size in rows}
+
+    def replace_objects(self, objects: dict[str, tuple[str, int]]) -> None:
+        """Set which objects the state refers to."""
+        with self._lock:
+            self._database.execute("DELETE FROM objects")
+            self._database.executemany(
+                "INSERT INTO objects VALUES (?, ?, ?)", [(name, kind, size) for name, (kind, size) in objects.items()]
+            )
+
+    def signatures(self) -> dict[int, str]:
+        """Return the signature of every table, by its oid."""
+        with self._lock:
+            return dict(self._database.execute("SELECT id, signature FROM tables").fetchall())
+
+    def set_signature(self, table: int, signature: str) -> None:
+        """Set a table's signature."""
+        with self._lock:
+            self._database.execute("INSERT OR REPLACE INTO tables VALUES (?, ?)", (table, signature))
+
+    def segment(self, table: int, number: int) -> KnownSegment | None:
+        """Return a segment, None if the state does not know it."""
+        with self._lock:
+            row = self._database.execute(
+                "SELECT scan_digest, row_count, chain, known FROM segments WHERE table_id = ? AND number = ?",
+                (table, number),
+            ).fetchone()
+        return KnownSegment(row[0], row[1], unpack_chain(row[2]), row[3]) if row else None
+
+    def set_segment(self, table: int, number: int, segment: KnownSegment) -> None:
+        """Set a segment."""
+        with self._lock:
+            self._database.execute(
+                "INSERT OR REPLACE INTO segments VALUES (?, ?, ?, ?, ?, ?)",
+                (table, number, segment.scan_digest, segment.row_count, pack_chain(segment.chain), segment.packed_rows),
+            )
+
+    def forget_segments(self, table: int, from_number: int) -> None:
+        """Forget a table's segments from this number on."""
+        with self._lock:
+            self._database.execute("DELETE FROM segments WHERE table_id = ? AND number >= ?", (table, from_number))
+
+    def forget_table(self, table: int) -> None:
+        """Forget a table and its segments."""
+        self.forget_segments(table, 0)
+        with self._lock:
+            self._database.execute("DELETE FROM tables WHERE id = ?", (table,))
+
+    def forget_everything(self) -> None:
+        """Forget all: the run starts new bases."""
+        with self._lock:
+            for table in ("facts", "objects", "tables", "segments"):
+                self._database.execute(f"DELETE FROM {table}")  # noqa: S608 - constants of this line
+
+
+def pack_rows(rows: KnownRows) -> bytes:
+    """Return rows as bytes, small: differences of neighbours, in planes of equal significance, compressed by zstd.
+
+    Places and lines mostly go up by one and xmins are mostly the neighbour's, so most bytes are the same.
+    """
+    planes = [_planes(column) for column in (rows.places, rows.xmins, rows.lines)]
+    return zstandard.ZstdCompressor(level=_LEVEL).compress(b"".join(planes))
+
+
+def _planes(column: Uint32) -> bytes:
+    differences = np.diff(column, prepend=np.uint32(0)).astype("<u4")  # modulo 2^32
+    return differences.view(np.uint8).reshape(-1, 4).T.tobytes()
+
+
+def unpack_rows(packed: bytes) -> KnownRows:
+    """Return the rows that `pack_rows` packed."""
+    raw = np.frombuffer(zstandard.ZstdDecompressor().decompress(packed), np.uint8)
+    if not len(raw):
+        return NO_ROWS
+    columns = raw.reshape(3, 4, -1)
+    unpacked = []
+    for column in columns:
+        differences = np.ascontiguousarray(column.T).view("<u4").reshape(-1)
+        unpacked.append(np.cumsum(differences, dtype=np.uint32))
+    return KnownRows(unpacked[0], unpacked[1], unpacked[2])
+
+
+def pack_chain(chain: Chain) -> bytes:
+    """Return a chain as bytes: a line of JSON for each element, its gone lines packed as differences."""
+    elements = [
+        {
+            "object": one.object_name,
+            "member": one.member,
+            "level": one.level,
+            "first": one.first_line,
+            "lines": one.lines,
+            "size": one.size_bytes,
+            "gone": np.diff(one.gone, prepend=np.uint32(0)).tolist(),
+        }
+        for one in chain
+    ]
+    return zstandard.ZstdCompressor(level=_LEVEL).compress(json.dumps(elements).encode())
+
+
+def unpack_chain(packed: bytes) -> Chain:
+    """Return the chain that `pack_chain` packed."""
+    return tuple(
+        Element(
+            object_name=one["object"],
+            member=one["member"],
+            level=one["level"],
+            first_line=one["first"],
+            lines=one["lines"],
+            size_bytes=one["size"],
+            gone=np.cumsum(np.array(one["gone"], dtype=np.uint32), dtype=np.uint32),
+        )
+        for one in json.loads(zstandard.ZstdDecompressor().decompress(packed))
+    )
