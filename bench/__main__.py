@@ -74,7 +74,7 @@ def _measure_all(size_bytes: int, runs: int, command: str) -> tuple[Facts, list[
         gpg_home = stack.enter_context(temporary_home())
         systems: tuple[System, ...] = (
             PublishedSetup(folder / "published", conninfo, gpg_home, server_version // 10000),
-            Permafrost(folder / "permafrost", conninfo),
+            Permafrost(folder / "permafrost", conninfo, "dump"),
         )
         backups = _measure_backups(systems, runs)
         target = stack.enter_context(ScratchCluster(folder / "target"))

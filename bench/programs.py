@@ -25,6 +25,7 @@ def pipe(
         sink = opened.enter_context(target.open("wb")) if target else None
         before = opened.enter_context(source.open("rb")) if source else None
         running: list[subprocess.Popen[bytes]] = []
+        opened.callback(_end, running)
         for number, argv in enumerate(programs):
             stdin = running[-1].stdout if running else before
             is_last = number == len(programs) - 1
@@ -46,11 +47,26 @@ def pipe(
             raise BenchError(f"{names} ended with {codes}: {said.read().decode(errors='replace').strip()}")
 
 
+def _end(running: Sequence[subprocess.Popen[bytes]]) -> None:
+    """End what a signal or an error has left running."""
+    for one in running:
+        if one.poll() is None:
+            one.kill()
+            one.wait()
+
+
 def permafrost(*words: str) -> str:
     """Run the permafrost command of this environment and return its stdout."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "PERMAFROST_"))}
     argv = (sys.executable, "-P", "-m", "permafrost", *words)
-    done = subprocess.run(argv, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, env=kept)
-    if done.returncode != 0:
-        raise BenchError(f"permafrost {words[0]} ended with {done.returncode}: {done.stdout}{done.stderr}")
-    return done.stdout
+    with subprocess.Popen(
+        argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=kept
+    ) as running:
+        try:
+            told, complained = running.communicate()
+        except BaseException:
+            running.terminate()  # not killed: it has programs of its own to end
+            raise
+    if running.returncode != 0:
+        raise BenchError(f"permafrost {words[0]} ended with {running.returncode}: {told}{complained}")
+    return told

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import secrets
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 from psycopg.conninfo import conninfo_to_dict
 
-from bench.programs import permafrost, pipe
+from bench.programs import BenchError, permafrost, pipe
 from permafrost.postgres.binaries import client_program
 from permafrost.postgres.scratch import ScratchCluster
 
@@ -73,23 +74,27 @@ class PublishedSetup:
 
 
 class Permafrost:
-    """permafrost's own commands, with the dump engine."""
+    """permafrost's own commands, with one of its engines."""
 
-    name = "permafrost, engine dump"
-
-    def __init__(self, folder: Path, conninfo: str) -> None:
+    def __init__(self, folder: Path, conninfo: str, engine: Literal["dump", "log"]) -> None:
         folder.mkdir()
+        self.name = f"permafrost, engine {engine}"
         self._folder = folder
-        self._config = f"--config={folder / 'permafrost.toml'}"
+        file = folder / "permafrost.toml"
+        self._config = f"--config={file}"
         places = (f"--repository={folder / 'repository'}", f"--state={folder / 'state'}")
         permafrost("init", self._config, f"--database={conninfo}", "--name=bench", *places)
+        chosen, lines = re.subn(r"^engine = .*$", f'engine = "{engine}"', file.read_text(), flags=re.MULTILINE)
+        if lines != 1:
+            raise BenchError(f"{file} has {lines} lines with an engine")
+        file.write_text(chosen)
 
     def first(self) -> int:
         """Make the first snapshot."""
         return int(json.loads(permafrost("backup", self._config, "--json"))["bytes_new"])
 
     def hourly(self) -> int:
-        """Make another snapshot; the dump engine makes each one whole."""
+        """Make another snapshot."""
         return self.first()
 
     def restore(self, target: ScratchCluster) -> str:

@@ -70,8 +70,8 @@ def tell(folder: Path, size: Size, account: Account) -> Comparison:
             line = invitation.wait_for(INVITATION).strip()
             address = ("--listen", f"tcp://127.0.0.1:{vault_port}", "--gui", f"127.0.0.1:{vault_gui}")
             vault.permafrost("vault", "join", line, "--path", "permafrost", *address, "--no-discovery")
-            rest.enter_context(vault.service("vault", "run", "--path", "permafrost", until="is up"))
             invitation.finish()
+            rest.enter_context(vault.service("vault", "run", "--path", "permafrost", until="is up"))
 
         with account.chapter("The first backup"):
             _back_up(account, server, "first backup, held by the vault")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -142,9 +144,10 @@ def connection_variables(conninfo: str) -> dict[str, str]:
 def leftovers() -> list[str]:
     """Return the temporary gpg homes in memory and the agents that serve them, of anybody's restore.py."""
     homes = [str(home) for home in Path("/dev/shm").glob("permafrost-????????")]  # noqa: S108 - where keys may be
-    commands = [file.read_bytes().decode(errors="replace") for file in _command_lines()]
-    return homes + [line for line in commands if "gpg-agent" in line and "/dev/shm/permafrost-" in line]  # noqa: S108
+    return homes + [line for line in _command_lines() if "gpg-agent" in line and "/permafrost-" in line]
 
 
-def _command_lines() -> list[Path]:
-    return [file for file in Path("/proc").glob("[0-9]*/cmdline") if file.exists()]
+def _command_lines() -> Iterator[str]:
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):  # it ended meanwhile
+            yield file.read_bytes().decode(errors="replace")

@@ -17,7 +17,7 @@ from permafrost.operations.replication import tell_syncthing, wait_for_vaults
 
 
 @click.command()
-@click.option("--full", is_flag=True, help="Start afresh; the dump engine always does.")
+@click.option("--full", is_flag=True, help="Read every row again, as the first run did; the dump engine always does.")
 @click.option("--audit", is_flag=True, help="Also store a digest of every table's rows, for a drill to compare.")
 @click.option("--wait", is_flag=True, help="Wait until every paired vault holds the snapshot; exit code 17 if not.")
 @click.option(
@@ -43,9 +43,8 @@ def backup(
       permafrost backup
       permafrost backup --audit --wait
     """
-    del full
     configuration = load_configuration(config_path(config_file))
-    result = back_up(configuration, is_audited=audit, report=rendering.report, now=datetime.now(UTC))
+    result = back_up(configuration, is_audited=audit, is_full=full, report=rendering.report, now=datetime.now(UTC))
     vaults: tuple[str, ...] = ()
     if wait:
         vaults = wait_for_vaults(configuration, result.snapshot, timeout_s=wait_timeout, report=rendering.report)

@@ -33,7 +33,7 @@ from permafrost.repository.layout import parse_snapshot_choice
 @click.option("--server", metavar="CONNINFO", help="The PostgreSQL server, in libpq's form; else the configuration's.")
 @click.option("--no-owner", is_flag=True, help="Leave owners and grants out; everything belongs to who restores.")
 @click.option("--secrets-to", type=click.Path(path_type=Path), metavar="DIR", help="Write the secrets here.")
-@click.option("--jobs", type=click.IntRange(1, 64), help="Connections at once; the dump engine uses one.")
+@click.option("--jobs", type=click.IntRange(1, 64), help="Connections and index builds at once.")
 @config_option
 @json_option
 @reporting
@@ -67,7 +67,6 @@ def restore(
       permafrost restore latest --database mastodon_production --repository /srv/vault/example.social/repository \\
           --passphrase-file passphrase --secrets-to secrets --server 'host=/var/run/postgresql user=postgres'
     """
-    del jobs
     choice = parse_snapshot_choice(snapshot)
     configuration = _configuration(config_file, needed=repository is None)
     source = source_of(
@@ -84,6 +83,7 @@ def restore(
         Target(database, replaces=replace, with_owners=not no_owner),
         server=conninfo_for(conninfo, dbname="postgres"),
         secrets_to=secrets_to,
+        jobs=jobs or (configuration.database.jobs if configuration else 2),
         report=rendering.report,
         now=datetime.now(UTC),
     )

@@ -54,19 +54,14 @@ class Database(Section):
         description="How to reach the database, as a libpq connection string or URI, without a password: "
         "that belongs into a file named by `passfile=`. PG* environment variables are honoured."
     )
-    engine: Literal["dump"] = Field(
-        default="dump", description="How rows are read: `dump` stores one pg_dump archive per snapshot."
+    engine: Literal["log", "dump"] = Field(
+        default="log",
+        description="How rows are read: `log` stores only the rows that changed since the last snapshot (PostgreSQL 14 "
+        "or newer), `dump` one pg_dump archive per snapshot.",
     )
     jobs: Annotated[int, Field(ge=1, le=64, strict=True)] = Field(
         default=2, description="How many connections and workers a run may use at once."
     )
-
-    @field_validator("engine", mode="before")
-    @classmethod
-    def _the_log_comes_later(cls, value: object) -> object:
-        if value == "log":
-            raise ValueError('"log" comes with a later version of permafrost; this one has "dump" only')
-        return value
 
     @field_validator("url", mode="after")
     @classmethod

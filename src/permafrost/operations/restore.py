@@ -19,6 +19,7 @@ from permafrost.errors import IntegrityError, PermafrostError, RestoreRefusedErr
 from permafrost.events import Note, Progress, Reporter, Steps
 from permafrost.openpgp.sealing import open_bytes
 from permafrost.operations.frame import load_frame
+from permafrost.operations.log_rows import load_rows
 from permafrost.operations.opening import OpenedRepository, Source, opened
 from permafrost.operations.preflight import Target, check_target
 from permafrost.operations.secret_archive import (
@@ -42,6 +43,7 @@ from permafrost.postgres.provision import (
     rename_database,
     swap_databases,
 )
+from permafrost.postgres.sequences import SequenceValue, set_sequences
 from permafrost.repository.layout import SnapshotId
 from permafrost.repository.manifest import Manifest
 from permafrost.repository.objects import open_object
@@ -72,6 +74,7 @@ def restore(
     *,
     server: str,
     secrets_to: Path | None,
+    jobs: int = 2,
     report: Reporter,
     now: datetime,
 ) -> RestoreResult:
@@ -98,7 +101,7 @@ def restore(
                     create_database(connection, _new_database(working, checked.manifest, target))
                 working_conninfo = conninfo_for(server, dbname=working)
                 with steps.step("load it, analyse it, refresh materialized views"):
-                    load_frame(repository, checked, working_conninfo, with_owners=target.with_owners, report=report)
+                    _load(repository, checked, working_conninfo, target, jobs, report)
                 with steps.step("compare it with the snapshot"):
                     rows = _compare(working_conninfo, checked.manifest, report)
                 with steps.step(f"give it its name {target.database}"):
@@ -114,6 +117,31 @@ def restore(
         kept_as=kept_as,
         secrets=written,
     )
+
+
+def _load(
+    repository: OpenedRepository, checked: CheckedSnapshot, conninfo: str, target: Target, jobs: int, report: Reporter
+) -> None:
+    def rows() -> None:
+        load_rows(repository, checked, conninfo, jobs=jobs, report=report)
+
+    is_log = checked.manifest.engine == "log"
+    load_frame(
+        repository,
+        checked,
+        conninfo,
+        with_owners=target.with_owners,
+        jobs=jobs,
+        load_rows=rows if is_log else None,
+        report=report,
+    )
+    values = [
+        SequenceValue(TableName(one.namespace, one.name), one.last_value, one.is_called)
+        for one in checked.manifest.sequences
+    ]
+    if values:
+        with connected(conninfo) as connection:
+            set_sequences(connection, values)
 
 
 def _read_secrets(

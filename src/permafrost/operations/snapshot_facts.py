@@ -8,13 +8,30 @@ from pathlib import Path
 from permafrost.mastodon.environment import read_environment
 from permafrost.postgres.catalog import DatabaseDescription
 from permafrost.postgres.digest import TableContents
-from permafrost.repository.manifest import DatabaseFacts, DatabaseGrant, Extension, MastodonFacts, Role, Table
+from permafrost.postgres.sequences import SequenceValue
+from permafrost.repository.manifest import (
+    DatabaseFacts,
+    DatabaseGrant,
+    Extension,
+    MastodonFacts,
+    Role,
+    SequenceFacts,
+    Table,
+)
 
 
 def table_facts(tables: Sequence[TableContents]) -> tuple[Table, ...]:
     """Return the manifest's part about the tables."""
     return tuple(
         Table(schema_name=one.table.schema, name=one.table.name, rows=one.rows, digest=one.digest) for one in tables
+    )
+
+
+def sequence_facts(sequences: Sequence[SequenceValue]) -> tuple[SequenceFacts, ...]:
+    """Return the manifest's part about the sequences."""
+    return tuple(
+        SequenceFacts(namespace=one.name.schema, name=one.name.name, last_value=one.last_value, is_called=one.is_called)
+        for one in sequences
     )
 
 

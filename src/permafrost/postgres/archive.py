@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from permafrost.errors import DatabaseError, PermafrostError
 from permafrost.postgres.binaries import client_program
@@ -93,27 +94,42 @@ def explain_pg_dump(finished: Finished) -> PermafrostError | None:
     return DatabaseError(f"pg_dump did not finish: {said}", unchanged="every snapshot that was there before", hint=hint)
 
 
-def pg_restore_program(
-    conninfo: str, *, server_major: int, list_fd: int, with_owners: bool, role: str | None = None
-) -> Program:
-    """Return pg_restore that loads the archive on its stdin into a database, stopping at the first error.
+@dataclass(frozen=True, slots=True)
+class LoadWish:
+    """How pg_restore is to load: into which database, which entries, with owners and grants or without.
 
-    `list_fd` is an open descriptor with the entries to load (pg_restore --use-list). Owners and grants are left
-    out unless `with_owners`.
+    `jobs` above 1 needs `archive_fd`, a seekable file; without one the archive comes on stdin.
+    """
+
+    conninfo: str
+    server_major: int
+    with_owners: bool
+    archive_fd: int | None = None
+    jobs: int = 1
+
+
+def pg_restore_program(wish: LoadWish, list_fd: int, section: str | None = None) -> Program:
+    """Return pg_restore that loads the entries listed in `list_fd`, of one `section` or of all.
+
+    It stops at the first error. `list_fd` is an open descriptor (pg_restore --use-list).
     """
     words = [
-        client_program("pg_restore", server_major),
+        client_program("pg_restore", wish.server_major),
         "--format=custom",
         "--exit-on-error",
         "--no-password",
         f"--use-list=/proc/self/fd/{list_fd}",
-        f"--dbname={conninfo}",
+        f"--dbname={wish.conninfo}",
     ]
-    if not with_owners:
+    if section is not None:
+        words.append(f"--section={section}")
+    if not wish.with_owners:
         words += ["--no-owner", "--no-acl"]
-    if role:
-        words.append(f"--role={role}")
-    return Program(tuple(words), libpq_environment(), pass_fds=(list_fd,))
+    descriptors: tuple[int, ...] = (list_fd,)
+    if wish.archive_fd is not None:
+        words += [f"--jobs={wish.jobs}", f"/proc/self/fd/{wish.archive_fd}"]
+        descriptors = (list_fd, wish.archive_fd)
+    return Program(tuple(words), libpq_environment(), pass_fds=descriptors)
 
 
 def pg_restore_list_program(server_major: int) -> Program:
@@ -143,11 +159,14 @@ def split_list(contents: str) -> tuple[str, str]:
 
 
 @contextmanager
-def text_in_memory(text: str) -> Iterator[int]:
-    """Yield a descriptor of a file that exists only in memory and holds `text`, to be read from its start."""
-    descriptor = os.memfd_create("permafrost-list", os.MFD_CLOEXEC)
+def bytes_in_memory(chunks: Iterable[bytes]) -> Iterator[int]:
+    """Yield a descriptor of a file that exists only in memory and holds `chunks`, to be read from its start."""
+    descriptor = os.memfd_create("permafrost", os.MFD_CLOEXEC)
     try:
-        os.write(descriptor, text.encode())
+        for chunk in chunks:
+            view = memoryview(chunk)
+            while view:
+                view = view[os.write(descriptor, view) :]
         os.lseek(descriptor, 0, os.SEEK_SET)
         yield descriptor
     finally:

@@ -162,6 +162,13 @@ def list_tables(connection: psycopg.Connection) -> tuple[TableName, ...]:
         return tuple(TableName(*row) for row in rows)
 
 
+def is_standby(connection: psycopg.Connection) -> bool:
+    """Return whether the server is a standby."""
+    with database_errors("cannot ask the server whether it is a standby"):
+        row = connection.execute("SELECT pg_is_in_recovery()").fetchone()
+    return bool(row and row[0])
+
+
 def schema_migrations_version(connection: psycopg.Connection) -> str | None:
     """Return the newest migration that Rails has recorded in the database, None if there is no such table."""
     with database_errors("cannot read schema_migrations"):

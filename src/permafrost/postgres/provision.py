@@ -64,7 +64,9 @@ def create_database(connection: psycopg.Connection, wanted: NewDatabase) -> None
     if wanted.owner is not None:
         options.append(sql.SQL("OWNER {}").format(sql.Identifier(wanted.owner)))
     version = connection.info.server_version
-    if wanted.locale_provider == "i" and version >= 150000:
+    if wanted.locale_provider == "c" and version >= 150000:
+        options.append(sql.SQL("LOCALE_PROVIDER libc"))  # template0 may have another
+    elif wanted.locale_provider == "i" and version >= 150000:
         options.append(sql.SQL("LOCALE_PROVIDER icu ICU_LOCALE {}").format(sql.Literal(wanted.locale)))
     elif wanted.locale_provider == "b" and version >= 170000:
         options.append(sql.SQL("LOCALE_PROVIDER builtin BUILTIN_LOCALE {}").format(sql.Literal(wanted.locale)))

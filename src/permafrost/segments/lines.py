@@ -17,30 +17,46 @@ from permafrost.segments.rows import Uint32
 _NEWLINE = 10
 
 
-def surviving_lines(chunks: Iterable[bytes], first_line: int, lines: int, gone: Uint32) -> Iterator[bytes]:
-    """Yield the text of `chunks` without the lines whose numbers are in `gone` (ascending).
+class LineFilter:
+    """Passes text on without the lines whose numbers are in `gone`, across any number of chunks.
 
-    The text's lines are numbered from `first_line`; there must be exactly `lines` of them, each ended by a newline.
-    Raise `IntegrityError` if there are more or fewer.
+    The first line that is fed has the number `first_line`; `gone` ascends.
     """
-    low, high = np.searchsorted(gone, [first_line, first_line + lines])
-    doomed = gone[low:high].astype(np.int64) - first_line
-    seen = 0
-    ended = True
-    for chunk in chunks:
+
+    def __init__(self, first_line: int, lines: int, gone: Uint32) -> None:
+        """Expect exactly `lines` lines."""
+        low, high = np.searchsorted(gone, [first_line, first_line + lines])
+        self._doomed = gone[low:high].astype(np.int64) - first_line
+        self._lines = lines
+        self._seen = 0
+        self._is_ended = True
+
+    def feed(self, chunk: bytes) -> Iterator[bytes]:
+        """Yield the pieces of the next chunk that survive; raise `IntegrityError` if there are too many lines."""
         if not chunk:
-            continue
-        ended = chunk[-1] == _NEWLINE
+            return
         here = chunk.count(b"\n")
-        if len(doomed) == 0:
-            yield chunk
+        self._is_ended = chunk[-1] == _NEWLINE
+        if self._seen + here + (not self._is_ended) > self._lines:
+            raise IntegrityError(f"a stored segment has more lines than its {self._lines}")
+        if len(self._doomed):
+            yield from _without(chunk, self._seen, here, self._doomed)
         else:
-            yield from _without(chunk, seen, here, doomed)
-        seen += here
-        if seen > lines:
-            break
-    if seen != lines or not ended:
-        raise IntegrityError(f"a stored segment has {'more' if seen > lines else 'other'} lines than its {lines}")
+            yield chunk
+        self._seen += here
+
+    def finish(self) -> None:
+        """Raise `IntegrityError` unless exactly the expected lines were fed."""
+        if self._seen != self._lines or not self._is_ended:
+            raise IntegrityError(f"a stored segment has {self._seen} lines instead of {self._lines}")
+
+
+def surviving_lines(chunks: Iterable[bytes], first_line: int, lines: int, gone: Uint32) -> Iterator[bytes]:
+    """Yield the text of `chunks` without the gone lines; see `LineFilter`."""
+    kept = LineFilter(first_line, lines, gone)
+    for chunk in chunks:
+        yield from kept.feed(chunk)
+    kept.finish()
 
 
 def _without(chunk: bytes, seen: int, here: int, doomed: npt.NDArray[np.int64]) -> Iterator[bytes]:

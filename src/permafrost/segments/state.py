@@ -147,6 +147,13 @@ class SegmentState:
                 (table, number, segment.scan_digest, segment.row_count, pack_chain(segment.chain), segment.packed_rows),
             )
 
+    def set_chain(self, table: int, number: int, chain: Chain) -> None:
+        """Set a known segment's chain."""
+        with self._lock:
+            self._database.execute(
+                "UPDATE segments SET chain = ? WHERE table_id = ? AND number = ?", (pack_chain(chain), table, number)
+            )
+
     def forget_segments(self, table: int, from_number: int) -> None:
         """Forget a table's segments from this number on."""
         with self._lock:

@@ -172,7 +172,7 @@ def psql(conninfo: str, script: str, **values: object) -> list[str]:
 def create(server: str, name: str, facts: dict[str, Any]) -> None:
     """Make an empty database as the old one was (5.1); raise, before that, if it is there or roles are not."""
     there = psql(server, "SELECT rolname FROM pg_roles")
-    if absent := sorted({facts["owner"], *(role["name"] for role in facts["roles"])} - {*there}):
+    if absent := sorted({facts["owner"], *(role["name"] for role in facts.get("roles", ()))} - {*there}):
         commands = "".join(f'\n  CREATE ROLE "{role}" LOGIN;' for role in absent)
         raise RestoreError(f"the server lacks roles; nothing was touched. Run this in psql, and try again:{commands}")
     script = """CREATE DATABASE :"name" TEMPLATE template0 OWNER :"owner" ENCODING :'encoding' LC_COLLATE :'collate'

@@ -1,0 +1,90 @@
+"""Workers of a log run: threads with a connection each that sees the run's snapshot. The first failure ends all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from contextlib import suppress
+from queue import Empty, SimpleQueue
+from threading import Event, Lock
+from typing import Self, TypeVar
+
+import psycopg
+
+from permafrost.postgres.locked_snapshot import LOCK_TIMEOUT_MS, LockedSnapshot, lock_error
+from permafrost.postgres.logged import lock_tables
+from permafrost.postgres.snapshot import imported_snapshot
+from permafrost.processes import end_every_program
+
+T = TypeVar("T")
+Task = Callable[[psycopg.Connection], None]
+
+
+class Crew:
+    """Runs tasks on `jobs` connections, and other work beside them. Use as a context manager.
+
+    If the block fails, or a signal ends it, running queries are cancelled and running programs ended before it is
+    left; what the workers raise then means nothing.
+    """
+
+    def __init__(self, conninfo: str, snapshot: LockedSnapshot, jobs: int) -> None:
+        self._conninfo, self._snapshot, self._jobs = conninfo, snapshot, jobs
+        self._executor = ThreadPoolExecutor(jobs + 1)
+        self._futures: list[Future[object]] = []
+        self._connections: set[psycopg.Connection] = set()
+        self._lock = Lock()
+        self._is_given_up = Event()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None:
+            self._give_up()
+        self._executor.shutdown(wait=True, cancel_futures=True)
+
+    def beside(self, work: Callable[[], T]) -> Future[T]:
+        """Start work that needs no connection of the crew's."""
+        future = self._executor.submit(work)
+        self._futures.append(future)  # type: ignore[arg-type] # Future is invariant, and only its end is looked at
+        return future
+
+    def do_all(self, tasks: Iterable[Task]) -> None:
+        """Return once every task, and all work beside them, is done; raise what the first failure raised."""
+        queue: SimpleQueue[Task] = SimpleQueue()
+        for task in tasks:
+            queue.put(task)
+        for _ in range(min(self._jobs, queue.qsize())):
+            self._futures.append(self._executor.submit(self._drain, queue))
+        done, _ = wait(self._futures, return_when=FIRST_EXCEPTION)
+        for future in done:
+            future.result()
+
+    def _drain(self, queue: SimpleQueue[Task]) -> None:
+        with imported_snapshot(self._conninfo, self._snapshot.name) as connection:
+            try:
+                # before anybody else queues for one of them: behind an exclusive request we would wait for ever
+                lock_tables(connection, list(self._snapshot.tables.values()), LOCK_TIMEOUT_MS)
+            except psycopg.errors.LockNotAvailable as error:
+                raise lock_error(error) from error
+            with self._lock:
+                self._connections.add(connection)
+            try:
+                while not self._is_given_up.is_set():
+                    try:
+                        task = queue.get_nowait()
+                    except Empty:
+                        return
+                    task(connection)
+            finally:
+                with self._lock:
+                    self._connections.discard(connection)
+
+    def _give_up(self) -> None:
+        self._is_given_up.set()
+        with self._lock:
+            connections = list(self._connections)
+        for connection in connections:
+            with suppress(psycopg.Error):
+                connection.cancel_safe(timeout=5)
+        end_every_program()

@@ -1,0 +1,282 @@
+"""Loads the rows of logged tables: streamed from object through gpg and zstd into COPY, never in a file.
+
+The order of rows in a table means nothing, so every object is read where it lies: first the gone lines out of all
+delta objects, which are few; then each base, and each delta object once, into the tables that its members belong
+to. Gone lines are dropped on the way.
+"""
+
+from __future__ import annotations
+
+import io
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from threading import Lock
+from typing import IO
+
+import numpy as np
+import psycopg
+import zstandard
+from psycopg import sql
+
+from permafrost.errors import IntegrityError
+from permafrost.events import Progress, Reporter
+from permafrost.openpgp.sealing import explain_opening, open_program
+from permafrost.operations.opening import OpenedRepository
+from permafrost.postgres.connection import connected, database_errors
+from permafrost.processes import Pipeline, end_every_program
+from permafrost.repository.manifest import Segment, Table
+from permafrost.repository.objects import open_object
+from permafrost.repository.reading import CheckedSnapshot
+from permafrost.segments.delta_file import read_delta
+from permafrost.segments.lines import LineFilter, parse_gone, surviving_lines
+from permafrost.segments.rows import Uint32
+
+_READ_BYTES = 1 << 20
+_GONE_BYTES = 256 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """Where an element's lines go: the table, the number of its first line, how many it has, of which segment."""
+
+    table: Table
+    first_line: int
+    lines: int
+    segment: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class _Map:
+    """Every element of every segment: bases by index, members of deltas by index and number."""
+
+    bases: Mapping[int, _Target]
+    members: Mapping[int, Mapping[int, _Target]]
+
+
+def load_rows(
+    repository: OpenedRepository, checked: CheckedSnapshot, conninfo: str, *, jobs: int, report: Reporter
+) -> None:
+    """Load every logged table of the snapshot into the database that `conninfo` names, which has its tables.
+
+    Raise `IntegrityError` if an object does not hold what the manifest says, `DatabaseError` if a row is refused.
+    """
+    places = _map(checked)
+    with _Loaders(conninfo, jobs) as loaders:
+        gone = _gather_gone(repository, checked, places, loaders)
+        total = sum(checked.stored(index).size_bytes for index in (*places.bases, *places.members))
+        progress = _Counter(total, report)
+
+        def base(index: int) -> Callable[[psycopg.Connection], None]:
+            def task(connection: psycopg.Connection) -> None:
+                target = places.bases[index]
+                with _opened_text(repository, checked, index) as text:
+                    chunks = iter(lambda: text.read(_READ_BYTES), b"")
+                    kept = surviving_lines(chunks, target.first_line, target.lines, gone[target.segment])
+                    _copy(connection, target.table, kept)
+                progress.add(checked.stored(index).size_bytes)
+
+            return task
+
+        def delta(index: int) -> Callable[[psycopg.Connection], None]:
+            def task(connection: psycopg.Connection) -> None:
+                _load_delta(repository, checked, index, places.members[index], gone, connection)
+                progress.add(checked.stored(index).size_bytes)
+
+            return task
+
+        by_size = sorted(places.bases, key=lambda index: checked.stored(index).size_bytes, reverse=True)
+        loaders.do_all([*(base(index) for index in by_size), *(delta(index) for index in places.members)])
+
+
+def _map(checked: CheckedSnapshot) -> _Map:
+    """Return where everything lies; raise `IntegrityError` for indices that are not there or of another kind."""
+    kinds = {one.index: one.kind for one in checked.manifest.objects}
+    bases: dict[int, _Target] = {}
+    members: dict[int, dict[int, _Target]] = defaultdict(dict)
+    for table_number, table in enumerate(checked.manifest.tables):
+        for number, segment in enumerate(table.segments or ()):
+            key = (table_number, number)
+            line = 0
+            for index, member, lines in _elements(segment):
+                target = _Target(table, line, lines, key)
+                wanted = "base" if member is None else "delta"
+                taken = index in bases if member is None else member in members[index]
+                if kinds.get(index) != wanted or taken or lines < 0:
+                    raise IntegrityError(f"the manifest names an object that is no {wanted} of {table.name}")
+                if member is None:
+                    bases[index] = target
+                else:
+                    members[index][member] = target
+                line += lines
+    return _Map(bases, dict(members))
+
+
+def _elements(segment: Segment) -> Iterator[tuple[int, int | None, int]]:
+    if segment.base is not None:
+        yield segment.base[0], None, segment.base[1]
+    yield from segment.deltas
+
+
+def _gather_gone(
+    repository: OpenedRepository, checked: CheckedSnapshot, places: _Map, loaders: _Loaders
+) -> dict[tuple[int, int], Uint32]:
+    """Return each segment's gone lines, ascending, out of all delta objects."""
+    found: dict[tuple[int, int], list[Uint32]] = defaultdict(list)
+    lock = Lock()
+
+    def read(index: int) -> None:
+        with _opened_text(repository, checked, index) as text:
+            for part in read_delta(text):
+                target = places.members[index].get(part.member)
+                if part.kind != "gone" or target is None:
+                    continue
+                if part.size_bytes > _GONE_BYTES:
+                    raise IntegrityError("a delta names more gone lines than a segment can have")
+                numbers = parse_gone(b"".join(part.chunks), target.first_line)
+                with lock:
+                    found[target.segment].append(numbers)
+
+    loaders.do_beside(read, list(places.members))
+    gone: dict[tuple[int, int], Uint32] = defaultdict(lambda: np.empty(0, np.uint32))
+    gone.update({key: np.unique(np.concatenate(parts)) for key, parts in found.items()})
+    return gone
+
+
+def _load_delta(
+    repository: OpenedRepository,
+    checked: CheckedSnapshot,
+    index: int,
+    members: Mapping[int, _Target],
+    gone: Mapping[tuple[int, int], Uint32],
+    connection: psycopg.Connection,
+) -> None:
+    filters = {
+        number: LineFilter(target.first_line, target.lines, gone.get(target.segment, np.empty(0, np.uint32)))
+        for number, target in members.items()
+    }
+    with _opened_text(repository, checked, index) as text:
+        for part in read_delta(text):
+            if part.kind == "new" and part.member in filters:
+                pieces = (piece for chunk in part.chunks for piece in filters[part.member].feed(chunk))
+                _copy(connection, members[part.member].table, pieces)
+    for one in filters.values():
+        one.finish()
+
+
+@contextmanager
+def _opened_text(repository: OpenedRepository, checked: CheckedSnapshot, index: int) -> Iterator[IO[bytes]]:
+    """Yield what an object holds, opened and decompressed, as a stream; its bytes are checked before."""
+    with open_object(repository.repository.layout, checked.stored(index)) as descriptor:
+        program = open_program(repository.source.key, repository.home)
+        with Pipeline([program], source=descriptor) as pipeline:
+            raw = io.BufferedReader(_Chunks(pipeline.chunks()), _READ_BYTES)
+            try:
+                yield io.BufferedReader(zstandard.ZstdDecompressor().stream_reader(raw), _READ_BYTES)
+                while raw.read(_READ_BYTES):
+                    pass  # what zstd did not need; gpg has to come to its end to be judged
+            except zstandard.ZstdError as error:
+                raise IntegrityError(f"an object's compressed data is damaged: {error}") from error
+            pipeline.finish(explain_opening)
+
+
+class _Chunks(io.RawIOBase):
+    """An iterator of bytes as a raw stream."""
+
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self._chunks = chunks
+        self._rest = b""
+
+    def readable(self) -> bool:
+        """Yes."""
+        return True
+
+    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override] # what io calls it with
+        """Fill the buffer with what there is."""
+        if not self._rest:
+            self._rest = next(self._chunks, b"")
+        count = min(len(buffer), len(self._rest))
+        buffer[:count] = self._rest[:count]
+        self._rest = self._rest[count:]
+        return count
+
+
+def _copy(connection: psycopg.Connection, table: Table, pieces: Iterator[bytes]) -> None:
+    columns = sql.SQL(", ").join(sql.Identifier(column) for column in table.columns or ())
+    listed = sql.SQL("({})").format(columns) if table.columns else sql.SQL("")
+    name = sql.Identifier(table.schema_name, table.name)
+    query = sql.SQL("COPY {} {} FROM STDIN").format(name, listed)
+    with (
+        database_errors(f"cannot load rows into {table.schema_name}.{table.name}"),
+        connection.cursor() as cursor,
+        cursor.copy(query) as copy,
+    ):
+        for piece in pieces:
+            copy.write(piece)
+
+
+class _Counter:
+    def __init__(self, total: int, report: Reporter) -> None:
+        self._total, self._report, self._done, self._lock = total, report, 0, Lock()
+
+    def add(self, size_bytes: int) -> None:
+        with self._lock:
+            self._done += size_bytes
+            self._report(Progress(self._done, self._total, "bytes"))
+
+
+class _Loaders:
+    """Threads with a connection each; the first failure, or a signal, ends all."""
+
+    def __init__(self, conninfo: str, jobs: int) -> None:
+        self._conninfo, self._jobs = conninfo, jobs
+        self._executor = ThreadPoolExecutor(jobs)
+        self._connections: set[psycopg.Connection] = set()
+        self._lock = Lock()
+        self._is_given_up = False
+
+    def __enter__(self) -> _Loaders:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None:
+            self._is_given_up = True
+            with self._lock:
+                connections = list(self._connections)
+            for connection in connections:
+                with suppress(psycopg.Error):
+                    connection.cancel_safe(timeout=5)
+            end_every_program()
+        self._executor.shutdown(wait=True, cancel_futures=True)
+
+    def do_beside(self, work: Callable[[int], None], indices: Sequence[int]) -> None:
+        """Do `work` for every index."""
+        for _ in self._executor.map(work, indices):
+            pass
+
+    def do_all(self, tasks: Sequence[Callable[[psycopg.Connection], None]]) -> None:
+        """Do every task with a connection."""
+        waiting = list(reversed(tasks))
+
+        def drain(_: int) -> None:
+            with connected(self._conninfo) as connection:
+                with self._lock:
+                    self._connections.add(connection)
+                try:
+                    while not self._is_given_up:
+                        with self._lock:
+                            if not waiting:
+                                return
+                            task = waiting.pop()
+                        task(connection)
+                except BaseException:
+                    self._is_given_up = True
+                    raise
+                finally:
+                    with self._lock:
+                        self._connections.discard(connection)
+
+        for _ in self._executor.map(drain, range(self._jobs)):
+            pass

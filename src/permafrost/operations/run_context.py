@@ -1,0 +1,31 @@
+"""What every part of a backup run needs to know."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from permafrost.config.models import Configuration
+from permafrost.events import Reporter, Steps
+from permafrost.openpgp.sealing import Sealing
+from permafrost.repository.layout import Layout
+from permafrost.repository.repository import Repository
+
+
+@dataclass(frozen=True, slots=True)
+class RunContext:
+    """A backup run under way; `home` is a GnuPG home that lasts as long as the run."""
+
+    configuration: Configuration
+    repository: Repository
+    sealing: Sealing
+    home: Path
+    steps: Steps
+    report: Reporter
+    is_audited: bool
+    is_full: bool
+
+    @property
+    def layout(self) -> Layout:
+        """The repository's places."""
+        return self.repository.layout

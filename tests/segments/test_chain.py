@@ -1,0 +1,174 @@
+"""Chains in a world without PostgreSQL: any history comes back right, chains stay short, bytes stay few."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from permafrost.segments.chain import FAN_IN, Element, NewBase, plan, rows_after_base, rows_after_delta
+from permafrost.segments.rows import NO_ROWS, KnownRows, RowVersions, Uint32, compare
+from permafrost.segments.state import pack_chain, pack_rows, unpack_chain, unpack_rows
+
+
+class World:
+    """A heap of row versions by place, and the log that follows it, with the lines that each element holds."""
+
+    def __init__(self) -> None:
+        self.heap: dict[int, int] = {}
+        self.next_xmin = 100
+        self.chain: tuple[Element, ...] = ()
+        self.rows: KnownRows = NO_ROWS
+        self.texts: dict[str, list[str]] = {}
+        self.lines_sent = 0
+
+    def put(self, place: int) -> None:
+        """Put a new row version at a place, in place of what is there."""
+        self.heap[place] = self.next_xmin
+        self.next_xmin += 1
+
+    def seen(self) -> RowVersions:
+        """Return what a scan sees."""
+        places = np.array(sorted(self.heap), dtype=np.uint32)
+        return RowVersions(places, np.array([self.heap[place] for place in sorted(self.heap)], dtype=np.uint32))
+
+    def run(self) -> None:
+        """Bring the log up to date."""
+        seen = self.seen()
+        difference = compare(self.rows, seen)
+        if not difference:
+            return
+        name = f"object {len(self.texts)}"
+        planned = plan(self.chain, difference)
+        if isinstance(planned, NewBase):
+            lines, gone = seen, np.empty(0, np.uint32)
+            kept: tuple[Element, ...] = ()
+            level, first = 0, 0
+            self.rows = rows_after_base(seen)
+        else:
+            lines, gone, kept = planned.rows, planned.gone, planned.kept
+            level, first = planned.level, planned.first_line
+            self.rows = rows_after_delta(planned)
+        self.texts[name] = [f"{place}:{xmin}" for place, xmin in zip(lines.places, lines.xmins, strict=True)]
+        self.lines_sent += len(lines)
+        size = sum(len(text) for text in self.texts[name]) + len(gone)
+        element = Element(name, 0 if kept else None, level, first, len(lines), size, gone)
+        self.chain = (*kept, element) if len(seen) or len(kept) else ()
+
+    def restored(self) -> list[str]:
+        """Return the rows that the chain gives: all lines in order less all gone, and nothing else."""
+        texts = [text for element in self.chain for text in self.texts[element.object_name]]
+        gone = {number for element in self.chain for number in element.gone.tolist()}
+        return sorted(text for number, text in enumerate(texts) if number not in gone)
+
+    def expected(self) -> list[str]:
+        """Return the rows that are in the heap."""
+        return sorted(f"{place}:{xmin}" for place, xmin in self.heap.items())
+
+
+changes = st.lists(st.tuples(st.booleans(), st.integers(0, 40)), max_size=6)
+
+
+@settings(max_examples=300)
+@given(st.integers(0, 60), st.lists(changes, max_size=40))
+def test_any_history(start: int, history: list[list[tuple[bool, int]]]) -> None:
+    """After every run of any history the chain gives exactly the heap's rows, with unbroken line numbers."""
+    world = World()
+    for place in range(start):
+        world.put(place)
+    for round_of_changes in [[], *history]:
+        for is_put, place in round_of_changes:
+            if is_put:
+                world.put(place)
+            else:
+                world.heap.pop(place, None)
+        world.run()
+        assert world.restored() == world.expected()
+        for before, after in zip(world.chain, world.chain[1:], strict=False):
+            assert after.first_line == before.next_line
+            assert not len(after.gone) or after.gone[-1] < after.first_line
+
+
+def test_a_thousand_small_runs() -> None:
+    """A thousand runs with one change each keep the chain below 8 a level, and send a row about once a level."""
+    world = World()
+    for place in range(20_000):
+        world.put(place)
+    world.run()
+    world.lines_sent = 0
+    random.seed(4)
+    longest = 0
+    for number in range(1000):
+        world.put(20_000 + number)
+        world.run()
+        longest = max(longest, len(world.chain))
+    assert world.restored() == world.expected()
+    assert longest <= 1 + 4 * FAN_IN
+    assert world.lines_sent <= 1000 * 5
+
+
+def test_merged_deltas_forget_what_came_and_went() -> None:
+    """Rows born and gone between two merges are neither lines nor gone numbers of the delta that merges."""
+    world = World()
+    for place in range(5000):
+        world.put(place)
+    world.run()
+    for number in range(FAN_IN):
+        world.put(10_000 + number % 2)  # the same two places again and again
+        world.run()
+    world.put(1)
+    world.run()
+    merged = world.chain[-1]
+    assert (len(world.chain), merged.level) == (2, 1)
+    assert (merged.lines, merged.gone.tolist()) == (3, [1])
+    assert world.restored() == world.expected()
+
+
+def test_a_segment_that_changed_by_half_starts_again() -> None:
+    """Deltas never grow beyond half of their base."""
+    world = World()
+    for place in range(100):
+        world.put(place)
+    world.run()
+    for place in range(60):
+        world.put(place)
+    world.run()
+    assert len(world.chain) == 1
+    assert world.chain[0].lines == 100
+
+
+columns = st.lists(st.integers(0, 2**32 - 1), max_size=50)
+
+
+@given(columns, st.data())
+def test_rows_round_trip(places: list[int], data: st.DataObject) -> None:
+    """Packed rows are unpacked as they were, whatever the numbers."""
+    other = st.lists(st.integers(0, 2**32 - 1), min_size=len(places), max_size=len(places))
+
+    def column(values: list[int]) -> Uint32:
+        return np.array(values, dtype=np.uint32)
+
+    rows = KnownRows(column(places), column(data.draw(other)), column(data.draw(other)))
+    unpacked = unpack_rows(pack_rows(rows))
+    for one, two in ((rows.places, unpacked.places), (rows.xmins, unpacked.xmins), (rows.lines, unpacked.lines)):
+        assert one.tolist() == two.tolist()
+
+
+@given(st.sets(st.integers(0, 2**32 - 1)), st.integers(0, 9), st.none() | st.integers(0, 99))
+def test_chain_round_trip(gone: set[int], level: int, member: int | None) -> None:
+    """A packed chain is unpacked as it was."""
+    element = Element("ab" * 32, member, level, 7, 3, 99, np.array(sorted(gone), dtype=np.uint32))
+    (unpacked,) = unpack_chain(pack_chain((element,)))
+    assert unpacked.gone.tolist() == element.gone.tolist()
+    for name in ("object_name", "member", "level", "first_line", "lines", "size_bytes"):
+        assert getattr(unpacked, name) == getattr(element, name)
+
+
+def test_ordinary_state_is_small() -> None:
+    """A segment of ordinary rows takes a small part of a byte a row: places, xmins and lines mostly count up."""
+    count = 400_000
+    places = ((np.arange(count) // 50) << 16 | (np.arange(count) % 50 + 1)).astype(np.uint32)
+    rows = KnownRows(places, np.full(count, 1000, np.uint32), np.arange(count, dtype=np.uint32))
+    assert len(pack_rows(rows)) < count / 20

@@ -1,0 +1,289 @@
+"""The model test: whatever happens to tables on a real server, the log gives exactly the snapshot's rows.
+
+Random inserts, updates, deletes, savepoints rolled back, transactions left open across runs, truncates, ALTER TABLE
+of every common kind, VACUUM in all its forms, CLUSTER, REINDEX, crashes of the server with synchronous_commit off,
+enums relabelled, partitions attached and detached, runs that die before their state is committed. After each run
+the rows rebuilt from what was stored equal the rows that the run's own snapshot sees.
+
+`pytest tests/segments/test_model.py --model-examples 5000` tries harder.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import ClassVar
+
+import psycopg
+import pytest
+from hypothesis import HealthCheck, note, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+
+from permafrost.postgres.identity import read_identity, wait_until_flushed
+from permafrost.postgres.locked_snapshot import locked_snapshot
+from permafrost.postgres.logged import describe_tables
+from permafrost.postgres.scan import copy_table
+from permafrost.postgres.scratch import ScratchCluster
+from permafrost.segments import rows, worker
+from permafrost.segments.chain import Chain
+from permafrost.segments.reconcile import forget_what_changed, reason_to_forget_everything, remember
+from permafrost.segments.state import SegmentState
+from permafrost.segments.worker import THIS_RUNS_DELTA, SegmentWork, segments_of, update_segment
+from tests.segments.memory_store import MemoryStore, rebuilt
+
+TABLES = ("plain", "wide", "moody", "part_one", "part_two")
+SCHEMA = """
+CREATE TYPE mood AS ENUM ('sad', 'ok', 'happy');
+CREATE TABLE plain (id int PRIMARY KEY, text text, extra int DEFAULT 7);
+CREATE TABLE wide (id int PRIMARY KEY, text text, twice int GENERATED ALWAYS AS (id * 2) STORED) WITH (fillfactor = 60);
+CREATE TABLE moody (id int PRIMARY KEY, text text, mood mood DEFAULT 'ok', moods mood[] DEFAULT '{sad,happy}');
+CREATE TABLE parted (id int, text text) PARTITION BY RANGE (id);
+CREATE TABLE part_one PARTITION OF parted FOR VALUES FROM (0) TO (500);
+CREATE TABLE part_two (id int, text text);
+CREATE INDEX wide_text ON wide (text);
+"""
+ALTERATIONS = (
+    "ALTER TABLE {0} ADD COLUMN added_{1} int DEFAULT {1}",
+    "ALTER TABLE {0} ADD COLUMN added_{1} text",
+    "ALTER TABLE {0} ALTER COLUMN text TYPE varchar(2000)",
+    'ALTER TABLE {0} ALTER COLUMN text TYPE text COLLATE "C"',
+    "ALTER TABLE {0} ALTER COLUMN id TYPE bigint",
+    "ALTER TABLE {0} ALTER COLUMN id TYPE int",
+    "ALTER TABLE {0} DROP COLUMN IF EXISTS extra",
+    "ALTER TABLE {0} RENAME COLUMN text TO text_{1}",
+    "ALTER TABLE {0} ALTER COLUMN text SET STORAGE EXTERNAL",
+    "ALTER TABLE {0} SET UNLOGGED",
+    "ALTER TABLE {0} SET LOGGED",
+    "ALTER TABLE {0} SET (fillfactor = 50)",
+    "ALTER TABLE {0} CLUSTER ON {0}_pkey",
+    "CLUSTER {0} USING {0}_pkey",
+    "VACUUM {0}",
+    "VACUUM FREEZE {0}",
+    "VACUUM FULL {0}",
+    "VACUUM (INDEX_CLEANUP ON, TRUNCATE ON) {0}",
+    "REINDEX TABLE {0}",
+    "ANALYZE {0}",
+    "TRUNCATE {0}",
+)
+KINDS = (
+    "ALTER TYPE mood RENAME VALUE 'ok' TO 'fine'",
+    "ALTER TYPE mood RENAME VALUE 'fine' TO 'ok'",
+    "ALTER TYPE mood ADD VALUE IF NOT EXISTS 'meh' BEFORE 'happy'",
+    "ALTER TABLE parted ATTACH PARTITION part_two FOR VALUES FROM (500) TO (2000)",
+    "ALTER TABLE parted DETACH PARTITION part_two",
+    "ALTER TABLE parted DETACH PARTITION part_one",
+    "ALTER TABLE parted ATTACH PARTITION part_one FOR VALUES FROM (0) TO (500)",
+    "ALTER TABLE plain RENAME TO plain_renamed",
+    "ALTER TABLE plain_renamed RENAME TO plain",
+    "DROP TABLE part_two",
+    "CREATE TABLE part_two (id int, text text)",
+    "CREATE TABLE plain (id int PRIMARY KEY, text text, extra int)",
+)
+
+
+class CrashError(Exception):
+    """The run dies here."""
+
+
+class LoggedDatabase(RuleBasedStateMachine):
+    """Things that happen to a database between runs, and runs."""
+
+    cluster: ClassVar[ScratchCluster]
+    folder: ClassVar[Path]
+
+    @initialize()
+    def make(self) -> None:
+        """Start with the tables, empty, and a state that knows nothing."""
+        self.conninfo = self.cluster.conninfo("model")
+        self.connection = psycopg.connect(self.conninfo, autocommit=True)
+        self.connection.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public; SET lock_timeout = '20ms'")
+        self.connection.execute(SCHEMA)
+        self.open: psycopg.Connection | None = None
+        self.store = MemoryStore()
+        self.state = SegmentState(Path(tempfile.mkdtemp(dir=self.folder)) / "state")
+        self.has_news = True
+
+    def teardown(self) -> None:
+        """Close what is open."""
+        if hasattr(self, "state"):
+            self.connection.close()
+            self.state.close()
+            if self.open is not None:
+                self.open.close()
+
+    def try_to(self, statement: str, connection: psycopg.Connection | None = None) -> None:
+        """Do something that may be refused: a table that is not there, a lock that somebody holds, a full key."""
+        try:
+            (connection or self.connection).execute(statement)
+        except psycopg.Error as error:
+            note(f"refused: {statement}: {type(error).__name__}")
+            if connection is not None:
+                connection.execute("ROLLBACK")
+                connection.close()
+                self.open = None
+        self.has_news = True
+
+    @rule(
+        table=st.sampled_from(TABLES), start=st.integers(0, 1500), count=st.integers(1, 120), width=st.integers(0, 900)
+    )
+    def insert(self, table: str, start: int, count: int, width: int) -> None:
+        """Insert some rows, all or none."""
+        self.try_to(
+            f"INSERT INTO {table} (id, text) SELECT i, repeat(chr(65 + i % 26), {width}) || E'\\n\\t\\\\' || i "
+            f"FROM generate_series({start}, {start + count - 1}) i"
+        )
+
+    @rule(table=st.sampled_from(TABLES), modulus=st.integers(1, 40), times=st.integers(1, 3))
+    def update(self, table: str, modulus: int, times: int) -> None:
+        """Update every so many-th row, some several times."""
+        for _ in range(times):
+            self.try_to(f"UPDATE {table} SET text = left(text || random()::text, 900) WHERE id % {modulus} = 0")
+
+    @rule(table=st.sampled_from(TABLES), modulus=st.integers(1, 12))
+    def delete(self, table: str, modulus: int) -> None:
+        """Delete every so many-th row."""
+        self.try_to(f"DELETE FROM {table} WHERE id % {modulus} = 0")
+
+    @rule(table=st.sampled_from(TABLES), modulus=st.integers(2, 9))
+    def roll_back_a_part(self, table: str, modulus: int) -> None:
+        """Change rows in a transaction, roll a savepoint back, change them again, commit."""
+        self.try_to(
+            f"DO $$ BEGIN UPDATE {table} SET text = 'kept' WHERE id % {modulus} = 1; BEGIN "
+            f"UPDATE {table} SET text = 'lost' WHERE id % {modulus} = 0; DELETE FROM {table} WHERE id % {modulus} = 1; "
+            f"RAISE EXCEPTION 'undo'; EXCEPTION WHEN raise_exception THEN NULL; END; "
+            f"UPDATE {table} SET text = 'again' WHERE id % {modulus} = 0; END $$"
+        )
+
+    @rule(table=st.sampled_from(TABLES), modulus=st.integers(2, 9))
+    def change_in_an_open_transaction(self, table: str, modulus: int) -> None:
+        """Change rows in a transaction that stays open across runs."""
+        if self.open is None:
+            self.open = psycopg.connect(self.conninfo, autocommit=True)
+            self.open.execute("SET lock_timeout = '20ms'; SET statement_timeout = '1s'")
+            self.open.execute("BEGIN")
+        self.try_to(f"UPDATE {table} SET text = 'open' WHERE id % {modulus} = 0", self.open)
+
+    @rule(end=st.sampled_from(("COMMIT", "ROLLBACK")))
+    def end_the_open_transaction(self, end: str) -> None:
+        """End it, one way or the other."""
+        if self.open is not None:
+            self.open.execute(end)
+            self.open.close()
+            self.open = None
+            self.has_news = True
+
+    @rule(statement=st.sampled_from(ALTERATIONS), table=st.sampled_from(TABLES), number=st.integers(0, 3))
+    def alter(self, statement: str, table: str, number: int) -> None:
+        """Do something to a whole table."""
+        self.try_to(statement.format(table, number))
+
+    @rule(statement=st.sampled_from(KINDS))
+    def change_kinds(self, statement: str) -> None:
+        """Do something to types, partitions and names."""
+        self.try_to(statement)
+
+    @rule(commits=st.booleans(), table=st.sampled_from(TABLES))
+    def crash_the_server(self, commits: bool, table: str) -> None:
+        """Commit without waiting for the disk, and crash the server; what a run has seen must survive or be noticed."""
+        self.connection.execute("SET synchronous_commit = off")
+        if commits:
+            self.try_to(f"INSERT INTO {table} (id, text) SELECT i, 'late' FROM generate_series(3000, 3010) i")
+            self.run_now()
+        self.try_to(f"UPDATE {table} SET text = 'later' WHERE id % 3 = 0")
+        self.connection.close()
+        if self.open is not None:
+            self.open.close()
+            self.open = None
+        self.cluster.stop("immediate")
+        self.cluster.start()
+        self.connection = psycopg.connect(self.conninfo, autocommit=True)
+        self.connection.execute("SET lock_timeout = '20ms'")
+        self.has_news = True
+
+    @rule()
+    def run_that_dies(self) -> None:
+        """A run stores everything and dies before its state is committed."""
+        with pytest.raises(CrashError):
+            self.run_now(dies=True)
+
+    @invariant()
+    def every_run_is_right(self) -> None:
+        """Run, and compare."""
+        if hasattr(self, "state") and self.has_news:
+            self.run_now()
+            self.has_news = False
+
+    def run_now(self, *, dies: bool = False) -> None:
+        """Run the log as a backup does, and compare what it stored with what its own snapshot sees."""
+        with locked_snapshot(self.conninfo) as snapshot, self.state.changing():
+            connection = snapshot.connection
+            identity = read_identity(connection)
+            if reason_to_forget_everything(self.state, identity):
+                self.state.forget_everything()
+            tables = describe_tables(connection, snapshot.tables)
+            forget_what_changed(self.state, tables)
+            chains: dict[tuple[int, int], Chain] = {}
+            for table in tables:
+                for number in segments_of(table):
+                    known = self.state.segment(table.oid, number)
+                    result = update_segment(connection, SegmentWork(table, number, known), self.store)
+                    self.state.set_segment(table.oid, number, result.segment)
+                    chains[table.oid, number] = result.segment.chain
+            name = self.store.finish()
+            for (oid, number), chain in chains.items():
+                named = tuple(
+                    replace(one, object_name=name) if one.object_name == THIS_RUNS_DELTA and name else one
+                    for one in chain
+                )
+                chains[oid, number] = named
+                self.state.set_chain(oid, number, named)
+            for table in tables:
+                expected = sorted(b"".join(copy_table(connection, table)).split(b"\n")[:-1])
+                found = [
+                    line
+                    for number in segments_of(table)
+                    for line in rebuilt(chains[table.oid, number], self.store.objects.__getitem__)
+                ]
+                assert sorted(found) == expected, table.name
+            wait_until_flushed(connection, identity.lsn, snapshot.taken_at)
+            remember(self.state, identity)
+            if dies:
+                raise CrashError
+
+
+@pytest.fixture
+def small_segments(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Segments of four pages, so that small tables have many, and bases of both kinds."""
+    for module in (rows, worker):
+        monkeypatch.setattr(module, "SEGMENT_PAGES", 4)
+    monkeypatch.setattr(worker, "SMALL_BASE_PAGES", 3)
+
+
+@pytest.fixture(scope="module")
+def crashing_cluster(server_folder: Path) -> Iterator[ScratchCluster]:
+    """A server of the test's own, to crash. Its WAL writer is slow enough for a crash to lose commits."""
+    slow = {"wal_writer_delay": "50ms", "autovacuum": "off", "commit_delay": "0"}
+    with ScratchCluster(server_folder / "model", settings=slow) as cluster:
+        with psycopg.connect(cluster.conninfo("postgres"), autocommit=True) as connection:
+            connection.execute("CREATE DATABASE model")
+        yield cluster
+
+
+@pytest.mark.timeout(3600)
+@pytest.mark.usefixtures("small_segments")
+def test_model(crashing_cluster: ScratchCluster, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    """Whatever happens between runs, each run's stored rows are its snapshot's rows."""
+    LoggedDatabase.cluster = crashing_cluster
+    LoggedDatabase.folder = tmp_path
+    run_state_machine_as_test(
+        LoggedDatabase,
+        settings=settings(
+            max_examples=request.config.getoption("--model-examples"),
+            stateful_step_count=14,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
