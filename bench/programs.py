@@ -8,7 +8,10 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
+
+from bench.memory import PeakMemory
 
 
 class BenchError(Exception):
@@ -55,18 +58,29 @@ def _end(running: Sequence[subprocess.Popen[bytes]]) -> None:
             one.wait()
 
 
-def permafrost(*words: str) -> str:
-    """Run the permafrost command of this environment and return its stdout."""
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a permafrost command said on stdout, and the most memory that was resident in its process."""
+
+    text: str
+    peak_bytes: int
+
+
+def permafrost(*words: str) -> Told:
+    """Run the permafrost command of this environment to its end."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "PERMAFROST_"))}
     argv = (sys.executable, "-P", "-m", "permafrost", *words)
     with subprocess.Popen(
         argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=kept
     ) as running:
+        memory = PeakMemory(running.pid)
         try:
             told, complained = running.communicate()
         except BaseException:
             running.terminate()  # not killed: it has programs of its own to end
             raise
+        finally:
+            memory.stop()
     if running.returncode != 0:
         raise BenchError(f"permafrost {words[0]} ended with {running.returncode}: {told}{complained}")
-    return told
+    return Told(told, memory.peak_bytes)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import secrets
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -73,35 +74,88 @@ class PublishedSetup:
         return str(conninfo_to_dict(self._conninfo)["dbname"])
 
 
+class PlainArchive:
+    """`pg_dump -Fc` into a file, unencrypted, and `pg_restore -j2`: as quick as a restore of a dump gets."""
+
+    name = "pg_dump -Fc, pg_restore -j2, no encryption"
+
+    def __init__(self, folder: Path, conninfo: str, server_major: int) -> None:
+        folder.mkdir()
+        self._conninfo = conninfo
+        self._major = server_major
+        self._archive = folder / "mastodon.dump"
+
+    def first(self) -> int:
+        """Dump."""
+        pipe((client_program("pg_dump", self._major), "-Fc", f"--dbname={self._conninfo}"), target=self._archive)
+        return self._archive.stat().st_size
+
+    def hourly(self) -> int:
+        """Dump again."""
+        return self.first()
+
+    def restore(self, target: ScratchCluster) -> str:
+        """Restore with two jobs, making the database."""
+        server = f"--dbname={target.conninfo('postgres')}"
+        program = client_program("pg_restore", self._major)
+        pipe((program, "--exit-on-error", "--create", "--jobs=2", server, str(self._archive)))
+        return str(conninfo_to_dict(self._conninfo)["dbname"])
+
+
+@dataclass(frozen=True, slots=True)
+class BackupSays:
+    """What `permafrost backup --json` says, as far as it matters here."""
+
+    bytes_new: int
+    files_new: int
+    rows_new: int
+    rows_gone: int
+    peak_bytes: int
+
+
 class Permafrost:
     """permafrost's own commands, with one of its engines."""
 
     def __init__(self, folder: Path, conninfo: str, engine: Literal["dump", "log"]) -> None:
         folder.mkdir()
         self.name = f"permafrost, engine {engine}"
+        self.repository = folder / "repository"
+        self.state = folder / "state"
         self._folder = folder
         file = folder / "permafrost.toml"
         self._config = f"--config={file}"
-        places = (f"--repository={folder / 'repository'}", f"--state={folder / 'state'}")
+        places = (f"--repository={self.repository}", f"--state={self.state}")
         permafrost("init", self._config, f"--database={conninfo}", "--name=bench", *places)
         chosen, lines = re.subn(r"^engine = .*$", f'engine = "{engine}"', file.read_text(), flags=re.MULTILINE)
         if lines != 1:
             raise BenchError(f"{file} has {lines} lines with an engine")
         file.write_text(chosen)
 
+    def backup(self) -> BackupSays:
+        """Make a snapshot, and return what the command says of it."""
+        told = permafrost("backup", self._config, "--json")
+        said = json.loads(told.text)
+        return BackupSays(
+            bytes_new=int(said["bytes_new"]),
+            files_new=int(said["files_new"]),
+            rows_new=int(said["rows_new"]),
+            rows_gone=int(said["rows_gone"]),
+            peak_bytes=told.peak_bytes,
+        )
+
     def first(self) -> int:
         """Make the first snapshot."""
-        return int(json.loads(permafrost("backup", self._config, "--json"))["bytes_new"])
+        return self.backup().bytes_new
 
     def hourly(self) -> int:
         """Make another snapshot."""
-        return self.first()
+        return self.backup().bytes_new
 
     def restore(self, target: ScratchCluster) -> str:
         """Restore as on disaster day: from the folder and the passphrase."""
         name = "mastodon_restored"
         permafrost(
-            *("restore", "latest", f"--repository={self._folder / 'repository'}", f"--database={name}"),
+            *("restore", "latest", f"--repository={self.repository}", f"--database={name}"),
             *(f"--passphrase-file={self._folder / 'passphrase'}", f"--server={target.conninfo('postgres')}"),
         )
         return name

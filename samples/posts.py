@@ -44,17 +44,35 @@ class Status:
         return f"{self.account.uri}/statuses/{self.id}"
 
 
-def plan_statuses(rng: Random, accounts: Sequence[Account], count: int) -> list[Status]:
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What is there before statuses are planned: the span of time they fall into, the latest ones, the last ids."""
+
+    began_ms: int = BEGAN_MS
+    until_ms: int = UNTIL_MS
+    latest: Sequence[Status] = ()
+    conversations: int = 0
+    mentions: int = 0
+    polls: int = 0
+    cards: int = 0
+
+
+NOTHING = Before()
+
+
+def plan_statuses(
+    rng: Random, accounts: Sequence[Account], count: int, *, tags: int, before: Before = NOTHING
+) -> list[Status]:
     """Return `count` statuses by time: a few accounts write most of them; a fifth are reblogs, a third replies."""
     authors = list(accounts)
     rng.shuffle(authors)
-    times = sorted(rng.randrange(BEGAN_MS, UNTIL_MS) for _ in range(count))
+    times = sorted(rng.randrange(before.began_ms, before.until_ms) for _ in range(count))
     chosen = rng.choices(authors, cum_weights=zipf(len(authors)), k=count)
-    tag_weights = zipf(tag_count(count))
-    polls, cards = itertools.count(1), itertools.count(1)
+    tag_weights = zipf(tags)
+    polls, cards = itertools.count(before.polls + 1), itertools.count(before.cards + 1)
     statuses: list[Status] = []
-    originals: list[Status] = []
-    conversations = 0
+    originals = list(before.latest)
+    conversations = before.conversations
     for created_ms, account in zip(times, chosen, strict=True):
         status = Status(snowflake(rng, created_ms), account, created_ms)
         statuses.append(status)
@@ -144,9 +162,9 @@ def _conversation_rows(statuses: Sequence[Status]) -> Iterator[Row]:
             yield {"id": status.conversation, "uri": uri, "created_at": created, "updated_at": created}
 
 
-def _mention_rows(statuses: Sequence[Status]) -> Iterator[Row]:
+def _mention_rows(statuses: Sequence[Status], known: int) -> Iterator[Row]:
     replies = (one for one in statuses if one.parent is not None and one.parent.account is not one.account)
-    for n, status in enumerate(replies, 1):
+    for n, status in enumerate(replies, known + 1):
         assert status.parent is not None  # noqa: S101 - only those are left
         created = moment(status.created_ms)
         yield {
@@ -311,14 +329,26 @@ def add_posts(connection: Connection, seed: int, accounts: Sequence[Account], co
     rng = Random(f"posts {seed}")
     writer = Writer(rng)
     tags = [f"{writer.word().capitalize()}{writer.word().capitalize()}{n}" for n in range(tag_count(count))]
-    statuses = plan_statuses(rng, accounts, count)
+    statuses = plan_statuses(rng, accounts, count, tags=len(tags))
+    copy_rows(connection, "tags", _tag_rows(Random(f"tags {seed}"), tags))
+    add_statuses(connection, rng, writer, statuses, tags)
+    copy_rows(connection, "favourites", _favourite_rows(rng, accounts, statuses))
+
+
+def add_statuses(
+    connection: Connection,
+    rng: Random,
+    writer: Writer,
+    statuses: Sequence[Status],
+    tags: Sequence[str],
+    before: Before = NOTHING,
+) -> None:
+    """Add planned statuses with conversations, mentions, taggings, media, polls and cards; `tags` are all by id."""
     copy_rows(connection, "conversations", _conversation_rows(statuses))
     copy_rows(connection, "statuses", _status_rows(rng, writer, statuses, tags))
-    copy_rows(connection, "mentions", _mention_rows(statuses))
-    copy_rows(connection, "tags", _tag_rows(rng, tags))
+    copy_rows(connection, "mentions", _mention_rows(statuses, before.mentions))
     copy_rows(connection, "statuses_tags", _tagging_rows(statuses))
     copy_rows(connection, "media_attachments", _media_rows(rng, writer, statuses))
     copy_rows(connection, "polls", _poll_rows(rng, writer, statuses))
     copy_rows(connection, "preview_cards", _card_rows(rng, writer, statuses))
     copy_rows(connection, "preview_cards_statuses", _card_use_rows(statuses))
-    copy_rows(connection, "favourites", _favourite_rows(rng, accounts, statuses))

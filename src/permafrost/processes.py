@@ -34,6 +34,7 @@ STATUS_FD = "{status-fd}"
 
 _PACKAGES = {
     "gpg": "gnupg",
+    "gpgconf": "gnupg",
     "zstd": "zstd",
     "pg_dump": "postgresql-client",
     "pg_restore": "postgresql-client",
@@ -91,12 +92,14 @@ class SilenceError(ToolError):
 
 
 def find_program(name: str) -> str:
-    """Return the path of the program `name`; raise `ToolError` with the package to install."""
+    """Return the path of the program `name`; raise `ToolError` with the package to install, if known."""
     path = shutil.which(name)
     if path is None:
         raise ToolError(
             f"the program {name} is not on PATH",
-            hint=f"install it, on Debian: apt-get install {_PACKAGES.get(name, name)}",
+            hint=f"install it, on Debian: apt-get install {_PACKAGES[name]}"
+            if name in _PACKAGES
+            else f"install it, or put the folder of {name} into PATH",
         )
     return path
 

@@ -1,53 +1,75 @@
 from __future__ import annotations
 
-import subprocess
-import sys
+from dataclasses import replace
+from pathlib import Path
+from xml.dom.minidom import parseString
 
-import pytest
-
-from bench.data import rows_for
-from bench.measuring import Measurement, measure, median
-from bench.programs import BenchError, pipe
-from bench.report import Facts, Result, backup_rows, document, markdown_table, restore_rows, text_table
-
-RESULTS = (
-    Result(
-        "old",
-        (Measurement(9.0, 8.0, 100_000), Measurement(12.0, 7.0, 100_000), Measurement(10.0, 9.0, 100_000)),
-        Measurement(20.0, 2.0, 0),
-    ),
-    Result("new", (Measurement(2.5, 3.0, 90_000),) * 3, Measurement(30.0, 3.0, 0)),
+from bench.judgement import Figure, figures
+from bench.measuring import Measurement
+from bench.plots import plots
+from bench.report import backup_rows, document, hour_rows, judged_rows, restore_rows, series_rows, sizes_of, summary
+from bench.results import (
+    Changes,
+    Data,
+    Facts,
+    Hour,
+    LogRuns,
+    OneSize,
+    Restored,
+    Results,
+    Run,
+    Series,
+    load_results,
+    save_results,
 )
+from bench.tables import markdown_table, text_table
+
+FACTS = Facts("2026-11-23", "python -m bench --size 1", 2, 0.25, {"gpg": "2.2.40"})
+DATA = Data(1_060_000_000, 500_000_000, 3_674_841, 673_973)
+CHANGES = Changes(rows=10_000, gone=2_100, text_bytes=3_000_000, zstd_bytes=800_000)
+FIRST = Run(7.0, 8.0, 180_000_000, 40, 180_000_000, 41, 3_674_841, 0, 120_000_000, 4_000_000)
+LATER = Run(1.5, 1.2, 880_000, 5, 880_000, 5, 10_000, 2_100, 110_000_000, 4_500_000)
+STILL = Run(1.0, 0.9, 12_000, 3, 12_000, 3, 0, 0, 100_000_000, 4_000_000)
+HOURS = tuple(
+    Hour(1.0, CHANGES, replace(LATER, wall_s=wall_s, counted_bytes=counted), 20.0, 115, 3_682_000)
+    for wall_s, counted in ((1.5, 880_000), (1.6, 1_280_000), (2.5, 960_000))
+)
+PUBLISHED = (Measurement(30.0, 29.0, 200_000_000), Measurement(33.0, 29.0, 201_000_000), Measurement(26.0, 25.0, 1))
+LOG = LogRuns(DATA, PUBLISHED, FIRST, (STILL, STILL), HOURS)
+ONE_SIZE = OneSize(
+    FACTS,
+    LOG,
+    dump=(Measurement(7.0, 7.0, 187_000_000),) * 3,
+    restores=(Restored("old", Measurement(20.0, 4.0, 0)), Restored("new", Measurement(25.0, 5.0, 0))),
+)
+SMALL = replace(LOG, data=replace(DATA, database_bytes=100_000_000), published=(Measurement(3.0, 3.0, 20_000_000),))
+ALL = Results(ONE_SIZE, Series(FACTS, (SMALL, LOG)), Series(FACTS, (LOG, LOG)))
 
 
-def test_the_median_is_of_each_quantity_by_itself() -> None:
-    """Time, processor time and size each have their own median; without runs there is none."""
-    assert median(RESULTS[0].backups) == Measurement(10.0, 8.0, 100_000)
-    assert median(RESULTS[1].backups[:2]) == Measurement(2.5, 3.0, 90_000)
-    with pytest.raises(ValueError, match="no runs"):
-        median(())
+def test_a_promise_is_kept_by_all_runs_by_their_median_or_not() -> None:
+    """The worst run decides; if only the median is within the promise, that is said."""
+    one = Figure("time", 2.0, (1.0, 1.5, 2.0), str)
+    assert one.verdict == "yes"
+    assert replace(one, values=(1.0, 1.5, 2.1)).verdict == "by the median only"
+    assert replace(one, values=(1.0, 2.1, 2.2)).verdict == "no"
 
 
-def test_processor_time_is_that_of_the_programs() -> None:
-    """A child that works counts; what this process does itself does not."""
-    busy = "import time\nend = time.process_time() + 0.3\nwhile time.process_time() < end: pass"
-
-    def work() -> int:
-        subprocess.run((sys.executable, "-c", busy), check=True)
-        return 7
-
-    measured = measure(work)
-    assert measured.size_bytes == 7
-    assert 0.3 <= measured.cpu_s <= measured.wall_s + 0.1
+def test_promises_are_measured_against_the_published_median() -> None:
+    """Times are parts of the published set-up's median, bytes of the changed rows' own compressed size."""
+    kept = {figure.name: (figure.median, figure.worst, figure.verdict) for figure in figures(ONE_SIZE)}
+    assert kept["log engine, hourly, time / published"] == (1.6 / 30, 2.5 / 30, "by the median only")
+    assert kept["log engine, hourly, bytes / zstd -3 of the changed rows"] == (1.2, 1.6, "by the median only")
+    assert kept["log engine, first run, time / published"] == (7 / 30, 7 / 30, "yes")
+    assert kept["log engine, state / heap"][1] == 0.009
+    assert len(judged_rows(ONE_SIZE)) == len(kept) == 8
 
 
-def test_systems_are_compared_with_the_first() -> None:
-    """Rows carry the medians, and each later system's time as a part of the first's."""
-    assert backup_rows(RESULTS) == [
-        ("old", "10.0 s", "8.0 s", "100 kB", "1"),
-        ("new", "2.5 s", "3.0 s", "90 kB", "0.25 of its time"),
-    ]
-    assert restore_rows(RESULTS) == [("old", "20.0 s", "2.0 s", "1"), ("new", "30.0 s", "3.0 s", "1.50 of its time")]
+def test_rows_say_what_was_measured() -> None:
+    """Backups and restores are compared with the published set-up, each hour has its own row."""
+    assert [row[-1] for row in backup_rows(ONE_SIZE)] == ["1.000", "0.233", "0.233", "0.053", "0.033"]
+    assert hour_rows(HOURS)[1][:8] == ("2", "10,000", "2,100", "3 MB", "800 kB", "1.28 MB", "1.60", "5")
+    assert restore_rows(ONE_SIZE)[1] == ("new", "25.0 s", "5.0 s", "1.25")
+    assert [row[5] for row in series_rows(Series(FACTS, (SMALL, LOG)))] == ["1/1.9", "1/18.8"]
 
 
 def test_tables_line_up() -> None:
@@ -63,29 +85,52 @@ def test_tables_line_up() -> None:
 
 
 def test_the_document_says_how_it_was_made() -> None:
-    """It names date, command, data, versions and every run, and marks itself as generated."""
-    facts = Facts("2026-11-23", "python -m bench --size 1", 2, {"gpg": "2.2.40"}, 318_000_000, 1234, 567)
-    text = document(facts, RESULTS)
-    assert text.startswith("# Benchmarks\n\nGenerated by `python -m bench --size 1` on 2026-11-23")
-    for told in ("318 MB", "567 statuses", "1,234 rows", "gpg 2.2.40", "2 processors", "the median of 3 runs"):
-        assert told in text.replace("\n", " ").replace("  ", " ")
-    assert "- old: 9.0 s, 12.0 s, 10.0 s\n- new: 2.5 s, 2.5 s, 2.5 s\n" in text
-    assert "0.25 of its time" in text
-    assert text.endswith("1.50 of its time |\n")
+    """It names date, command, load, data, versions and every run, and has only the parts that were measured."""
+    text = document(Results(ONE_SIZE))
+    for told in (
+        "2026-11-23 by `python -m bench --size 1`",
+        "load average 0.25",
+        "1.06 GB",
+        "673,973 statuses and 3,674,841 rows",
+        "gpg 2.2.40",
+        "- published set-up: 30.0 s, 33.0 s, 26.0 s\n",
+    ):
+        assert told in text
+    assert "plots/" not in text
+    assert document(Results()).startswith("# Benchmarks\n")
+    assert summary(Results()) == []
 
 
-def test_sizes_become_rows() -> None:
-    """A bigger database gets more statuses, in proportion; the smallest still has enough to be loaded."""
-    assert rows_for(1) == (20, 400)
-    accounts, statuses = rows_for(1_000_000_000)
-    assert 600_000 < statuses < 750_000
-    assert accounts == statuses // 20
+def test_the_document_names_the_plots_that_are_drawn() -> None:
+    """Every plot is in the document, is well-formed, and comes out the same again."""
+    drawn = plots(ALL)
+    assert sorted(drawn) == [
+        "bytes-by-churn.svg",
+        "bytes-by-size.svg",
+        "time-by-churn.svg",
+        "time-by-size.svg",
+    ]
+    text = document(ALL)
+    for name, picture in drawn.items():
+        assert f"(plots/{name})" in text
+        assert parseString(picture).getElementsByTagName("polyline")  # noqa: S318 - our own
+    assert plots(ALL) == drawn
+    assert plots(Results(ONE_SIZE)) == {}
 
 
-def test_a_failing_program_is_an_error_with_what_it_said() -> None:
-    """Whichever program of a chain fails, its words are in the error."""
-    pipe(("printf", "x"), ("cat",))
-    with pytest.raises(BenchError, match="No such file or directory"):
-        pipe(("cat", "/nonexistent"), ("cat",))
-    with pytest.raises(BenchError, match=r"yes \| false ended with"):
-        pipe(("yes",), ("false",))
+def test_the_big_database_is_among_the_sizes_once() -> None:
+    """It is added to a series of others, in order of size, and not to one that has about its size already."""
+    alone = Results(ONE_SIZE, Series(FACTS, (SMALL,)))
+    added = sizes_of(alone)
+    assert added is not None
+    assert added.runs == (SMALL, LOG)
+    assert sizes_of(ALL) == ALL.sizes
+    assert sizes_of(Results(ONE_SIZE)) is None
+
+
+def test_results_come_back_as_they_were_kept(tmp_path: Path) -> None:
+    """What one run measured is there for the next; without a file there is nothing."""
+    file = tmp_path / "benchmarks.json"
+    assert load_results(file) == Results()
+    save_results(file, ALL)
+    assert load_results(file) == ALL

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -139,6 +141,43 @@ def test_findings_have_their_exit_codes(server: Server) -> None:
     file.unlink()
     assert command("verify", "--config", config).returncode == 3
     assert command("verify", "--repository", str(server.path)).returncode == 0  # it may still be on its way there
+
+
+def test_the_first_backup_warns_of_nothing(server: Server) -> None:
+    """Before any vault was paired there is no Syncthing, which is a note and no warning."""
+    finished = command("backup", "--config", str(server.write_configuration()))
+    assert finished.returncode == 0
+    assert "no vault is paired yet" in finished.stderr
+    assert "warning" not in finished.stderr
+
+
+def test_fingerprints_for_people_and_programs(server: Server) -> None:
+    """People get fingerprints in groups of four, and may type them in small letters; JSON has them plain."""
+    fingerprint = server.repository.fingerprint
+    typed = " ".join(re.findall(".{4}", fingerprint)).lower()
+    words = ("verify", "--repository", str(server.path), "--fingerprint", typed)
+    finished = command(*words)
+    assert finished.returncode == 0, finished.stderr
+    assert f"signed by {typed.upper()} (the one given)" in finished.stdout
+    assert json_of(*words)["fingerprint"] == fingerprint
+
+
+def test_what_init_says_last(tmp_path: Path) -> None:
+    """After the sheet, init says what to do with it, also with its blank lines, and what comes next."""
+    words = ("init", "--config", str(tmp_path / "etc/permafrost.toml"), "--database", "postgresql:///nowhere")
+    places = ("--repository", str(tmp_path / "repository"), "--state", str(tmp_path / "state"))
+    finished = subprocess.run(
+        [sys.executable, "-m", "permafrost", *words, *places],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=True,
+    )
+    *_, printing, blanks, following = finished.stdout.splitlines()
+    assert "print" in printing
+    assert "recovery-sheet.txt" in printing
+    assert "blank lines" in blanks
+    assert "permafrost config check" in following
 
 
 def test_configuration_by_environment(server: Server) -> None:

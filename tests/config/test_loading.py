@@ -106,8 +106,7 @@ def test_all_problems_are_reported_at_once() -> None:
     assert problems["database.jobs"][0] == 3
     assert problems["encryption.passphrase_file"] == (6, "must be an absolute path, not 'passphrase'")
     assert problems["retension"] == (8, "there is no such section; the nearest is [retention]")
-    assert problems["signing"] == (None, "is missing")
-    assert len(problems) == 5
+    assert len(problems) == 4
 
 
 @pytest.mark.parametrize(
@@ -150,12 +149,26 @@ def test_a_syntax_error_has_its_line(text: str, line: int | None, message: str) 
     assert problems_of(text) == [(line, "", message)]
 
 
-def test_the_log_engine_comes_later() -> None:
-    """The engine of a later version is refused with that reason, not as an unknown word."""
-    text = SMALLEST.replace("[encryption]", 'engine = "log"\n[encryption]')
+def test_the_log_engine_is_the_default() -> None:
+    """Rows are read by the log unless another engine is named; one that is not known is refused by both names."""
+    assert parse_toml(SMALLEST, Configuration, Path("permafrost.toml")).database.engine == "log"
+    text = SMALLEST.replace("[encryption]", 'engine = "lock"\n[encryption]')
     ((line, key, message),) = problems_of(text)
     assert (line, key) == (4, "database.engine")
-    assert "later version" in message
+    assert "'log' or 'dump'" in message
+
+
+@pytest.mark.parametrize(
+    ("gui", "is_valid"),
+    [("127.0.0.1:8385", True), ("[::1]:8385", True), ("/run/permafrost/gui", True), ("8385", False), ("gui", False)],
+)
+def test_where_syncthing_answers(gui: str, *, is_valid: bool) -> None:
+    """The interface is host and port, or a Unix socket's absolute path; nothing else."""
+    text = SMALLEST + f'\n[syncthing]\ngui = "{gui}"\n'
+    if is_valid:
+        assert parse_toml(text, Configuration, Path("permafrost.toml")).syncthing.gui == gui
+    else:
+        assert [key for _, key, _ in problems_of(text)] == ["syncthing.gui"]
 
 
 @pytest.mark.parametrize(

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Literal
 
 from psycopg.conninfo import conninfo_to_dict
 
@@ -43,11 +45,12 @@ class Disaster:
     secret_name: str  # of the secret file, without the leading slash
     programs: Path  # a folder for PATH
     server: str  # a connection string for the new PostgreSQL
+    source: str  # a connection string for the database that was backed up, to compare with
 
     @property
     def snapshot(self) -> str:
-        """The id of the one snapshot."""
-        return next((self.repository / "snapshots").glob("2*")).name
+        """The id of the newest snapshot."""
+        return max(path.name for path in (self.repository / "snapshots").glob("2*"))
 
     @property
     def objects(self) -> list[Path]:
@@ -94,10 +97,19 @@ def bare_path(folder: Path) -> Path:
     return folder
 
 
-def back_up_to(folder: Path, url: str, signing_key: SigningKey, *, recipients_dir: Path | None = None) -> Path:
-    """Make a repository with one snapshot of a database and of one secret file, and return its folder.
+def back_up_to(
+    folder: Path,
+    url: str,
+    signing_key: SigningKey,
+    *,
+    recipients_dir: Path | None = None,
+    engine: Literal["log", "dump"] = "dump",
+    changes: tuple[Callable[[], None], ...] = (),
+) -> Path:
+    """Make a repository with a snapshot of a database and of one secret file, and return its folder.
 
-    It is sealed with the tests' passphrase, or to the public keys in `recipients_dir`.
+    It is sealed with the tests' passphrase, or to the public keys in `recipients_dir`. After each of the changes there
+    is one snapshot more.
     """
     home = folder / "gnupg"
     shutil.copytree(signing_key.home, home, ignore=shutil.ignore_patterns("S.*"))
@@ -117,7 +129,7 @@ def back_up_to(folder: Path, url: str, signing_key: SigningKey, *, recipients_di
         now=datetime.now(UTC),
     )
     configuration = Configuration(
-        database=Database(url=url),
+        database=Database(url=url, engine=engine),
         repository=RepositorySettings(path=repository.path),
         state=State(path=folder / "state"),
         encryption=Encryption(
@@ -130,6 +142,10 @@ def back_up_to(folder: Path, url: str, signing_key: SigningKey, *, recipients_di
     )
     try:
         back_up(configuration, is_audited=False, report=ignore_events, now=datetime.now(UTC))
+        for number, change in enumerate(changes, 1):
+            change()
+            later = datetime.now(UTC) + timedelta(seconds=number)  # ids are in seconds
+            back_up(configuration, is_audited=False, report=ignore_events, now=later)
     finally:
         stop_agent(home)
     return repository.path
@@ -144,7 +160,7 @@ def connection_variables(conninfo: str) -> dict[str, str]:
 def leftovers() -> list[str]:
     """Return the temporary gpg homes in memory and the agents that serve them, of anybody's restore.py."""
     homes = [str(home) for home in Path("/dev/shm").glob("permafrost-????????")]  # noqa: S108 - where keys may be
-    return homes + [line for line in _command_lines() if "gpg-agent" in line and "/permafrost-" in line]
+    return homes + [line for line in _command_lines() if re.search(r"gpg-agent.*/permafrost-\w{8}\0", line)]
 
 
 def _command_lines() -> Iterator[str]:

@@ -27,9 +27,10 @@ from psycopg.conninfo import conninfo_to_dict
 
 from permafrost.openpgp.home import stop_agent
 from permafrost.openpgp.signing import export_public_key, generate_signing_key, sign_detached
-from permafrost.postgres.connection import conninfo_for
+from permafrost.postgres.connection import connected, conninfo_for
 from permafrost.postgres.digest import TableContents
 from permafrost.postgres.scratch import ScratchCluster
+from tests.emergency import odd_database
 from tests.emergency.disaster import (
     SECRET,
     Disaster,
@@ -53,10 +54,15 @@ def source(cluster: ScratchCluster, mastodon_template: str) -> Iterator[str]:
         yield conninfo
 
 
-@pytest.fixture(scope="module")
-def before(source: str) -> list[TableContents]:
-    """What every table held when it was backed up."""
-    return contents_of(source)
+def _everything(conninfo: str) -> tuple[list[TableContents], list[object]]:
+    """Return what a database holds: tables, and what belongs to none."""
+    with connected(conninfo) as connection:
+        queries = (
+            "SELECT md5(sequencename), last_value FROM pg_sequences ORDER BY 1",
+            "SELECT loid::text, md5(data) FROM pg_largeobject ORDER BY 1",
+            "SELECT md5(matviewname), ispopulated FROM pg_matviews ORDER BY 1",
+        )
+        return contents_of(conninfo), [connection.execute(query).fetchall() for query in queries]
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +79,7 @@ def sealed_by_passphrase(
         secret_name=str(folder / ".env.production").lstrip("/"),
         programs=bare_path(folder / "bin"),
         server=cluster.conninfo("postgres"),
+        source=source,
     )
 
 
@@ -105,10 +112,52 @@ def sealed_to_recipient(
         secret_name=str(folder / ".env.production").lstrip("/"),
         programs=bare_path(folder / "bin"),
         server=cluster.conninfo("postgres"),
+        source=source,
     )
 
 
-@pytest.fixture(params=["sealed_by_passphrase", "sealed_to_recipient"])
+@pytest.fixture(scope="module")
+def logged(
+    cluster: ScratchCluster, signing_key: SigningKey, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Disaster]:
+    """What is left of a server with the engine `log`, after several snapshots with changes in between."""
+    with temporary_database(cluster, "template0") as conninfo:
+        yield _odd_disaster(conninfo, "é".encode(), cluster, signing_key, tmp_path_factory.mktemp("logged"))
+
+
+@pytest.fixture(scope="module")
+def logged_sql_ascii(
+    cluster: ScratchCluster, signing_key: SigningKey, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Disaster]:
+    """The same of a database in SQL_ASCII, with bytes in names and rows that are no UTF-8."""
+    name = f"sql_ascii_{secrets.token_hex(4)}"
+    with psycopg.connect(cluster.conninfo("postgres"), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE template0 ENCODING SQL_ASCII LOCALE 'C'")
+    try:
+        folder = tmp_path_factory.mktemp("ascii")
+        yield _odd_disaster(cluster.conninfo(name), b"\xe9\xff", cluster, signing_key, folder)
+    finally:
+        drop(cluster.conninfo("postgres"), name)
+
+
+def _odd_disaster(
+    conninfo: str, letter: bytes, cluster: ScratchCluster, signing_key: SigningKey, folder: Path
+) -> Disaster:
+    odd_database.fill(conninfo, letter)
+    changes = odd_database.changes(conninfo, letter)
+    return Disaster(
+        repository=back_up_to(folder, conninfo, signing_key, engine="log", changes=changes),
+        fingerprint=signing_key.fingerprint,
+        passphrase_file=folder / "passphrase",
+        secret_key_file=None,
+        secret_name=str(folder / ".env.production").lstrip("/"),
+        programs=bare_path(folder / "bin"),
+        server=cluster.conninfo("postgres"),
+        source=conninfo,
+    )
+
+
+@pytest.fixture(params=["sealed_by_passphrase", "sealed_to_recipient", "logged", "logged_sql_ascii"])
 def disaster(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Disaster]:
     """What is left of a server: a copy of its repository that cannot be written to, sealed in either way."""
     left: Disaster = request.getfixturevalue(request.param)
@@ -160,20 +209,15 @@ def _exists(disaster: Disaster, name: str) -> bool:
         return connection.execute("SELECT FROM pg_database WHERE datname = %s", (name,)).fetchone() is not None
 
 
-@pytest.mark.format("5.2", "5.4", "5.5", "5.6", "7.1", "7.2", "7.3", "8.1")
-def test_restore_py_restores_on_a_bare_path(
-    disaster: Disaster, before: list[TableContents], name: str, tmp_path: Path
-) -> None:
+@pytest.mark.format("5.2", "5.4", "5.5", "5.6", "5.7", "5.8", "5.9", "5.10", "5.11", "7.1", "7.2", "7.3", "8.1")
+def test_restore_py_restores_on_a_bare_path(disaster: Disaster, name: str, tmp_path: Path) -> None:
     """With Python, gpg, zstd, psql and pg_restore alone, all tables come back equal and secrets with their modes."""
     untouched = _tree(disaster.repository)
-    done = disaster.run("restore", "--database", name, "--secrets-to", str(tmp_path / "secrets"))
+    done = disaster.run("restore", "latest", "--database", name, "--secrets-to", str(tmp_path / "secrets"))
     assert done.returncode == 0, done.stderr
     restored = conninfo_for(disaster.server, dbname=name)
-    assert contents_of(restored) == before
-    with psycopg.connect(restored) as connection:
-        views = connection.execute("SELECT matviewname, ispopulated FROM pg_matviews").fetchall()
-        assert views
-        assert all(populated for _, populated in views)
+    assert _everything(restored) == _everything(disaster.source)
+    assert "settings (ALTER DATABASE) were not restored" in done.stderr
     secret = tmp_path / "secrets" / disaster.secret_name
     assert secret.read_text() == SECRET
     assert stat.S_IMODE(secret.stat().st_mode) == 0o640
@@ -185,7 +229,7 @@ def test_restore_py_restores_on_a_bare_path(
 
 
 @pytest.mark.format("8.2")
-def test_readme_commands_restore_as_they_stand(disaster: Disaster, before: list[TableContents], tmp_path: Path) -> None:
+def test_readme_commands_restore_as_they_stand(disaster: Disaster, tmp_path: Path) -> None:
     """The commands of README.txt, pasted into bash, bring back all tables equal, and the secrets."""
     lines = (disaster.repository / "README.txt").read_text().splitlines()
     script = tmp_path / "commands"
@@ -204,7 +248,7 @@ def test_readme_commands_restore_as_they_stand(disaster: Disaster, before: list[
     try:
         done = ended(("bash", "-e", str(script)), environment)
         assert done.returncode == 0, done.stderr
-        assert contents_of(conninfo_for(disaster.server, dbname=name)) == before
+        assert _everything(conninfo_for(disaster.server, dbname=name)) == _everything(disaster.source)
     finally:
         drop(disaster.server, name)
     assert disaster.fingerprint in done.stdout  # to be compared with the recovery sheet
@@ -218,7 +262,7 @@ def test_readme_commands_restore_as_they_stand(disaster: Disaster, before: list[
 def test_readme_is_for_a_terminal() -> None:
     """README.txt is short, fits 78 columns, and its commands can be told from its words."""
     lines = (FILES / "README.txt").read_text().splitlines()
-    assert len(lines) < 120
+    assert len(lines) < 160
     assert max(map(len, lines)) <= 78
     prose = [line for line in lines if not line.startswith("    ")]
     assert not [line for line in prose if line.startswith(("   ", "\t"))]
@@ -234,7 +278,7 @@ def test_restore_py_stands_alone() -> None:
     }
     imported |= {(node.module or "?").split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     assert imported <= set(sys.stdlib_module_names)
-    assert len(text.splitlines()) < 250
+    assert len(text.splitlines()) < 375
     assert os.access(FILES / "restore.py", os.X_OK)
     assert "AGPL-3.0-or-later" in text.splitlines()[1]
 
@@ -260,6 +304,39 @@ def test_a_flipped_bit_is_refused(spoilt: Disaster, name: str) -> None:
         assert done.returncode != 0
         assert re.search(rf"{victim.name} is damaged", done.stdout + done.stderr)
     assert not _exists(spoilt, name)
+
+
+@pytest.mark.format("5.9", "7.3")
+def test_a_flipped_bit_of_a_delta_is_refused(logged: Disaster, name: str, tmp_path: Path) -> None:
+    """A delta object with one bit flipped is named before anything is made."""
+    shutil.copytree(logged.repository, tmp_path / "repository")
+    copy = replace(logged, repository=tmp_path / "repository")
+    listed = (copy.repository / "snapshots" / copy.snapshot / "objects.sha256").read_text()
+    names = re.findall(r"^[0-9a-f]{64}  (objects/.+)$", listed, re.MULTILINE)
+    objects = json.loads(copy.run("manifest").stdout)["objects"]
+    victim = copy.repository / names[[one["index"] for one in objects if one["kind"] == "delta"][-1]]
+    _flip_a_bit(victim)
+    done = copy.run("restore", "latest", "--database", name)
+    assert done.returncode != 0
+    assert f"{victim.name} is damaged" in done.stderr
+    assert not _exists(copy, name)
+
+
+@pytest.mark.format("5.7", "5.8", "5.9")
+def test_the_logged_database_has_all_kinds_of_elements(logged: Disaster) -> None:
+    """The snapshot that the other tests restore has bases, segments of several elements, and more lines than rows."""
+    manifest = json.loads(logged.run("manifest", "latest").stdout)
+    kinds = [one["kind"] for one in manifest["objects"]]
+    assert kinds.count("frame") == 1
+    assert kinds.count("delta") > 2
+    large = next(table for table in manifest["tables"] if table["name"] == "large")
+    bases = [segment["base"] for segment in large["segments"] if "base" in segment]
+    assert bases
+    assert {kinds[index] for index, _ in bases} == {"base"}
+    assert any(len(segment["deltas"]) > 1 for segment in large["segments"])
+    lines = sum(lines for _, lines in bases)
+    lines += sum(lines for segment in large["segments"] for _, _, lines in segment["deltas"])
+    assert lines > large["rows"]
 
 
 @pytest.mark.format("1.2", "4.3", "6.3")

@@ -17,7 +17,7 @@ from permafrost.openpgp.sealing import (
     import_secret_key,
     open_bytes,
 )
-from permafrost.processes import run, run_checked
+from permafrost.processes import find_program, run, run_checked
 from permafrost.repository.sealed import seal_bytes
 
 CONTENT = bytes(range(256)) * 4000
@@ -159,6 +159,42 @@ def test_public_key_is_no_secret_key(home: Path, recipient: tuple[Path, Path, Pa
     """Giving the public key where the secret one is needed is told."""
     with pytest.raises(KeyFileError, match="no secret key"):
         import_secret_key(home, recipient[0], None)
+
+
+@pytest.mark.parametrize("given", [None, "wrong"])
+def test_secret_key_with_a_passphrase(
+    home: Path, recipient: tuple[Path, Path, Path], tmp_path: Path, given: str | None
+) -> None:
+    """If the secret key's own passphrase is missing or wrong, that is a key error with exit code 13 before any use."""
+    file = None
+    if given is not None:
+        file = tmp_path / "given"
+        file.write_text(f"{given}\n")
+    with pytest.raises(KeyFileError, match="passphrase") as caught:
+        import_secret_key(home, recipient[1], file)
+    assert caught.value.exit_code == 13
+    assert "--passphrase-file" in caught.value.hint
+
+
+def test_secret_key_without_a_passphrase(home: Path, tmp_path: Path) -> None:
+    """A secret key that has no passphrase opens, whether or not one is given."""
+    file = tmp_path / "secret.asc"
+    given = tmp_path / "given"
+    given.write_text("any\n")
+    words = ("--pinentry-mode", "loopback", "--passphrase", "")
+    with temporary_home() as maker:
+        run_checked(gpg(maker, *words, "--quick-generate-key", "reader", "future-default", "default", "never"))
+        file.write_bytes(run_checked(gpg(maker, *words, "--armor", "--export-secret-keys")))
+    import_secret_key(home, file, None)
+    import_secret_key(home, file, given)
+
+
+def test_unknown_package(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """For a program whose package is not known, no package is made up."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ToolError, match="sha256sum is not on PATH") as caught:
+        find_program("sha256sum")
+    assert "apt-get" not in caught.value.hint
 
 
 def test_home_is_private_and_vanishes() -> None:

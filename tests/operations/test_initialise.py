@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import os
+import pwd
 import shutil
 import signal
 import stat
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -116,10 +119,54 @@ def test_the_sheet_is_enough(wishes: Wishes, folder: Path) -> None:
     assert sheet == made.recovery_sheet
     assert made.repository_id in sheet
     assert made.fingerprint in sheet.replace(" ", "")
+    assert made.fingerprint not in sheet
     assert read_secret_file(folder / "etc/passphrase") in sheet
     assert "permafrost restore latest --repository" in sheet
     assert "pa:ss" not in sheet
     assert max(map(len, sheet.splitlines())) <= 80
+
+
+def test_the_sheet_asks_for_nothing_that_is_not_there(wishes: Wishes) -> None:
+    """Without secrets and media, and a database of the superuser's, the sheet names none of them and makes no role."""
+    url = "postgresql:///mastodon?host=/run/postgresql&user=postgres"
+    sheet = run(replace(wishes, mastodon=None, database_url=url)).recovery_sheet
+    assert "--database mastodon" in sheet
+    for word in ("--secrets-to", ".env.production", "media", "createuser", "--secret-key-file"):
+        assert word not in sheet
+
+
+def beside(wishes: Wishes, folder: Path) -> Wishes:
+    """Return the same wishes for another folder."""
+    return replace(wishes, config_file=folder / "x.toml", repository=folder / "repository", state=folder / "state")
+
+
+@contextmanager
+def ordinary_user() -> Iterator[str]:
+    """Be somebody whom file modes stop, within the block; yield the name."""
+    if os.geteuid() != 0:
+        yield pwd.getpwuid(os.geteuid()).pw_name
+        return
+    os.seteuid(pwd.getpwnam("nobody").pw_uid)
+    try:
+        yield "nobody"
+    finally:
+        os.seteuid(0)
+
+
+@pytest.mark.parametrize("is_there", [False, True])
+def test_folders_of_somebody_else(wishes: Wishes, folder: Path, *, is_there: bool) -> None:
+    """Where the user may make nothing, the hint has the line that makes the folders, for that user."""
+    run(beside(wishes, folder / "warm"))  # Python's own modules that load late may be closed to the other user
+    if is_there:
+        for name in ("etc", "var"):
+            (folder / name).mkdir(mode=0o500 if os.geteuid() else 0o700)
+    folder.chmod(0o555)
+    try:
+        with ordinary_user() as user, pytest.raises(ConfigurationError, match="Permission denied") as caught:
+            run(wishes)
+    finally:
+        folder.chmod(0o755)
+    assert f"as root: install -d -o {user} -m 0700 {folder}/etc {folder}/var;" in caught.value.hint
 
 
 def test_the_signing_key_signs(wishes: Wishes, folder: Path) -> None:
@@ -191,6 +238,7 @@ def test_recipients_need_no_passphrase(wishes: Wishes, folder: Path) -> None:
     assert made.configuration.encryption.recipients == (FINGERPRINT,)
     assert not (folder / "etc/passphrase").exists()
     assert "0123 4567 89AB CDEF" in made.recovery_sheet
+    assert "--secret-key-file secret-key.asc" in made.recovery_sheet
     assert Repository.open(wishes.repository).facts.sealing == "recipients"
 
 

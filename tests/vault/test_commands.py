@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -57,7 +58,7 @@ def _start(started: list[subprocess.Popen[str]], *words: str) -> subprocess.Pope
 
 def test_two_commands_then_two_services(config: Path, tmp_path: Path, started: list[subprocess.Popen[str]]) -> None:
     """`invite` prints a line and waits, `join` takes it, both say that they see each other; `run` keeps them going
-    until SIGTERM, which ends each service within ten seconds with 143 and leaves no Syncthing behind."""
+    until SIGTERM or Ctrl-C, which ends each service within ten seconds with 0, and leaves no Syncthing behind."""
     root = tmp_path / "vault"
     invite = _start(started, "vault", "invite", "attic", "--config", str(config))
     assert invite.stdout is not None
@@ -69,6 +70,7 @@ def test_two_commands_then_two_services(config: Path, tmp_path: Path, started: l
     invited, invite_said = invite.communicate(timeout=60)
     assert (join.returncode, invite.returncode) == (0, 0), join_said + invite_said
     assert "see each other" in joined
+    assert re.search(r"^signing key: ([0-9A-F]{4} ){9}[0-9A-F]{4};", joined, re.MULTILINE)
     assert invited.strip() == "this server and the vault attic see each other"
     assert line not in invite_said + join_said
 
@@ -82,9 +84,13 @@ def test_two_commands_then_two_services(config: Path, tmp_path: Path, started: l
         wait_for((home / "instance.pid").exists, "the service starts its Syncthing")
     wait_for(lambda: _connected(config), "the vault is listed as connected", 40)
     sessions = [int((home / "instance.pid").read_text()) for home in homes]
+    for service, number in zip(services, (signal.SIGTERM, signal.SIGINT), strict=True):
+        service.send_signal(number)
+    assert [service.wait(10) for service in services] == [0, 0]
     for service in services:
-        service.send_signal(signal.SIGTERM)
-    assert [service.wait(10) for service in services] == [143, 143]
+        said = service.communicate()[1]
+        assert said.rstrip().splitlines()[-1].strip() == "stopped"
+        assert "error" not in said
     assert [session_members(session) for session in sessions] == [[], []]
 
 

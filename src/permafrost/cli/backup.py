@@ -62,7 +62,8 @@ def backup(
 
 def _summary(result: BackupResult) -> str:
     audited = ", audited" if result.is_audited else ""
-    return (
-        f"snapshot {result.snapshot}: {result.rows_new:,} rows of {result.tables} tables, "
-        f"{bytes_text(result.bytes_new)} in {seconds_text(result.duration_s)}{audited}"
-    )
+    took = f"{bytes_text(result.bytes_new)} in {seconds_text(result.duration_s)}{audited}"
+    if result.engine == "dump":
+        return f"snapshot {result.snapshot}: {result.rows_new:,} rows of {result.tables} tables, {took}"
+    changes = f"{result.rows_new:,} row versions new, {result.rows_gone:,} gone"
+    return f"snapshot {result.snapshot}: {changes}: {took}; a full one holds {bytes_text(result.snapshot_bytes)}"

@@ -9,6 +9,7 @@ import click
 
 from permafrost.cli.options import config_option, config_path, json_option, reporting
 from permafrost.cli.rendering import Rendering
+from permafrost.events import Note
 from permafrost.operations.initial_settings import DEFAULT_REPOSITORY, DEFAULT_STATE, Wishes
 from permafrost.operations.initialise import Initialised, initialise
 
@@ -72,7 +73,9 @@ def init(
         name=name,
     )
     made = initialise(wishes, now=datetime.now(UTC), report=rendering.report)
-    rendering.result(_document(made), _lines(made))
+    rendering.result(_document(made), [made.recovery_sheet, "Made:", *(f"    {path}" for path in made.made)])
+    for advice in _advice(made):
+        rendering.report(Note(advice))
 
 
 def _document(made: Initialised) -> dict[str, object]:
@@ -87,10 +90,9 @@ def _document(made: Initialised) -> dict[str, object]:
     }
 
 
-def _lines(made: Initialised) -> list[str]:
-    return [
-        made.recovery_sheet,
-        "Made:",
-        *(f"    {path}" for path in made.made),
-        "Next: permafrost config check, then permafrost backup.",
-    ]
+def _advice(made: Initialised) -> tuple[str, ...]:
+    return (
+        f"print {made.sheet_file}, keep it away from this machine, and remove the file",
+        "on its blank lines write each vault that you pair: which machine, where it stands, how to log in, the folder",
+        "next: permafrost config check, then permafrost backup",
+    )

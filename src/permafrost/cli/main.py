@@ -26,7 +26,8 @@ def main() -> None:
     \b
     Exit codes: 0 done; 3 done, with findings that need a human; 2 usage; 10 configuration; 11 locked;
     12 no repository; 13 key or passphrase; 14 integrity; 15 a tool; 16 database; 17 replication;
-    18 no space; 19 restore refused; 130 and 143 ended by a signal; 1 a defect of the program.
+    18 no space; 19 restore refused; 130 and 143 ended by a signal (but a service
+    that is stopped ends with 0); 1 a defect of the program.
     """
 
 

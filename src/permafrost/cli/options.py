@@ -8,7 +8,8 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import ParamSpec, TypeVar
@@ -24,6 +25,8 @@ from permafrost.errors import (
     SpaceError,
     exit_code_of,
 )
+from permafrost.events import Note, Reporter
+from permafrost.openpgp.fingerprints import plain
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -34,6 +37,11 @@ config_option = click.option(
     type=click.Path(path_type=Path),
     default=None,
     help=f"Configuration file; else $PERMAFROST_CONFIG, else {DEFAULT_PATH}.",
+)
+fingerprint_option = click.option(
+    "--fingerprint",
+    callback=lambda _context, _parameter, typed: plain(typed) if typed else None,
+    help="The signing key to trust, from the recovery sheet; blanks and small letters do not matter.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
 
@@ -77,6 +85,15 @@ def reporting(command: Callable[..., int | None]) -> Callable[..., None]:
         sys.exit(code or 0)
 
     return wrapper
+
+
+@contextmanager
+def stopping_quietly(report: Reporter) -> Iterator[None]:
+    """Take SIGTERM and Ctrl-C for what they are to a service, its normal end: a note, and no error."""
+    try:
+        yield
+    except InterruptedRunError:
+        report(Note("stopped"))
 
 
 def _told(error: OSError) -> PermafrostError:

@@ -9,7 +9,15 @@ from dataclasses import asdict
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    ProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
 from rich.progress import Progress as RichProgress
 
 from permafrost.errors import PermafrostError, exit_code_of
@@ -61,9 +69,11 @@ class Rendering:
         if not self._console.is_terminal:
             return
         if self._bar is None:
-            amount = DownloadColumn() if event.unit == "bytes" else MofNCompleteColumn()
+            amounts: list[ProgressColumn] = [MofNCompleteColumn()]
+            if event.unit == "bytes":
+                amounts = [DownloadColumn(), TransferSpeedColumn()]
             self._bar = RichProgress(
-                TextColumn("   "), BarColumn(), amount, TimeRemainingColumn(), console=self._console, transient=True
+                TextColumn("   "), BarColumn(), *amounts, TimeRemainingColumn(), console=self._console, transient=True
             )
             self._bar.add_task("", total=event.total)
             self._bar.start()

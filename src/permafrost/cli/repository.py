@@ -9,10 +9,11 @@ from pathlib import Path
 import click
 
 from permafrost.cli.amounts import bytes_text, seconds_text
-from permafrost.cli.options import config_option, config_path, json_option, reporting
+from permafrost.cli.options import config_option, config_path, fingerprint_option, json_option, reporting
 from permafrost.cli.rendering import Rendering
 from permafrost.config.loading import load_configuration
 from permafrost.errors import EXIT_FINDINGS, IntegrityError
+from permafrost.openpgp.fingerprints import in_groups
 from permafrost.operations.listing import ListedSnapshot, list_repository
 from permafrost.operations.prune import prune as prune_repository
 from permafrost.operations.verify import DEFAULT_PATIENCE
@@ -58,7 +59,7 @@ def _snapshot_line(one: ListedSnapshot) -> str:
 
 @click.command()
 @repository_option
-@click.option("--fingerprint", help="The signing key to trust, from the recovery sheet.")
+@fingerprint_option
 @click.option(
     "--patience",
     type=click.IntRange(0),
@@ -83,7 +84,7 @@ def verify(
     \b
     Examples:
       permafrost verify
-      permafrost verify --repository /srv/vault/example.social/repository --fingerprint 1A2B...
+      permafrost verify --repository /srv/vault/example.social/repository --fingerprint "1A2B ..."
     """
     waits = DEFAULT_PATIENCE
     if repository is None:
@@ -100,7 +101,7 @@ def verify(
         f"{bytes_text(result.size_bytes)} read in {seconds_text(result.duration_s)}: "
         + (f"{len(result.findings)} findings" if result.findings else "all good")
     )
-    lines.append(f"signed by {result.fingerprint} ({trusted})")
+    lines.append(f"signed by {in_groups(result.fingerprint)} ({trusted})")
     document = {
         "repository": str(repository),
         "fingerprint": result.fingerprint,
@@ -127,7 +128,8 @@ def verify(
 def prune(rendering: Rendering, *, dry_run: bool, config_file: Path | None) -> None:
     """Remove the snapshots that no rule of [retention] keeps, and the objects that none needs any more.
 
-    The newest snapshot always stays. Vaults keep their own versions of what is removed here.
+    The newest snapshot always stays. Vaults follow, and keep what is removed here for 3 days in removed/, beside
+    their copy of the repository.
 
     \b
     Example:

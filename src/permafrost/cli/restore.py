@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from permafrost.cli.amounts import seconds_text
-from permafrost.cli.options import config_option, config_path, json_option, reporting
+from permafrost.cli.options import config_option, config_path, fingerprint_option, json_option, reporting
 from permafrost.cli.rendering import Rendering
 from permafrost.config.loading import load_configuration
 from permafrost.config.models import Configuration
@@ -29,7 +29,7 @@ from permafrost.repository.layout import parse_snapshot_choice
 @click.option("--repository", type=click.Path(path_type=Path), help="The repository's folder, on a server or a vault.")
 @click.option("--passphrase-file", type=click.Path(path_type=Path), help="The file with the passphrase (mode 0600).")
 @click.option("--secret-key-file", type=click.Path(path_type=Path), help="The secret key, if sealed to public keys.")
-@click.option("--fingerprint", help="The signing key to trust, from the recovery sheet.")
+@fingerprint_option
 @click.option("--server", metavar="CONNINFO", help="The PostgreSQL server, in libpq's form; else the configuration's.")
 @click.option("--no-owner", is_flag=True, help="Leave owners and grants out; everything belongs to who restores.")
 @click.option("--secrets-to", type=click.Path(path_type=Path), metavar="DIR", help="Write the secrets here.")
@@ -53,19 +53,26 @@ def restore(
     jobs: int | None,
     config_file: Path | None,
 ) -> None:
-    """Restore SNAPSHOT (an id of `permafrost snapshots`, or `latest`) into a database.
+    """Restore SNAPSHOT into a database.
+
+    SNAPSHOT is an id as `permafrost snapshots` lists them (20261122T234000Z-0a1b2c3d), or `latest`.
 
     The snapshot is checked first, then loaded under a working name, compared with what was backed up, and only
     then given its name. With --replace the database that is there is kept under another name, and both change
     places in one step. On disaster day no configuration is needed: a copy of the repository and the passphrase
     (or secret key) suffice.
 
+    Without --server and without a configuration PostgreSQL is reached as psql reaches it: by PGHOST, PGUSER and so
+    on, else on this machine by the name of who runs this. The user postgres may do all that a restore needs.
+
     \b
     Examples:
       permafrost restore latest --database mastodon_test
       permafrost restore latest --database mastodon_production --replace
-      permafrost restore latest --database mastodon_production --repository /srv/vault/example.social/repository \\
-          --passphrase-file passphrase --secrets-to secrets --server 'host=/var/run/postgresql user=postgres'
+      permafrost restore latest --database mastodon_production --repository /srv/copy/repository \\
+          --passphrase-file passphrase --fingerprint "1A2B ..." --secrets-to secrets
+      permafrost restore 20261122T234000Z-0a1b2c3d --database mastodon_test \\
+          --server 'host=db.example.social user=postgres passfile=/root/pgpass'
     """
     choice = parse_snapshot_choice(snapshot)
     configuration = _configuration(config_file, needed=repository is None)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from permafrost.cli.options import config_option, config_path, json_option, reporting
+from permafrost.cli.options import config_option, config_path, json_option, reporting, stopping_quietly
 from permafrost.cli.rendering import Rendering
 from permafrost.config.loading import load_configuration
 from permafrost.operations.server_side import server_side_of
@@ -18,13 +18,17 @@ from permafrost.operations.services import run_server_syncthing
 @json_option
 @reporting
 def run(rendering: Rendering, *, config_file: Path | None) -> None:
-    """Keep everything going, in the foreground, until SIGTERM or Ctrl-C.
+    """Keep Syncthing going, in the foreground, until SIGTERM or Ctrl-C, which end it within ten seconds with 0.
 
-    Syncthing is kept up, so that the vaults receive what a backup has published; it is started again when it
-    dies, and given up with exit code 17 when that is no use. SIGTERM ends it within ten seconds.
+    So the vaults receive what a backup has published. Syncthing is started again when it dies, and given up with
+    exit code 17 when that is no use.
+
+    Backups are not started here: this version does not follow [schedule] in the configuration yet. Have cron or a
+    systemd timer run `permafrost backup` and `permafrost prune`; docs/how-to/set-up-a-server.md has the units.
 
     \b
     Example, for a service manager:
       permafrost run --config /etc/permafrost/permafrost.toml
     """
-    run_server_syncthing(server_side_of(load_configuration(config_path(config_file))), rendering.report)
+    with stopping_quietly(rendering.report):
+        run_server_syncthing(server_side_of(load_configuration(config_path(config_file))), rendering.report)

@@ -9,11 +9,12 @@ from typing import Any
 
 import click
 
-from permafrost.cli.options import config_option, config_path, json_option, reporting
+from permafrost.cli.options import config_option, config_path, json_option, reporting, stopping_quietly
 from permafrost.cli.rendering import Rendering
 from permafrost.config.loading import load_configuration
 from permafrost.errors import UsageError
 from permafrost.events import Note
+from permafrost.openpgp.fingerprints import in_groups
 from permafrost.operations.joining import join
 from permafrost.operations.pairing import accept, invite
 from permafrost.operations.server_side import PairedVault, ServerSide, list_vaults, remove_vault, server_side_of
@@ -132,7 +133,9 @@ def accept_command(rendering: Rendering, *, wait_s: int, config_file: Path | Non
 @click.option(
     "--listen", multiple=True, metavar="ADDRESS", help="Where its Syncthing listens, as tcp://HOST:PORT; repeatable."
 )
-@click.option("--gui", metavar="HOST:PORT", help="Where its Syncthing's REST API listens; only for permafrost itself.")
+@click.option(
+    "--gui", metavar="HOST:PORT", help="Where its Syncthing's REST API listens, or a Unix socket; only for permafrost."
+)
 @click.option("--no-discovery", is_flag=True, help="Neither announce this vault nor look for servers anywhere.")
 @json_option
 @reporting
@@ -169,7 +172,7 @@ def join_command(
     }
     lines = [f"this vault and the server {joined.server.name} see each other"]
     lines += [f"receiving into {place}" for place in joined.places]
-    lines.append(f"signing key: {joined.server.fingerprint}; compare it with the recovery sheet")
+    lines.append(f"signing key: {in_groups(joined.server.fingerprint)}; compare it with the recovery sheet")
     rendering.result(document, lines)
     rendering.report(Note(f"keep it going with: permafrost vault run --path {root}"))
 
@@ -229,7 +232,7 @@ def remove_command(rendering: Rendering, name: str, *, root: Path | None, config
 @json_option
 @reporting
 def run_command(rendering: Rendering, *, root: Path) -> None:
-    """On the vault: keep it going, in the foreground, until SIGTERM or Ctrl-C.
+    """On the vault: keep it going, in the foreground, until SIGTERM or Ctrl-C, which end it with exit code 0.
 
     Its Syncthing is kept up; it is started again when it dies, and given up with exit code 17 when that is no use.
 
@@ -237,7 +240,8 @@ def run_command(rendering: Rendering, *, root: Path) -> None:
     Example, for a service manager:
       permafrost vault run --path /srv/permafrost
     """
-    run_vault(root, rendering.report)
+    with stopping_quietly(rendering.report):
+        run_vault(root, rendering.report)
 
 
 def _server(config_file: Path | None) -> ServerSide:
@@ -250,7 +254,9 @@ def _vault_syncthing(chosen: dict[str, Any]) -> VaultSyncthing | None:
     try:
         return VaultSyncthing.model_validate(chosen)
     except ValueError as error:
-        raise UsageError("--gui has to be HOST:PORT", hint="for instance --gui 127.0.0.1:8386") from error
+        raise UsageError(
+            "--gui has to be HOST:PORT or the path of a Unix socket", hint="for instance --gui 127.0.0.1:8386"
+        ) from error
 
 
 def _sees(paired: PairedVault) -> str:

@@ -39,6 +39,7 @@ Flag = Annotated[bool, Field(strict=True)]
 AbsolutePath = Annotated[Path, AfterValidator(_absolute)]
 Fingerprint = Annotated[str, AfterValidator(_whole_fingerprint)]
 CronExpression = Annotated[str, AfterValidator(_cron_expression)]
+GuiAddress = Annotated[str, Field(pattern=r"^(.+:[0-9]{1,5}|/.+)$")]
 
 
 class Section(BaseModel):
@@ -167,9 +168,12 @@ class Media(Section):
 
 
 class Schedule(Section):
-    """When `permafrost run` does what: cron expressions in local time, or "off"."""
+    """When to do what: cron expressions in local time, or "off". This version's `run` does not follow them yet."""
 
-    backup: CronExpression = Field(default="40 * * * *", description="When to back up.")
+    backup: CronExpression = Field(
+        default="40 * * * *",
+        description="When to back up. For now cron or a systemd timer starts backups: docs/how-to/set-up-a-server.md.",
+    )
     audit: CronExpression = Field(default="30 3 * * *", description="When the backup is also an audit.")
     drill: CronExpression = Field(default="0 4 * * 0", description="When to rehearse a restore.")
 
@@ -183,8 +187,9 @@ class Syncthing(Section):
     home: AbsolutePath = Field(
         default=Path("/var/lib/permafrost/syncthing"), description="The managed instance's home."
     )
-    gui: Annotated[str, Field(pattern=r"^.+:[0-9]{1,5}$")] = Field(
-        default="127.0.0.1:8385", description="Where the managed instance's REST API listens."
+    gui: GuiAddress = Field(
+        default="127.0.0.1:8385",
+        description="Where the managed instance's REST API listens: host:port, or the absolute path of a Unix socket.",
     )
     listen: tuple[str, ...] = Field(
         default=("default",), description="Where it listens for vaults, as Syncthing listen addresses."

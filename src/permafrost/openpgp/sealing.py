@@ -74,7 +74,10 @@ def explain_sealing(finished: Finished) -> PermafrostError | None:
 
 
 def import_secret_key(home: Path, key_file: Path, passphrase_file: Path | None) -> None:
-    """Import a secret key into `home`; raise `KeyFileError` if the file holds none."""
+    """Import a secret key into `home`.
+
+    Raise `KeyFileError` if the file holds none, or if it has a passphrase and that was not given, or another one.
+    """
     words = ["--pinentry-mode", "loopback"]
     if passphrase_file is not None:
         words += ["--passphrase-file", str(passphrase_file)]
@@ -85,6 +88,25 @@ def import_secret_key(home: Path, key_file: Path, passphrase_file: Path | None) 
         raise KeyFileError(
             f"{key_file} holds no secret key that gpg can import: {finished.stderr_tail.strip()}",
             hint="export it with: gpg --export-secret-keys --armor FINGERPRINT",
+        )
+    for fingerprint in dict.fromkeys(line.split()[3] for line in finished.status if "IMPORT_OK" in line):
+        _check_passphrase(home, key_file, fingerprint, words, is_given=passphrase_file is not None)
+
+
+def _check_passphrase(home: Path, key_file: Path, fingerprint: str, words: list[str], *, is_given: bool) -> None:
+    """Raise `KeyFileError` unless the key opens; an import takes a protected key without looking at its passphrase.
+
+    With --dry-run, --passwd changes nothing and checks the passphrase (gpg(1)); it says so by its status alone.
+    """
+    finished = run(gpg(home, *words, "--dry-run", "--passwd", fingerprint), timeout_s=60)
+    if "SUCCESS" in _status_words(finished):
+        return
+    if "batchmode" in finished.stderr_tail or "passphrase" in finished.stderr_tail:
+        raise KeyFileError(
+            f"the passphrase does not open the secret key in {key_file}"
+            if is_given
+            else f"the secret key in {key_file} has a passphrase of its own, and none was given",
+            hint="give it in a file of mode 0600: --passphrase-file FILE",
         )
 
 

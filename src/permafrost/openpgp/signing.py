@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 
 from permafrost.errors import IntegrityError, KeyFileError, ToolError
+from permafrost.openpgp.fingerprints import in_groups
 from permafrost.openpgp.home import gpg, stop_agent
 from permafrost.processes import ProgramFailedError, run
 
@@ -89,7 +90,7 @@ class Verifier:
         imported = {line.split()[3] for line in finished.status if line.startswith("[GNUPG:] IMPORT_OK ")}
         if self.fingerprint not in imported:
             raise IntegrityError(
-                f"the repository's signing key is not {self.fingerprint}",
+                f"the repository's signing key is not {in_groups(self.fingerprint)}",
                 hint="compare the fingerprint with the recovery sheet; if they differ, trust nothing in this folder",
             )
 

@@ -33,7 +33,7 @@ from permafrost.repository.object_list import ObjectList
 from permafrost.repository.objects import StoredObject
 from permafrost.repository.repository import Repository
 from permafrost.repository.sealed import put_sealed, seal_bytes
-from permafrost.repository.snapshots import publish_snapshot, remove_snapshots
+from permafrost.repository.snapshots import list_snapshots, publish_snapshot, remove_snapshots
 from permafrost.runs import RunRecords
 
 _STEPS = 5
@@ -155,7 +155,7 @@ def _publish(
     run: RunContext, contents: SnapshotContents, secrets: StoredObject | None, now: datetime
 ) -> tuple[SnapshotId, int]:
     """Publish the snapshot, and return its name and the bytes of its own three files."""
-    snapshot = SnapshotId.new(now)
+    snapshot = SnapshotId.new(now, max(list_snapshots(run.layout), default=None))
     objects: list[tuple[StoredObject, ObjectKind]] = list(contents.objects)
     if secrets is not None:
         objects.append((secrets, "secrets"))

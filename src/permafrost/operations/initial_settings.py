@@ -46,6 +46,11 @@ class Wishes:
         return None if self.recipients else self.beside("passphrase")
 
     @property
+    def folders(self) -> tuple[Path, ...]:
+        """The folders in which something is made."""
+        return tuple(dict.fromkeys((self.config_file.parent, self.repository.parent, self.state.parent)))
+
+    @property
     def sheet(self) -> Path:
         """Where the recovery sheet goes."""
         return self.beside("recovery-sheet.txt")

@@ -6,7 +6,11 @@ the configuration last, so that a server with a configuration has everything tha
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+import pwd
+import shlex
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -18,7 +22,7 @@ from permafrost.config.loading import parse_toml
 from permafrost.config.models import Configuration
 from permafrost.config.writing import commented_toml
 from permafrost.errors import ConfigurationError
-from permafrost.events import Note, Reporter, Steps, Warned
+from permafrost.events import Reporter, Steps, Warned
 from permafrost.mastodon.environment import read_environment
 from permafrost.openpgp.home import temporary_home
 from permafrost.openpgp.signing import export_public_key, generate_signing_key
@@ -63,27 +67,43 @@ def initialise(
             about_database = () if wishes.database_url else environment.database_notes()
             for note in (*about_database, *environment.notes()):
                 report(Warned(note))
-    with steps.step("look whether anything is there already"):
-        targets = _targets(wishes, settings)
-        _refuse_existing(targets)
-        _refuse_missing_recipients(settings.configuration)
-    try:
+    with _explained(wishes):
+        with steps.step("look whether anything is there already"):
+            targets = _targets(wishes, settings)
+            _refuse_existing(targets)
+            _refuse_missing_recipients(settings.configuration)
         with Placing() as placing:
             with steps.step("make signing key, repository, passphrase and recovery sheet"):
                 made = _build(placing, wishes, settings, now, make_passphrase)
             with steps.step("put all into place"):
                 placing.make_folder(wishes.state, 0o700)
                 placing.place()
-    except OSError as error:
-        raise ConfigurationError(
-            f"cannot write {error.filename}: {error.strerror}",
-            hint="run this as root, or choose folders that are yours with --config, --repository and --state",
-            unchanged="everything; what this run had made is gone again",
-        ) from error
     for key, message in check_files(made.configuration):
         report(Warned(f"{key}: {message}"))
-    report(Note(f"print {made.sheet_file}, keep it away from this machine, and remove the file"))
     return made
+
+
+@contextmanager
+def _explained(wishes: Wishes) -> Iterator[None]:
+    """Turn what the system refuses into an error that says how to make the folders that are needed."""
+    try:
+        yield
+    except OSError as error:
+        hint = "choose folders that are yours with --config, --repository and --state"
+        if closed := [folder for folder in wishes.folders if not _may_fill(folder)]:
+            user = shlex.quote(_own_name())
+            hint = f"as root: install -d -o {user} -m 0700 {shlex.join(map(str, closed))}; or {hint}"
+        raise ConfigurationError(
+            f"cannot write {error.filename}: {error.strerror}",
+            hint=hint,
+            unchanged="everything; what this run had made is gone again",
+        ) from error
+
+
+def _may_fill(folder: Path) -> bool:
+    """Return whether we may make files in `folder`, or, if it is missing, make the folder."""
+    there = next(one for one in (folder, *folder.parents) if os.path.lexists(one))
+    return os.access(there, os.W_OK | os.X_OK, effective_ids=True)
 
 
 def _targets(wishes: Wishes, settings: InitialSettings) -> tuple[Path, ...]:
@@ -151,7 +171,10 @@ def _build(
             repository_id=repository.repository_id,
             fingerprint=fingerprint,
             repository=wishes.repository,
-            database=str(conninfo_to_dict(configuration.database.url).get("dbname") or "mastodon_production"),
+            database=_parameter(configuration, "dbname") or "mastodon_production",
+            role=_parameter(configuration, "user") or os.environ.get("PGUSER") or _own_name(),
+            has_secrets=bool(configuration.secrets.files),
+            has_media=configuration.media is not None,
             passphrase=passphrase,
             recipients=configuration.encryption.recipients,
         )
@@ -167,6 +190,15 @@ def _build(
         sheet_file=wishes.sheet,
         recovery_sheet=sheet,
     )
+
+
+def _parameter(configuration: Configuration, name: str) -> str:
+    return str(conninfo_to_dict(configuration.database.url).get(name) or "")
+
+
+def _own_name() -> str:
+    """Return the name of the user that this runs as, which libpq takes where no other is given."""
+    return pwd.getpwuid(os.geteuid()).pw_name
 
 
 def _build_signing_key(place: Path, server: str) -> tuple[str, bytes]:

@@ -11,6 +11,7 @@ from permafrost.config.models import Configuration
 from permafrost.config.secret_files import read_secret_file
 from permafrost.errors import KeyFileError, UsageError
 from permafrost.events import Note, Reporter
+from permafrost.openpgp.fingerprints import in_groups
 from permafrost.openpgp.home import temporary_home
 from permafrost.openpgp.sealing import OpeningKey, import_secret_key
 from permafrost.openpgp.signing import Verifier
@@ -82,6 +83,6 @@ def opened(source: Source, report: Reporter) -> Iterator[OpenedRepository]:
             import_secret_key(home, key.secret_key_file, key.passphrase_file)
         verifier = make_verifier(repository, source.fingerprint, verifier_home)
         if source.fingerprint is None:
-            report(Note(f"signatures are checked with the folder's own key {verifier.fingerprint}:"))
+            report(Note(f"signatures are checked with the folder's own key {in_groups(verifier.fingerprint)}:"))
             report(Note("compare it with the recovery sheet, or give it with --fingerprint"))
         yield OpenedRepository(repository, source, home, verifier)

@@ -1,16 +1,26 @@
-"""The recovery sheet: one page of text with everything that disaster day needs and a lost server cannot give."""
+"""The recovery sheet: text to print, with everything that disaster day needs and a lost server cannot give."""
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from textwrap import dedent
+from textwrap import dedent, indent
+
+from permafrost.openpgp.fingerprints import in_groups
+
+_PLACE = "/srv/copy"
+_SUPERUSER = "postgres"
+_BLANK = "    ______________________________________________________________________\n"
 
 
 @dataclass(frozen=True, slots=True)
 class SheetFacts:
-    """What stands on the sheet; `passphrase` is None where backups are sealed to `recipients`."""
+    """What stands on the sheet; `passphrase` is None where backups are sealed to `recipients`.
+
+    `role` is the PostgreSQL role that the database is backed up by, and most likely belongs to.
+    """
 
     server: str
     made_at: datetime
@@ -18,14 +28,16 @@ class SheetFacts:
     fingerprint: str
     repository: Path
     database: str
+    role: str
+    has_secrets: bool
+    has_media: bool
     passphrase: str | None = field(repr=False)
     recipients: tuple[str, ...] = ()
 
 
 def recovery_sheet(facts: SheetFacts) -> str:
-    """Return the sheet, 80 columns wide, ready to print."""
-    parts = (_head(facts), _key(facts), _vaults(facts), _commands(facts))
-    return "\n".join(parts)
+    """Return the sheet, 80 columns wide, ready to print; lines that begin with eight spaces are commands."""
+    return "\n".join((_head(facts), _key(facts), _vaults(facts), _disaster_day(facts)))
 
 
 def _head(facts: SheetFacts) -> str:
@@ -37,7 +49,7 @@ def _head(facts: SheetFacts) -> str:
         from the server: when the server is gone, this is what opens its backups.
 
         Repository id            {facts.repository_id}
-        Signing key fingerprint  {_in_groups(facts.fingerprint)}
+        Signing key fingerprint  {in_groups(facts.fingerprint)}
         """)
 
 
@@ -51,64 +63,102 @@ def _key(facts: SheetFacts) -> str:
             Who has it and a copy of the repository can read everything. Who has lost it
             can read nothing, and nobody can help.
             """)
-    keys = "\n".join(f"    {_in_groups(one)}" for one in facts.recipients)
+    keys = "\n".join(f"    {in_groups(one)}" for one in facts.recipients)
     return (
         "The backups open with the secret key of any one of these fingerprints:\n\n"
         f"{keys}\n\n"
         "The server does not have them. Write down here where they are kept, and who\n"
-        "knows their passphrases:\n\n"
-        "    ______________________________________________________________________\n"
+        f"knows their passphrases:\n\n{_BLANK}"
     )
 
 
 def _vaults(facts: SheetFacts) -> str:
-    blank = "    ______________________________________________________________________\n"
     return (
         f"On the server the repository was\n    {facts.repository}\n"
-        f"Vaults that hold a copy of it; fill in:\n\n{blank}{blank}{blank}"
+        "Vaults that hold a copy. For each write: which machine, where it stands, how to\n"
+        f"log in, which folder (as: attic, at Ann's, ssh root@192.0.2.7, /srv/permafrost)\n\n{_BLANK}{_BLANK}{_BLANK}"
     )
 
 
-def _commands(facts: SheetFacts) -> str:
-    if facts.passphrase is not None:
-        key = dedent("""\
-            2. Put the passphrase into a file that only you can read; type it, then Enter
-               and Ctrl-D:
+def _disaster_day(facts: SheetFacts) -> str:
+    title = "On disaster day, on a new machine with Debian"
+    steps = (
+        _install(),
+        _fetch(facts),
+        *([] if facts.role == _SUPERUSER else [_role(facts)]),
+        _bring_key(facts),
+        _restore(facts),
+        _afterwards(facts),
+    )
+    return f"{title}\n{'-' * len(title)}\n" + "".join(
+        f"{number}. {indent(step, '   ').lstrip()}" for number, step in enumerate(steps, 1)
+    )
 
-                   (umask 077; cat > passphrase)
-            """)
-        option = " \\\n                      --passphrase-file passphrase"
-    else:
-        key = dedent("""\
-            2. Bring the secret key; README.txt in the repository says how it is used.
-            """)
-        option = ""
+
+def _commands(*lines: str) -> str:
+    return "\n" + "".join(f"     {line}\n" for line in lines) + "\n"
+
+
+def _install() -> str:
     return (
-        dedent("""\
-            On disaster day, on a new machine
-            ---------------------------------
-            1. Copy the repository's folder from a vault to the machine, here as
-               ./repository, and install what reads it:
-
-                   apt-get install postgresql gnupg zstd python3
-            """)
-        + key
-        + dedent(f"""\
-            3. Restore with permafrost. It checks every byte, makes the database new and
-               refuses to touch one that is there:
-
-                   permafrost restore latest --repository ./repository{option} \\
-                      --database {facts.database} --secrets-to ./secrets
-
-               Compare the fingerprint that it prints with the one above.
-            4. Without permafrost: ./repository/README.txt explains each step, and
-               ./repository/restore.py does them with Python alone.
-            5. Before Mastodon starts: put back .env.production from ./secrets and the media
-               from the vault, leave Redis empty, and make sure that the old server can
-               never come up again beside the new one.
-            """)
+        "As root, install what reads backups. PostgreSQL must not be older than the\n"
+        "old server's was.\n"
+        + _commands("apt-get install postgresql gnupg zstd python3")
+        + "Then permafrost, as its README says. If you cannot: there is a way without.\n"
     )
 
 
-def _in_groups(fingerprint: str) -> str:
-    return " ".join(fingerprint[start : start + 4] for start in range(0, len(fingerprint), 4))
+def _fetch(facts: SheetFacts) -> str:
+    return (
+        f"Still as root, copy the vault's folder\n  {facts.server}/repository\n"
+        f"to {_PLACE}/repository, and give it to PostgreSQL's own user. Be that user\n"
+        "from here on.\n"
+        + _commands(
+            f"chown -R {_SUPERUSER}: {_PLACE} && chmod 0700 {_PLACE}",
+            f"cd {_PLACE} && su {_SUPERUSER}",
+        )
+    )
+
+
+def _role(facts: SheetFacts) -> str:
+    return (
+        "Make the role that the database belongs to. If the restore misses others, it\n"
+        "names them and says how to make them.\n" + _commands(f"createuser {shlex.quote(facts.role)}")
+    )
+
+
+def _bring_key(facts: SheetFacts) -> str:
+    if facts.passphrase is not None:
+        return "Put the passphrase into a file that only you can read: type it, then Enter\nand Ctrl-D.\n" + _commands(
+            "umask 077; cat > passphrase"
+        )
+    return (
+        "Bring the secret key as ./secret-key.asc. Put its own passphrase into a file\n"
+        "that only you can read: type it, then Enter and Ctrl-D. (If it has none, leave\n"
+        "--passphrase-file out below.)\n" + _commands("umask 077; cat > passphrase")
+    )
+
+
+def _restore(facts: SheetFacts) -> str:
+    key = "" if facts.passphrase is not None else "--secret-key-file secret-key.asc "
+    secrets = " --secrets-to secrets" if facts.has_secrets else ""
+    options = (
+        f"  {key}--passphrase-file passphrase \\",
+        f'  --fingerprint "{in_groups(facts.fingerprint)}" \\',
+        f"  --database {shlex.quote(facts.database)}{secrets}",
+    )
+    return (
+        "Restore. All is checked first; a database that is there is not touched.\n"
+        + _commands("permafrost restore latest --repository repository \\", *options)
+        + "Without permafrost the same is done by a program in the repository, which\n"
+        "needs nothing but what step 1 has installed:\n"
+        + _commands("python3 repository/restore.py restore \\", *options)
+        + "Should that fail too, repository/README.txt does it by hand.\n"
+    )
+
+
+def _afterwards(facts: SheetFacts) -> str:
+    back = [".env.production from secrets"] if facts.has_secrets else []
+    back += ["the media from a vault"] if facts.has_media else []
+    put = f"Before Mastodon starts put back:\n  {', '.join(back)}.\n" if back else ""
+    return f"Make sure that the old server can never come up again. Leave Redis empty.\n{put}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from permafrost.config.models import Configuration
-from permafrost.errors import PermafrostError, ReplicationError
+from permafrost.errors import InterruptedRunError, PermafrostError, ReplicationError
 from permafrost.events import Note, Reporter, Warned
 from permafrost.operations.server_side import (
     PairedVault,
@@ -18,6 +18,7 @@ from permafrost.repository.snapshots import MANIFEST, OBJECT_LIST, SIGNATURE, re
 from permafrost.syncthing.access import foreign_client
 from permafrost.syncthing.client import Client
 from permafrost.syncthing.holdings import wait_until_held
+from permafrost.syncthing.home import home_exists
 from permafrost.syncthing.instance import Instance
 
 _BASE_FILES = ("README.txt", "restore.py", "repository.json", "signing-key.asc")
@@ -30,12 +31,17 @@ def tell_syncthing(configuration: Configuration, snapshot: SnapshotId, report: R
     it starts, and once an hour.
     """
     server = server_side_of(configuration)
+    if server.syncthing.managed and not home_exists(server.syncthing.home):
+        report(Note("no vault is paired yet, so the snapshot is on this machine only: permafrost vault invite NAME"))
+        return
     try:
         with _client_of_running(server) as client:
             if not client.is_answering():
                 report(Note("Syncthing does not run; permafrost run keeps it up, and vaults receive the snapshot then"))
             elif client.folder(server.repository_folder_id) is not None:
                 client.scan(server.repository_folder_id, ["objects", snapshot_path(snapshot)])
+    except InterruptedRunError:
+        raise
     except PermafrostError as error:
         report(Warned(f"Syncthing was not told of the snapshot: {error.message}"))
 

@@ -19,7 +19,7 @@ FOREIGN_TURN_S = 30.0
 
 
 def run_server_syncthing(server: ServerSide, report: Reporter) -> None:
-    """Keep the server's Syncthing up with the folders that it sends; returns only by an error or a signal.
+    """Keep the server's Syncthing up with the folders that it sends; left by an error or the signal that stops it.
 
     One that runs by itself (managed = false) is watched, and a warning says when it is gone and when it is back.
     """
@@ -36,7 +36,7 @@ def run_server_syncthing(server: ServerSide, report: Reporter) -> None:
 
 
 def run_vault(root: Path, report: Reporter) -> None:
-    """Keep the vault's Syncthing up with the folders of its servers; returns only by an error or a signal."""
+    """Keep the vault's Syncthing up with the folders of its servers; left by an error or the signal that stops it."""
     vault = open_vault(root)
     settings: Syncthing = vault.syncthing()
     instance = Instance(settings, vault.settings.name)

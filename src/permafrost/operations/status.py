@@ -37,7 +37,10 @@ def status(configuration: Configuration, now: datetime) -> Status:
     elif now - newest.made_at > _TOO_OLD:
         findings.append(
             Finding(
-                "old-snapshot", str(newest), f"the newest snapshot is older than {_TOO_OLD}: is the schedule running?"
+                "old-snapshot",
+                str(newest),
+                f"the newest snapshot is older than {_TOO_OLD // timedelta(hours=1)} hours: "
+                "does cron or a systemd timer still start permafrost backup?",
             )
         )
     elif newest.made_at - now > timedelta(minutes=5):

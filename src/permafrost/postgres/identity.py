@@ -72,8 +72,8 @@ def wait_until_flushed(
     With synchronous_commit off a commit can be visible and still be lost, and its transaction number used again at
     the same place. The WAL up to `lsn` (its insert position when the snapshot was taken, at `taken_at` of `clock`)
     contains every such commit. What is no commit may stay unflushed on an idle server for long, so the manual's
-    bound also counts: such a commit is on disk after three times wal_writer_delay ("Asynchronous Commit"); it is
-    doubled here. On a standby there is nothing to wait for.
+    bound also counts: such a commit is on disk after three times wal_writer_delay ("Asynchronous Commit"); one more is
+    added here. On a standby there is nothing to wait for.
     """
     with database_errors("cannot read the WAL's position"):
         row = connection.execute(
@@ -82,7 +82,7 @@ def wait_until_flushed(
         ).fetchone()
         if row is None or row[0]:
             return
-        deadline = taken_at + 6 * row[1]
+        deadline = taken_at + 4 * row[1]
         while clock() < deadline:
             flushed = connection.execute("SELECT pg_current_wal_flush_lsn() - '0/0'::pg_lsn").fetchone()
             if flushed is not None and int(flushed[0]) >= lsn:

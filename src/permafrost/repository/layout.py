@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import secrets
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from permafrost.errors import IntegrityError, UsageError
@@ -49,9 +49,16 @@ class SnapshotId:
         return _parse_time(self.text.partition("-")[0])
 
     @classmethod
-    def new(cls, now: datetime) -> SnapshotId:
-        """Return a new name for a snapshot made at `now` (with a time zone)."""
-        return cls(f"{now.astimezone(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}")
+    def new(cls, now: datetime, newest: SnapshotId | None = None) -> SnapshotId:
+        """Return a new name for a snapshot made at `now` (with a time zone), greater than that of the `newest`.
+
+        Names tell seconds, so the second of two within one gets the next second's. Only a clock that is more than
+        a minute behind the newest snapshot is believed as it is; `permafrost status` tells of that.
+        """
+        moment = now.astimezone(UTC).replace(microsecond=0)
+        if newest is not None and moment <= newest.made_at <= moment + timedelta(minutes=1):
+            moment = newest.made_at + timedelta(seconds=1)
+        return cls(f"{moment:%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}")
 
     @classmethod
     def is_name(cls, text: str) -> bool:

@@ -17,7 +17,7 @@ from typing import Annotated, Self
 from pydantic import BaseModel, Field, field_validator, model_validator
 
 from permafrost.config.loading import load_toml
-from permafrost.config.models import Section, Syncthing
+from permafrost.config.models import GuiAddress, Section, Syncthing
 from permafrost.config.writing import effective_toml
 from permafrost.errors import ConfigurationError, UsageError
 from permafrost.repository.durable import make_folder_durably, write_durably
@@ -41,8 +41,8 @@ Days = Annotated[int, Field(ge=1, le=3650)]
 class VaultSyncthing(Section):
     """The vault's Syncthing."""
 
-    gui: Annotated[str, Field(pattern=r"^.+:[0-9]{1,5}$")] = Field(
-        default=DEFAULT_GUI, description="Where its REST API listens."
+    gui: GuiAddress = Field(
+        default=DEFAULT_GUI, description="Where its REST API listens: host:port, or the absolute path of a Unix socket."
     )
     listen: tuple[str, ...] = Field(default=("default",), description="Where it listens for servers.")
     discovery: bool = Field(default=True, description="Whether it looks for servers and lets itself be found.")

@@ -1,0 +1,118 @@
+"""The log engine, hour by hour: churn, a backup, and its restore compared in every row."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+
+from bench.changes import ChangeMeasure
+from bench.data import DATABASE, check_equal
+from bench.measuring import Measurement, measure
+from bench.results import Hour, Run
+from bench.systems import Permafrost, System
+from permafrost.cli.amounts import bytes_text
+from permafrost.postgres.scratch import ScratchCluster
+from samples.churn import churn
+from samples.database import OWNER
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Servers:
+    """The server that is backed up, and the one that is restored to. Neither vacuums on its own: churn does."""
+
+    source: ScratchCluster
+    target: ScratchCluster
+
+    @property
+    def conninfo(self) -> str:
+        """How to connect to the database that is backed up."""
+        return self.source.conninfo(DATABASE)
+
+    def make_owner(self) -> None:
+        """Make the role that owns the database, on the server that is restored to."""
+        with psycopg.connect(self.target.conninfo("postgres")) as connection:
+            connection.execute(sql.SQL("CREATE ROLE {} LOGIN").format(sql.Identifier(OWNER)))
+
+
+def log_run(system: Permafrost) -> Run:
+    """Make a backup, and return what it took and what it left in the repository's folder."""
+    before = _files(system.repository)
+    os.sync()  # or it would wait for what others have left to the disk
+    said = []
+
+    def work() -> int:
+        said.append(system.backup())
+        return 0
+
+    took = measure(work)
+    after = _files(system.repository)
+    new = [size for place, (size, _) in after.items() if before.get(place) != after[place]]
+    one = said[0]
+    return Run(
+        wall_s=took.wall_s,
+        cpu_s=took.cpu_s,
+        bytes_new=one.bytes_new,
+        files_new=one.files_new,
+        counted_bytes=sum(new),
+        counted_files=len(after.keys() - before.keys()),
+        rows_new=one.rows_new,
+        rows_gone=one.rows_gone,
+        peak_bytes=one.peak_bytes,
+        state_bytes=sum(size for size, _ in _files(system.state).values()),
+    )
+
+
+def live_an_hour(servers: Servers, system: Permafrost, number: int, amount: float, say: Say) -> Hour:
+    """Let an hour pass, back up, restore, compare; raise `BenchError` if a row differs."""
+    measure_of_changes = ChangeMeasure(servers.conninfo)
+    with psycopg.connect(servers.conninfo, autocommit=True) as connection:
+        churn(connection, hour=number, amount=amount)
+    run = log_run(system)
+    changes = measure_of_changes.since()  # not before: it would warm up what the run has to read
+    restored, tables, rows = restore_and_compare(servers, system)
+    hour = Hour(amount, changes, run, restored.wall_s, tables, rows)
+    say(f"hour {number + 1}, churn x{amount:g}: {_told(hour)}")
+    return hour
+
+
+def _told(hour: Hour) -> str:
+    run, changes = hour.run, hour.changes
+    return (
+        f"{run.wall_s:.2f} s, CPU {run.cpu_s:.2f} s; {run.counted_bytes:,} bytes in {run.counted_files} files, "
+        f"{run.counted_bytes / changes.zstd_bytes:.2f} of {changes.zstd_bytes:,}; rows +{run.rows_new:,} "
+        f"-{run.rows_gone:,} (truly +{changes.rows:,} -{changes.gone:,}); peak {bytes_text(run.peak_bytes)}; "
+        f"restored in {hour.restore_s:.1f} s, {hour.rows_equal:,} rows in {hour.tables_equal} tables equal"
+    )
+
+
+def restore_and_compare(servers: Servers, system: System) -> tuple[Measurement, int, int]:
+    """Restore, compare every row of every table with the source, drop; return what restoring took, tables, rows."""
+    names = []
+
+    def work() -> int:
+        names.append(system.restore(servers.target))
+        return 0
+
+    os.sync()
+    took = measure(work)
+    tables, rows = check_equal(servers.conninfo, servers.target.conninfo(names[0]))
+    with psycopg.connect(servers.target.conninfo("postgres"), autocommit=True) as connection:
+        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(names[0])))
+    return took, tables, rows
+
+
+def _files(folder: Path) -> dict[Path, tuple[int, int]]:
+    """Return size and time of change of every file below."""
+    sizes = {}
+    for place in folder.rglob("*"):
+        if place.is_file():
+            known = place.stat()
+            sizes[place] = (known.st_size, known.st_mtime_ns)
+    return sizes

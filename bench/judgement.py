@@ -1,0 +1,87 @@
+"""What was promised, next to what was measured: as it is, by the worst of several runs as well as by their median."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from bench.measuring import median
+from bench.results import OneSize
+from permafrost.cli.amounts import bytes_text
+
+UNCHANGED_BYTES = 64 * 1024
+UNCHANGED_FILES = 6
+PEAK_BYTES = 250_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A promise: at most `target`; `values` are all that was measured."""
+
+    name: str
+    target: float
+    values: tuple[float, ...]
+    text: Callable[[float], str]
+
+    @property
+    def median(self) -> float:
+        """The median of what was measured."""
+        return statistics.median(self.values)
+
+    @property
+    def worst(self) -> float:
+        """The worst of what was measured."""
+        return max(self.values)
+
+    @property
+    def verdict(self) -> str:
+        """Whether the promise was kept, by every run, by the median only, or not."""
+        if self.worst <= self.target:
+            return "yes"
+        return "by the median only" if self.median <= self.target else "no"
+
+
+def figures(measured: OneSize) -> tuple[Figure, ...]:
+    """Return the promises of the dump engine and of the log engine with what was measured."""
+    log = measured.log
+    published_s = median(log.published).wall_s
+    hours = [hour.run for hour in log.hours]
+    runs = (log.first, *log.unchanged, *hours)
+    return (
+        Figure("dump engine, time / published", 1 / 3, _over([m.wall_s for m in measured.dump], published_s), _ratio),
+        Figure("log engine, first run, time / published", 0.3, (log.first.wall_s / published_s,), _ratio),
+        Figure("log engine, hourly, time / published", 1 / 15, _over([r.wall_s for r in hours], published_s), _ratio),
+        Figure(
+            "log engine, hourly, bytes / zstd -3 of the changed rows",
+            1.5,
+            tuple(hour.run.counted_bytes / hour.changes.zstd_bytes for hour in log.hours),
+            _ratio,
+        ),
+        Figure("log engine, unchanged, bytes", UNCHANGED_BYTES, tuple(r.counted_bytes for r in log.unchanged), _size),
+        Figure("log engine, unchanged, new files", UNCHANGED_FILES, tuple(r.counted_files for r in log.unchanged), _n),
+        Figure("log engine, peak memory of its process", PEAK_BYTES, tuple(run.peak_bytes for run in runs), _size),
+        Figure(
+            "log engine, state / heap", 0.03, tuple(run.state_bytes / log.data.heap_bytes for run in runs), _per_cent
+        ),
+    )
+
+
+def _over(values: Sequence[float], whole: float) -> tuple[float, ...]:
+    return tuple(value / whole for value in values)
+
+
+def _ratio(value: float) -> str:
+    return f"{value:.3f}" if value < 1 else f"{value:.2f}"
+
+
+def _size(value: float) -> str:
+    return bytes_text(round(value))
+
+
+def _n(value: float) -> str:
+    return f"{value:.0f}"
+
+
+def _per_cent(value: float) -> str:
+    return f"{value:.2%}"

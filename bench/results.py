@@ -1,0 +1,133 @@
+"""What was measured, as it lies beside the document that is made of it: one file, a part for each kind of run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import TypeAdapter
+
+from bench.measuring import Measurement
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """With what and when it was measured; `load` is the machine's one-minute load average before."""
+
+    date: str
+    command: str
+    cpus: int
+    load: float
+    versions: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """The database as it was made; `heap_bytes` are its tables' main forks alone."""
+
+    database_bytes: int
+    heap_bytes: int
+    rows: int
+    statuses: int
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One `permafrost backup` of the log engine.
+
+    `bytes_new` and `files_new` are what it says; in the repository's folder `counted_bytes` appeared or changed,
+    and `counted_files` appeared. `peak_bytes` is the most memory that was resident in permafrost's own process.
+    """
+
+    wall_s: float
+    cpu_s: float
+    bytes_new: int
+    files_new: int
+    counted_bytes: int
+    counted_files: int
+    rows_new: int
+    rows_gone: int
+    peak_bytes: int
+    state_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What an hour changed, found without permafrost: new row versions, their COPY text, and that by zstd -3."""
+
+    rows: int
+    gone: int
+    text_bytes: int
+    zstd_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Hour:
+    """An hour of churn, the run after it, and the restore of its snapshot, found equal in every row."""
+
+    amount: float
+    changes: Changes
+    run: Run
+    restore_s: float
+    tables_equal: int
+    rows_equal: int
+
+
+@dataclass(frozen=True, slots=True)
+class LogRuns:
+    """The log engine's runs on one database, and the published set-up's on the same."""
+
+    data: Data
+    published: tuple[Measurement, ...]
+    first: Run
+    unchanged: tuple[Run, ...]
+    hours: tuple[Hour, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """A system's restore; its size is that of what it restored from."""
+
+    name: str
+    measured: Measurement
+
+
+@dataclass(frozen=True, slots=True)
+class OneSize:
+    """Everything, at one size."""
+
+    facts: Facts
+    log: LogRuns
+    dump: tuple[Measurement, ...]
+    restores: tuple[Restored, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """The log engine at several sizes, or with several amounts of churn."""
+
+    facts: Facts
+    runs: tuple[LogRuns, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """All that the document tells; a part that was not measured yet is None."""
+
+    one_size: OneSize | None = None
+    sizes: Series | None = None
+    churns: Series | None = None
+
+
+_FORM = TypeAdapter(Results)
+
+
+def load_results(file: Path) -> Results:
+    """Return what the file holds, nothing if there is none."""
+    return _FORM.validate_json(file.read_bytes()) if file.exists() else Results()
+
+
+def save_results(file: Path, results: Results) -> None:
+    """Write the file anew."""
+    file.write_bytes(_FORM.dump_json(results, indent=1) + b"\n")

@@ -1,0 +1,116 @@
+"""What is measured in one go: everything at one size, the log engine at several sizes, or with several churns."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+
+from bench.data import DATABASE, make_database
+from bench.hours import Say, Servers, live_an_hour, log_run, restore_and_compare
+from bench.measuring import Measurement, measure
+from bench.results import Data, Facts, LogRuns, OneSize, Restored, Series
+from bench.systems import Permafrost, PlainArchive, PublishedSetup, System
+from permafrost.cli.amounts import bytes_text
+from permafrost.openpgp.home import temporary_home
+from permafrost.postgres.scratch import ScratchCluster
+
+
+def measure_one_size(folder: Path, facts: Facts, size_bytes: int, hours: int, say: Say) -> OneSize:
+    """Measure all systems on one database, the log engine for so many hours, and every restore."""
+    with _servers(folder) as servers, temporary_home() as gpg_home:
+        data = _make(servers, size_bytes, say)
+        major = _server_major(servers)
+        published = PublishedSetup(folder / "published", servers.conninfo, gpg_home, major)
+        dump = Permafrost(folder / "dump", servers.conninfo, "dump")
+        log = Permafrost(folder / "log", servers.conninfo, "log")
+        archive = PlainArchive(folder / "archive", servers.conninfo, major)
+        full = {published.name: [_full(published, say)], dump.name: [_full(dump, say)]}
+        runs = _log_runs(servers, log, data, [1.0] * hours, full[published.name], say)
+        for system in (published, dump, published, dump):  # again, so that no moment's noise decides
+            full[system.name].append(_full(system, say))
+        _full(archive, say)
+        restores = tuple(_restore(servers, system, say) for system in (published, archive, dump, log))
+    return OneSize(facts, _with_published(runs, full[published.name]), tuple(full[dump.name]), restores)
+
+
+def measure_sizes(folder: Path, facts: Facts, sizes_bytes: Sequence[int], hours: int, say: Say) -> Series:
+    """Measure the log engine and the published set-up at several sizes, with the same churn."""
+    runs = [_measure_log(folder / f"size-{n}", size, [1.0] * hours, say) for n, size in enumerate(sizes_bytes)]
+    return Series(facts, tuple(runs))
+
+
+def measure_churns(
+    folder: Path, facts: Facts, size_bytes: int, amounts: Sequence[float], hours: int, say: Say
+) -> Series:
+    """Measure the log engine with several amounts of churn, each on a new database of the same size."""
+    runs = [_measure_log(folder / f"churn-{n}", size_bytes, [amount] * hours, say) for n, amount in enumerate(amounts)]
+    return Series(facts, tuple(runs))
+
+
+def _measure_log(folder: Path, size_bytes: int, amounts: Sequence[float], say: Say) -> LogRuns:
+    folder.mkdir()
+    folder.chmod(0o711)
+    with _servers(folder) as servers, temporary_home() as gpg_home:
+        data = _make(servers, size_bytes, say)
+        published = PublishedSetup(folder / "published", servers.conninfo, gpg_home, _server_major(servers))
+        log = Permafrost(folder / "log", servers.conninfo, "log")
+        full = [_full(published, say)]
+        return _log_runs(servers, log, data, amounts, full, say)
+
+
+def _log_runs(
+    servers: Servers, log: Permafrost, data: Data, amounts: Sequence[float], published: list[Measurement], say: Say
+) -> LogRuns:
+    first = log_run(log)
+    say(f"{log.name}, first run: {first.wall_s:.1f} s, CPU {first.cpu_s:.1f} s, {bytes_text(first.bytes_new)}")
+    unchanged = [log_run(log)]
+    hours = tuple(live_an_hour(servers, log, number, amount, say) for number, amount in enumerate(amounts))
+    unchanged.append(log_run(log))
+    for one in unchanged:
+        say(f"{log.name}, unchanged: {one.wall_s:.2f} s, {one.counted_bytes:,} bytes in {one.counted_files} files")
+    return LogRuns(data, tuple(published), first, tuple(unchanged), hours)
+
+
+def _with_published(runs: LogRuns, published: Sequence[Measurement]) -> LogRuns:
+    return LogRuns(runs.data, tuple(published), runs.first, runs.unchanged, runs.hours)
+
+
+@contextmanager
+def _servers(folder: Path) -> Iterator[Servers]:
+    settings = {"autovacuum": "off"}
+    with (
+        ScratchCluster(folder / "source", settings=settings) as source,
+        ScratchCluster(folder / "target", settings=settings) as target,
+    ):
+        servers = Servers(source, target)
+        servers.make_owner()
+        yield servers
+
+
+def _make(servers: Servers, size_bytes: int, say: Say) -> Data:
+    say(f"making a database of about {bytes_text(size_bytes)}")
+    data = make_database(servers.source, size_bytes)
+    say(f"it takes {bytes_text(data.database_bytes)}, with {data.statuses:,} statuses and {data.rows:,} rows in all")
+    return data
+
+
+def _server_major(servers: Servers) -> int:
+    with psycopg.connect(servers.source.conninfo(DATABASE)) as connection:
+        return connection.info.server_version // 10000
+
+
+def _full(system: System, say: Say) -> Measurement:
+    os.sync()
+    one = measure(system.first)
+    say(f"{system.name}: {one.wall_s:.1f} s, CPU {one.cpu_s:.1f} s, {bytes_text(one.size_bytes)}")
+    return one
+
+
+def _restore(servers: Servers, system: System, say: Say) -> Restored:
+    took, tables, rows = restore_and_compare(servers, system)
+    say(f"restore: {system.name}: {took.wall_s:.1f} s, {rows:,} rows in {tables} tables equal")
+    return Restored(system.name, took)
