@@ -185,6 +185,22 @@ class LoggedDatabase(RuleBasedStateMachine):
         """Do something to a whole table."""
         self.try_to(statement.format(table, number))
 
+    @rule(table=st.sampled_from(TABLES), how=st.sampled_from(("VACUUM FULL {0}", "CLUSTER {0} USING {0}_pkey")))
+    def move_rows(self, table: str, how: str) -> None:
+        """Make gaps, see them, and move the rows that are left: same transaction, same place, another row."""
+        self.try_to(f"DELETE FROM {table} WHERE id % 17 = 3")
+        self.run_now()
+        self.try_to(how.format(table))
+        self.run_now()
+
+    @rule(table=st.sampled_from(TABLES))
+    def use_places_again(self, table: str) -> None:
+        """Free places, and put other rows there before the next run: same place, another transaction."""
+        self.try_to(f"DELETE FROM {table} WHERE id % 11 = 5")
+        self.try_to(f"VACUUM {table}")
+        self.insert_rows(table, 5000, 40, 100)
+        self.run_now()
+
     @rule(statement=st.sampled_from(KINDS))
     def change_kinds(self, statement: str) -> None:
         """Do something to types, partitions and names."""

@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
+from threading import RLock
 from typing import Any
 
 from rich.console import Console
@@ -31,6 +32,7 @@ class Rendering:
         self.as_json = as_json
         self._console = Console(stderr=True, highlight=False, soft_wrap=True)
         self._bar: RichProgress | None = None
+        self._lock = RLock()
 
     def __enter__(self) -> Rendering:
         return self
@@ -39,11 +41,14 @@ class Rendering:
         self._end_bar()
 
     def report(self, event: Event) -> None:
-        """Render one event; a `Reporter`."""
+        """Render one event; a `Reporter`, from any thread."""
+        with self._lock:
+            self._render(event)
+
+    def _render(self, event: Event) -> None:
         if self.as_json:
-            print(  # noqa: T201
-                json.dumps({"event": type(event).__name__, **asdict(event)}), file=sys.stderr, flush=True
-            )
+            sys.stderr.write(json.dumps({"event": type(event).__name__, **asdict(event)}) + "\n")
+            sys.stderr.flush()
             return
         match event:
             case StepStarted(number, total, title):

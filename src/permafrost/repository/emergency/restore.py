@@ -34,7 +34,8 @@ from typing import Any
 ENTRY = re.compile(r"# size ([0-9]+) .+\n([0-9a-f]{64})  .+\n")
 PROVIDERS = {"c": "libc", "i": "icu ICU_LOCALE :'locale'", "b": "builtin BUILTIN_LOCALE :'locale'"}
 SETTINGS = b"""SET search_path = pg_catalog; SET row_security = off; SET statement_timeout = 0; SET DateStyle = ISO;
-    SET IntervalStyle = postgres; SET xmloption = content; SET standard_conforming_strings = on;\n"""
+    SET IntervalStyle = postgres; SET lc_monetary = 'C'; SET xmloption = content;
+    SET standard_conforming_strings = on;\n"""
 encoded = partial(encode, encoding="utf-8", errors="surrogateescape")  # what PostgreSQL gets
 Elements = dict[tuple[int, int], Any]  # by index and member; of a base, -1
 say = partial(print, file=sys.stderr, flush=True)  # stdout is for what was asked for
