@@ -92,7 +92,7 @@ def test_any_history(start: int, history: list[list[tuple[bool, int]]]) -> None:
 
 
 def test_a_thousand_small_runs() -> None:
-    """A thousand runs with one change each keep the chain below 8 a level, and send a row about once a level."""
+    """A thousand runs with one change each keep the chain short, and send a row about once a level."""
     world = World()
     for place in range(20_000):
         world.put(place)
@@ -126,17 +126,34 @@ def test_merged_deltas_forget_what_came_and_went() -> None:
     assert world.restored() == world.expected()
 
 
-def test_a_segment_that_changed_by_half_starts_again() -> None:
-    """Deltas never grow beyond half of their base."""
+def test_a_segment_of_which_most_is_gone_starts_again() -> None:
+    """A segment starts again once more of its lines are gone than are left, and not before."""
     world = World()
     for place in range(100):
         world.put(place)
     world.run()
-    for place in range(60):
-        world.put(place)
+    for place in range(49):
+        del world.heap[place]
     world.run()
-    assert len(world.chain) == 1
-    assert world.chain[0].lines == 100
+    assert len(world.chain) == 2
+    for place in range(49, 51):
+        del world.heap[place]
+    world.run()
+    assert [(one.lines, len(one.gone)) for one in world.chain] == [(49, 0)]
+
+
+def test_a_segment_that_only_grows_is_never_sent_again() -> None:
+    """Rows that only come are sent once, and once more a level: a growing table's last segment has no new bases."""
+    world = World()
+    world.put(0)
+    world.run()
+    for hour in range(FAN_IN + 6):
+        for number in range(100):
+            world.put(1 + hour * 100 + number)
+        world.run()
+    assert world.chain[0].lines == 1
+    assert world.lines_sent <= 1 + 3000 * 3
+    assert world.restored() == world.expected()
 
 
 columns = st.lists(st.integers(0, 2**32 - 1), max_size=50)

@@ -16,9 +16,9 @@ import numpy as np
 
 from permafrost.segments.rows import Difference, KnownRows, RowVersions, Uint32
 
-FAN_IN = 8
+FAN_IN = 24
+"""Of hourly runs, one a day merges the day before."""
 MAXIMUM_LINES = 1 << 31
-REBASE_SHARE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +72,10 @@ class NewDelta:
 def plan(chain: Chain, difference: Difference) -> NewBase | NewDelta:
     """Return how the chain goes on after `difference`, which is not empty.
 
-    A new base is due when there is none, or when the deltas together with what is now to be read would exceed half
-    of the base, in bytes; the new rows' bytes are judged by the base's.
+    A new base is due when there is none, or when more lines of the segment would be gone than are left: what is kept
+    and read in vain stays below half. Rows that only came are no reason, however many: they are as good in a delta.
     """
-    if not chain or _deltas_outgrow(chain, difference) or chain[-1].next_line >= MAXIMUM_LINES:
+    if not chain or _mostly_gone(chain, difference) or chain[-1].next_line >= MAXIMUM_LINES:
         return NewBase()
     covered_from, level = _covered(chain)
     kept = chain[:covered_from]
@@ -94,11 +94,9 @@ def plan(chain: Chain, difference: Difference) -> NewBase | NewDelta:
     )
 
 
-def _deltas_outgrow(chain: Chain, difference: Difference) -> bool:
-    base, deltas = chain[0], chain[1:]
-    a_row = base.size_bytes / base.lines if base.lines else 0.0
-    expected = sum(delta.size_bytes for delta in deltas) + len(difference.new) * a_row + len(difference.gone)
-    return expected > base.size_bytes * REBASE_SHARE
+def _mostly_gone(chain: Chain, difference: Difference) -> bool:
+    left = len(difference.stayed) + len(difference.new)
+    return chain[-1].next_line + len(difference.new) - left > left
 
 
 def _covered(chain: Chain) -> tuple[int, int]:
