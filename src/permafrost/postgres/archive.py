@@ -87,7 +87,7 @@ def explain_pg_dump(finished: Finished) -> PermafrostError | None:
         return None
     said = finished.stderr_tail.strip() or f"it ended with {finished.returncode} and said nothing"
     hint = "read what pg_dump said; the next run starts cleanly"
-    if "lock timeout" in said or "LockNotAvailable" in said:
+    if "LOCK TABLE" in said and "timeout" in said:  # --lock-wait-timeout is a statement_timeout while it locks
         hint = "another session holds a table for itself (a migration?); try again when it has ended"
     elif "permission denied" in said:
         hint = "grant the role what reading needs: GRANT pg_read_all_data TO the_role"
