@@ -91,6 +91,11 @@ def load_rows(
         loaders.do_all([*(base(index) for index in by_size), *(delta(index) for index in places.members)])
 
 
+def check_log_manifest(checked: CheckedSnapshot) -> None:
+    """Raise `IntegrityError` unless the manifest names each object's parts once, and as what they are."""
+    _map(checked)
+
+
 def _map(checked: CheckedSnapshot) -> _Map:
     """Return where everything lies; raise `IntegrityError` for indices that are not there or of another kind."""
     kinds = {one.index: one.kind for one in checked.manifest.objects}

@@ -19,7 +19,7 @@ from permafrost.errors import IntegrityError, PermafrostError, RestoreRefusedErr
 from permafrost.events import Note, Progress, Reporter, Steps
 from permafrost.openpgp.sealing import open_bytes
 from permafrost.operations.frame import load_frame
-from permafrost.operations.log_rows import load_rows
+from permafrost.operations.log_rows import check_log_manifest, load_rows
 from permafrost.operations.opening import OpenedRepository, Source, opened
 from permafrost.operations.preflight import Target, check_target
 from permafrost.operations.secret_archive import (
@@ -90,6 +90,7 @@ def restore(
             checked = repository.read(choice)
             report(Note(f"snapshot {checked.object_list.snapshot} of {checked.manifest.database.name}"))
             check_objects(repository.repository, checked, lambda done, total: report(Progress(done, total, "bytes")))
+            check_log_manifest(checked)
             secrets = _read_secrets(repository, checked, secrets_to)
         with connected(conninfo_for(server)) as connection:
             with steps.step("look at the server that it goes to"):
