@@ -62,6 +62,10 @@ class Steps:
         self._total = total
         self._number = 0
 
+    def back_to(self, number: int) -> None:
+        """Let the next step be number `number` again."""
+        self._number = number - 1
+
     @contextmanager
     def step(self, title: str) -> Iterator[None]:
         """Run the block as the next numbered step; a `PermafrostError` out of it learns the step's name."""

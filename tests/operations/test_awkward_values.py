@@ -12,15 +12,11 @@ import psycopg
 import pytest
 
 from permafrost.events import ignore_events
-from permafrost.openpgp.sealing import OpeningKey
 from permafrost.operations.backup import back_up
-from permafrost.operations.opening import Source
-from permafrost.operations.preflight import Target
-from permafrost.operations.restore import restore
 from permafrost.postgres.connection import conninfo_for
 from permafrost.postgres.scratch import ScratchCluster
 from tests.fixtures.server import MakeServer, Server
-from tests.operations.test_backup_restore import contents_of, drop
+from tests.operations.test_backup_restore import contents_of, drop, make_restore
 
 NAME = "restored_awkward"
 HERE = Path(__file__).parent
@@ -39,15 +35,7 @@ def round_trip(server: Server, url: str) -> None:
     """Back up and restore, and compare every row."""
     back_up(server.configuration, is_audited=True, report=ignore_events, now=datetime.now(UTC))
     try:
-        restore(
-            Source(server.path, OpeningKey(server.passphrase_file)),
-            None,
-            Target(NAME, replaces=False, with_owners=True),
-            server=conninfo_for(url, dbname="postgres"),
-            secrets_to=None,
-            report=ignore_events,
-            now=datetime.now(UTC),
-        )
+        make_restore(server, NAME)
         assert contents_of(conninfo_for(url, dbname=NAME)) == contents_of(url)
     finally:
         drop(url, NAME)

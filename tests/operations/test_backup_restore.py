@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import psycopg
 
-from permafrost.events import ignore_events
+from permafrost.events import Reporter, ignore_events
 from permafrost.openpgp.sealing import OpeningKey
 from permafrost.operations.backup import BackupResult, back_up
 from permafrost.operations.opening import Source
@@ -15,6 +15,7 @@ from permafrost.operations.restore import RestoreResult, restore
 from permafrost.postgres.catalog import list_tables
 from permafrost.postgres.connection import connected, conninfo_for
 from permafrost.postgres.digest import TableContents, digest_rows
+from permafrost.repository.layout import SnapshotId
 from tests.fixtures.server import MakeServer, Server
 
 
@@ -29,15 +30,22 @@ def make_backup(server: Server, *, is_audited: bool = False) -> BackupResult:
     return back_up(server.configuration, is_audited=is_audited, report=ignore_events, now=datetime.now(UTC))
 
 
-def make_restore(server: Server, database: str, *, replaces: bool = False) -> RestoreResult:
-    """Restore the newest snapshot as on disaster day: from the folder and the passphrase alone."""
+def make_restore(
+    server: Server,
+    database: str,
+    *,
+    snapshot: SnapshotId | None = None,
+    replaces: bool = False,
+    report: Reporter = ignore_events,
+) -> RestoreResult:
+    """Restore a snapshot (the newest) as on disaster day: from the folder and the passphrase alone."""
     return restore(
         Source(server.path, OpeningKey(server.passphrase_file)),
-        None,
+        snapshot,
         Target(database, replaces=replaces, with_owners=True),
         server=conninfo_for(server.configuration.database.url, dbname="postgres"),
         secrets_to=None,
-        report=ignore_events,
+        report=report,
         now=datetime.now(UTC),
     )
 

@@ -13,13 +13,9 @@ import pytest
 import zstandard
 
 from permafrost.errors import IntegrityError
-from permafrost.events import ignore_events
 from permafrost.openpgp.home import temporary_home
 from permafrost.openpgp.sealing import OpeningKey, PassphraseSealing, open_bytes
 from permafrost.openpgp.signing import sign_detached
-from permafrost.operations.opening import Source
-from permafrost.operations.preflight import Target
-from permafrost.operations.restore import restore
 from permafrost.postgres.connection import conninfo_for
 from permafrost.repository.layout import SnapshotId
 from permafrost.repository.object_list import ObjectList
@@ -27,7 +23,7 @@ from permafrost.repository.objects import StoredObject
 from permafrost.repository.sealed import seal_bytes
 from permafrost.repository.snapshots import publish_snapshot, read_object_list, read_sealed_manifest
 from tests.fixtures.server import MakeServer, Server
-from tests.operations.test_backup_restore import make_backup
+from tests.operations.test_backup_restore import make_backup, make_restore
 
 Json = dict[str, Any]
 
@@ -89,14 +85,6 @@ def test_lies(make_server: MakeServer, database: str, lie: str) -> None:
     with psycopg.connect(conninfo_for(database, dbname="postgres")) as connection:
         names = "SELECT array_agg(datname ORDER BY 1) FROM pg_database WHERE datname LIKE 'restored_forged%'"
         with pytest.raises(IntegrityError) as caught:
-            restore(
-                Source(server.path, OpeningKey(server.passphrase_file)),
-                forged,
-                Target("restored_forged", replaces=False, with_owners=True),
-                server=conninfo_for(database, dbname="postgres"),
-                secrets_to=None,
-                report=ignore_events,
-                now=datetime.now(UTC),
-            )
+            make_restore(server, "restored_forged", snapshot=forged)
         assert caught.value.exit_code == 14
         assert connection.execute(names).fetchone() == (None,)

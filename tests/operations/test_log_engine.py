@@ -18,12 +18,8 @@ from psycopg.conninfo import conninfo_to_dict
 
 from permafrost.errors import DatabaseError, PermafrostError
 from permafrost.events import Event, Note, Progress, Reporter, StepStarted, ignore_events
-from permafrost.openpgp.sealing import OpeningKey
 from permafrost.operations.backup import BackupResult, back_up
-from permafrost.operations.opening import Source
-from permafrost.operations.preflight import Target
 from permafrost.operations.prune import prune
-from permafrost.operations.restore import restore
 from permafrost.operations.verify import verify
 from permafrost.postgres.connection import conninfo_for
 from permafrost.postgres.digest import TableContents
@@ -34,7 +30,7 @@ from permafrost.repository.snapshots import list_snapshots
 from permafrost.segments.chain import FAN_IN
 from tests.fixtures.proxy import CuttableProxy
 from tests.fixtures.server import MakeServer, Server, free_port
-from tests.operations.test_backup_restore import contents_of, drop
+from tests.operations.test_backup_restore import contents_of, drop, make_restore
 
 NAME = "restored_log"
 BIG = "INSERT INTO big SELECT i, md5(i::text) || repeat('x', 200), now() FROM generate_series({}, {}) i"
@@ -68,15 +64,7 @@ def restored(server: Server, snapshot: SnapshotId | None = None) -> list[TableCo
     """Restore a snapshot from the folder alone, and return every table's count and digest."""
     url = server.configuration.database.url
     try:
-        restore(
-            Source(server.path, OpeningKey(server.passphrase_file)),
-            snapshot,
-            Target(NAME, replaces=False, with_owners=True),
-            server=conninfo_for(url, dbname="postgres"),
-            secrets_to=None,
-            report=ignore_events,
-            now=datetime.now(UTC),
-        )
+        make_restore(server, NAME, snapshot=snapshot)
         return contents_of(conninfo_for(url, dbname=NAME))
     finally:
         drop(url, NAME)
@@ -138,15 +126,7 @@ def test_everything_else_comes_back_too(server: Server) -> None:
     dump = ["pg_dump", "--schema-only", "--no-comments", "-d"]
     before = subprocess.run([*dump, url], check=True, capture_output=True, text=True).stdout
     try:
-        restore(
-            Source(server.path, OpeningKey(server.passphrase_file)),
-            None,
-            Target(NAME, replaces=False, with_owners=True),
-            server=conninfo_for(url, dbname="postgres"),
-            secrets_to=None,
-            report=ignore_events,
-            now=datetime.now(UTC),
-        )
+        make_restore(server, NAME)
         there = conninfo_for(url, dbname=NAME)
         after = subprocess.run([*dump, there], check=True, capture_output=True, text=True).stdout
         with psycopg.connect(there) as connection:
@@ -330,6 +310,35 @@ def test_ddl_during_the_scan(server: Server) -> None:
     assert restored(server, middle) == before
     after = run(server).snapshot
     assert restored(server, after) == contents_of(url) != before
+
+
+def test_migration_that_comes_before_everybody_has_locked(server: Server) -> None:
+    """A migration that queues between the snapshot's locks and pg_dump's is let through, and the run starts again."""
+    url = server.configuration.database.url
+    threads: list[threading.Thread] = []
+    notes: list[str] = []
+
+    def start() -> None:
+        threads.append(threading.Thread(target=do, args=(server, "ALTER TABLE big ADD COLUMN added int DEFAULT 5")))
+        threads[0].start()
+        with psycopg.connect(url, autocommit=True) as watcher:
+            blocked = "SELECT count(*) FROM pg_locks WHERE relation = 'big'::regclass AND NOT granted"
+            while threads[0].is_alive() and watcher.execute(blocked).fetchone() == (0,):
+                pass
+
+    at_reading = at(StepStarted, start, number=3)
+
+    def report(event: Event) -> None:
+        at_reading(event)
+        if isinstance(event, Note):
+            notes.append(event.message)
+
+    result = run(server, report=report)
+    threads[0].join()
+    assert any("starting again" in note for note in notes)
+    assert restored(server, result.snapshot) == contents_of(url)
+    with psycopg.connect(url) as connection:
+        assert connection.execute("SELECT count(*) FROM big WHERE added = 5").fetchone() == (20_000,)
 
 
 def test_tables_that_come_and_go(server: Server) -> None:

@@ -30,7 +30,7 @@ from permafrost.repository.layout import SnapshotId
 from permafrost.repository.snapshots import list_snapshots
 from samples.database import create_database, load
 from tests.fixtures.server import MakeServer, Server
-from tests.operations.test_backup_restore import contents_of, drop, make_backup
+from tests.operations.test_backup_restore import contents_of, drop, make_backup, make_restore
 
 SECRETS = "LOCAL_DOMAIN=example.social\nSECRET_KEY_BASE=0123456789abcdef\n"
 NAME = "restored_here"
@@ -142,15 +142,7 @@ def test_failed_replace_leaves_the_living_one(server: Server) -> None:
             blocker.append(psycopg.connect(conninfo_for(url, dbname=NAME)))
 
     with pytest.raises(DatabaseError) as caught:
-        restore(
-            Source(server.path, OpeningKey(server.passphrase_file)),
-            None,
-            Target(NAME, replaces=True, with_owners=True),
-            server=conninfo_for(url, dbname="postgres"),
-            secrets_to=None,
-            report=connect_late,
-            now=datetime.now(UTC),
-        )
+        make_restore(server, NAME, replaces=True, report=connect_late)
     blocker[0].close()
     assert "is as it was" in caught.value.unchanged
     assert "connected" in caught.value.hint
@@ -320,15 +312,7 @@ def test_difference_is_the_loudest_alarm(server: Server, cluster: object, mastod
                 connection.execute("DELETE FROM status_stats WHERE id = (SELECT min(id) FROM status_stats)")
 
     with pytest.raises(IntegrityError, match=r"public\.status_stats has \d+ rows instead of \d+"):
-        restore(
-            Source(server.path, OpeningKey(server.passphrase_file)),
-            None,
-            Target(NAME, replaces=False, with_owners=True),
-            server=conninfo_for(url, dbname="postgres"),
-            secrets_to=None,
-            report=interfere,
-            now=datetime.now(UTC),
-        )
+        make_restore(server, NAME, report=interfere)
     assert databases(url) == names
 
 
@@ -346,12 +330,4 @@ def test_audit_sees_a_changed_value(make_server: MakeServer, cluster: object, da
                 connection.execute("UPDATE notes SET text = 'n0te 7' WHERE i = 7")
 
     with pytest.raises(IntegrityError, match=r"public\.notes has rows that differ"):
-        restore(
-            Source(made.path, OpeningKey(made.passphrase_file)),
-            None,
-            Target(NAME, replaces=False, with_owners=True),
-            server=conninfo_for(database, dbname="postgres"),
-            secrets_to=None,
-            report=interfere,
-            now=datetime.now(UTC),
-        )
+        make_restore(made, NAME, report=interfere)

@@ -1,17 +1,18 @@
-"""Workers of a log run: threads with a connection each that sees the run's snapshot. The first failure ends all."""
+"""Workers of a run: threads with a database connection each. The first failure, or a signal, ends all of them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
-from contextlib import suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
+from functools import partial
 from queue import Empty, SimpleQueue
 from threading import Event, Lock
 from typing import Self, TypeVar
 
 import psycopg
 
-from permafrost.postgres.locked_snapshot import LOCK_TIMEOUT_MS, LockedSnapshot, lock_error
+from permafrost.postgres.locked_snapshot import HELD_LOCK_TIMEOUT_MS, LockedSnapshot, lock_error
 from permafrost.postgres.logged import lock_tables
 from permafrost.postgres.snapshot import imported_snapshot
 from permafrost.processes import end_every_program
@@ -27,8 +28,8 @@ class Crew:
     left; what the workers raise then means nothing.
     """
 
-    def __init__(self, conninfo: str, snapshot: LockedSnapshot, jobs: int) -> None:
-        self._conninfo, self._snapshot, self._jobs = conninfo, snapshot, jobs
+    def __init__(self, connect: Callable[[], AbstractContextManager[psycopg.Connection]], jobs: int) -> None:
+        self._connect, self._jobs = connect, jobs
         self._executor = ThreadPoolExecutor(jobs + 1)
         self._futures: list[Future[object]] = []
         self._connections: set[psycopg.Connection] = set()
@@ -49,6 +50,11 @@ class Crew:
         self._futures.append(future)  # type: ignore[arg-type] # Future is invariant, and only its end is looked at
         return future
 
+    def beside_all(self, work: Callable[[int], None], numbers: Iterable[int]) -> None:
+        """Return once `work` is done for every number, without the crew's connections."""
+        for future in [self.beside(partial(work, number)) for number in numbers]:
+            future.result()
+
     def do_all(self, tasks: Iterable[Task]) -> None:
         """Return once every task, and all work beside them, is done; raise what the first failure raised."""
         queue: SimpleQueue[Task] = SimpleQueue()
@@ -61,12 +67,7 @@ class Crew:
             future.result()
 
     def _drain(self, queue: SimpleQueue[Task]) -> None:
-        with imported_snapshot(self._conninfo, self._snapshot.name) as connection:
-            try:
-                # before anybody else queues for one of them: behind an exclusive request we would wait for ever
-                lock_tables(connection, list(self._snapshot.tables.values()), LOCK_TIMEOUT_MS)
-            except psycopg.errors.LockNotAvailable as error:
-                raise lock_error(error) from error
+        with self._connect() as connection:
             with self._lock:
                 self._connections.add(connection)
             try:
@@ -88,3 +89,18 @@ class Crew:
             with suppress(psycopg.Error):
                 connection.cancel_safe(timeout=5)
         end_every_program()
+
+
+@contextmanager
+def snapshot_connection(conninfo: str, snapshot: LockedSnapshot) -> Iterator[psycopg.Connection]:
+    """Yield a connection that sees the snapshot and has locked its tables for itself.
+
+    It locks at once, before anybody else queues for one of them: behind an exclusive request it would wait for ever,
+    as that waits for the snapshot's holder. Raise `DatabaseError` if a lock cannot be had in time.
+    """
+    with imported_snapshot(conninfo, snapshot.name) as connection:
+        try:
+            lock_tables(connection, list(snapshot.tables.values()), HELD_LOCK_TIMEOUT_MS)
+        except psycopg.errors.LockNotAvailable as error:
+            raise lock_error(error) from error
+        yield connection

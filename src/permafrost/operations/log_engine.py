@@ -18,7 +18,7 @@ from permafrost.errors import DatabaseError
 from permafrost.events import Note, Progress
 from permafrost.openpgp.sealing import PassphraseSealing
 from permafrost.operations.contents import Counts, SnapshotContents
-from permafrost.operations.crew import Crew, Task
+from permafrost.operations.crew import Crew, Task, snapshot_connection
 from permafrost.operations.frame_store import store_frame
 from permafrost.operations.log_manifest import manifest_tables, objects_of_chains
 from permafrost.operations.run_context import RunContext
@@ -31,9 +31,15 @@ from permafrost.postgres.catalog import (
     list_tables,
     schema_migrations_version,
 )
+from permafrost.postgres.connection import LockConflictError
 from permafrost.postgres.digest import TableContents, count_rows, digest_rows
 from permafrost.postgres.identity import ServerIdentity, read_identity, wait_until_flushed
-from permafrost.postgres.locked_snapshot import LockedSnapshot, locked_snapshot
+from permafrost.postgres.locked_snapshot import (
+    HELD_LOCK_TIMEOUT_MS,
+    LOCK_TIMEOUT_MS,
+    LockedSnapshot,
+    locked_snapshot,
+)
 from permafrost.postgres.logged import LoggedTable, describe_tables
 from permafrost.postgres.sequences import SequenceValue, read_sequences
 from permafrost.processes import Program
@@ -46,24 +52,45 @@ from permafrost.segments.state import SegmentState
 from permafrost.segments.worker import THIS_RUNS_DELTA, SegmentWork, segments_of, update_segment
 
 MINIMUM_SERVER_VERSION = 140000
+_ATTEMPTS = 4
+_FIRST_STEP = 2
 
 
 @contextmanager
 def logged(run: RunContext) -> Iterator[SnapshotContents]:
     """Yield what the log engine stored; the state is replaced once the block has ended well."""
-    state = SegmentState(run.configuration.state.path / "segments.sqlite")
-    store = RepositoryStore(run.layout, run.home, run.sealing)
+    for attempt in range(1, _ATTEMPTS + 1):
+        try:
+            stack, contents = _attempt(run, is_last=attempt == _ATTEMPTS)
+            break
+        except LockConflictError as error:
+            if attempt == _ATTEMPTS:
+                raise
+            run.report(Note(f"starting again, as another session wants a table for itself: {error.message}"))
+            run.steps.back_to(_FIRST_STEP)
+    with stack:
+        yield contents
+
+
+def _attempt(run: RunContext, *, is_last: bool) -> tuple[ExitStack, SnapshotContents]:
+    """Read everything, and return what was found, with what has to be left when it is published (or not).
+
+    Raise `LockConflictError` if a migration came between; a new attempt then waits for it before it begins.
+    """
     with ExitStack() as stack:
+        state = SegmentState(run.configuration.state.path / "segments.sqlite")
         stack.callback(state.close)
         stack.enter_context(state.changing())
+        store = RepositoryStore(run.layout, run.home, run.sealing)
         with run.steps.step("fix one moment of the database"):
             snapshot = stack.enter_context(locked_snapshot(run.configuration.database.url))
             job = _prepare(run, snapshot, state)
         with run.steps.step("find and read what is new"), _abandoned_on_failure(store):
-            found = _read_everything(run, job, state, store)
+            found = _read_everything(run, job, state, store, is_last=is_last)
             delta = store.finish()
             wait_until_flushed(snapshot.connection, job.identity.lsn, snapshot.taken_at)
-        yield _settle(run, job, state, found, store.bases, delta)
+        contents = _settle(run, job, state, found, store.bases, delta)
+        return stack.pop_all(), contents
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,12 +198,15 @@ def _abandoned_on_failure(store: RepositoryStore) -> Iterator[None]:
         raise
 
 
-def _read_everything(run: RunContext, job: _Job, state: SegmentState, store: RepositoryStore) -> _Found:
+def _read_everything(
+    run: RunContext, job: _Job, state: SegmentState, store: RepositoryStore, *, is_last: bool
+) -> _Found:
     """Read the frame, and beside it segments, counts and digests by `jobs` workers."""
     database = run.configuration.database
-    dump = _frame_dump(run, job)
+    # pg_dump also locks what the holder does not (views, partitioned tables), so its last try is a patient one
+    dump = _frame_dump(run, job, LOCK_TIMEOUT_MS if is_last else HELD_LOCK_TIMEOUT_MS)
     known_frame = _known(job, state.fact("frame"))
-    with Crew(database.url, job.snapshot, database.jobs) as crew:
+    with Crew(lambda: snapshot_connection(database.url, job.snapshot), database.jobs) as crew:
         frame = crew.beside(lambda: store_frame(run, dump, known_frame))
         found = _Found(frame=(StoredObject("", 0), None, False))
         crew.do_all(_tasks(run, job, state, store, found))
@@ -184,7 +214,7 @@ def _read_everything(run: RunContext, job: _Job, state: SegmentState, store: Rep
     return found
 
 
-def _frame_dump(run: RunContext, job: _Job) -> Program:
+def _frame_dump(run: RunContext, job: _Job, lock_timeout_ms: int) -> Program:
     return pg_dump_program(
         run.configuration.database.url,
         snapshot=job.snapshot.name,
@@ -192,6 +222,7 @@ def _frame_dump(run: RunContext, job: _Job) -> Program:
         is_standby=job.is_standby,
         without_data=[table.name for table in job.tables] + [one.name for one in job.sequences],
         encoding=job.snapshot.connection.info.encoding,
+        lock_timeout_ms=lock_timeout_ms,
     )
 
 

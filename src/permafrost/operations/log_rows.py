@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import io
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Lock
 from typing import IO
@@ -24,9 +23,10 @@ from psycopg import sql
 from permafrost.errors import IntegrityError
 from permafrost.events import Progress, Reporter
 from permafrost.openpgp.sealing import explain_opening, open_program
+from permafrost.operations.crew import Crew, Task
 from permafrost.operations.opening import OpenedRepository
 from permafrost.postgres.connection import connected, database_errors
-from permafrost.processes import Pipeline, end_every_program
+from permafrost.processes import Pipeline
 from permafrost.repository.manifest import Segment, Table
 from permafrost.repository.objects import open_object
 from permafrost.repository.reading import CheckedSnapshot
@@ -64,12 +64,12 @@ def load_rows(
     Raise `IntegrityError` if an object does not hold what the manifest says, `DatabaseError` if a row is refused.
     """
     places = _map(checked)
-    with _Loaders(conninfo, jobs) as loaders:
-        gone = _gather_gone(repository, checked, places, loaders)
+    with Crew(lambda: connected(conninfo), jobs) as crew:
+        gone = _gather_gone(repository, checked, places, crew)
         total = sum(checked.stored(index).size_bytes for index in (*places.bases, *places.members))
         progress = _Counter(total, report)
 
-        def base(index: int) -> Callable[[psycopg.Connection], None]:
+        def base(index: int) -> Task:
             def task(connection: psycopg.Connection) -> None:
                 target = places.bases[index]
                 with _opened_text(repository, checked, index) as text:
@@ -80,7 +80,7 @@ def load_rows(
 
             return task
 
-        def delta(index: int) -> Callable[[psycopg.Connection], None]:
+        def delta(index: int) -> Task:
             def task(connection: psycopg.Connection) -> None:
                 _load_delta(repository, checked, index, places.members[index], gone, connection)
                 progress.add(checked.stored(index).size_bytes)
@@ -88,7 +88,7 @@ def load_rows(
             return task
 
         by_size = sorted(places.bases, key=lambda index: checked.stored(index).size_bytes, reverse=True)
-        loaders.do_all([*(base(index) for index in by_size), *(delta(index) for index in places.members)])
+        crew.do_all([*(base(index) for index in by_size), *(delta(index) for index in places.members)])
 
 
 def check_log_manifest(checked: CheckedSnapshot) -> None:
@@ -126,7 +126,7 @@ def _elements(segment: Segment) -> Iterator[tuple[int, int | None, int]]:
 
 
 def _gather_gone(
-    repository: OpenedRepository, checked: CheckedSnapshot, places: _Map, loaders: _Loaders
+    repository: OpenedRepository, checked: CheckedSnapshot, places: _Map, crew: Crew
 ) -> dict[tuple[int, int], Uint32]:
     """Return each segment's gone lines, ascending, out of all delta objects."""
     found: dict[tuple[int, int], list[Uint32]] = defaultdict(list)
@@ -144,7 +144,7 @@ def _gather_gone(
                 with lock:
                     found[target.segment].append(numbers)
 
-    loaders.do_beside(read, list(places.members))
+    crew.beside_all(read, places.members)
     gone: dict[tuple[int, int], Uint32] = defaultdict(lambda: np.empty(0, np.uint32))
     gone.update({key: np.unique(np.concatenate(parts)) for key, parts in found.items()})
     return gone
@@ -230,58 +230,3 @@ class _Counter:
         with self._lock:
             self._done += size_bytes
             self._report(Progress(self._done, self._total, "bytes"))
-
-
-class _Loaders:
-    """Threads with a connection each; the first failure, or a signal, ends all."""
-
-    def __init__(self, conninfo: str, jobs: int) -> None:
-        self._conninfo, self._jobs = conninfo, jobs
-        self._executor = ThreadPoolExecutor(jobs)
-        self._connections: set[psycopg.Connection] = set()
-        self._lock = Lock()
-        self._is_given_up = False
-
-    def __enter__(self) -> _Loaders:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is not None:
-            self._is_given_up = True
-            with self._lock:
-                connections = list(self._connections)
-            for connection in connections:
-                with suppress(psycopg.Error):
-                    connection.cancel_safe(timeout=5)
-            end_every_program()
-        self._executor.shutdown(wait=True, cancel_futures=True)
-
-    def do_beside(self, work: Callable[[int], None], indices: Sequence[int]) -> None:
-        """Do `work` for every index."""
-        for _ in self._executor.map(work, indices):
-            pass
-
-    def do_all(self, tasks: Sequence[Callable[[psycopg.Connection], None]]) -> None:
-        """Do every task with a connection."""
-        waiting = list(reversed(tasks))
-
-        def drain(_: int) -> None:
-            with connected(self._conninfo) as connection:
-                with self._lock:
-                    self._connections.add(connection)
-                try:
-                    while not self._is_given_up:
-                        with self._lock:
-                            if not waiting:
-                                return
-                            task = waiting.pop()
-                        task(connection)
-                except BaseException:
-                    self._is_given_up = True
-                    raise
-                finally:
-                    with self._lock:
-                        self._connections.discard(connection)
-
-        for _ in self._executor.map(drain, range(self._jobs)):
-            pass

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from permafrost.errors import DatabaseError, PermafrostError
 from permafrost.postgres.binaries import client_program
 from permafrost.postgres.catalog import TableName
-from permafrost.postgres.connection import conninfo_for
+from permafrost.postgres.connection import LockConflictError, conninfo_for
 from permafrost.processes import Finished, Program
 
 LOCK_WAIT_MS = 60_000
@@ -34,11 +34,12 @@ def pg_dump_program(
     is_standby: bool,
     without_data: Iterable[TableName] = (),
     encoding: str = "utf-8",
+    lock_timeout_ms: int = LOCK_WAIT_MS,
 ) -> Program:
     """Return pg_dump that writes the database, as `snapshot` sees it, to its stdout.
 
     The definitions of the tables and sequences `without_data` are in it, and neither their rows nor their values.
-    `encoding` is Python's name of the database's encoding. It gives up after a minute if it cannot get its locks.
+    `encoding` is Python's name of the database's encoding. It gives up after `lock_timeout_ms` if it cannot get a lock.
     """
     words = [
         client_program("pg_dump", server_major),
@@ -46,7 +47,7 @@ def pg_dump_program(
         "--compress=0",
         "--no-password",
         f"--snapshot={snapshot}",
-        f"--lock-wait-timeout={LOCK_WAIT_MS}",
+        f"--lock-wait-timeout={lock_timeout_ms}",
         f"--dbname={conninfo_for(conninfo)}",
     ]
     words += [f"--exclude-table-data={_pattern(name, encoding)}" for name in without_data]
@@ -86,12 +87,13 @@ def explain_pg_dump(finished: Finished) -> PermafrostError | None:
     if finished.program.name != "pg_dump" or finished.returncode == 0:
         return None
     said = finished.stderr_tail.strip() or f"it ended with {finished.returncode} and said nothing"
-    hint = "read what pg_dump said; the next run starts cleanly"
+    unchanged, hint = "every snapshot that was there before", "read what pg_dump said; the next run starts cleanly"
     if "LOCK TABLE" in said and "timeout" in said:  # --lock-wait-timeout is a statement_timeout while it locks
-        hint = "another session holds a table for itself (a migration?); try again when it has ended"
-    elif "permission denied" in said:
+        hint = "another session holds or waits for a table exclusively (a migration?); try again when it has ended"
+        return LockConflictError(f"pg_dump could not lock a table in time: {said}", unchanged=unchanged, hint=hint)
+    if "permission denied" in said:
         hint = "grant the role what reading needs: GRANT pg_read_all_data TO the_role"
-    return DatabaseError(f"pg_dump did not finish: {said}", unchanged="every snapshot that was there before", hint=hint)
+    return DatabaseError(f"pg_dump did not finish: {said}", unchanged=unchanged, hint=hint)
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,6 +66,10 @@ def database_name(conninfo: str) -> str | None:
     return str(name) if name else None
 
 
+class LockConflictError(DatabaseError):
+    """A lock could not be had because another session holds or waits for it exclusively; a new try may succeed."""
+
+
 @contextmanager
 def database_errors(doing: str) -> Iterator[None]:
     """Turn errors of PostgreSQL inside the block into a `DatabaseError` that says what was being done."""

@@ -16,10 +16,13 @@ import psycopg
 
 from permafrost.errors import DatabaseError
 from permafrost.postgres.catalog import TableName
-from permafrost.postgres.connection import connected, database_errors
+from permafrost.postgres.connection import LockConflictError, connected, database_errors
 from permafrost.postgres.logged import candidate_tables, check_readable, lock_tables
 
 LOCK_TIMEOUT_MS = 60_000
+HELD_LOCK_TIMEOUT_MS = 3_000
+"""For others of the same run, once the snapshot's holder has its locks: whoever then makes them wait is itself waiting
+for the holder, so waiting is in vain, and holds up a migration."""
 _ATTEMPTS = 10
 _BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 
@@ -78,10 +81,10 @@ def _attempt(connection: psycopg.Connection, lock_timeout_ms: int) -> LockedSnap
     return LockedSnapshot(connection, str(row[0]), listed, time.monotonic())
 
 
-def lock_error(error: psycopg.Error) -> DatabaseError:
+def lock_error(error: psycopg.Error) -> LockConflictError:
     """Return the error for a lock that was not to be had in time."""
     said = str(error).strip().splitlines()[0]
-    return DatabaseError(
+    return LockConflictError(
         f"a table could not be locked for reading in time: {said}",
         hint="another session holds or waits for it exclusively (a migration?); run the backup again when it has ended",
     )
