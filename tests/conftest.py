@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import settings
+
+# how long an example takes says something of the machine, not of the code
+settings.register_profile("permafrost", deadline=None)
+settings.load_profile("permafrost")
 
 pytest_plugins = ["tests.fixtures.postgresql", "tests.fixtures.server"]
 

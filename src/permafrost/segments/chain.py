@@ -90,7 +90,9 @@ def plan(chain: Chain, difference: Difference) -> NewBase | NewDelta:
         first_line=first_line,
         gone=np.unique(gone[gone < first_line]).astype(np.uint32),
         rows=_merged(again, difference.new),
-        older=KnownRows(stayed.places[is_older], stayed.xmins[is_older], stayed.lines[is_older]),
+        older=stayed
+        if not len(again)
+        else KnownRows(stayed.places[is_older], stayed.xmins[is_older], stayed.lines[is_older]),
     )
 
 
@@ -126,8 +128,10 @@ def rows_after_base(seen: RowVersions) -> KnownRows:
 def rows_after_delta(planned: NewDelta) -> KnownRows:
     """Return the rows of a segment once the planned delta is stored."""
     numbers = np.arange(planned.first_line, planned.first_line + len(planned.rows), dtype=np.uint32)
-    places = np.concatenate([planned.older.places, planned.rows.places])
-    xmins = np.concatenate([planned.older.xmins, planned.rows.xmins])
-    lines = np.concatenate([planned.older.lines, numbers])
-    order = np.argsort(places, kind="stable")
-    return KnownRows(places[order], xmins[order], lines[order])
+    older = planned.older
+    at = np.searchsorted(older.places, planned.rows.places)  # no place is in both
+    return KnownRows(
+        np.insert(older.places, at, planned.rows.places),
+        np.insert(older.xmins, at, planned.rows.xmins),
+        np.insert(older.lines, at, numbers),
+    )

@@ -93,10 +93,10 @@ def join_scans(parts: list[RowVersions]) -> RowVersions:
 def compare(known: KnownRows, seen: RowVersions) -> Difference:
     """Return what happened between the log's last look and this one; both are in order of place."""
     positions = np.searchsorted(known.places, seen.places)
-    inside = positions < len(known)
-    clipped = np.where(inside, positions, 0)
     if len(known):
-        is_known = inside & (known.places[clipped] == seen.places) & (known.xmins[clipped] == seen.xmins)
+        np.minimum(positions, len(known) - 1, out=positions)  # a place past the last is another place than the last
+        is_known = known.places[positions] == seen.places
+        is_known &= known.xmins[positions] == seen.xmins
     else:
         is_known = np.zeros(len(seen), dtype=bool)
     kept = positions[is_known]

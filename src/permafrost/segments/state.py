@@ -177,8 +177,9 @@ def pack_rows(rows: KnownRows) -> bytes:
 
     Places and lines mostly go up by one and xmins are mostly the neighbour's, so most bytes are the same.
     """
-    planes = [_planes(column) for column in (rows.places, rows.xmins, rows.lines)]
-    return zstandard.ZstdCompressor(level=_LEVEL).compress(b"".join(planes))
+    compressor = zstandard.ZstdCompressor(level=_LEVEL).compressobj(size=12 * len(rows))
+    packed = [compressor.compress(_planes(column)) for column in (rows.places, rows.xmins, rows.lines)]
+    return b"".join([*packed, compressor.flush()])
 
 
 def _planes(column: Uint32) -> bytes:
@@ -188,14 +189,15 @@ def _planes(column: Uint32) -> bytes:
 
 def unpack_rows(packed: bytes) -> KnownRows:
     """Return the rows that `pack_rows` packed."""
-    raw = np.frombuffer(zstandard.ZstdDecompressor().decompress(packed), np.uint8)
-    if not len(raw):
+    size = zstandard.frame_content_size(packed) // 3
+    if not size:
         return NO_ROWS
-    columns = raw.reshape(3, 4, -1)
     unpacked = []
-    for column in columns:
-        differences = np.ascontiguousarray(column.T).view("<u4").reshape(-1)
-        unpacked.append(np.cumsum(differences, dtype=np.uint32))
+    with zstandard.ZstdDecompressor().stream_reader(packed) as reader:
+        for _ in range(3):
+            planes = np.frombuffer(reader.read(size), np.uint8).reshape(4, -1)
+            differences = np.ascontiguousarray(planes.T).view("<u4").reshape(-1)
+            unpacked.append(np.cumsum(differences, dtype=np.uint32))
     return KnownRows(unpacked[0], unpacked[1], unpacked[2])
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Collection, Iterable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -17,7 +19,6 @@ from permafrost.segments.chain import Chain, Element, NewDelta, plan, rows_after
 from permafrost.segments.rows import (
     NO_ROWS,
     SEGMENT_PAGES,
-    Difference,
     KnownRows,
     RowVersions,
     Uint32,
@@ -30,6 +31,12 @@ from permafrost.segments.state import KnownSegment, pack_rows
 
 SMALL_BASE_PAGES = 64
 """A base of fewer pages goes into the run's delta object: a hundred small tables would else be a hundred files."""
+
+
+_DENSE_BYTES_A_PAGE = 600
+_dense_segments_are_alone = threading.Lock()
+"""A segment of narrow rows has up to 1.8 million of them, which take some 100 MB while they are compared: one at a
+time, whatever the number of workers. Dense is 60 rows a page; a scan answers 10 bytes a row."""
 
 
 class SegmentStore(Protocol):
@@ -97,28 +104,51 @@ def update_segment(
     known = work.known
     if known is not None and any(element.object_name in missing for element in known.chain):
         known = None
-    seen, digest = _scan(connection, work)
+    first = _scan_part(connection, work, work.first_page)
+    is_dense = len(first) > _DENSE_BYTES_A_PAGE * min(SCAN_PAGES, work.pages)
+    with _dense_segments_are_alone if is_dense else nullcontext():
+        return _update(connection, work, known, first, store)
+
+
+def _update(
+    connection: psycopg.Connection, work: SegmentWork, known: KnownSegment | None, first: bytes, store: SegmentStore
+) -> SegmentResult:
+    digest, raw = _scan(connection, work, first)
     if known is not None and known.scan_digest == digest:
         return SegmentResult(known, 0, 0, is_changed=False)
+    seen = _decoded(raw, work)
     if known is None:
         return _new_base(connection, work, seen, digest, store, rows_gone=0)
     difference = compare(known.rows(), seen)
     if not difference:  # another answer, the same rows: they came in another order
         return SegmentResult(_known(known.chain, digest, difference.stayed), 0, 0, is_changed=False)
     planned = plan(known.chain, difference)
+    new, gone = len(difference.new), len(difference.gone)
+    del difference  # of a dense segment these are many MB
     if isinstance(planned, NewDelta):
-        return _new_delta(connection, work, planned, difference, digest, store)
-    return _new_base(connection, work, seen, digest, store, rows_gone=len(difference.gone), new=len(difference.new))
+        del seen
+        return _new_delta(connection, work, planned, digest, store, rows_new=new, rows_gone=gone)
+    return _new_base(connection, work, seen, digest, store, rows_gone=gone, new=new)
 
 
-def _scan(connection: psycopg.Connection, work: SegmentWork) -> tuple[RowVersions, bytes]:
-    digest = hashlib.blake2b(digest_size=16)
-    parts = []
-    for page in range(work.first_page, work.end_page, SCAN_PAGES):
-        raw = scan_pages(connection, work.table, page, min(page + SCAN_PAGES, work.end_page))
-        digest.update(raw)
-        parts.append(decode_scan(raw, work.first_page))
-    return join_scans(parts), digest.digest()
+def _scan_part(connection: psycopg.Connection, work: SegmentWork, page: int) -> bytes:
+    return scan_pages(connection, work.table, page, min(page + SCAN_PAGES, work.end_page))
+
+
+def _scan(connection: psycopg.Connection, work: SegmentWork, first: bytes) -> tuple[bytes, list[bytes]]:
+    """Return the digest of the whole scan and its raw parts, of which the first is there already."""
+    digest = hashlib.blake2b(first, digest_size=16)
+    parts = [first]
+    for page in range(work.first_page + SCAN_PAGES, work.end_page, SCAN_PAGES):
+        parts.append(_scan_part(connection, work, page))
+        digest.update(parts[-1])
+    return digest.digest(), parts
+
+
+def _decoded(raw: list[bytes], work: SegmentWork) -> RowVersions:
+    """Return the row versions of a scan's parts, which are emptied on the way."""
+    raw.reverse()
+    return join_scans([decode_scan(raw.pop(), work.first_page) for _ in range(len(raw))])
 
 
 def _new_base(
@@ -153,16 +183,18 @@ def _new_delta(
     connection: psycopg.Connection,
     work: SegmentWork,
     planned: NewDelta,
-    difference: Difference,
     digest: bytes,
     store: SegmentStore,
+    *,
+    rows_new: int,
+    rows_gone: int,
 ) -> SegmentResult:
     counted = CountedLines(copy_ctids(connection, work.table, ctids_of(planned.rows.places, work.first_page)))
     member, size = store.add_delta(planned.gone, counted)
     counted.expect(len(planned.rows), work)
     delta = Element(THIS_RUNS_DELTA, member, planned.level, planned.first_line, len(planned.rows), size, planned.gone)
     known = _known((*planned.kept, delta), digest, rows_after_delta(planned))
-    return SegmentResult(known, len(difference.new), len(difference.gone), is_changed=True)
+    return SegmentResult(known, rows_new, rows_gone, is_changed=True)
 
 
 def _known(chain: Chain, digest: bytes, rows: KnownRows) -> KnownSegment:
