@@ -51,6 +51,7 @@ _SETTINGS = {
     "max_connections": "50",
     "max_wal_size": "2GB",  # loading a database must not checkpoint every few seconds
     "checkpoint_timeout": "30min",
+    "dynamic_shared_memory_type": "mmap",  # in the data folder, so that nothing stays in /dev/shm after a kill
     "autovacuum": "on",
     "jit": "off",
     "timezone": "UTC",
