@@ -5,9 +5,11 @@ from __future__ import annotations
 import random
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from permafrost.segments import chain
 from permafrost.segments.chain import FAN_IN, Element, NewBase, plan, rows_after_base, rows_after_delta
 from permafrost.segments.rows import NO_ROWS, KnownRows, RowVersions, Uint32, compare
 from permafrost.segments.state import pack_chain, pack_rows, unpack_chain, unpack_rows
@@ -75,6 +77,13 @@ changes = st.lists(st.tuples(st.booleans(), st.integers(0, 40)), max_size=6)
 @given(st.integers(0, 60), st.lists(changes, max_size=40))
 def test_any_history(start: int, history: list[list[tuple[bool, int]]]) -> None:
     """After every run of any history the chain gives exactly the heap's rows, with unbroken line numbers."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(chain, "FAN_IN", 2)  # so that deltas are merged early and often
+        follow(start, history)
+
+
+def follow(start: int, history: list[list[tuple[bool, int]]]) -> None:
+    """Start with so many rows, put and remove rows at places, run after each round, and compare."""
     world = World()
     for place in range(start):
         world.put(place)
