@@ -101,6 +101,7 @@ class _Job:
     description: DatabaseDescription
     schema_version: str | None
     identity: ServerIdentity
+    sealing_mark: str
     tables: tuple[LoggedTable, ...]
     others: tuple[TableName, ...]
     sequences: tuple[SequenceValue, ...]
@@ -133,7 +134,8 @@ def _prepare(run: RunContext, snapshot: LockedSnapshot, state: SegmentState) -> 
             hint='set engine = "dump" in [database]',
         )
     identity = read_identity(connection)
-    reason = _reason_to_start_anew(run, state, identity)
+    mark = _sealing_mark(run)
+    reason = _reason_to_start_anew(run, state, identity, mark)
     if reason:
         run.report(Note(f"new bases for every table: {reason}"))
         state.forget_everything()
@@ -149,6 +151,7 @@ def _prepare(run: RunContext, snapshot: LockedSnapshot, state: SegmentState) -> 
         description=describe_database(connection),
         schema_version=schema_migrations_version(connection),
         identity=identity,
+        sealing_mark=mark,
         tables=tables,
         others=tuple(name for name in list_tables(connection) if name not in logged_names),
         sequences=read_sequences(connection),
@@ -158,7 +161,7 @@ def _prepare(run: RunContext, snapshot: LockedSnapshot, state: SegmentState) -> 
     )
 
 
-def _reason_to_start_anew(run: RunContext, state: SegmentState, identity: ServerIdentity) -> str:
+def _reason_to_start_anew(run: RunContext, state: SegmentState, identity: ServerIdentity, sealing_mark: str) -> str:
     if run.is_full:
         return "asked for"
     reason = reason_to_forget_everything(state, identity)
@@ -166,7 +169,7 @@ def _reason_to_start_anew(run: RunContext, state: SegmentState, identity: Server
         return reason
     if state.fact("repository") != run.repository.repository_id:
         return "the state belongs to another repository"
-    if state.fact("sealing") != _sealing_mark(run):
+    if state.fact("sealing") != sealing_mark:
         return "the passphrase or the recipients have changed"
     return ""
 
@@ -305,7 +308,7 @@ def _settle(
     state.replace_objects({name: known[name] for name in names})
     remember(state, job.identity)
     state.set_fact("repository", run.repository.repository_id)
-    state.set_fact("sealing", _sealing_mark(run))
+    state.set_fact("sealing", job.sealing_mark)
     state.set_fact("frame", {"digest": frame_digest, "object": frame.name} if frame_digest else None)
     index_of = {name: index for index, name in enumerate(names)}
     rows = {table.name: found.rows.get(table.name, 0) for table in job.tables}

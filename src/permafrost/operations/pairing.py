@@ -19,7 +19,7 @@ from permafrost.syncthing.access import wait_for_hangup
 from permafrost.syncthing.client import Client
 from permafrost.syncthing.folders import Device, admit, sharers
 from permafrost.syncthing.holdings import wait_until_held
-from permafrost.vault.admission import GivenInvitation, judge
+from permafrost.vault.admission import judge
 from permafrost.vault.invitation import SECRET_BYTES, Invitation
 
 VALID_FOR = timedelta(minutes=60)
@@ -153,9 +153,3 @@ def _finish_half_done(client: Client, server: ServerSide, now: Now) -> Iterator[
         if given.used_by is not None and given.used_by not in vaults and now() < given.expires_at:
             _admit(client, server, given.vault_name, given.used_by)
             yield given.used_by
-
-
-def open_invitations(server: ServerSide, now: Now = now_utc) -> tuple[GivenInvitation, ...]:
-    """Return the invitations that a vault could still use."""
-    moment = now()
-    return tuple(one for one in server.invitations.all() if one.used_by is None and moment < one.expires_at)

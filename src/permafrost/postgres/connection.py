@@ -60,12 +60,6 @@ def conninfo_for(conninfo: str, **changes: str) -> str:
     return make_conninfo("", **{**_LIVENESS, "application_name": APPLICATION_NAME, **given, **changes})
 
 
-def database_name(conninfo: str) -> str | None:
-    """Return the database that `conninfo` names, None if it names none."""
-    name = conninfo_to_dict(conninfo).get("dbname")
-    return str(name) if name else None
-
-
 class LockConflictError(DatabaseError):
     """A lock could not be had because another session holds or waits for it exclusively; a new try may succeed."""
 

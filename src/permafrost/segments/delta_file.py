@@ -17,6 +17,7 @@ from functools import partial
 from typing import IO, Literal
 
 from permafrost.errors import IntegrityError
+from permafrost.postgres.scan import joined
 from permafrost.segments.lines import gone_text
 from permafrost.segments.rows import Uint32
 
@@ -40,7 +41,7 @@ class DeltaWriter:
         size = 0
         if len(gone):
             size += self._write(f"{member}.gone", gone_text(gone))
-        for part in _parts(chunks):
+        for part in joined(chunks, PART_BYTES):
             size += self._write(f"{member}.new", part)
         return member, size
 
@@ -55,20 +56,6 @@ class DeltaWriter:
     def close(self) -> None:
         """Write the tar's end."""
         self._tar.close()
-
-
-def _parts(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Join small chunks to parts of about `PART_BYTES`."""
-    waiting: list[bytes] = []
-    size = 0
-    for chunk in chunks:
-        waiting.append(bytes(chunk))
-        size += len(chunk)
-        if size >= PART_BYTES:
-            yield b"".join(waiting)
-            waiting, size = [], 0
-    if waiting:
-        yield b"".join(waiting)
 
 
 @dataclass(frozen=True, slots=True)

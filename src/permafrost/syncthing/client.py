@@ -90,12 +90,6 @@ class Client:
         """Return the options of the whole instance."""
         return self._object("config/options")
 
-    def change_options(self, changes: Json) -> None:
-        """Set some options, leaving the others."""
-        self._ask("PATCH", "config/options", body=changes)
-
-    # --- devices ---
-
     def devices(self) -> tuple[Json, ...]:
         """Return the configured devices, this one included."""
         return tuple(self._json("config/devices"))
@@ -189,10 +183,6 @@ class Client:
         """Return the paths that Syncthing could not scan or write, and why."""
         errors = self._json("folder/errors", {"folder": folder_id}).get("errors") or ()
         return {str(one["path"]): str(one["error"]) for one in errors}
-
-    def folder_status(self, folder_id: str) -> Json:
-        """Return the folder's state and counts; dear on a large folder."""
-        return self._object("db/status", {"folder": folder_id})
 
     def completion(self, folder_id: str, device_id: str) -> Completion:
         """Return what Syncthing believes the device lacks."""
