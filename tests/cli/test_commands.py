@@ -66,6 +66,7 @@ def test_the_road_by_json(server: Server) -> None:
     try:
         restored = json_of(
             *("restore", backup["snapshot"], "--database", "restored_by_json", "--repository", str(server.path)),
+            *("--runbook", str(server.path.with_name("runbook"))),
             *("--passphrase-file", str(server.passphrase_file), "--server", conninfo_for(url, dbname="postgres")),
         )
     finally:

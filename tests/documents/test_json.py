@@ -51,6 +51,7 @@ def test_documented_keys_are_those_printed(mastodon_database: str, make_server: 
     try:
         restored = json_of(
             *("restore", "latest", "--database", "restored_documented", *config),
+            *("--runbook", str(server.path.with_name("runbook"))),
             *("--server", conninfo_for(mastodon_database, dbname="postgres")),
         )
     finally:

@@ -84,7 +84,16 @@ def test_restore(server: Server, tmp_path: Path, database: str) -> None:
     config = str(server.write_configuration())
     subprocess.run([sys.executable, "-m", "permafrost", "backup", "--config", config], check=True, capture_output=True)
     out = tmp_path / "out"
-    words = ("--database", "restored_traced", "--secrets-to", str(out), "--config", config)
+    words = (
+        "--database",
+        "restored_traced",
+        "--secrets-to",
+        str(out),
+        "--config",
+        config,
+        "--runbook",
+        str(out / "runbook"),
+    )
     try:
         trace = traced(tmp_path / "trace", "restore", "latest", *words)
     finally:

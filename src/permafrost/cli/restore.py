@@ -8,20 +8,23 @@ from pathlib import Path
 import click
 
 from permafrost.cli.amounts import seconds_text
+from permafrost.cli.choosing import at_option, check_choice, chosen
 from permafrost.cli.options import config_option, config_path, fingerprint_option, json_option, reporting
 from permafrost.cli.rendering import Rendering
 from permafrost.config.loading import load_configuration
 from permafrost.config.models import Configuration
+from permafrost.mastodon.runbook import steps_as_document
 from permafrost.operations.opening import source_of
 from permafrost.operations.preflight import Target
 from permafrost.operations.restore import RestoreResult
 from permafrost.operations.restore import restore as restore_snapshot
+from permafrost.operations.restored_runbook import write_runbook
 from permafrost.postgres.connection import conninfo_for
-from permafrost.repository.layout import parse_snapshot_choice
 
 
 @click.command()
-@click.argument("snapshot")
+@click.argument("snapshot", required=False)
+@at_option
 @click.option(
     "--database", required=True, metavar="NAME", help="The database to make (or, with --replace, to replace)."
 )
@@ -33,6 +36,13 @@ from permafrost.repository.layout import parse_snapshot_choice
 @click.option("--server", metavar="CONNINFO", help="The PostgreSQL server, in libpq's form; else the configuration's.")
 @click.option("--no-owner", is_flag=True, help="Leave owners and grants out; everything belongs to who restores.")
 @click.option("--secrets-to", type=click.Path(path_type=Path), metavar="DIR", help="Write the secrets here.")
+@click.option(
+    "--runbook",
+    "runbook_file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write here what to do next; else ./permafrost-runbook-NAME.txt. Nothing is overwritten.",
+)
 @click.option("--jobs", type=click.IntRange(1, 64), help="Connections and index builds at once.")
 @config_option
 @json_option
@@ -40,7 +50,8 @@ from permafrost.repository.layout import parse_snapshot_choice
 def restore(
     rendering: Rendering,
     *,
-    snapshot: str,
+    snapshot: str | None,
+    at: datetime | None,
     database: str,
     replace: bool,
     repository: Path | None,
@@ -50,17 +61,21 @@ def restore(
     server: str | None,
     no_owner: bool,
     secrets_to: Path | None,
+    runbook_file: Path | None,
     jobs: int | None,
     config_file: Path | None,
 ) -> None:
     """Restore SNAPSHOT into a database.
 
-    SNAPSHOT is an id as `permafrost snapshots` lists them (20261122T234000Z-0a1b2c3d), or `latest`.
+    SNAPSHOT is an id as `permafrost snapshots` lists them (20261122T234000Z-0a1b2c3d), or `latest`. With --at in its
+    place it is the newest that is not after that moment.
 
     The snapshot is checked first, then loaded under a working name, compared with what was backed up, and only
     then given its name. With --replace the database that is there is kept under another name, and both change
     places in one step. On disaster day no configuration is needed: a copy of the repository and the passphrase
     (or secret key) suffice.
+
+    At the end it prints, and writes to a file, what a human has to do next: the runbook.
 
     Without --server and without a configuration PostgreSQL is reached as psql reaches it: by PGHOST, PGUSER and so
     on, else on this machine by the name of who runs this. The user postgres may do all that a restore needs.
@@ -69,12 +84,13 @@ def restore(
     Examples:
       permafrost restore latest --database mastodon_test
       permafrost restore latest --database mastodon_production --replace
+      permafrost restore --at "2026-11-22 14:00" --database mastodon_test
       permafrost restore latest --database mastodon_production --repository /srv/copy/repository \\
           --passphrase-file passphrase --fingerprint "1A2B ..." --secrets-to secrets
       permafrost restore 20261122T234000Z-0a1b2c3d --database mastodon_test \\
           --server 'host=db.example.social user=postgres passfile=/root/pgpass'
     """
-    choice = parse_snapshot_choice(snapshot)
+    check_choice(snapshot, at)
     configuration = _configuration(config_file, needed=repository is None)
     source = source_of(
         configuration,
@@ -86,7 +102,7 @@ def restore(
     conninfo = server if server is not None else configuration.database.url if configuration else ""
     result = restore_snapshot(
         source,
-        choice,
+        chosen(source, snapshot, at, rendering.report),
         Target(database, replaces=replace, with_owners=not no_owner),
         server=conninfo_for(conninfo, dbname="postgres"),
         secrets_to=secrets_to,
@@ -94,6 +110,8 @@ def restore(
         report=rendering.report,
         now=datetime.now(UTC),
     )
+    text = result.runbook.text()
+    written = write_runbook(text, runbook_file, result.database, rendering.report)
     document = {
         "snapshot": str(result.snapshot),
         "database": result.database,
@@ -103,8 +121,10 @@ def restore(
         "audited": result.is_audited,
         "kept_as": result.kept_as,
         "secrets": [str(path) for path in result.secrets],
+        "runbook": str(written) if written else None,
+        "steps": steps_as_document(result.runbook.steps),
     }
-    rendering.result(document, _lines(result))
+    rendering.result(document, [*_lines(result), "", text])
 
 
 def _configuration(config_file: Path | None, *, needed: bool) -> Configuration | None:

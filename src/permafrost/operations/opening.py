@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from permafrost.config.models import Configuration
@@ -16,7 +17,13 @@ from permafrost.openpgp.home import temporary_home
 from permafrost.openpgp.sealing import OpeningKey, import_secret_key
 from permafrost.openpgp.signing import Verifier
 from permafrost.repository.layout import SnapshotId
-from permafrost.repository.reading import CheckedSnapshot, choose_snapshot, make_verifier, read_snapshot
+from permafrost.repository.reading import (
+    CheckedSnapshot,
+    choose_snapshot,
+    make_verifier,
+    newest_not_after,
+    read_snapshot,
+)
 from permafrost.repository.repository import Repository
 
 
@@ -51,6 +58,15 @@ def source_of(
     if passphrase_file is None and configuration is not None and secret_key_file is None:
         passphrase_file = configuration.encryption.passphrase_file
     return Source(folder, OpeningKey(passphrase_file, secret_key_file), fingerprint)
+
+
+def choose_by_time(source: Source, moment: datetime, report: Reporter) -> SnapshotId:
+    """Return the newest snapshot not after `moment` (with a time zone), and tell which it is."""
+    chosen = newest_not_after(Repository.open(source.repository), moment)
+    made_at = chosen.made_at.astimezone(moment.tzinfo)
+    report(Note(f"the newest snapshot not after {moment:%Y-%m-%d %H:%M:%S %z} is {chosen}"))
+    report(Note(f"it was made {made_at:%Y-%m-%d %H:%M:%S %z}"))
+    return chosen
 
 
 @dataclass(frozen=True, slots=True)

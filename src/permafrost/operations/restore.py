@@ -17,11 +17,13 @@ import psycopg
 
 from permafrost.errors import IntegrityError, PermafrostError, RestoreRefusedError
 from permafrost.events import Note, Progress, Reporter, Steps
+from permafrost.mastodon.runbook import Runbook
 from permafrost.openpgp.sealing import open_bytes
 from permafrost.operations.frame import load_frame
 from permafrost.operations.log_rows import check_log_manifest, load_rows
 from permafrost.operations.opening import OpenedRepository, Source, opened
 from permafrost.operations.preflight import Target, check_target
+from permafrost.operations.restored_runbook import runbook_for
 from permafrost.operations.secret_archive import (
     MAXIMUM_BYTES,
     SecretFile,
@@ -65,6 +67,7 @@ class RestoreResult:
     is_audited: bool
     kept_as: str | None
     secrets: tuple[Path, ...]
+    runbook: Runbook
 
 
 def restore(
@@ -117,6 +120,7 @@ def restore(
         is_audited=checked.manifest.is_audited,
         kept_as=kept_as,
         secrets=written,
+        runbook=runbook_for(checked.manifest, target.database, kept_as=kept_as, secrets=written, secrets_to=secrets_to),
     )
 
 

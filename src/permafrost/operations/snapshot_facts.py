@@ -45,6 +45,7 @@ def mastodon_facts(secret_files: Sequence[Path], schema_version: str | None) -> 
         return MastodonFacts(schema_version=schema_version) if schema_version else None
     environment = read_environment(environment_file.parent)
     return MastodonFacts(
+        version=".".join(map(str, environment.version)) if environment.version else None,
         local_domain=environment.local_domain or None,
         web_domain=environment.web_domain or None,
         schema_version=schema_version,

@@ -150,6 +150,21 @@ class Layout:
 SYNCTHING_IGNORES = ("/tmp", "/lock", "/.*.new")  # noqa: S108 - patterns, not places
 
 
+def parse_moment(text: str) -> datetime:
+    """Return the moment that a person named: `2026-11-22 14:00`, local time unless an offset follows.
+
+    Raise `UsageError` for anything else, and for a day without a time: it would mean its first second.
+    """
+    hint = 'say it as "2026-11-22 14:00", "2026-11-22 14:00:30+01:00" or "2026-11-22 13:00Z"'
+    try:
+        moment = datetime.fromisoformat(text.strip())
+        if ":" not in text and "T" not in text:
+            raise UsageError(f"{text!r} has no time of day", hint=hint)
+        return moment.astimezone()  # what has no offset is local time
+    except (ValueError, OverflowError) as error:
+        raise UsageError(f"{text!r} is not a moment", hint=hint) from error
+
+
 def parse_snapshot_choice(text: str) -> SnapshotId | None:
     """Return the snapshot that a person named, None for `latest`; raise `UsageError` for anything else."""
     if text == "latest":

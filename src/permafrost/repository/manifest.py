@@ -119,6 +119,7 @@ class MastodonFacts(Part):
 
     local_domain: str | None = None
     web_domain: str | None = None
+    version: str | None = Field(default=None, description="of Mastodon's code, as 4.5.2")
     schema_version: str | None = None
     secrets_present: tuple[str, ...] = ()
 

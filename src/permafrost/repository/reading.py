@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from permafrost.errors import IntegrityError, RepositoryError
@@ -46,6 +47,25 @@ def choose_snapshot(repository: Repository, choice: SnapshotId | None) -> Snapsh
             f"the repository at {repository.path} holds no snapshot {choice}", hint="permafrost snapshots lists them"
         )
     return choice
+
+
+def newest_not_after(repository: Repository, moment: datetime) -> SnapshotId:
+    """Return the newest snapshot made at `moment` (with a time zone) or before it.
+
+    Raise `RepositoryError` if there is none so old; it names the oldest.
+    """
+    there = list_snapshots(repository.layout)
+    if not there:
+        return choose_snapshot(repository, None)
+    fitting = [one for one in there if one.made_at <= moment]
+    if not fitting:
+        raise RepositoryError(
+            f"no snapshot is as old as {moment:%Y-%m-%d %H:%M:%S %z}",
+            unchanged="everything",
+            hint=f"the oldest is {there[0]}, made {there[0].made_at.astimezone(moment.tzinfo):%Y-%m-%d %H:%M:%S %z}; "
+            "another vault may hold older ones",
+        )
+    return fitting[-1]
 
 
 def make_verifier(repository: Repository, fingerprint: str | None, home: Path) -> Verifier:

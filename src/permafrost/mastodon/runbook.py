@@ -1,0 +1,240 @@
+"""The runbook after a restore: what puts Mastodon back, in which order, with this snapshot's own names.
+
+Pure text out of facts; what Mastodon asks for is its documentation's and source's (4.1 to 4.6, `docs/admin/
+migrating`, `lib/mastodon/cli`). No secret is among the facts, so none can get into the text.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from textwrap import fill
+
+from permafrost.mastodon.secrets import SINCE_4_3
+
+_WIDTH = 80
+_LIVE = "/home/mastodon/live"
+
+
+@dataclass(frozen=True, slots=True)
+class RunbookFacts:
+    """What the runbook is about; None where the snapshot does not tell.
+
+    `secret_files` has for each where it lies now, and where it lay on the server; `kept_as` is the name that the
+    database got whose place was taken, None if none was.
+    """
+
+    snapshot: str
+    made_at: datetime
+    source_database: str
+    database: str
+    owner: str
+    postgresql_major: int
+    mastodon_version: str | None = None
+    schema_version: str | None = None
+    local_domain: str | None = None
+    web_domain: str | None = None
+    secret_names: tuple[str, ...] = ()
+    secret_files: tuple[tuple[str, str], ...] = ()
+    has_secrets: bool = False
+    kept_as: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunbookStep:
+    """One step: a title, what to know, and the commands, each one line."""
+
+    title: str
+    text: str
+    commands: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Runbook:
+    """The steps in their order, and what not to do."""
+
+    facts: RunbookFacts
+    steps: tuple[RunbookStep, ...]
+    warnings: tuple[str, ...]
+
+    def text(self) -> str:
+        """Return it as text to print or to read, 80 columns wide; lines that begin with four blanks are commands."""
+        facts = self.facts
+        title = f"Runbook for {facts.local_domain or facts.database}"
+        moment = facts.made_at.astimezone()
+        head = (
+            f"Snapshot {facts.snapshot} of the database {facts.source_database} (made {moment:%Y-%m-%d %H:%M:%S %z}) "
+            f"has been restored into the database {facts.database}. What follows puts Mastodon back, in this order. "
+            f"Commands are the user mastodon's, in {_LIVE}, with RAILS_ENV=production, unless they begin with sudo."
+        )
+        parts = [title, "=" * len(title), "", fill(head, _WIDTH), "", "What not to do", "-" * 14, ""]
+        parts += [_paragraph(f"- {one}", "  ") for one in self.warnings]
+        parts += ["", "What to do", "-" * 10, ""]
+        for number, step in enumerate(self.steps, 1):
+            parts.append(_paragraph(f"{number}. {step.title}. {step.text}", "   "))
+            parts += ["", *(f"    {command}" for command in step.commands), ""] if step.commands else [""]
+        return "\n".join(parts).rstrip("\n") + "\n"
+
+
+def _paragraph(text: str, indent: str) -> str:
+    return fill(text, _WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+
+
+def runbook(facts: RunbookFacts) -> Runbook:
+    """Return what a human has to do after the restore that `facts` tell of, in order, and what never to do."""
+    steps = (
+        _fence(facts),
+        _code(facts),
+        _secrets(facts),
+        _connection(facts),
+        RunbookStep(
+            "Bring the media back",
+            "Copy what the vault keeps of them, with the modes: files of suspended accounts are 0600 and must stay so, "
+            "and nginx has to be able to read all others. With media in an object storage there is nothing to copy.",
+            (f"rsync -a --exclude=/.stfolder --exclude=/.stignore COPY/media/ {_LIVE}/public/system/",),
+        ),
+        RunbookStep(
+            "Leave Redis empty",
+            "It holds feeds, which are built again below, and queues: old ones would deliver old messages again. If "
+            "it serves nothing but Mastodon, empty it.",
+            ("redis-cli flushall",),
+        ),
+        RunbookStep(
+            "Migrate only if the code is newer than the database",
+            "With the same version there is nothing to migrate, and this says so.",
+            ("bin/rails db:migrate:status | grep -w down",),
+        ),
+        RunbookStep(
+            "Start web and streaming, and not yet Sidekiq",
+            "Log in with two-factor authentication, look at a local picture, look up an account of another server. "
+            "Then nginx, certificates and DNS.",
+            ("bin/rails assets:precompile", "sudo systemctl start mastodon-web mastodon-streaming"),
+        ),
+        RunbookStep(
+            "Start Sidekiq",
+            "From this moment the server speaks to the world.",
+            ("sudo systemctl start mastodon-sidekiq",),
+        ),
+        RunbookStep("Build the home feeds", "They were in Redis. It may take hours.", ("bin/tootctl feeds build",)),
+        RunbookStep("Build the search index again", "Only if Elasticsearch is used.", ("bin/tootctl search deploy",)),
+        RunbookStep(
+            "Fetch remote media again",
+            "If cache/ was not kept, the database points at files that are not there, and Mastodon fetches only what "
+            "it believes to be missing. So tell it first; the last command then brings avatars and headers back.",
+            (
+                "bin/tootctl media remove --days=0",
+                "bin/tootctl media remove --days=0 --prune-profiles --include-follows",
+                "bin/tootctl preview_cards remove --days=0",
+                "bin/tootctl emoji purge --remote-only",
+                "bin/tootctl accounts refresh --all",
+            ),
+        ),
+        RunbookStep(
+            "If counters look wrong",
+            "Counts of posts and followers can be counted anew.",
+            ("bin/tootctl cache recount accounts", "bin/tootctl cache recount statuses"),
+        ),
+        _backups(facts),
+    )
+    return Runbook(facts, steps, _warnings(facts))
+
+
+def _fence(facts: RunbookFacts) -> RunbookStep:
+    name = facts.local_domain or "this name"
+    text = (
+        f"Nothing else may be {name} any more: switch the old machine off, take its address away. Two servers of one "
+        "name send contradicting messages to the world."
+    )
+    return RunbookStep("Make sure that the old server never comes up again", text)
+
+
+def _code(facts: RunbookFacts) -> RunbookStep:
+    unprepared = "Run neither mastodon:setup nor db:setup: the database is there."
+    migration = f"The newest migration in the database is {facts.schema_version}. " if facts.schema_version else ""
+    if facts.mastodon_version:
+        tag = f"v{facts.mastodon_version}"
+        return RunbookStep(
+            f"Install Mastodon {facts.mastodon_version}",
+            f"It is what ran when the snapshot was made. {migration}{unprepared}",
+            (f"git clone --branch {shlex.quote(tag)} https://github.com/mastodon/mastodon.git {_LIVE}",),
+        )
+    if facts.schema_version:
+        pattern = f"db/*migrate/{facts.schema_version}_*"
+        find = f"git tag --contains $(git log --all --diff-filter=A --format=%H -- {shlex.quote(pattern)} | tail -n 1)"
+        return RunbookStep(
+            "Install the same version of Mastodon",
+            f"{migration}The oldest version that has it is the first that the second command lists; if you know that "
+            f"a newer one ran, take that. {unprepared}",
+            (f"git clone https://github.com/mastodon/mastodon.git {_LIVE}", f"{find} | sort -V"),
+        )
+    return RunbookStep(
+        "Install the same version of Mastodon",
+        f"The snapshot does not tell which: no migrations were found in it. {unprepared}",
+    )
+
+
+def _secrets(facts: RunbookFacts) -> RunbookStep:
+    domains = [
+        f"{name}={value}"
+        for name, value in (("LOCAL_DOMAIN", facts.local_domain), ("WEB_DOMAIN", facts.web_domain))
+        if value
+    ]
+    kept = f"{' and '.join(domains)} must stay as they are. " if domains else "LOCAL_DOMAIN must stay as it was. "
+    needed = [name for name in SINCE_4_3 if name in facts.secret_names]
+    keys = f"So must the old values of {', '.join(needed)}. " if needed else ""
+    caution = "If SELF_DESTRUCT is set in the file, take it out."
+    title = "Put the secrets back before anything is started"
+    if facts.secret_files:
+        commands = tuple(f"cp -p {shlex.quote(now)} {shlex.quote(before)}" for now, before in facts.secret_files)
+        return RunbookStep(title, f"{kept}{keys}{caution}", commands)
+    if facts.has_secrets:
+        text = "The snapshot holds them: the same restore with --secrets-to DIR, into another database name, writes "
+        return RunbookStep(title, f"{text}them, unless they are still there. {kept}{keys}{caution}")
+    text = "This snapshot holds none. Without the old .env.production nobody can log in by two-factor authentication, "
+    return RunbookStep(title, f"{text}and from Mastodon 4.7 the server has lost its identity. {kept}{caution}")
+
+
+def _connection(facts: RunbookFacts) -> RunbookStep:
+    text = (
+        f"In .env.production DB_NAME (or DATABASE_URL) has to name {facts.database}, and DB_USER a role that may use "
+        f"it; it belonged to {facts.owner}. PostgreSQL is {facts.postgresql_major} or newer; statistics and "
+        "materialized views are fresh."
+    )
+    return RunbookStep("Let Mastodon find the database", text)
+
+
+def _backups(facts: RunbookFacts) -> RunbookStep:
+    text = "Set permafrost up again, and keep the copy that this came from until new snapshots have been verified."
+    if facts.kept_as:
+        text += f" The database that was there before is {facts.kept_as}: drop it when you are sure."
+    return RunbookStep("Back up again", text)
+
+
+def _warnings(facts: RunbookFacts) -> tuple[str, ...]:
+    moment = facts.made_at.astimezone()
+    return (
+        (
+            "No two live copies of one server, not even to try. A test copy needs a machine without a way out, and no "
+            "Sidekiq."
+        ),
+        "No old dump of Redis: its queues would be delivered a second time.",
+        (
+            "Never tootctl media remove-orphans before database and media are proven to fit: it deletes every file "
+            "whose row is missing."
+        ),
+        (
+            "Never tootctl self-destruct, accounts delete or domains purge while you are not sure: with Sidekiq "
+            "running they tell the world."
+        ),
+        (
+            f"Do not look for what was posted and followed after {moment:%Y-%m-%d %H:%M:%S %z}: it exists only on "
+            "other servers, and nothing brings all of it back."
+        ),
+    )
+
+
+def steps_as_document(steps: Iterable[RunbookStep]) -> list[dict[str, object]]:
+    """Return the steps for a JSON document."""
+    return [{"title": step.title, "text": step.text, "commands": list(step.commands)} for step in steps]

@@ -1,0 +1,66 @@
+"""The runbook of a restore: its facts out of the manifest, and its text into a file, if there is a place for it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from permafrost.events import Note, Reporter, Warned
+from permafrost.mastodon.runbook import Runbook, RunbookFacts, runbook
+from permafrost.repository.manifest import Manifest
+
+
+def runbook_for(
+    manifest: Manifest, database: str, *, kept_as: str | None, secrets: Sequence[Path], secrets_to: Path | None
+) -> Runbook:
+    """Return the runbook for what has just been restored into `database`, with `secrets` written below `secrets_to`."""
+    mastodon = manifest.mastodon
+    return runbook(
+        RunbookFacts(
+            snapshot=manifest.snapshot,
+            made_at=manifest.made_at,
+            source_database=manifest.database.name,
+            database=database,
+            owner=manifest.database.owner,
+            postgresql_major=manifest.database.server_version // 10000,
+            mastodon_version=mastodon.version if mastodon else None,
+            schema_version=mastodon.schema_version if mastodon else None,
+            local_domain=mastodon.local_domain if mastodon else None,
+            web_domain=mastodon.web_domain if mastodon else None,
+            secret_names=mastodon.secrets_present if mastodon else (),
+            secret_files=tuple(
+                (str(path.absolute()), f"/{path.relative_to(secrets_to)}") for path in secrets if secrets_to
+            ),
+            has_secrets=bool(manifest.indices("secrets")),
+            kept_as=kept_as,
+        )
+    )
+
+
+def write_runbook(text: str, place: Path | None, database: str, report: Reporter) -> Path | None:
+    """Write `text` to `place`, else to a free name in the current folder, and return where it lies.
+
+    Never over something that is there. A restore must not fail for its runbook: if it cannot be written, that is
+    told, and None is returned.
+    """
+    stem = f"permafrost-runbook-{database.replace('/', '_')}"
+    numbered = (Path(f"{stem}.{number}.txt") for number in range(2, 100))
+    for candidate in (place,) if place is not None else (Path(f"{stem}.txt"), *numbered):
+        try:
+            descriptor = os.open(candidate, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        except FileExistsError:
+            continue
+        except OSError as error:
+            report(Warned(f"the runbook cannot be written to {candidate.absolute()}: {error.strerror}; it is printed"))
+            return None
+        try:
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                file.write(text)
+        except OSError as error:
+            report(Warned(f"the runbook cannot be written to {candidate.absolute()}: {error.strerror}; it is printed"))
+            return None
+        report(Note(f"runbook: {candidate.absolute()}"))
+        return candidate.absolute()
+    report(Warned(f"the runbook was not written: {place or stem} is there already; it is printed"))
+    return None
