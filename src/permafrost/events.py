@@ -22,13 +22,16 @@ class StepStarted:
     title: str
 
 
+Unit = Literal["bytes", "tables", "indexes", "objects", "files"]
+
+
 @dataclass(frozen=True, slots=True)
 class Progress:
     """`done` of `total` units of the current step are done; `total` is None where nobody can know it."""
 
     done: int
     total: int | None
-    unit: Literal["bytes", "tables", "objects", "files"]
+    unit: Unit
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,10 @@ class Steps:
         self._report = report
         self._total = total
         self._number = 0
+
+    def skip(self, count: int) -> None:
+        """Pass over so many steps that this run does not have."""
+        self._number += count
 
     def back_to(self, number: int) -> None:
         """Let the next step be number `number` again."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Lock
@@ -36,6 +36,7 @@ from permafrost.segments.rows import Uint32
 
 _READ_BYTES = 1 << 20
 _GONE_BYTES = 256 << 20
+_SHARE = 1.2  # of an even share; a little more than that costs less than two workers on one table
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +70,16 @@ def load_rows(
         total = sum(checked.stored(index).size_bytes for index in (*places.bases, *places.members))
         progress = _Counter(total, report)
 
-        def base(index: int) -> Task:
+        def bases(load: _TableLoad) -> Task:
             def task(connection: psycopg.Connection) -> None:
-                target = places.bases[index]
-                with _opened_text(repository, checked, index) as text:
-                    chunks = iter(lambda: text.read(_READ_BYTES), b"")
-                    kept = surviving_lines(chunks, target.first_line, target.lines, gone[target.segment])
-                    _copy(connection, target.table, kept)
-                progress.add(checked.stored(index).size_bytes)
+                with _emptied(connection, load):
+                    for index in load.bases:
+                        target = places.bases[index]
+                        with _opened_text(repository, checked, index) as text:
+                            chunks = iter(lambda: text.read(_READ_BYTES), b"")
+                            kept = surviving_lines(chunks, target.first_line, target.lines, gone[target.segment])
+                            _copy(connection, target.table, kept, is_frozen=load.is_whole)
+                        progress.add(checked.stored(index).size_bytes)
 
             return task
 
@@ -87,8 +90,57 @@ def load_rows(
 
             return task
 
-        by_size = sorted(places.bases, key=lambda index: checked.stored(index).size_bytes, reverse=True)
-        crew.do_all([*(base(index) for index in by_size), *(delta(index) for index in places.members)])
+        loads = _table_loads(checked, places, jobs)
+        crew.do_all([*(bases(load) for load in loads), *(delta(index) for index in places.members)])
+
+
+@dataclass(frozen=True, slots=True)
+class _TableLoad:
+    """Bases of one table that one worker loads, all of its bases if it `is_whole`."""
+
+    table: Table
+    bases: tuple[int, ...]
+    is_whole: bool
+
+
+def _table_loads(checked: CheckedSnapshot, places: _Map, jobs: int) -> list[_TableLoad]:
+    """Return who loads what, the largest first.
+
+    A table is loaded by one worker, with its rows frozen and without another that extends the same file at the same
+    time; but one that is more than its worker's share of everything is loaded by all of them.
+    """
+    by_table: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for index, target in places.bases.items():
+        by_table[target.table.schema_name, target.table.name].append(index)
+
+    def size(indices: Iterable[int]) -> int:
+        return sum(checked.stored(index).size_bytes for index in indices)
+
+    share = _SHARE * size(places.bases) / jobs
+    loads = []
+    for indices in by_table.values():
+        table = places.bases[indices[0]].table
+        if jobs > 1 and len(indices) > 1 and size(indices) > share:
+            loads += [_TableLoad(table, (index,), is_whole=False) for index in indices]
+        else:
+            loads.append(_TableLoad(table, tuple(indices), is_whole=True))
+    return sorted(loads, key=lambda load: size(load.bases), reverse=True)
+
+
+@contextmanager
+def _emptied(connection: psycopg.Connection, load: _TableLoad) -> Iterator[None]:
+    """Run the block in a transaction that has emptied the table, if it is loaded whole.
+
+    Only there may rows be frozen (manual, COPY, FREEZE): they are then never written again for vacuum, and every
+    scan to come, such as an index's build, is spared looking up whether they are visible.
+    """
+    if not load.is_whole:
+        yield
+        return
+    name = sql.Identifier(load.table.schema_name, load.table.name)
+    with database_errors(f"cannot load {load.table.schema_name}.{load.table.name}"), connection.transaction():
+        connection.execute(sql.SQL("TRUNCATE ONLY {}").format(name))
+        yield
 
 
 def check_log_manifest(checked: CheckedSnapshot) -> None:
@@ -208,11 +260,11 @@ class _Chunks(io.RawIOBase):
         return count
 
 
-def _copy(connection: psycopg.Connection, table: Table, pieces: Iterator[bytes]) -> None:
+def _copy(connection: psycopg.Connection, table: Table, pieces: Iterator[bytes], *, is_frozen: bool = False) -> None:
     columns = sql.SQL(", ").join(sql.Identifier(column) for column in table.columns or ())
     listed = sql.SQL("({})").format(columns) if table.columns else sql.SQL("")
     name = sql.Identifier(table.schema_name, table.name)
-    query = sql.SQL("COPY {} {} FROM STDIN").format(name, listed)
+    query = sql.SQL("COPY {} {} FROM STDIN{}").format(name, listed, sql.SQL(" (FREEZE)" if is_frozen else ""))
     with (
         database_errors(f"cannot load rows into {table.schema_name}.{table.name}"),
         connection.cursor() as cursor,

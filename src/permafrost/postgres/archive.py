@@ -7,9 +7,11 @@ comes first, so that pg_restore can list it, or load what follows no data, from 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Literal
 
 from permafrost.errors import DatabaseError, PermafrostError
 from permafrost.postgres.binaries import client_program
@@ -19,6 +21,8 @@ from permafrost.processes import Finished, Program
 
 LOCK_WAIT_MS = 60_000
 _REFRESH = " MATERIALIZED VIEW DATA "
+_FOREIGN_KEY = re.compile(r"\d+; \d+ \d+ FK CONSTRAINT ")
+_COMMENT = re.compile(r"\d+; \d+ \d+ COMMENT ")
 
 
 def libpq_environment() -> dict[str, str]:
@@ -96,6 +100,9 @@ def explain_pg_dump(finished: Finished) -> PermafrostError | None:
     return DatabaseError(f"pg_dump did not finish: {said}", unchanged=unchanged, hint=hint)
 
 
+Section = Literal["pre-data", "data", "post-data"]
+
+
 @dataclass(frozen=True, slots=True)
 class LoadWish:
     """How pg_restore is to load: into which database, which entries, with owners and grants or without.
@@ -110,7 +117,7 @@ class LoadWish:
     jobs: int = 1
 
 
-def pg_restore_program(wish: LoadWish, list_fd: int, section: str | None = None) -> Program:
+def pg_restore_program(wish: LoadWish, list_fd: int, section: Section | None = None) -> Program:
     """Return pg_restore that loads the entries listed in `list_fd`, of one `section` or of all.
 
     It stops at the first error. `list_fd` is an open descriptor (pg_restore --use-list).
@@ -127,16 +134,37 @@ def pg_restore_program(wish: LoadWish, list_fd: int, section: str | None = None)
         words.append(f"--section={section}")
     if not wish.with_owners:
         words += ["--no-owner", "--no-acl"]
-    descriptors: tuple[int, ...] = (list_fd,)
     if wish.archive_fd is not None:
-        words += [f"--jobs={wish.jobs}", f"/proc/self/fd/{wish.archive_fd}"]
-        descriptors = (list_fd, wish.archive_fd)
-    return Program(tuple(words), libpq_environment(), pass_fds=descriptors)
+        words.append(f"--jobs={wish.jobs}")
+    return _reading(words, wish.archive_fd, list_fd)
 
 
-def pg_restore_list_program(server_major: int) -> Program:
-    """Return pg_restore that writes the table of contents of the archive on its stdin."""
-    return Program((client_program("pg_restore", server_major), "--format=custom", "--list"))
+def pg_restore_script_program(wish: LoadWish, list_fd: int, archive_fd: int | None) -> Program:
+    """Return pg_restore that writes the SQL of the entries listed in `list_fd` to its stdout, in the dump's encoding.
+
+    The archive is `archive_fd`, or comes on stdin.
+    """
+    words = [
+        client_program("pg_restore", wish.server_major),
+        "--format=custom",
+        f"--use-list=/proc/self/fd/{list_fd}",
+        "--file=-",
+    ]
+    if not wish.with_owners:
+        words += ["--no-owner", "--no-acl"]
+    return _reading(words, archive_fd, list_fd)
+
+
+def pg_restore_list_program(server_major: int, archive_fd: int | None = None) -> Program:
+    """Return pg_restore that writes the table of contents of the archive in `archive_fd`, or on its stdin."""
+    return _reading([client_program("pg_restore", server_major), "--format=custom", "--list"], archive_fd)
+
+
+def _reading(words: list[str], archive_fd: int | None, *descriptors: int) -> Program:
+    """Return the program with an archive to read: a file's name lets it seek, where it needs to."""
+    if archive_fd is None:
+        return Program(tuple(words), libpq_environment(), pass_fds=descriptors)
+    return Program((*words, f"/proc/self/fd/{archive_fd}"), libpq_environment(), pass_fds=(*descriptors, archive_fd))
 
 
 def explain_pg_restore(finished: Finished) -> PermafrostError | None:
@@ -147,17 +175,52 @@ def explain_pg_restore(finished: Finished) -> PermafrostError | None:
     return DatabaseError(f"pg_restore failed: {said}", hint="read what pg_restore said, mend it, and restore again")
 
 
-def split_list(contents: str) -> tuple[str, str]:
-    """Return a table of contents in two lists: everything but the materialized views' data, and only that.
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """An archive's table of contents in parts, each a list for `pg_restore --use-list`, "" if there is nothing in it.
 
-    Their data is a REFRESH, which PostgreSQL plans badly before ANALYZE (on busy Mastodon servers it took days),
-    so it is run last.
+    `early` is everything up to the first foreign key, `late` what follows the last, `refreshes` the materialized
+    views' data. `foreign_keys` is "" where something else lies among them, which they may depend on; they are then
+    in `early`, with everything else.
     """
-    first: list[str] = []
-    refreshes: list[str] = []
-    for line in contents.splitlines():
-        (refreshes if _REFRESH in line and not line.startswith(";") else first).append(line)
-    return "\n".join(first) + "\n", "\n".join(refreshes) + "\n" if refreshes else ""
+
+    early: str
+    foreign_keys: str
+    late: str
+    refreshes: str
+
+    @property
+    def all_but_refreshes(self) -> str:
+        """Everything that can be loaded in the archive's order before ANALYZE."""
+        return self.early + self.foreign_keys + self.late
+
+
+def split_contents(listed: str) -> Contents:
+    """Return the parts of a table of contents.
+
+    A materialized view's data is a REFRESH, which PostgreSQL plans badly before ANALYZE (on busy Mastodon servers it
+    took days), so it is run last. Foreign keys follow all tables, indexes and other constraints; comments on them
+    come in between and can wait.
+    """
+    entries = [line for line in listed.splitlines() if line and not line.startswith(";")]
+    refreshes = [line for line in entries if _REFRESH in line]
+    others = [line for line in entries if _REFRESH not in line]
+    keys = [place for place, line in enumerate(others) if _FOREIGN_KEY.match(line)]
+    if not keys:
+        return Contents(_lines(others), "", "", _lines(refreshes))
+    among = [line for line in others[keys[0] : keys[-1]] if not _FOREIGN_KEY.match(line)]
+    if any(not _COMMENT.match(line) for line in among):
+        return Contents(_lines(others), "", "", _lines(refreshes))
+    return Contents(
+        _lines(others[: keys[0]]),
+        _lines([others[place] for place in keys]),
+        _lines([*among, *others[keys[-1] + 1 :]]),
+        _lines(refreshes),
+    )
+
+
+def _lines(entries: list[str]) -> str:
+    return "".join(f"{entry}\n" for entry in entries)
 
 
 @contextmanager

@@ -221,9 +221,3 @@ def free_bytes(connection: psycopg.Connection) -> int | None:
         return shutil.disk_usage(Path(row[0])).free if row else None
     except (psycopg.Error, OSError):
         return None
-
-
-def analyze(connection: psycopg.Connection) -> None:
-    """Collect the planner's statistics of the whole database."""
-    with database_errors("cannot analyse the restored database"):
-        connection.execute("ANALYZE")

@@ -1,0 +1,72 @@
+"""Sessions that load a database which nobody uses yet, and the planner's statistics of what they have loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
+
+from permafrost.postgres.connection import conninfo_for, database_errors
+
+_MEMORY_FOR_ALL = 4  # a quarter of what is free now, for all sessions together
+_LEAST_MEMORY_KB = 64 << 10  # PostgreSQL's own default
+_MOST_MEMORY_KB = 1 << 20
+_LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")
+
+
+def loading_conninfo(conninfo: str, jobs: int) -> str:
+    """Return `conninfo` for sessions that load: commits do not wait for the disk, and indexes have memory to sort in.
+
+    A crash of the server in the middle costs the unfinished database, which is dropped anyway. The renaming at the
+    end is a commit that waits, in another session, and with it everything that was committed before is on the disk
+    (manual, "Asynchronous Commit"). `maintenance_work_mem` is raised only where the server's memory is this machine's.
+    """
+    given = conninfo_to_dict(conninfo)
+    options = [str(given.get("options") or ""), "-c synchronous_commit=off"]
+    memory_kb = _memory_kb(str(given.get("host") or ""), jobs)
+    if memory_kb is not None:
+        # two jobs are two processes that build an index each; helpers of each would take turns on the same processors
+        options.append(f"-c maintenance_work_mem={memory_kb}kB -c max_parallel_maintenance_workers=0")
+    return conninfo_for(conninfo, options=" ".join(option for option in options if option))
+
+
+def _memory_kb(host: str, jobs: int) -> int | None:
+    """Return how much each of `jobs` sessions may sort in, None if the server's memory is another machine's."""
+    if host and not host.startswith("/") and host not in _LOCAL_HOSTS:
+        return None
+    try:
+        facts = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text().splitlines())
+        available_kb = int(facts["MemAvailable"].split()[0])
+    except (OSError, KeyError, ValueError):
+        return None
+    return max(_LEAST_MEMORY_KB, min(_MOST_MEMORY_KB, available_kb // _MEMORY_FOR_ALL // max(1, jobs)))
+
+
+def tables_by_size(connection: psycopg.Connection) -> Sequence[sql.Composable]:
+    """Return what ANALYZE can look at, the largest first: tables, partitioned ones, filled materialized views."""
+    query = """
+        SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+        WHERE c.relkind IN ('r', 'p', 'm') AND c.relispopulated AND c.relpersistence <> 't'
+            AND n.nspname <> 'information_schema'
+        ORDER BY pg_relation_size(c.oid) DESC, c.oid"""
+    with database_errors("cannot list what has been restored"):
+        return [sql.Identifier(*row) for row in connection.execute(query).fetchall()]
+
+
+def analyze(connection: psycopg.Connection, table: sql.Composable) -> None:
+    """Collect the planner's statistics of one table."""
+    with database_errors("cannot analyse the restored database"):
+        connection.execute(sql.SQL("ANALYZE {}").format(table))
+
+
+def count_indexes(connection: psycopg.Connection) -> int:
+    """Return how many indexes the database has, without the system's own."""
+    with database_errors("cannot count the indexes"):
+        row = connection.execute(
+            """SELECT count(*) FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+            JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname !~ '^pg_'"""
+        ).fetchone()
+    return int(row[0]) if row else 0
