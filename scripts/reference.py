@@ -91,8 +91,9 @@ def _sections(command: click.Command, context: click.Context) -> Iterator[str]:
     yield "\n".join(_options(command, context))
     yield from _help(command.epilog or "")
     if isinstance(command, click.Group):
-        for name in command.commands:
-            child = command.commands[name]
+        for name in command.list_commands(context):
+            child = command.get_command(context, name)
+            assert child is not None  # noqa: S101 - it was listed
             yield from _sections(child, click.Context(child, info_name=name, parent=context))
 
 

@@ -2,20 +2,45 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 import click
 
 from permafrost import __version__
-from permafrost.cli.backup import backup
-from permafrost.cli.config import config
-from permafrost.cli.init import init
-from permafrost.cli.repository import prune, snapshots, verify
-from permafrost.cli.restore import restore
-from permafrost.cli.service import run as run_service
-from permafrost.cli.status import status
-from permafrost.cli.vault import vault
+
+_COMMANDS = {
+    "init": "init:init",
+    "config": "config:config",
+    "backup": "backup:backup",
+    "snapshots": "repository:snapshots",
+    "verify": "repository:verify",
+    "restore": "restore:restore",
+    "prune": "repository:prune",
+    "status": "status:status",
+    "vault": "vault:vault",
+    "run": "service:run",
+}
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class Commands(click.Group):
+    """The commands, each imported when it is asked for: a run should not wait for what others need."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return all names, in the order in which they are needed."""
+        del ctx
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return the command of that name, None if there is none."""
+        del ctx
+        if cmd_name not in _COMMANDS:
+            return None
+        module, _, attribute = _COMMANDS[cmd_name].partition(":")
+        command: click.Command = getattr(import_module(f"permafrost.cli.{module}"), attribute)
+        return command
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="permafrost")
 def main() -> None:
     """Back up a Mastodon server, keep it on machines that you own, and prove that it can come back.
@@ -29,10 +54,6 @@ def main() -> None:
     18 no space; 19 restore refused; 130 and 143 ended by a signal (but a service
     that is stopped ends with 0); 1 a defect of the program.
     """
-
-
-for command in (init, config, backup, snapshots, verify, restore, prune, status, vault, run_service):
-    main.add_command(command)
 
 
 def run() -> None:

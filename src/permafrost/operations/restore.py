@@ -40,6 +40,7 @@ from permafrost.postgres.provision import (
     apply_properties,
     create_database,
     database_exists,
+    database_oid,
     drop_database,
     is_unfinished_restore,
     name_with_suffix,
@@ -90,14 +91,14 @@ def restore(
     started = time.monotonic()
     steps = Steps(report, _STEPS)
     with opened(source, report) as repository:
-        with steps.step("check the snapshot: signature, list, every object's bytes"):
+        with _unchanged_until_here(), steps.step("check the snapshot: signature, list, every object's bytes"):
             checked = repository.read(choice)
             report(Note(f"snapshot {checked.object_list.snapshot} of {checked.manifest.database.name}"))
             check_objects(repository.repository, checked, lambda done, total: report(Progress(done, total, "bytes")))
             check_log_manifest(checked)
             secrets = _read_secrets(repository, checked, secrets_to)
         with connected(conninfo_for(server)) as connection:
-            with steps.step("look at the server that it goes to"):
+            with _unchanged_until_here(), steps.step("look at the server that it goes to"):
                 check_target(connection, target, checked.manifest.database, report)
                 working = name_with_suffix(target.database, _WORKING_SUFFIX)
                 _clear_unfinished(connection, working)
@@ -203,19 +204,40 @@ def _clear_unfinished(connection: psycopg.Connection, working: str) -> None:
 
 
 @contextmanager
+def _unchanged_until_here() -> Iterator[None]:
+    """Let every error out of the block say that nothing was touched yet."""
+    try:
+        yield
+    except PermafrostError as error:
+        error.unchanged = error.unchanged or "everything; no database was touched yet"
+        raise
+
+
+@contextmanager
 def _dropped_on_failure(connection: psycopg.Connection, working: str, target: Target) -> Iterator[None]:
+    """Drop the unfinished database if the block fails, and let the error say what is as it was.
+
+    A signal may come between the renaming and the end of the block: then the restore is there, and stays.
+    """
+    before = database_oid(connection, target.database)
     try:
         yield
     except BaseException as error:
         try:
-            drop_database(connection, working)
-            left = "the unfinished one was dropped"
+            if database_oid(connection, target.database) != before:
+                left = f"nothing is undone: the restore had ended, and {target.database} is whole and compared"
+            else:
+                drop_database(connection, working)
+                left = f"{_live(target)}; the unfinished one was dropped"
         except PermafrostError:
-            left = f"the unfinished one is {working}; the next restore drops it"
+            left = f"{_live(target)}; the unfinished one is {working}, which the next restore drops"
         if isinstance(error, PermafrostError) and not error.unchanged:
-            live = f"the database {target.database} is as it was" if target.replaces else "no database was added"
-            error.unchanged = f"{live}; {left}"
+            error.unchanged = left
         raise
+
+
+def _live(target: Target) -> str:
+    return f"the database {target.database} is as it was" if target.replaces else "no database was added"
 
 
 def _new_database(name: str, manifest: Manifest, target: Target) -> NewDatabase:

@@ -31,11 +31,16 @@ class NewDatabase:
     locale: str | None
 
 
+def database_oid(connection: psycopg.Connection, name: str) -> int | None:
+    """Return the number of the database `name`, None if the server has none; another database has another number."""
+    with database_errors("cannot list the databases"):
+        row = connection.execute("SELECT oid FROM pg_database WHERE datname = %s", (name,)).fetchone()
+    return int(row[0]) if row else None
+
+
 def database_exists(connection: psycopg.Connection, name: str) -> bool:
     """Return whether the server has a database `name`."""
-    with database_errors("cannot list the databases"):
-        row = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,)).fetchone()
-    return row is not None
+    return database_oid(connection, name) is not None
 
 
 def connections_to(connection: psycopg.Connection, name: str) -> list[str]:

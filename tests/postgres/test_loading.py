@@ -1,0 +1,153 @@
+"""What follows the rows of a restore: foreign keys from pg_restore's script, statistics, the list of an archive."""
+
+from __future__ import annotations
+
+import psycopg
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from psycopg.conninfo import conninfo_to_dict
+
+from permafrost.errors import DatabaseError
+from permafrost.postgres.archive import split_contents
+from permafrost.postgres.connection import connected
+from permafrost.postgres.foreign_keys import add_foreign_keys, check_foreign_keys, split_statements
+from permafrost.postgres.loading import loading_conninfo
+
+TABLES = """
+CREATE TABLE "Odd; ""name" (id bigint PRIMARY KEY);
+CREATE TABLE child (a bigint, b bigint, c bigint);
+CREATE TABLE parted (a bigint) PARTITION BY RANGE (a);
+CREATE TABLE part PARTITION OF parted FOR VALUES FROM (0) TO (10);
+INSERT INTO "Odd; ""name" VALUES (1), (2);
+INSERT INTO child VALUES (1, 2, 7);
+INSERT INTO parted VALUES (1);
+"""
+SCRIPT = rb"""
+--
+-- PostgreSQL database dump
+--
+
+\restrict abcdef
+
+SET statement_timeout = 0;
+SELECT pg_catalog.set_config('search_path', '', false);
+
+--
+-- Name: child "a; key"; Type: FK CONSTRAINT; Schema: public; Owner: x
+--
+
+ALTER TABLE ONLY public.child
+    ADD CONSTRAINT "a; key" FOREIGN KEY (a) REFERENCES public."Odd; ""name"(id) DEFERRABLE INITIALLY DEFERRED;
+
+ALTER TABLE ONLY public.child
+    ADD CONSTRAINT "b's key" FOREIGN KEY (b) REFERENCES public."Odd; ""name"(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.child
+    ADD CONSTRAINT "never checked" FOREIGN KEY (c) REFERENCES public."Odd; ""name"(id) NOT VALID;
+
+ALTER TABLE public.parted
+    ADD CONSTRAINT parted_key FOREIGN KEY (a) REFERENCES public."Odd; ""name"(id);
+
+--
+-- PostgreSQL database dump complete
+--
+
+\unrestrict abcdef
+
+"""
+
+
+def validity(conninfo: str) -> dict[str, bool]:
+    """Return whether each foreign key is valid."""
+    with psycopg.connect(conninfo) as connection:
+        query = "SELECT conname, convalidated FROM pg_constraint WHERE contype = 'f' AND conparentid = 0"
+        return dict(connection.execute(query).fetchall())
+
+
+def test_foreign_keys_end_as_they_were(database: str) -> None:
+    """Every key is added and checked, but one that never was; odd names and partitions are no matter."""
+    with psycopg.connect(database) as connection:
+        connection.execute(TABLES)
+    keys = add_foreign_keys(database, SCRIPT)
+    assert [one.constraints for one in keys] == [("a; key", "b's key")]
+    with connected(database) as connection:
+        for one in keys:
+            check_foreign_keys(connection, one)
+    assert validity(database) == {"a; key": True, "b's key": True, "never checked": False, "parted_key": True}
+
+
+def test_a_key_that_does_not_hold_is_told(database: str) -> None:
+    """A row that refers to nothing fails the restore, and the error names the key."""
+    with psycopg.connect(database) as connection:
+        connection.execute(TABLES + "INSERT INTO child VALUES (3, 2, 1)")
+    (keys,) = add_foreign_keys(database, SCRIPT)
+    with connected(database) as connection, pytest.raises(DatabaseError, match="a; key"):
+        check_foreign_keys(connection, keys)
+
+
+NAMES = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=20)
+
+
+@given(st.lists(st.tuples(NAMES, NAMES), max_size=5))
+def test_any_name_is_kept_whole(names: list[tuple[str, str]]) -> None:
+    """A script is split between its statements only, whatever quoted names and texts hold."""
+    statements = []
+    for name, text in names:
+        quoted, literal = name.replace('"', '""'), text.replace("'", "''")
+        statements.append(f"""ALTER TABLE a ADD "{quoted}" CHECK (b <> '{literal}');""".encode())
+    script = b"\n\n-- a comment; 'with\n".join([b"", *statements])
+    assert split_statements(script + b"\n") == statements
+
+
+@pytest.mark.parametrize("script", [b'ALTER TABLE "a;', b"SELECT 1; SELECT 2", b"SELECT 'a;\n-- b\n"])
+def test_a_script_that_breaks_off_is_refused(script: bytes) -> None:
+    """A script whose last statement has no end is not run in part."""
+    with pytest.raises(DatabaseError):
+        split_statements(script)
+
+
+CONTENTS = """;
+; Archive created at 2026-11-24
+;
+10; 1259 1 TABLE public a owner
+11; 2606 2 CONSTRAINT public a a_pkey owner
+20; 2606 3 FK CONSTRAINT public a a_b owner
+21; 0 0 COMMENT public CONSTRAINT a_b ON a owner
+22; 2606 4 FK CONSTRAINT public a a_c owner
+30; 3256 5 POLICY public a mine owner
+40; 0 6 MATERIALIZED VIEW DATA public v owner
+"""
+
+
+def test_parts_of_an_archive() -> None:
+    """Foreign keys are apart, comments on them come after, refreshes last."""
+    parts = split_contents(CONTENTS)
+    assert [line[:2] for line in parts.early.splitlines()] == ["10", "11"]
+    assert [line[:2] for line in parts.foreign_keys.splitlines()] == ["20", "22"]
+    assert [line[:2] for line in parts.late.splitlines()] == ["21", "30"]
+    assert [line[:2] for line in parts.refreshes.splitlines()] == ["40"]
+
+
+def test_something_among_the_foreign_keys() -> None:
+    """If anything but a comment lies among foreign keys they are left where they are: it may depend on them."""
+    parts = split_contents(CONTENTS.replace("21; 0 0 COMMENT", "21; 0 0 VIEW"))
+    assert [line[:2] for line in parts.early.splitlines()] == ["10", "11", "20", "21", "22", "30"]
+    assert (parts.foreign_keys, parts.late) == ("", "")
+
+
+def test_sessions_that_load(database: str) -> None:
+    """They do not wait for the disk, keep the options that were given, and have memory to sort in."""
+    with_options = database + " options='-c work_mem=5MB'"
+    with psycopg.connect(loading_conninfo(with_options, 2)) as connection:
+
+        def setting(name: str) -> str:
+            row = connection.execute("SELECT setting FROM pg_settings WHERE name = %s", (name,)).fetchone()
+            assert row is not None
+            return str(row[0])
+
+        assert setting("work_mem") == "5120"
+        assert setting("synchronous_commit") == "off"
+        assert int(setting("maintenance_work_mem")) >= 65536
+    elsewhere = loading_conninfo("host=db.example.social dbname=x", 2)
+    assert "maintenance_work_mem" not in str(conninfo_to_dict(elsewhere)["options"])
