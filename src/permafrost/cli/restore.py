@@ -11,8 +11,10 @@ from permafrost.cli.amounts import seconds_text
 from permafrost.cli.choosing import at_option, check_choice, chosen
 from permafrost.cli.options import config_option, config_path, fingerprint_option, json_option, reporting
 from permafrost.cli.rendering import Rendering
+from permafrost.cli.restore_table import TableWish, restore_table
 from permafrost.config.loading import load_configuration
 from permafrost.config.models import Configuration
+from permafrost.errors import UsageError
 from permafrost.mastodon.runbook import steps_as_document
 from permafrost.operations.opening import source_of
 from permafrost.operations.preflight import Target
@@ -26,8 +28,11 @@ from permafrost.postgres.connection import conninfo_for
 @click.argument("snapshot", required=False)
 @at_option
 @click.option(
-    "--database", required=True, metavar="NAME", help="The database to make (or, with --replace, to replace)."
+    "--database", metavar="NAME", help="The database to make, with --replace to replace, with --table to add to."
 )
+@click.option("--table", metavar="SCHEMA.TABLE", help="Restore this table alone, into --schema or to --stdout.")
+@click.option("--schema", metavar="NAME", help="With --table: the schema that it goes into; made if it is not there.")
+@click.option("--stdout", "to_stdout", is_flag=True, help="With --table: its rows on stdout, as COPY text.")
 @click.option("--replace", is_flag=True, help="Take the place of a database; it is kept under another name.")
 @click.option("--repository", type=click.Path(path_type=Path), help="The repository's folder, on a server or a vault.")
 @click.option("--passphrase-file", type=click.Path(path_type=Path), help="The file with the passphrase (mode 0600).")
@@ -52,7 +57,10 @@ def restore(
     *,
     snapshot: str | None,
     at: datetime | None,
-    database: str,
+    database: str | None,
+    table: str | None,
+    schema: str | None,
+    to_stdout: bool,
     replace: bool,
     repository: Path | None,
     passphrase_file: Path | None,
@@ -75,6 +83,10 @@ def restore(
     places in one step. On disaster day no configuration is needed: a copy of the repository and the passphrase
     (or secret key) suffice.
 
+    With --table one table alone goes into another schema of a database that is there, with its columns' types, not
+    null and what defaults can be had, without keys and indexes; no table that is there is touched. With --stdout its
+    rows are written as COPY text, and no server is needed.
+
     At the end it prints, and writes to a file, what a human has to do next: the runbook.
 
     Without --server and without a configuration PostgreSQL is reached as psql reaches it: by PGHOST, PGUSER and so
@@ -87,10 +99,19 @@ def restore(
       permafrost restore --at "2026-11-22 14:00" --database mastodon_test
       permafrost restore latest --database mastodon_production --repository /srv/copy/repository \\
           --passphrase-file passphrase --fingerprint "1A2B ..." --secrets-to secrets
+      permafrost restore latest --table public.accounts --database mastodon_production --schema rescued
+      permafrost restore latest --table public.accounts --stdout > accounts.copy
       permafrost restore 20261122T234000Z-0a1b2c3d --database mastodon_test \\
           --server 'host=db.example.social user=postgres passfile=/root/pgpass'
     """
     check_choice(snapshot, at)
+    if (schema is not None or to_stdout) and table is None:
+        raise UsageError("--schema and --stdout go with --table", hint="say which: --table public.accounts")
+    wish = TableWish(table, database, schema, to_stdout, as_json=rendering.as_json) if table is not None else None
+    if wish is not None and (replace or secrets_to is not None or runbook_file is not None):
+        raise UsageError("--replace, --secrets-to and --runbook do not go with --table", hint="leave them out")
+    if database is None and wish is None:
+        raise UsageError("no database was named", hint="give the name of the one to make: --database NAME")
     configuration = _configuration(config_file, needed=repository is None)
     source = source_of(
         configuration,
@@ -100,11 +121,17 @@ def restore(
         fingerprint=fingerprint,
     )
     conninfo = server if server is not None else configuration.database.url if configuration else ""
+    choice = chosen(source, snapshot, at, rendering.report)
+    place = conninfo_for(conninfo, dbname="postgres")
+    if wish is not None:
+        restore_table(rendering, source, choice, wish, place)
+        return
+    assert database is not None  # noqa: S101 - checked above
     result = restore_snapshot(
         source,
-        chosen(source, snapshot, at, rendering.report),
+        choice,
         Target(database, replaces=replace, with_owners=not no_owner),
-        server=conninfo_for(conninfo, dbname="postgres"),
+        server=place,
         secrets_to=secrets_to,
         jobs=jobs or (configuration.database.jobs if configuration else 2),
         report=rendering.report,

@@ -148,6 +148,53 @@ def check_log_manifest(checked: CheckedSnapshot) -> None:
     _map(checked)
 
 
+def table_lines(repository: OpenedRepository, checked: CheckedSnapshot, wanted: Table) -> Iterator[bytes]:
+    """Yield the rows of one logged table as COPY text, its `columns` in their order; only its objects are opened."""
+    places = _map(checked)
+    bases = {index: target for index, target in places.bases.items() if target.table is wanted}
+    members = {
+        index: own
+        for index, parts in places.members.items()
+        if (own := {number: target for number, target in parts.items() if target.table is wanted})
+    }
+    found: dict[tuple[int, int], list[Uint32]] = defaultdict(list)
+    for index, own in members.items():
+        for segment, numbers in _gone_in(repository, checked, index, own):
+            found[segment].append(numbers)
+    gone = {key: np.unique(np.concatenate(parts)) for key, parts in found.items()}
+    none = np.empty(0, np.uint32)
+    for index, target in bases.items():
+        with _opened_text(repository, checked, index) as text:
+            chunks = iter(lambda text=text: text.read(_READ_BYTES), b"")  # type: ignore[misc] # mypy 7460
+            yield from surviving_lines(chunks, target.first_line, target.lines, gone.get(target.segment, none))
+    for index, own in members.items():
+        filters = {
+            number: LineFilter(target.first_line, target.lines, gone.get(target.segment, none))
+            for number, target in own.items()
+        }
+        with _opened_text(repository, checked, index) as text:
+            for part in read_delta(text):
+                if part.kind == "new" and part.member in filters:
+                    for chunk in part.chunks:
+                        yield from filters[part.member].feed(chunk)
+        for one in filters.values():
+            one.finish()
+
+
+def _gone_in(
+    repository: OpenedRepository, checked: CheckedSnapshot, index: int, members: Mapping[int, _Target]
+) -> Iterator[tuple[tuple[int, int], Uint32]]:
+    """Yield segment and gone lines of each of the `members` of one delta object."""
+    with _opened_text(repository, checked, index) as text:
+        for part in read_delta(text):
+            target = members.get(part.member)
+            if part.kind != "gone" or target is None:
+                continue
+            if part.size_bytes > _GONE_BYTES:
+                raise IntegrityError("a delta names more gone lines than a segment can have")
+            yield target.segment, parse_gone(b"".join(part.chunks), target.first_line)
+
+
 def _map(checked: CheckedSnapshot) -> _Map:
     """Return where everything lies; raise `IntegrityError` for indices that are not there or of another kind."""
     kinds = {one.index: one.kind for one in checked.manifest.objects}
@@ -185,16 +232,9 @@ def _gather_gone(
     lock = Lock()
 
     def read(index: int) -> None:
-        with _opened_text(repository, checked, index) as text:
-            for part in read_delta(text):
-                target = places.members[index].get(part.member)
-                if part.kind != "gone" or target is None:
-                    continue
-                if part.size_bytes > _GONE_BYTES:
-                    raise IntegrityError("a delta names more gone lines than a segment can have")
-                numbers = parse_gone(b"".join(part.chunks), target.first_line)
-                with lock:
-                    found[target.segment].append(numbers)
+        for segment, numbers in _gone_in(repository, checked, index, places.members[index]):
+            with lock:
+                found[segment].append(numbers)
 
     crew.beside_all(read, places.members)
     gone: dict[tuple[int, int], Uint32] = defaultdict(lambda: np.empty(0, np.uint32))
