@@ -15,6 +15,7 @@ _COMMANDS = {
     "snapshots": "repository:snapshots",
     "verify": "repository:verify",
     "restore": "restore:restore",
+    "export": "export:export",
     "prune": "repository:prune",
     "status": "status:status",
     "vault": "vault:vault",

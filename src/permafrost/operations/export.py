@@ -1,0 +1,232 @@
+"""permafrost export: any snapshot as a standard dump file, sealed as the repository is unless plain is asked for.
+
+A dump snapshot's frame is a pg_dump archive already. A log snapshot is restored, with all that a restore checks,
+into a server of the export's own, and dumped from there; what that server holds lies in a folder that only it can
+enter, and is removed with it. The file appears under its name whole and durable, or not at all.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+import psycopg
+from psycopg import sql
+
+from permafrost.errors import KeyFileError, PermafrostError, RestoreRefusedError
+from permafrost.events import Event, Note, Progress, Reporter, Steps, StepStarted
+from permafrost.openpgp.home import gpg
+from permafrost.openpgp.sealing import (
+    PassphraseSealing,
+    RecipientSealing,
+    Sealing,
+    explain_opening,
+    explain_sealing,
+    open_program,
+    seal_program,
+)
+from permafrost.operations.frame import UNZSTD
+from permafrost.operations.opening import OpenedRepository, Source, opened
+from permafrost.operations.placing import Placing
+from permafrost.operations.preflight import Target
+from permafrost.operations.restore import restore
+from permafrost.postgres.archive import explain_pg_dump, explain_pg_restore, libpq_environment
+from permafrost.postgres.binaries import client_program, server_binaries
+from permafrost.postgres.scratch import SERVER_USER, ScratchCluster
+from permafrost.processes import Finished, Pipeline, Program, ProgramFailedError, run_checked
+from permafrost.repository.durable import space_errors
+from permafrost.repository.layout import SnapshotId
+from permafrost.repository.objects import open_object
+from permafrost.repository.reading import CheckedSnapshot
+
+Form = Literal["custom", "plain"]
+_ENDINGS: dict[Form, str] = {"custom": ".dump", "plain": ".sql"}
+_STEPS = 2
+_DATABASE = "exported"
+
+
+@dataclass(frozen=True, slots=True)
+class ExportWish:
+    """What file to make: its form, where (None: a telling name in the current folder), sealed or not.
+
+    `scratch` is the folder in which a server may be made, for a log snapshot; the server's user must be able to
+    pass through its parents.
+    """
+
+    form: Form
+    place: Path | None
+    is_sealed: bool
+    scratch: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """The file that was made. `size_bytes` is the file's."""
+
+    snapshot: SnapshotId
+    file: Path
+    size_bytes: int
+    duration_s: float
+
+
+def export(
+    source: Source,
+    choice: SnapshotId | None,
+    wish: ExportWish,
+    *,
+    recipients: RecipientSealing | None,
+    jobs: int,
+    report: Reporter,
+    now: datetime,
+) -> Exported:
+    """Make the dump file that `wish` says out of the chosen snapshot (None: the newest).
+
+    It is sealed with the repository's passphrase, or to `recipients`, else to the public keys of the secret key
+    that opens it. Raise `RestoreRefusedError` if a file of that name is there.
+    """
+    started = time.monotonic()
+    steps = Steps(report, _STEPS)
+    with opened(source, report) as repository, Placing() as placing:
+        with steps.step("check the snapshot's signature, and the place of the file"):
+            checked = repository.read(choice)
+            snapshot = checked.object_list.snapshot
+            report(Note(f"snapshot {snapshot} of {checked.manifest.database.name}"))
+            place = (wish.place or Path(_name(checked, wish))).absolute()
+            if os.path.lexists(place):
+                raise RestoreRefusedError(
+                    f"{place} is there already", unchanged="everything", hint="give another name: --output FILE"
+                )
+            sealing = _sealing(repository, recipients) if wish.is_sealed else None
+            staged = placing.stage(place)
+        seal = [seal_program(sealing, repository.home)] if sealing is not None else []
+        with steps.step(f"write {place.name}"):
+            if checked.manifest.engine == "dump":
+                _write_frame(repository, checked, wish.form, seal, staged, report)
+            else:
+                with _scratch(checked, wish.scratch, report) as server:
+                    _restore(source, snapshot, server, jobs, report, now)
+                    _write([_dump(checked, wish.form, server), *seal], None, staged, report)
+        size = staged.stat().st_size
+        placing.place()
+    return Exported(snapshot, place, size, round(time.monotonic() - started, 3))
+
+
+def _name(checked: CheckedSnapshot, wish: ExportWish) -> str:
+    database = checked.manifest.database.name.replace("/", "_")
+    return f"{database}-{checked.object_list.snapshot}{_ENDINGS[wish.form]}{'.gpg' if wish.is_sealed else ''}"
+
+
+def _restore(
+    source: Source, snapshot: SnapshotId, server: ScratchCluster, jobs: int, report: Reporter, now: datetime
+) -> None:
+    """Restore and compare the snapshot; of the restore's events its steps become notes."""
+
+    def told(event: Event) -> None:
+        report(Note(event.title) if isinstance(event, StepStarted) else event)
+
+    target = Target(_DATABASE, replaces=False, with_owners=True)
+    restore(
+        source,
+        snapshot,
+        target,
+        server=server.conninfo("postgres"),
+        secrets_to=None,
+        jobs=jobs,
+        report=told,
+        now=now,
+    )
+
+
+def _sealing(repository: OpenedRepository, recipients: RecipientSealing | None) -> Sealing:
+    key = repository.source.key
+    if repository.repository.facts.sealing == "passphrase" and key.passphrase_file is not None:
+        return PassphraseSealing(key.passphrase_file)
+    if recipients is not None:
+        return recipients
+    files: list[Path] = []
+    for fingerprint in repository.repository.facts.recipients:
+        public = run_checked(gpg(repository.home, "--armor", "--export", fingerprint), timeout_s=60)
+        if public:
+            files.append(repository.home / f"recipient-{len(files)}.asc")
+            files[-1].write_bytes(public)
+    if not files:
+        raise KeyFileError(
+            "the secret key is none of those that the repository is sealed to", hint="or say --plaintext, if you must"
+        )
+    return RecipientSealing(tuple(files))
+
+
+def _write_frame(
+    repository: OpenedRepository,
+    checked: CheckedSnapshot,
+    form: Form,
+    seal: Sequence[Program],
+    staged: Path,
+    report: Reporter,
+) -> None:
+    (index,) = checked.manifest.indices("frame")
+    chain = [open_program(repository.source.key, repository.home), UNZSTD]
+    if form == "plain":
+        major = checked.manifest.database.server_version // 10000
+        chain.append(Program((client_program("pg_restore", major), "--format=custom", "--file=-")))
+    with open_object(repository.repository.layout, checked.stored(index)) as descriptor:
+        _write([*chain, *seal], descriptor, staged, report)
+
+
+def _dump(checked: CheckedSnapshot, form: Form, server: ScratchCluster) -> Program:
+    words = (
+        client_program("pg_dump", checked.manifest.database.server_version // 10000),
+        *(f"--format={form}", "--no-password", f"--dbname={server.conninfo(_DATABASE)}"),
+    )
+    return Program(words, libpq_environment())
+
+
+def _write(programs: Sequence[Program], source: int | None, staged: Path, report: Reporter) -> None:
+    """Write what the programs produce into the new file `staged`, mode 0600, and sync it."""
+    size = 0
+    with space_errors(staged.parent), Pipeline(programs, source=source) as pipeline:
+        descriptor = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            for chunk in pipeline.chunks():
+                file.write(chunk)
+                size += len(chunk)
+                report(Progress(size, None, "bytes"))
+            pipeline.finish(_explain)
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def _explain(finished: Finished) -> PermafrostError | None:
+    match finished.program.name:
+        case "pg_restore":
+            return explain_pg_restore(finished)
+        case "pg_dump":
+            return explain_pg_dump(finished)
+        case "gpg" if "--decrypt" in finished.program.argv:
+            return explain_opening(finished)
+        case "gpg":
+            return explain_sealing(finished)
+    return ProgramFailedError(finished) if finished.returncode > 0 else None
+
+
+@contextmanager
+def _scratch(checked: CheckedSnapshot, folder: Path, report: Reporter) -> Iterator[ScratchCluster]:
+    """Yield a server of the snapshot's own major version, with the roles that the snapshot needs, for the block."""
+    facts = checked.manifest.database
+    binaries = server_binaries(facts.server_version // 10000)
+    with space_errors(folder):
+        own = Path(tempfile.mkdtemp(prefix="permafrost-export-", dir=folder))
+    report(Note(f"a server of its own in {own}, which only it can enter, for the time of the export"))
+    with ScratchCluster(own, binaries=binaries) as server:
+        with psycopg.connect(server.conninfo("postgres"), autocommit=True) as connection:
+            for role in facts.roles:
+                if role.name != SERVER_USER:
+                    connection.execute(sql.SQL("CREATE ROLE {}").format(sql.Identifier(role.name)))
+        yield server

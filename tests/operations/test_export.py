@@ -1,0 +1,183 @@
+"""A snapshot as a standard dump file: equal when restored by hand, sealed unless told otherwise, whole or absent."""
+
+from __future__ import annotations
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from permafrost.errors import PermafrostError, RestoreRefusedError
+from permafrost.events import Event, Progress, ignore_events
+from permafrost.openpgp.sealing import OpeningKey
+from permafrost.operations.export import Exported, ExportWish, Form, export
+from permafrost.operations.opening import Source
+from permafrost.postgres.binaries import client_program
+from permafrost.postgres.connection import conninfo_for
+from tests.cli.test_commands import command, json_of
+from tests.documents.test_json import documented
+from tests.fixtures.server import PASSPHRASE, MakeServer, Server
+from tests.operations.test_backup_restore import contents_of, drop, make_backup
+
+NAME = "exported_here"
+
+
+@pytest.fixture(scope="module", params=["log", "dump"])
+def engine(request: pytest.FixtureRequest) -> Literal["log", "dump"]:
+    """Each engine."""
+    chosen: Literal["log", "dump"] = request.param
+    return chosen
+
+
+@pytest.fixture
+def server(
+    mastodon_database: str, make_server: MakeServer, engine: Literal["log", "dump"], server_folder: Path
+) -> Iterator[Server]:
+    """A server with a snapshot, and a folder for scratch servers beside it that is empty afterwards."""
+    made = make_server(mastodon_database, engine=engine)
+    make_backup(made, is_audited=True)
+    (server_folder / "scratch").mkdir(exist_ok=True)
+    (server_folder / "scratch").chmod(0o711)
+    yield made
+    assert list((server_folder / "scratch").iterdir()) == []
+
+
+def make_export(
+    server: Server, scratch: Path, place: Path, form: Form, *, is_sealed: bool, report: object = ignore_events
+) -> Exported:
+    """Export the newest snapshot from the folder and the passphrase alone."""
+    return export(
+        Source(server.path, OpeningKey(server.passphrase_file)),
+        None,
+        ExportWish(form, place, is_sealed, scratch / "scratch"),
+        recipients=None,
+        jobs=2,
+        report=report,  # type: ignore[arg-type] # a reporter
+        now=datetime.now(UTC),
+    )
+
+
+def load_by_hand(server: Server, dump: bytes, program: str, *words: str) -> str:
+    """Make a database, load the dump into it by pg_restore or psql, and return its connection string."""
+    url = server.configuration.database.url
+    with psycopg.connect(conninfo_for(url, dbname="postgres"), autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(NAME)))
+    place = conninfo_for(url, dbname=NAME)
+    subprocess.run(
+        [client_program(program, 0), *words, f"--dbname={place}"], input=dump, check=True, capture_output=True
+    )
+    return place
+
+
+def opened_by_gpg(file: Path, passphrase: str, home: Path) -> bytes:
+    """Open a file as the admin would, with the distribution's gpg and a home of its own."""
+    home.mkdir(mode=0o700)
+    finished = subprocess.run(
+        ["gpg", "--homedir", home, "--batch", "--pinentry-mode", "loopback", "--passphrase", passphrase, "-d", file],
+        capture_output=True,
+        check=True,
+    )
+    return finished.stdout
+
+
+def test_custom_sealed(server: Server, server_folder: Path, tmp_path: Path) -> None:
+    """A sealed custom export, opened by gpg and loaded by pg_restore, equals the database; so does pg_dump of it."""
+    url = server.configuration.database.url
+    place = tmp_path / "out.dump.gpg"
+    result = make_export(server, server_folder, place, "custom", is_sealed=True)
+    assert result.size_bytes == place.stat().st_size > 0
+    assert stat.S_IMODE(place.stat().st_mode) == 0o600
+    assert b"PGDMP" not in place.read_bytes()
+    dump = opened_by_gpg(place, PASSPHRASE, tmp_path / "gnupg")
+    try:
+        loaded = load_by_hand(server, dump, "pg_restore", "--exit-on-error")
+        assert contents_of(loaded) == contents_of(url)
+        assert schema_of(loaded) == schema_of(url)
+    finally:
+        drop(url, NAME)
+
+
+def schema_of(conninfo: str) -> list[str]:
+    """Return pg_dump's statements of a database's definitions, in order of text."""
+    words = [client_program("pg_dump", 0), "--schema-only", f"--dbname={conninfo}"]
+    text = subprocess.run(words, check=True, capture_output=True, text=True).stdout
+    return sorted(line for line in text.splitlines() if not line.startswith(("--", "\\restrict", "\\unrestrict")))
+
+
+def test_plain(server: Server, server_folder: Path, tmp_path: Path) -> None:
+    """A plain export, not sealed as was asked, is loaded by psql and equals the database."""
+    url = server.configuration.database.url
+    place = tmp_path / "out.sql"
+    make_export(server, server_folder, place, "plain", is_sealed=False)
+    assert stat.S_IMODE(place.stat().st_mode) == 0o600
+    try:
+        words = ("--no-psqlrc", "--set=ON_ERROR_STOP=1", "--quiet")
+        assert contents_of(load_by_hand(server, place.read_bytes(), "psql", *words)) == contents_of(url)
+    finally:
+        drop(url, NAME)
+
+
+def test_never_over_something(server: Server, server_folder: Path, tmp_path: Path) -> None:
+    """A file that is there is refused before anything is done, and stays as it is."""
+    place = tmp_path / "out.dump"
+    place.write_text("precious")
+    with pytest.raises(RestoreRefusedError, match="is there already"):
+        make_export(server, server_folder, place, "custom", is_sealed=False)
+    assert place.read_text() == "precious"
+
+
+def test_failure_in_the_middle(server: Server, server_folder: Path, tmp_path: Path) -> None:
+    """An export that fails while it writes leaves nothing at all in the folder."""
+    folder = tmp_path / "out"
+
+    def fail(event: Event) -> None:
+        if isinstance(event, Progress) and any(folder.rglob("out.dump*")):
+            raise PermafrostError("stop here")
+
+    with pytest.raises(PermafrostError, match="stop here"):
+        make_export(server, server_folder, folder / "out.dump", "custom", is_sealed=True, report=fail)
+    assert not folder.exists()
+
+
+def test_killed_in_the_middle(server: Server, tmp_path: Path) -> None:
+    """An export that is killed while it writes leaves no file under the final name."""
+    if server.configuration.database.engine == "log":
+        pytest.skip("the writing is the same; what a killed scratch server leaves is its own matter")
+    folder = tmp_path / "out"
+    script = (
+        "import os, signal, sys; from permafrost.operations import export; "
+        "export.Progress = lambda *_: os.kill(os.getpid(), signal.SIGKILL); "
+        "from permafrost.__main__ import run; run()"
+    )
+    words = ("export", "latest", "--repository", str(server.path), "--passphrase-file", str(server.passphrase_file))
+    finished = subprocess.run(
+        [sys.executable, "-c", script, *words, "--output", str(folder / "out.dump.gpg")],
+        capture_output=True,
+        check=False,
+        env={**os.environ},
+    )
+    assert finished.returncode == -signal.SIGKILL, finished.stderr
+    assert not (folder / "out.dump.gpg").exists()
+    left = b"".join(file.read_bytes() for file in folder.rglob("*") if file.is_file())
+    assert b"PGDMP" not in left
+
+
+def test_command(mastodon_database: str, make_server: MakeServer, tmp_path: Path) -> None:
+    """The command prints the documented keys, seals unless told otherwise, and refuses a name that is taken."""
+    server = make_server(mastodon_database)
+    make_backup(server)
+    place = tmp_path / "out.dump.gpg"
+    words = ("export", "latest", "--config", str(server.write_configuration()), "--output", str(place))
+    done = json_of(*words)
+    assert set(done) == documented("permafrost export")
+    assert done["sealed"] is True
+    assert command(*words).returncode == 19
