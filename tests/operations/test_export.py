@@ -16,9 +16,12 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from permafrost.config.models import Encryption
 from permafrost.errors import PermafrostError, RestoreRefusedError
 from permafrost.events import Event, Progress, ignore_events
+from permafrost.openpgp.home import stop_agent
 from permafrost.openpgp.sealing import OpeningKey
+from permafrost.operations.backup import back_up
 from permafrost.operations.export import Exported, ExportWish, Form, export
 from permafrost.operations.opening import Source
 from permafrost.postgres.binaries import client_program
@@ -181,3 +184,52 @@ def test_command(mastodon_database: str, make_server: MakeServer, tmp_path: Path
     assert set(done) == documented("permafrost export")
     assert done["sealed"] is True
     assert command(*words).returncode == 19
+
+
+def test_sealed_to_recipients(mastodon_database: str, make_server: MakeServer, tmp_path: Path) -> None:
+    """Where the repository is sealed to a public key, the export is too, also with the secret key alone."""
+    home, public, secret = tmp_path / "keys", tmp_path / "recipients", tmp_path / "secret-key.asc"
+    home.mkdir(mode=0o700)
+    fingerprint = make_encryption_key(home)
+    public.mkdir()
+    (public / f"{fingerprint}.asc").write_bytes(exported(home, "--export", fingerprint))
+    secret.write_bytes(exported(home, "--export-secret-keys", fingerprint))
+    made = make_server(mastodon_database)
+    facts = made.repository.facts.model_copy(update={"sealing": "recipients", "recipients": (fingerprint,)})
+    place = made.repository.layout.facts
+    place.chmod(0o644)
+    place.write_text(facts.model_dump_json())
+    encryption = Encryption(recipients=(fingerprint,), recipients_dir=public)
+    configuration = made.configuration.model_copy(update={"encryption": encryption})
+    back_up(configuration, is_audited=False, report=ignore_events, now=datetime.now(UTC))
+    out = tmp_path / "out.dump.gpg"
+    words = ("--repository", str(made.path), "--secret-key-file", str(secret), "--output", str(out))
+    json_of("export", "latest", *words)
+    opened = subprocess.run(["gpg", "--homedir", str(home), "--batch", "-d", str(out)], check=True, capture_output=True)
+    assert opened.stdout.startswith(b"PGDMP")
+    assert fingerprint[-16:] in keys_of_message(out, tmp_path / "empty")
+    stop_agent(home)
+
+
+def make_encryption_key(home: Path) -> str:
+    """Make a key with an encryption subkey and no passphrase, and return its fingerprint."""
+    words = ["gpg", "--homedir", str(home), "--batch", "--passphrase", "", "--quick-gen-key"]
+    subprocess.run([*words, "keeper <k@example.org>", "rsa2048", "encrypt,sign,cert"], check=True, capture_output=True)
+    listed = subprocess.run(
+        ["gpg", "--homedir", home, "--batch", "--with-colons", "-k"], check=True, capture_output=True, text=True
+    )
+    return next(line.split(":")[9] for line in listed.stdout.splitlines() if line.startswith("fpr"))
+
+
+def exported(home: Path, *words: str) -> bytes:
+    """Return a key as gpg exports it."""
+    return subprocess.run(
+        ["gpg", "--homedir", home, "--batch", "--armor", *words], check=True, capture_output=True
+    ).stdout
+
+
+def keys_of_message(file: Path, home: Path) -> str:
+    """Return what gpg without any key says of a message's packets."""
+    home.mkdir(mode=0o700)
+    words = ["gpg", "--homedir", str(home), "--batch", "--list-packets", "--list-only", str(file)]
+    return subprocess.run(words, check=False, capture_output=True, text=True).stdout
