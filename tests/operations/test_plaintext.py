@@ -124,3 +124,13 @@ def test_watching_sees(tmp_path: Path) -> None:
     )
     found = [(place, content) for place, content in WRITE.findall((tmp_path / "log").read_text()) if is_a_file(place)]
     assert any(place.endswith("/leak") and CANARY in content for place, content in found)
+
+
+def test_export(server: Server, tmp_path: Path) -> None:
+    """A sealed export of a dump writes the rows to no file in plain."""
+    config = str(server.write_configuration())
+    subprocess.run([sys.executable, "-m", "permafrost", "backup", "--config", config], check=True, capture_output=True)
+    words = ("--format", "plain", "--output", str(tmp_path / "out" / "out.sql.gpg"), "--config", config)
+    trace = traced(tmp_path / "trace", "export", "latest", *words)
+    assert CANARY in trace
+    assert_no_plaintext(trace, (tmp_path / "out", GNUPG_HOMES))
