@@ -36,7 +36,7 @@ from permafrost.config.models import (
 )
 from permafrost.config.writing import commented_toml
 from permafrost.errors import ERROR_CLASSES, EXIT_DONE, EXIT_FINDINGS, InterruptedRunError
-from permafrost.vault.settings import SETTINGS_FILE, VaultServer, VaultSettings, VaultSyncthing
+from permafrost.vault.settings import SETTINGS_FILE, History, VaultServer, VaultSettings, VaultSyncthing
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "reference"
 _WIDTH = 120
@@ -143,7 +143,8 @@ def _configuration() -> str:
         example,
         f"# A vault's {SETTINGS_FILE}",
         vault,
-        _keys(VaultSettings, leave_out=("syncthing", "servers")),
+        _keys(VaultSettings, leave_out=("history", "syncthing", "servers")),
+        *_section("[history]", History),
         *_section("[syncthing]", VaultSyncthing),
         *_section("[[servers]]", VaultServer),
     )

@@ -11,6 +11,7 @@ import click
 
 from permafrost.cli.options import config_option, config_path, json_option, reporting, stopping_quietly
 from permafrost.cli.rendering import Rendering
+from permafrost.cli.vault_keep import history_command, path_option
 from permafrost.config.loading import load_configuration
 from permafrost.errors import UsageError
 from permafrost.events import Note
@@ -23,9 +24,6 @@ from permafrost.operations.vault_side import list_servers, remove_server
 from permafrost.vault.settings import VaultServer, VaultSyncthing
 
 _ACCEPT_S = 60
-path_option = click.option(
-    "--path", "root", type=click.Path(path_type=Path, file_okay=False), required=True, help="The vault's folder."
-)
 maybe_path_option = click.option(
     "--path",
     "root",
@@ -242,6 +240,9 @@ def run_command(rendering: Rendering, *, root: Path) -> None:
     """
     with stopping_quietly(rendering.report):
         run_vault(root, rendering.report)
+
+
+vault.add_command(history_command)
 
 
 def _server(config_file: Path | None) -> ServerSide:

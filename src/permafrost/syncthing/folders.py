@@ -48,6 +48,8 @@ class Folder:
     """On a vault: where removed and replaced files go, on the same file system and outside `path`."""
     removed_days: int = 0
     """How long they stay there."""
+    min_free_percent: int = MIN_FREE_PERCENT
+    """Nothing more is received when less of the disk is free."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,7 @@ def folder_settings(folder: Folder) -> Json:
         "weakHashThresholdPct": 101,
         # Of a backlog, whole snapshots should come one after the other, and not all of them at the very end.
         "order": "oldestFirst" if folder.kind == "repository" else "random",
-        "minDiskFree": {"value": MIN_FREE_PERCENT, "unit": "%"},
+        "minDiskFree": {"value": folder.min_free_percent, "unit": "%"},
         "versioning": _versioning(folder),
     }
 

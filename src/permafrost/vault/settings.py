@@ -4,6 +4,8 @@ DIR/vault.toml                     these settings
 DIR/syncthing/                     the home of the vault's Syncthing
 DIR/SERVER/repository, media       received from that server
 DIR/SERVER/removed/...             what the server removed or replaced, for a time
+DIR/SERVER/history/                the vault's own copies, out of Syncthing's reach: a repository, and media/ in it
+DIR/SERVER/keeping.sqlite          what the vault knows of them: when each arrived, when it was read last
 
 A server's name and folder ids come from an invitation, so from somebody else: a name is one plain word, and neither
 names nor ids may be those of another server, or that server's folders would be in its reach.
@@ -17,7 +19,7 @@ from typing import Annotated, Self
 from pydantic import BaseModel, Field, field_validator, model_validator
 
 from permafrost.config.loading import load_toml
-from permafrost.config.models import GuiAddress, Section, Syncthing
+from permafrost.config.models import Count, GuiAddress, Section, Syncthing
 from permafrost.config.writing import effective_toml
 from permafrost.errors import ConfigurationError, UsageError
 from permafrost.repository.durable import make_folder_durably, write_durably
@@ -46,6 +48,32 @@ class VaultSyncthing(Section):
     )
     listen: tuple[str, ...] = Field(default=("default",), description="Where it listens for servers.")
     discovery: bool = Field(default=True, description="Whether it looks for servers and lets itself be found.")
+
+
+class History(Section):
+    """What the vault keeps of each server, whatever that server does; all by the vault's own time of arrival."""
+
+    keep_all_hours: Annotated[int, Field(ge=1, le=8784, strict=True)] = Field(
+        default=24, description="How long every snapshot that was taken stays."
+    )
+    hourly: Count = Field(default=48, description="Of so many hours with an arrival, the first one stays.")
+    daily: Count = Field(default=14, description="The same by day.")
+    weekly: Count = Field(default=8, description="The same by week.")
+    monthly: Count = Field(default=12, description="The same by month.")
+    admitted_per_hour: Annotated[int, Field(ge=1, le=3600, strict=True)] = Field(
+        default=12, description="How many snapshots of one server are taken in an hour; others wait."
+    )
+    share_percent: Annotated[int, Field(ge=1, le=95, strict=True)] = Field(
+        default=80,
+        description="How much of the disk the histories may take, all servers together; beyond it nothing new is "
+        "taken, and what is there stays.",
+    )
+    reserve_percent: Annotated[int, Field(ge=2, le=50, strict=True)] = Field(
+        default=5, description="How much of the disk is left free by what comes from servers."
+    )
+    audit_days: Annotated[int, Field(ge=1, le=365, strict=True)] = Field(
+        default=7, description="Within how many days all that is kept is read again and compared."
+    )
 
 
 class VaultServer(Section):
@@ -92,8 +120,9 @@ class VaultSettings(Section):
         default=3, description="How long objects that a server has pruned stay in removed/."
     )
     keep_removed_media_days: Days = Field(
-        default=30, description="How long media that a server has deleted stay in removed/."
+        default=30, description="How long media that a server has deleted or replaced stay here."
     )
+    history: History = History()
     syncthing: VaultSyncthing = VaultSyncthing()
     servers: tuple[VaultServer, ...] = Field(default=(), description="The servers that it keeps.")
 
@@ -158,6 +187,18 @@ class Vault(BaseModel):
         """Return where that folder of the server is received."""
         return self.root / server.name / folder.kind
 
+    def received(self, server: VaultServer) -> Path:
+        """Return the folder in which the server's repository is received."""
+        return self.root / server.name / "repository"
+
+    def history(self, server: VaultServer) -> Path:
+        """Return the folder of the vault's own copies, a repository itself."""
+        return self.root / server.name / "history"
+
+    def records(self, server: VaultServer) -> Path:
+        """Return the file of what the vault knows of its copies."""
+        return self.root / server.name / "keeping.sqlite"
+
     def folders_of(self, server: VaultServer, repository_ignores: tuple[str, ...]) -> tuple[Folder, ...]:
         """Return the folders of the server as Syncthing should have them here."""
         settings = self.settings
@@ -173,6 +214,7 @@ class Vault(BaseModel):
                 ignores=ignores[offered.kind],
                 removed_path=self.root / server.name / "removed" / offered.kind,
                 removed_days=days[offered.kind],
+                min_free_percent=settings.history.reserve_percent,
             )
             for offered in server.folders
         )

@@ -1,0 +1,277 @@
+"""What a vault does all the time: takes what has come into its history, by its own rules, and tells what it finds.
+
+`permafrost vault run` calls `Keeper.turn` again and again. A turn does a bounded piece of work for each server, and
+may be cut off anywhere, by a signal or by the power: what counts is what is on the disk, and the next turn, or the
+next start, goes on from there.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from types import TracebackType
+from typing import Self
+
+from permafrost.errors import IntegrityError, InterruptedRunError, PermafrostError, RepositoryError, SpaceError
+from permafrost.events import Note, Reporter, Warned
+from permafrost.openpgp.home import temporary_home
+from permafrost.operations.receiving import Candidate, Receiving
+from permafrost.operations.tampering import Tampering
+from permafrost.repository.layout import SnapshotId
+from permafrost.repository.lock import repository_lock
+from permafrost.repository.reading import make_verifier
+from permafrost.syncthing.client import Client
+from permafrost.vault.arrivals import DROPPED, KEPT, WAITING, Arrival, KeptObject, Records, VaultFinding
+from permafrost.vault.clock import Moment, OwnTime, read_moment
+from permafrost.vault.history import to_keep
+from permafrost.vault.history_folder import HistoryFolder, free_bytes
+from permafrost.vault.settings import Vault, VaultServer
+
+TURN_S = 5.0
+"""How long a turn works for one server, at most, give or take the hashing of one object."""
+LOOK_S = 2.0
+"""How often it looks for what has come: a folder's names, which costs nothing."""
+TAMPERING_S = 60.0
+FINDINGS_STAY = timedelta(days=30)
+_LONG_AGO = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
+
+
+class Keeper:
+    """Keeps the history of all servers of a vault. Use as a context manager; one at a time for a vault."""
+
+    def __init__(
+        self, vault: Vault, client: Client | None, report: Reporter, moment: Callable[[], Moment] = read_moment
+    ) -> None:
+        self._vault = vault
+        self._moment = moment
+        self._stack = ExitStack()
+        self.servers = tuple(ServerKeeper(vault, server, client, report) for server in vault.settings.servers)
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            for server in self.servers:
+                stack.enter_context(server)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    def turn(self) -> float:
+        """Do the work that there is, for some seconds; return after how many seconds to call again, 0 for at once."""
+        waits = [server.turn(self._moment()) for server in self.servers]
+        return min(waits, default=LOOK_S)
+
+
+class ServerKeeper:
+    """Keeps the history of one server."""
+
+    def __init__(self, vault: Vault, server: VaultServer, client: Client | None, report: Reporter) -> None:
+        self.vault = vault
+        self.server = server
+        self.client = client
+        self.report = report
+        self._stack = ExitStack()
+        self._now = _LONG_AGO
+        self._history: HistoryFolder | None = None
+        self._receiving: Receiving | None = None
+        self._tampering: Tampering | None = None
+        self._next_tampering = 0.0
+        self.records = Records(vault.records(server))
+
+    def __enter__(self) -> Self:
+        self._stack.callback(self.records.close)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    def turn(self, moment: Moment) -> float:
+        """Do what there is to do; return after how many seconds to look again. What fails is told as a finding."""
+        try:
+            now = self._tick(moment)
+            return self._work(now, moment.wall)
+        except InterruptedRunError:
+            raise
+        except SpaceError as error:
+            self.tell("disk-full", "disk", f"{error.message}; what is in the history stays")
+        except PermafrostError as error:
+            self.tell(f"cannot-{error.code}", self.server.name, error.message)
+        return LOOK_S
+
+    def tell(self, kind: str, subject: str, message: str) -> None:
+        """Record a finding, and report it when it is new."""
+        if self.records.tell(kind, subject, message, self._now):
+            self.report(Warned(f"{self.server.name}: {message}"))
+
+    def _tick(self, moment: Moment) -> datetime:
+        last = self.records.own_time()
+        own = last.at(moment) if last is not None else OwnTime(moment.wall, moment)
+        self._now = own.now
+        self.records.record_time(own)
+        jump = last.jump_to(moment) if last is not None else timedelta(0)
+        if jump:
+            self.tell(
+                "vault-clock", "clock", f"the clock of this vault jumped by {jump}; its history does not age by it"
+            )
+        self.records.forget_findings(own.now - FINDINGS_STAY)
+        return own.now
+
+    def _work(self, now: datetime, wall: datetime) -> float:
+        until = time.monotonic() + TURN_S
+        history, receiving = self._opened(now, wall)
+        if history is None or receiving is None:
+            return LOOK_S
+        there = receiving.there()
+        if there is not None:
+            receiving.notice(there, now, wall)
+            if not self._take(receiving, there, now, wall, until):
+                return 0.0
+            if self._tampering is not None and time.monotonic() >= self._next_tampering:
+                self._tampering.look(there)
+                self._next_tampering = time.monotonic() + TAMPERING_S
+        self._drop(history, now)
+        return LOOK_S
+
+    # --- opening ---
+
+    def _opened(self, now: datetime, wall: datetime) -> tuple[HistoryFolder | None, Receiving | None]:
+        if self._receiving is None:
+            received = self.vault.received(self.server)
+            history = HistoryFolder.opened(self.vault.history(self.server), received, self.server)
+            if history is None:
+                return None, None
+            with ExitStack() as stack:
+                stack.enter_context(repository_lock(history.layout, "vault run", wall))
+                history.repository.prepare_for_writing()
+                verifier = make_verifier(
+                    history.repository, self.server.fingerprint, stack.enter_context(temporary_home())
+                )
+                self._reconcile(history, now, wall)
+                self._stack.enter_context(stack.pop_all())
+            self._history = history
+            self._receiving = Receiving(received, history, verifier, self.records, self.tell, self.report)
+            self._tampering = Tampering(received, history, self.records, self.tell)
+        return self._history, self._receiving
+
+    def _reconcile(self, history: HistoryFolder, now: datetime, wall: datetime) -> None:
+        """Make the records agree with the history, which is what counts."""
+        on_disk = history.snapshots()
+        known = {one.snapshot for one in self.records.arrivals(KEPT)}
+        for snapshot, made in on_disk.items():
+            if str(snapshot) not in known:
+                self.records.record(
+                    Arrival(str(snapshot), now, KEPT, arrived_at=min(made, now), arrived_by_clock=min(made, wall))
+                )
+        lost = known - {str(snapshot) for snapshot in on_disk}
+        self.records.forget(lost)
+        for snapshot_name in sorted(lost):
+            self.tell("lost", snapshot_name, f"snapshot {snapshot_name} is no longer in the history")
+        objects = dict(history.objects())
+        unknown = [name for name in objects if self.records.object(name) is None]
+        with self.records.together():
+            self.records.forget_objects([name for name in self.records.object_names() if name not in objects])
+            self.records.record_objects(KeptObject(name, objects[name], _LONG_AGO, is_good=True) for name in unknown)
+
+    # --- taking ---
+
+    def _take(
+        self, receiving: Receiving, there: frozenset[SnapshotId], now: datetime, wall: datetime, until: float
+    ) -> bool:
+        """Take what has come whole, and return whether nothing is left that could be taken at once."""
+        room = receiving.room(self.vault.settings.history, now)
+        for candidate in receiving.candidates(there, now, until, is_room=room > 0):
+            reason = self._refusal(receiving, candidate, room)
+            if reason is not None:
+                self.records.set_state([candidate.arrival.snapshot], WAITING)
+                self.tell(*reason)
+                continue
+            arrival = receiving.take(candidate, now, wall, until)
+            if arrival is not None:
+                room -= 1
+                self.report(Note(f"{self.server.name}: snapshot {arrival.snapshot} is whole, and in the history"))
+            elif time.monotonic() > until:
+                return False
+        return time.monotonic() <= until
+
+    def _refusal(self, receiving: Receiving, candidate: Candidate, room: int) -> tuple[str, str, str] | None:
+        rules = self.vault.settings.history
+        if room <= 0:
+            return (
+                "too-many-snapshots",
+                "history",
+                f"more than {rules.admitted_per_hour} snapshots have come within an hour; the others wait",
+            )
+        _, held, _ = self.records.size()
+        _, disk = free_bytes(self.vault.root)
+        share = disk * rules.share_percent // 100 // len(self.vault.settings.servers)
+        if held + receiving.new_bytes(candidate) > share:
+            message = (
+                f"snapshot {candidate.arrival.snapshot} is not taken: the history has had its share of the disk "
+                f"({share} bytes); what is in it stays"
+            )
+            return ("history-full", "history", message)
+        return None
+
+    # --- dropping ---
+
+    def _drop(self, history: HistoryFolder, now: datetime) -> None:
+        arrivals = {one.snapshot: one.arrived_at for one in self.records.arrivals(KEPT) if one.arrived_at is not None}
+        doomed = arrivals.keys() - to_keep(arrivals, self.vault.settings.history, now)
+        if not doomed:
+            return
+        try:
+            removed = history.drop(SnapshotId(name) for name in doomed)
+        except (RepositoryError, IntegrityError) as error:
+            self.tell("cannot-drop", "history", f"nothing is dropped from the history: {error.message}")
+            return
+        with self.records.together():
+            self.records.set_state(doomed, DROPPED)
+            gone = [name for name in self.records.object_names() if not history.holds(name)]
+            self.records.forget_objects(gone)
+        self.report(
+            Note(
+                f"{self.server.name}: {len(doomed)} snapshots were dropped from the history by its retention, "
+                f"{removed.objects} objects with them"
+            )
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ServerHistory:
+    """What a vault keeps of one server."""
+
+    server: str
+    path: str
+    snapshots: tuple[Arrival, ...]
+    objects: int
+    size_bytes: int
+    free_bytes: int
+    oldest_verified_at: datetime | None
+    findings: tuple[VaultFinding, ...]
+
+
+def history_of(vault: Vault, name: str | None = None) -> tuple[ServerHistory, ...]:
+    """Return what the vault keeps of each server, or of the one named; raise `UsageError` if it is not kept here."""
+    servers = vault.settings.servers if name is None else (vault.server(name),)
+    found = []
+    for server in servers:
+        records = Records(vault.records(server))
+        try:
+            count, size, oldest = records.size()
+            snapshots = tuple(sorted(records.arrivals(KEPT), key=lambda one: one.arrived_at or _LONG_AGO))
+            findings = records.findings()
+        finally:
+            records.close()
+        free, _ = free_bytes(vault.root)
+        found.append(
+            ServerHistory(server.name, str(vault.history(server)), snapshots, count, size, free, oldest, findings)
+        )
+    return tuple(found)

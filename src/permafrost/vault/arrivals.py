@@ -1,0 +1,281 @@
+"""What a vault knows of one server's snapshots: when each arrived, what became of it. SQLite beside the history.
+
+Losing the file loses no snapshot: what is in the history is found there again, with the time at which its folder was
+made, and everything is read again within a week.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from permafrost.errors import ConfigurationError
+from permafrost.vault.clock import Moment, OwnTime
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS clock (
+    only INTEGER PRIMARY KEY CHECK (only = 1), own TEXT NOT NULL, wall TEXT NOT NULL,
+    uptime_s REAL NOT NULL, boot_id TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS snapshots (
+    snapshot TEXT PRIMARY KEY, seen_at TEXT NOT NULL, arrived_at TEXT, arrived_by_clock TEXT, list_hash TEXT,
+    state TEXT NOT NULL, objects INTEGER NOT NULL DEFAULT 0, size_bytes INTEGER NOT NULL DEFAULT 0) STRICT;
+CREATE TABLE IF NOT EXISTS objects (
+    name TEXT PRIMARY KEY, size_bytes INTEGER NOT NULL, verified_at TEXT NOT NULL, is_good INTEGER NOT NULL) STRICT;
+CREATE INDEX IF NOT EXISTS objects_by_age ON objects (verified_at);
+CREATE TABLE IF NOT EXISTS findings (
+    kind TEXT NOT NULL, subject TEXT NOT NULL, message TEXT NOT NULL, first_at TEXT NOT NULL, last_at TEXT NOT NULL,
+    times INTEGER NOT NULL, PRIMARY KEY (kind, subject)) STRICT;
+CREATE TABLE IF NOT EXISTS notes (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+"""
+
+IN_FLIGHT = "in flight"
+REJECTED = "rejected"
+WAITING = "waiting"
+KEPT = "kept"
+DROPPED = "dropped"
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A snapshot that was seen. Times are the vault's own, but `arrived_by_clock`, which is the machine's."""
+
+    snapshot: str
+    seen_at: datetime
+    state: str
+    arrived_at: datetime | None = None
+    """When it was found whole and good, and was taken into the history."""
+    arrived_by_clock: datetime | None = None
+    list_hash: str | None = None
+    """SHA-256 of its list once it is kept; before, of the list and signature that were checked last."""
+    objects: int = 0
+    size_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class KeptObject:
+    """An object in the history, and when it was last read and compared."""
+
+    name: str
+    size_bytes: int
+    verified_at: datetime
+    is_good: bool
+
+
+@dataclass(frozen=True, slots=True)
+class VaultFinding:
+    """Something that is not as it should be; `kind` is stable."""
+
+    kind: str
+    subject: str
+    message: str
+    first_at: datetime
+    last_at: datetime
+    times: int
+
+
+class Records:
+    """The records of one server."""
+
+    def __init__(self, file: Path) -> None:
+        """Open or make them; raise `ConfigurationError` if the file cannot be used."""
+        self._file = file
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            self.database = sqlite3.connect(file, timeout=30, isolation_level=None)
+            self.database.execute("PRAGMA journal_mode = WAL")
+            self.database.execute("PRAGMA synchronous = NORMAL")
+            self.database.executescript(_SCHEMA)
+        except (sqlite3.DatabaseError, OSError) as error:
+            raise ConfigurationError(
+                f"the vault's records {file} cannot be used: {error}",
+                hint="move the file away: a new one is made from the history, and nothing that is kept is lost",
+            ) from error
+
+    def close(self) -> None:
+        """Close the file."""
+        self.database.close()
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Make all that the block records be recorded in one step, or nothing of it."""
+        self.database.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self.database.execute("ROLLBACK")
+            raise
+        self.database.execute("COMMIT")
+
+    # --- the vault's own time ---
+
+    def own_time(self) -> OwnTime | None:
+        """Return the vault's own time as it was last recorded."""
+        row = self.database.execute("SELECT own, wall, uptime_s, boot_id FROM clock").fetchone()
+        return OwnTime(_time(row[0]), Moment(_time(row[1]), row[2], row[3])) if row else None
+
+    def record_time(self, own: OwnTime) -> None:
+        """Record the vault's own time."""
+        self.database.execute(
+            "INSERT OR REPLACE INTO clock VALUES (1, ?, ?, ?, ?)",
+            (_text(own.now), _text(own.moment.wall), own.moment.uptime_s, own.moment.boot_id),
+        )
+
+    # --- snapshots ---
+
+    def arrivals(self, *states: str) -> tuple[Arrival, ...]:
+        """Return the snapshots in those states (in any, if none is given), by name."""
+        marks = ", ".join("?" * len(states))
+        where = f" WHERE state IN ({marks})" if states else ""
+        rows = self.database.execute(f"{_SELECT_ARRIVALS}{where} ORDER BY snapshot", states)
+        return tuple(_arrival(row) for row in rows)
+
+    def arrival(self, snapshot: str) -> Arrival | None:
+        """Return what is known of one snapshot."""
+        row = self.database.execute(f"{_SELECT_ARRIVALS} WHERE snapshot = ?", (snapshot,)).fetchone()
+        return _arrival(row) if row else None
+
+    def record(self, arrival: Arrival) -> None:
+        """Record what is known of a snapshot now."""
+        self.database.execute(
+            "INSERT OR REPLACE INTO snapshots VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                arrival.snapshot,
+                _text(arrival.seen_at),
+                _text_or_none(arrival.arrived_at),
+                _text_or_none(arrival.arrived_by_clock),
+                arrival.list_hash,
+                arrival.state,
+                arrival.objects,
+                arrival.size_bytes,
+            ),
+        )
+
+    def set_state(self, snapshots: Iterable[str], state: str) -> None:
+        """Record the state of snapshots that are known."""
+        self.database.executemany(
+            "UPDATE snapshots SET state = ? WHERE snapshot = ?", [(state, snapshot) for snapshot in snapshots]
+        )
+
+    def forget(self, snapshots: Iterable[str]) -> None:
+        """Forget snapshots."""
+        self.database.executemany("DELETE FROM snapshots WHERE snapshot = ?", [(one,) for one in snapshots])
+
+    # --- objects ---
+
+    def record_objects(self, objects: Iterable[KeptObject]) -> None:
+        """Record that the objects were read."""
+        self.database.executemany(
+            "INSERT OR REPLACE INTO objects VALUES (?, ?, ?, ?)",
+            [(one.name, one.size_bytes, _text(one.verified_at), int(one.is_good)) for one in objects],
+        )
+
+    def object(self, name: str) -> KeptObject | None:
+        """Return what is known of an object in the history."""
+        row = self.database.execute(
+            "SELECT name, size_bytes, verified_at, is_good FROM objects WHERE name = ?", (name,)
+        ).fetchone()
+        return _object(row) if row else None
+
+    def oldest_verified(self, before: datetime, count: int) -> tuple[KeptObject, ...]:
+        """Return objects that were not read since `before`, longest ago first."""
+        rows = self.database.execute(
+            "SELECT name, size_bytes, verified_at, is_good FROM objects WHERE verified_at < ?"
+            " ORDER BY verified_at, name LIMIT ?",
+            (_text(before), count),
+        )
+        return tuple(_object(row) for row in rows)
+
+    def bad_objects(self) -> tuple[KeptObject, ...]:
+        """Return the objects whose bytes are no longer what their name says."""
+        rows = self.database.execute("SELECT name, size_bytes, verified_at, is_good FROM objects WHERE is_good = 0")
+        return tuple(_object(row) for row in rows)
+
+    def forget_objects(self, names: Iterable[str]) -> None:
+        """Forget objects that are no longer in the history."""
+        self.database.executemany("DELETE FROM objects WHERE name = ?", [(name,) for name in names])
+
+    def object_names(self) -> Iterator[str]:
+        """Yield the names of all objects that are known."""
+        for (name,) in self.database.execute("SELECT name FROM objects"):
+            yield str(name)
+
+    def size(self) -> tuple[int, int, datetime | None]:
+        """Return count and bytes of the objects in the history, and since when none of them was not read."""
+        count, size, oldest = self.database.execute(
+            "SELECT count(*), coalesce(sum(size_bytes), 0), min(verified_at) FROM objects"
+        ).fetchone()
+        return int(count), int(size), _time(oldest) if oldest else None
+
+    # --- findings and notes ---
+
+    def tell(self, kind: str, subject: str, message: str, now: datetime) -> bool:
+        """Record a finding; return whether it is new, or was last seen more than a day ago."""
+        row = self.database.execute(
+            "SELECT last_at FROM findings WHERE kind = ? AND subject = ?", (kind, subject)
+        ).fetchone()
+        self.database.execute(
+            "INSERT INTO findings VALUES (?, ?, ?, ?, ?, 1) ON CONFLICT (kind, subject) DO UPDATE"
+            " SET message = excluded.message, last_at = excluded.last_at, times = times + 1",
+            (kind, subject, message, _text(now), _text(now)),
+        )
+        return row is None or (now - _time(row[0])).days >= 1
+
+    def settle(self, kind: str, subject: str) -> None:
+        """Take back a finding that no longer holds."""
+        self.database.execute("DELETE FROM findings WHERE kind = ? AND subject = ?", (kind, subject))
+
+    def findings(self) -> tuple[VaultFinding, ...]:
+        """Return the findings, newest first."""
+        rows = self.database.execute(
+            "SELECT kind, subject, message, first_at, last_at, times FROM findings ORDER BY last_at DESC, kind, subject"
+        )
+        return tuple(VaultFinding(row[0], row[1], row[2], _time(row[3]), _time(row[4]), row[5]) for row in rows)
+
+    def forget_findings(self, before: datetime) -> None:
+        """Forget findings that were last seen before that."""
+        self.database.execute("DELETE FROM findings WHERE last_at < ?", (_text(before),))
+
+    def note(self, name: str) -> str | None:
+        """Return what was noted under that name."""
+        row = self.database.execute("SELECT value FROM notes WHERE name = ?", (name,)).fetchone()
+        return str(row[0]) if row else None
+
+    def set_note(self, name: str, value: str) -> None:
+        """Note something for the next turn."""
+        self.database.execute("INSERT OR REPLACE INTO notes VALUES (?, ?)", (name, value))
+
+
+_SELECT_ARRIVALS = (
+    "SELECT snapshot, seen_at, state, arrived_at, arrived_by_clock, list_hash, objects, size_bytes FROM snapshots"
+)
+
+
+def _arrival(row: tuple[str, str, str, str | None, str | None, str | None, int, int]) -> Arrival:
+    return Arrival(
+        row[0],
+        _time(row[1]),
+        row[2],
+        _time(row[3]) if row[3] else None,
+        _time(row[4]) if row[4] else None,
+        *row[5:],
+    )
+
+
+def _object(row: tuple[str, int, str, int]) -> KeptObject:
+    return KeptObject(row[0], row[1], _time(row[2]), bool(row[3]))
+
+
+def _text(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+def _text_or_none(moment: datetime | None) -> str | None:
+    return None if moment is None else _text(moment)
+
+
+def _time(text: str) -> datetime:
+    return datetime.fromisoformat(text)

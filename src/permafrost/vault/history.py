@@ -1,0 +1,66 @@
+"""Which snapshots a vault takes into its history, and which it drops. Pure.
+
+A server that was broken into has the signing key: what it sends may be junk with a good signature, and a vault
+cannot tell, since it can read nothing. It can only see to it that what is junk never costs what came before it:
+
+- Everything is judged by when it arrived, in the vault's own time (clock.py), never by what the server says.
+- What is taken stays for `keep_all_hours`, and only so many an hour are taken. A burst therefore displaces nothing.
+- After that, the first arrival of each of the last so many hours, days, weeks and months stays. The first: what
+  comes later in the same period cannot take its place. A period is displaced by a later one in which something
+  arrived, so time has to pass for it.
+- The newest that was taken always stays.
+
+So whoever holds the server can push a snapshot out only by sending junk for as long as the retention lasts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Protocol, TypeVar
+
+HOUR = timedelta(hours=1)
+Key = TypeVar("Key")
+
+
+class HistoryRules(Protocol):
+    """How long to keep what; permafrost.vault.settings.History is one."""
+
+    @property
+    def keep_all_hours(self) -> int: ...  # noqa: D102
+    @property
+    def hourly(self) -> int: ...  # noqa: D102
+    @property
+    def daily(self) -> int: ...  # noqa: D102
+    @property
+    def weekly(self) -> int: ...  # noqa: D102
+    @property
+    def monthly(self) -> int: ...  # noqa: D102
+    @property
+    def admitted_per_hour(self) -> int: ...  # noqa: D102
+
+
+def to_keep(arrivals: Mapping[Key, datetime], rules: HistoryRules, now: datetime) -> frozenset[Key]:
+    """Return which of the verified snapshots that arrived then (the vault's own time, UTC) stay at `now`."""
+    oldest_first = sorted(arrivals.items(), key=lambda item: item[1])
+    if not oldest_first:
+        return frozenset()
+    kept = {oldest_first[-1][0]}
+    kept.update(key for key, arrived in oldest_first if now - arrived < timedelta(hours=rules.keep_all_hours))
+    periods: tuple[tuple[int, Callable[[datetime], tuple[int, ...]]], ...] = (
+        (rules.hourly, lambda moment: (moment.year, moment.month, moment.day, moment.hour)),
+        (rules.daily, lambda moment: (moment.year, moment.month, moment.day)),
+        (rules.weekly, lambda moment: tuple(moment.isocalendar()[:2])),
+        (rules.monthly, lambda moment: (moment.year, moment.month)),
+    )
+    for count, period_of in periods:
+        first_of_period: dict[tuple[int, ...], Key] = {}
+        for key, arrived in oldest_first:
+            first_of_period.setdefault(period_of(arrived), key)
+        kept.update(list(first_of_period.values())[len(first_of_period) - min(count, len(first_of_period)) :])
+    return frozenset(kept)
+
+
+def may_take(taken_at: Sequence[datetime], rules: HistoryRules, now: datetime) -> int:
+    """Return how many more snapshots may be taken at `now`, when those were taken then; dropped ones count too."""
+    return max(0, rules.admitted_per_hour - sum(now - moment < HOUR for moment in taken_at))

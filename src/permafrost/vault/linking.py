@@ -1,0 +1,150 @@
+"""Takes files out of a folder that somebody else writes, so that what was checked is what is kept.
+
+A received folder is in the server's hands: names in it may be symbolic links, pipes or folders, and may change
+between two looks. So no path is followed: folders are opened one by one without following links. A file is first
+linked to a name of our own, and then that link is looked at and read. Syncthing replaces files by rename and never
+writes into one that is complete, so the link's bytes stay; `vault verify` would notice if they did not.
+
+A file system that cannot make hard links gets a copy, which costs the space again.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from permafrost.repository.durable import space_errors
+from permafrost.repository.objects import StoredObject
+
+_READ_BYTES = 1 << 20
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # a pipe would otherwise wait for its writer
+_NO_LINKS = (errno.EXDEV, errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK)
+
+
+class NotAFileError(Exception):
+    """There is something at the name that is no regular file, or not one of the size that was expected."""
+
+
+@contextmanager
+def opened_folder(root: Path, *names: str) -> Iterator[int]:
+    """Yield a descriptor on the folder `names` below `root`, no link among them followed.
+
+    Raise `FileNotFoundError` if it is not there, `NotAFileError` if something else is.
+    """
+    descriptor = os.open(root, _FOLDER)
+    try:
+        for name in names:
+            try:
+                below = os.open(name, _FOLDER, dir_fd=descriptor)
+            except OSError as error:
+                if error.errno in (errno.ELOOP, errno.ENOTDIR):
+                    raise NotAFileError(f"{'/'.join(names)} is not a folder") from error
+                raise
+            os.close(descriptor)
+            descriptor = below
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def status_of(folder: int, name: str) -> os.stat_result | None:
+    """Return the status of a regular file; None if there is none; raise `NotAFileError` if it is something else."""
+    try:
+        status = os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+    if not stat.S_ISREG(status.st_mode):
+        raise NotAFileError(f"{name!r} is not a regular file")
+    return status
+
+
+def read_small(folder: int, name: str, limit_bytes: int) -> bytes | None:
+    """Return the file's bytes, None if it is not there; raise `NotAFileError` if it is no file, or larger."""
+    try:
+        descriptor = os.open(name, _FILE, dir_fd=folder)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENXIO):
+            raise NotAFileError(f"{name!r} is not a regular file") from error
+        raise
+    with os.fdopen(descriptor, "rb") as file:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode) or status.st_size > limit_bytes:
+            raise NotAFileError(f"{name!r} is not a regular file, or larger than it can be")
+        return file.read(limit_bytes + 1)[: limit_bytes + 1]
+
+
+def take(folder: int, name: str, staged: Path) -> os.stat_result:
+    """Make `staged` be the file that `name` is in `folder` now, linked or else copied; return its status.
+
+    Raise `FileNotFoundError` if it is gone, `NotAFileError` if it is no regular file; `staged` is not there then.
+    """
+    with suppress(FileNotFoundError):
+        staged.unlink()
+    with space_errors(staged.parent):
+        try:
+            os.link(name, staged, src_dir_fd=folder, follow_symlinks=False)
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            _copy(folder, name, staged)
+    status = staged.lstat()
+    if not stat.S_ISREG(status.st_mode):
+        staged.unlink()
+        raise NotAFileError(f"{name!r} is not a regular file")
+    return status
+
+
+def _copy(folder: int, name: str, staged: Path) -> None:
+    if status_of(folder, name) is None:
+        raise FileNotFoundError(errno.ENOENT, "gone", name)
+    source = os.open(name, _FILE, dir_fd=folder)
+    with os.fdopen(source, "rb", buffering=0) as reading:
+        if not stat.S_ISREG(os.fstat(source).st_mode):
+            raise NotAFileError(f"{name!r} is not a regular file")
+        target = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with os.fdopen(target, "wb") as writing:
+            while chunk := reading.read(_READ_BYTES):
+                writing.write(chunk)
+            writing.flush()
+            os.fsync(writing.fileno())
+
+
+def hash_of(path: Path, *, from_disk: bool = False) -> StoredObject:
+    """Return what an object with the bytes of the file `path` would be named, and their count; no link is followed.
+
+    `from_disk`: what the kernel remembers of the file is forgotten first, so that the disk is what is read.
+    """
+    return _hash(os.open(path, _FILE), str(path), from_disk=from_disk)
+
+
+def hash_within(folder: int, name: str) -> StoredObject:
+    """Return the same of a file in an opened folder; raise `NotAFileError` if it is none."""
+    try:
+        descriptor = os.open(name, _FILE, dir_fd=folder)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENXIO):
+            raise NotAFileError(f"{name!r} is not a regular file") from error
+        raise
+    return _hash(descriptor, name, from_disk=False)
+
+
+def _hash(descriptor: int, name: str, *, from_disk: bool) -> StoredObject:
+    with os.fdopen(descriptor, "rb", buffering=0) as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise NotAFileError(f"{name!r} is not a regular file")
+        if from_disk:
+            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+        digest = hashlib.sha256()
+        size = 0
+        while chunk := file.read(_READ_BYTES):
+            digest.update(chunk)
+            size += len(chunk)
+    return StoredObject(digest.hexdigest(), size)

@@ -1,0 +1,241 @@
+"""A vault's history, and a server in bad hands: whatever comes, what was kept stays, whole and readable."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from permafrost.openpgp.home import stop_agent
+from permafrost.openpgp.signing import export_public_key, generate_signing_key
+from permafrost.repository.repository import Repository
+from permafrost.vault.settings import History
+from tests.fixtures.server import SigningKey
+from tests.vault.delivery import START, Stage, make_stage, put_as_syncthing_does
+
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture
+def repository(tmp_path: Path, signing_key: SigningKey) -> Repository:
+    """An empty repository of a server."""
+    return Repository.create(
+        tmp_path / "server",
+        sealing="passphrase",
+        recipients=(),
+        fingerprint=signing_key.fingerprint,
+        signing_public_key=signing_key.public_key,
+        now=datetime.now(UTC),
+    )
+
+
+@pytest.fixture
+def stage(tmp_path: Path, repository: Repository, signing_key: SigningKey) -> Stage:
+    """A server and its vault; two snapshots have come and are kept."""
+    made = make_stage(tmp_path / "vault", repository, signing_key)
+    for _ in range(2):
+        made.sender.snapshot(made.clock.wall)
+        made.deliver()
+        made.keep()
+        made.clock.pass_time(HOUR)
+    assert len(made.kept()) == 2
+    assert made.findings() == set()
+    return made
+
+
+def test_what_has_come_whole_is_kept(stage: Stage) -> None:
+    """A snapshot that has come whole is linked into the history, which is a repository by itself, by our own reader."""
+    snapshot = stage.sender.snapshot(stage.clock.wall)
+    stage.deliver()
+    stage.keep()
+    assert snapshot in stage.kept()
+    for file in (stage.received / "objects").rglob("*.gpg"):
+        assert (stage.history / file.relative_to(stage.received)).stat().st_ino == file.stat().st_ino
+
+
+def test_what_is_not_whole_waits(stage: Stage) -> None:
+    """While one object is missing, nothing is taken; when it comes, the snapshot is; a day without it is told."""
+    snapshot = stage.sender.snapshot(stage.clock.wall)
+    stage.deliver()
+    late = max((stage.received / "objects").rglob("*.gpg"), key=lambda file: file.stat().st_ctime_ns)
+    late.unlink()
+    stage.keep()
+    assert snapshot not in stage.kept()
+    assert stage.findings() == set()
+    stage.clock.pass_time(24 * HOUR)
+    stage.keep()
+    assert stage.findings() == {"overdue"}
+    stage.deliver()
+    stage.keep()
+    assert snapshot in stage.kept()
+
+
+def test_a_server_that_deletes_everything(stage: Stage) -> None:
+    """All that the server deletes stays in the history, and it is told."""
+    kept = stage.kept()
+    for name in ("objects", "snapshots"):
+        shutil.rmtree(stage.received / name)
+        (stage.received / name).mkdir()
+    for _ in range(40):
+        stage.clock.pass_time(24 * HOUR)
+        stage.keep(turns=1)
+    assert stage.kept() == kept
+    assert "removed" in stage.findings()
+
+
+def test_a_server_that_rewrites_objects(stage: Stage) -> None:
+    """Objects that are replaced, twice over, are unharmed in the history, and it is told."""
+    kept = stage.kept()
+    bad = stage.vault.root / "bad"
+    for turn in range(2):
+        bad.write_bytes(os.urandom(4096) + bytes([turn]))
+        for file in [*(stage.received / "objects").rglob("*.gpg"), *(stage.received / "snapshots").rglob("*.*")]:
+            put_as_syncthing_does(bad, file)
+        stage.clock.pass_time(HOUR)
+        stage.keep()
+    assert stage.kept() == kept
+    assert {"rewritten", "bad-signature"} & stage.findings()
+
+
+def test_a_hundred_junk_snapshots_in_a_minute(stage: Stage) -> None:
+    """Junk with a good signature pushes nothing out, only so many of it are taken, and it is told."""
+    before = set(stage.kept())
+    genuine = stage.sender.snapshot(stage.clock.wall)
+    stage.deliver()
+    stage.keep()
+    for number in range(100):
+        stage.sender.snapshot(stage.clock.wall + timedelta(seconds=number + 1))
+    stage.deliver()
+    stage.keep(turns=4)
+    kept = set(stage.kept())
+    assert before | {genuine} < kept
+    assert len(kept) <= len(before) + stage.vault.settings.history.admitted_per_hour
+    assert "too-many-snapshots" in stage.findings()
+
+
+def test_a_server_that_sets_its_clock_forward(stage: Stage) -> None:
+    """A snapshot of ten years from now ages nothing, and is told."""
+    before = set(stage.kept())
+    snapshot = stage.sender.snapshot(stage.clock.wall + timedelta(days=3650))
+    stage.deliver()
+    stage.keep()
+    assert set(stage.kept()) == before | {snapshot}
+    assert stage.findings() == {"server-clock"}
+
+
+@pytest.mark.parametrize("is_rebooted", [False, True])
+def test_a_vaults_clock_that_jumps(stage: Stage, is_rebooted: bool) -> None:
+    """The vault's own clock may go ten years forward and back: the history neither ages by it, nor stops growing."""
+    kept = set(stage.kept())
+    for jump in (timedelta(days=3650), timedelta(days=-3650)):
+        stage.clock.wall += jump
+        if is_rebooted:
+            stage.clock.boot_id = f"after {jump}"
+        stage.keep()
+        stage.clock.pass_time(HOUR)
+        kept.add(stage.sender.snapshot(START + timedelta(minutes=len(kept))))
+        stage.deliver()
+        stage.keep()
+        assert set(stage.kept()) == kept
+    assert "vault-clock" in stage.findings()
+
+
+def test_another_keys_snapshot_is_refused(stage: Stage, tmp_path: Path) -> None:
+    """A snapshot signed by another key is not taken, even if the received folder names that key; it is told."""
+    before = stage.kept()
+    home = tmp_path / "other"
+    fingerprint = generate_signing_key(home, "someone else")
+    other = SigningKey(home, fingerprint, export_public_key(home, fingerprint))
+    stop_agent(home)
+    stage.sender.snapshot(stage.clock.wall, signed_by=other)
+    stage.deliver()
+    (tmp_path / "key").write_bytes(other.public_key)
+    put_as_syncthing_does(tmp_path / "key", stage.received / "signing-key.asc")
+    stage.keep()
+    assert stage.kept() == before
+    assert "bad-signature" in stage.findings()
+
+
+def test_links_and_pipes_are_not_followed(stage: Stage, tmp_path: Path) -> None:
+    """Symbolic links, pipes and folders in the place of files are neither followed nor waited for."""
+    before = stage.kept()
+    secret = tmp_path / "secret"
+    secret.write_text("nothing for a server")
+    known = set((stage.received / "objects").rglob("*.gpg"))
+    for _ in range(3):
+        stage.sender.snapshot(stage.clock.wall)
+    stage.deliver()
+    fresh = sorted(set((stage.received / "objects").rglob("*.gpg")) - known)
+    replacements: list[Callable[[Path], object]] = [lambda place: place.symlink_to(secret), os.mkfifo, Path.mkdir]
+    for number, file in enumerate(fresh):
+        file.unlink()
+        replacements[number % 3](file)
+    folder = stage.received / "snapshots" / "20261123T120500Z-0a1b2c3d"
+    shutil.copytree(stage.received / "snapshots" / str(before[0]), tmp_path / "elsewhere")
+    folder.symlink_to(tmp_path / "elsewhere")
+    stage.keep()
+    assert stage.kept() == before
+    assert "odd-file" in stage.findings()
+
+
+def test_the_emergency_reader_is_our_own(stage: Stage, tmp_path: Path) -> None:
+    """What the server sends as restore.py and README.txt never comes into the history."""
+    evil = tmp_path / "evil"
+    evil.write_text("import os; os.system('true')")
+    for name in ("restore.py", "README.txt"):
+        put_as_syncthing_does(evil, stage.received / name)
+    stage.keep()
+    for name in ("restore.py", "README.txt"):
+        assert (stage.history / name).read_bytes() == (stage.sender.repository.path / name).read_bytes()
+
+
+def test_lost_records_lose_no_history(stage: Stage) -> None:
+    """Without its records a vault finds its history again, and keeps it."""
+    before = stage.kept()
+    for file in stage.vault.records(stage.server).parent.glob("keeping.sqlite*"):
+        file.unlink()
+    stage.clock.pass_time(timedelta(days=2))
+    stage.keep()
+    assert stage.kept() == before
+
+
+def test_the_history_stops_at_its_share_of_the_disk(
+    tmp_path: Path, repository: Repository, signing_key: SigningKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beyond its share of the disk nothing new is taken, what is there stays, and it is told."""
+    stage = make_stage(tmp_path / "vault", repository, signing_key, History(share_percent=1))
+    first = stage.sender.snapshot(stage.clock.wall)
+    stage.deliver()
+    stage.keep()
+    monkeypatch.setattr("permafrost.operations.keeping.free_bytes", lambda _: (1000, 400_000))
+    stage.clock.pass_time(HOUR)
+    stage.sender.snapshot(stage.clock.wall)
+    stage.deliver()
+    stage.keep()
+    assert stage.kept() == [first]
+    assert stage.findings() == {"history-full"}
+
+
+def test_the_retention_drops_in_time(stage: Stage) -> None:
+    """An honest server's snapshots thin out with time: the first of each period stays, objects of others go."""
+    for _ in range(30):
+        stage.sender.snapshot(stage.clock.wall)
+        stage.deliver()
+        stage.keep(turns=1)
+        stage.clock.pass_time(4 * HOUR)
+    rules = stage.vault.settings.history
+    kept = stage.kept()
+    assert len(kept) == 32
+    stage.vault = stage.vault.model_copy(
+        update={"settings": stage.vault.settings.model_copy(update={"history": rules.model_copy(update={"hourly": 3})})}
+    )
+    stage.keep()
+    fewer = stage.kept()
+    assert len(fewer) < 15
+    assert kept[-1] in fewer
+    assert kept[0] in fewer
+    assert len(list((stage.history / "objects").rglob("*.gpg"))) == 2 * len(fewer)
