@@ -77,6 +77,10 @@ class IntegrityError(PermafrostError):
     meaning = "integrity: bytes are not what their name, list or signature says"
 
 
+class DifferentRestoreError(IntegrityError):
+    """A restored database is not what the snapshot says, although every object was whole."""
+
+
 class ToolError(PermafrostError):
     """A program that permafrost needs is missing, or failed."""
 

@@ -57,6 +57,15 @@ def ignore_events(event: Event) -> None:
     del event
 
 
+def steps_as_notes(report: Reporter) -> Reporter:
+    """Return a reporter for an operation within a step of another one: its own steps become notes."""
+
+    def told(event: Event) -> None:
+        report(Note(event.title) if isinstance(event, StepStarted) else event)
+
+    return told
+
+
 class Steps:
     """Numbers the steps of an operation, and names the step in every error that leaves it."""
 

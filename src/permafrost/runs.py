@@ -94,6 +94,15 @@ class RunRecords:
             ).fetchone()
         return _run(row) if row else None
 
+    def snapshots(self, operation: str, outcome: str) -> frozenset[str]:
+        """Return the snapshots of which a run of `operation` ended with `outcome`."""
+        with self._database() as database:
+            rows = database.execute(
+                "SELECT DISTINCT snapshot FROM runs WHERE operation = ? AND outcome = ? AND snapshot IS NOT NULL",
+                (operation, outcome),
+            ).fetchall()
+        return frozenset(row[0] for row in rows)
+
     @contextmanager
     def recorded(self, operation: str, now: datetime) -> Iterator[dict[str, Any]]:
         """Record the block as a run; the yielded dict takes `snapshot` and details. Errors are recorded and go on."""
@@ -102,7 +111,8 @@ class RunRecords:
         try:
             yield told
         except BaseException as error:
-            self.end(number, datetime.now(UTC), "failed", details={"error": str(error), "kind": type(error).__name__})
+            details = {**told, "error": str(error), "kind": type(error).__name__}
+            self.end(number, datetime.now(UTC), "failed", snapshot=details.pop("snapshot", None), details=details)
             raise
         self.end(number, datetime.now(UTC), "done", snapshot=told.pop("snapshot", None), details=told)
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 
 import psycopg
 
-from permafrost.errors import IntegrityError, PermafrostError
+from permafrost.errors import DifferentRestoreError, PermafrostError
 from permafrost.events import Progress, Reporter, Unit
 from permafrost.operations.crew import Crew, Task
 from permafrost.postgres.catalog import TableName, list_tables
@@ -43,7 +43,7 @@ class Tally:
 def compare(conninfo: str, manifest: Manifest, jobs: int, report: Reporter) -> int:
     """Count every table's rows (and digest them if the snapshot is audited), and return how many there are.
 
-    Raise `IntegrityError` if a table is missing, added, or differs.
+    Raise `DifferentRestoreError` if a table is missing, added, or differs.
     """
     expected = {TableName(table.schema_name, table.name): table for table in manifest.tables}
     with connected(conninfo) as connection:
@@ -66,7 +66,7 @@ def compare(conninfo: str, manifest: Manifest, jobs: int, report: Reporter) -> i
         crew.do_all([task(name) for name in common])
     if wrong:
         more = f"; and {len(wrong) - _MOST_TOLD} more" if len(wrong) > _MOST_TOLD else ""
-        raise IntegrityError(
+        raise DifferentRestoreError(
             f"the restored database is not what the snapshot says: {'; '.join(wrong[:_MOST_TOLD])}{more}",
             hint="restore another snapshot, and report this: it is the gravest thing that permafrost can find",
         )

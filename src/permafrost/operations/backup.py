@@ -20,6 +20,7 @@ from permafrost.events import Reporter, Steps, Warned
 from permafrost.openpgp.home import temporary_home
 from permafrost.openpgp.signing import sign_detached
 from permafrost.operations.contents import SnapshotContents
+from permafrost.operations.distrust import reason_for_distrust, trust_again
 from permafrost.operations.dump_engine import dumped
 from permafrost.operations.log_engine import logged
 from permafrost.operations.run_context import RunContext
@@ -82,6 +83,10 @@ def back_up(
         temporary_home() as home,
         _nothing_published(),
     ):
+        reason = reason_for_distrust(configuration.state.path)
+        if reason is not None:
+            report(Warned(f"everything is read anew: {reason}"))
+        is_full = is_full or reason is not None
         run = RunContext(configuration, repository, sealing, home, steps, report, is_audited, is_full)
         with steps.step("clear what an unfinished run left"):
             _clear(run)
@@ -90,6 +95,8 @@ def back_up(
                 secrets = _seal_secrets(run)
             with steps.step("publish the snapshot"):
                 snapshot, published = _publish(run, contents, secrets, now)
+        if is_full:
+            trust_again(configuration.state.path)
         new = [stored for stored, _ in contents.objects if stored.name in contents.new_objects]
         new += [secrets] if secrets else []
         result = BackupResult(

@@ -22,11 +22,7 @@ def server_binaries(major: int | None = None) -> Path:
 
     Raise `ToolError` if there is none.
     """
-    folders = [one for root, pattern in _FOLDERS for one in root.glob(pattern)]
-    on_path = shutil.which("postgres")
-    if on_path is not None:
-        folders.append(Path(on_path).resolve().parent)
-    versions = {_major_of(one): one for one in folders if all((one / name).is_file() for name in _NEEDED)}
+    versions = _servers()
     wanted = max(versions, default=None) if major is None else major
     if wanted is None or wanted not in versions:
         package = "postgresql" if major is None else f"postgresql-{major}"
@@ -38,6 +34,19 @@ def server_binaries(major: int | None = None) -> Path:
             hint=f"install it, on Debian: apt-get install {package}",
         )
     return versions[wanted]
+
+
+def installed_servers() -> list[int]:
+    """Return the major versions whose server programs are installed, ascending."""
+    return sorted(_servers())
+
+
+def _servers() -> dict[int, Path]:
+    folders = [one for root, pattern in _FOLDERS for one in root.glob(pattern)]
+    on_path = shutil.which("postgres")
+    if on_path is not None:
+        folders.append(Path(on_path).resolve().parent)
+    return {_major_of(one): one for one in folders if all((one / name).is_file() for name in _NEEDED)}
 
 
 def _major_of(folder: Path) -> int:

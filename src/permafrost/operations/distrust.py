@@ -1,0 +1,33 @@
+"""A mark in the state folder: the next backup has to read everything anew, and why.
+
+What a log snapshot says of a row that has not changed comes from objects that earlier runs stored. A drill that finds
+an audited snapshot to differ from the database that it was made of has found that one of these is wrong, whatever the
+reason, and a `verify` that one is damaged or gone. Either way new bases mend it. The mark stays until a run that read
+everything has published its snapshot.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from permafrost.repository.durable import write_durably
+
+_FILE = "start-anew"
+
+
+def distrust(state: Path, reason: str) -> None:
+    """Make the next backup read everything anew, and say `reason`."""
+    write_durably(state / _FILE, f"{reason}\n".encode(), 0o640)
+
+
+def reason_for_distrust(state: Path) -> str | None:
+    """Return why the next backup has to read everything anew, None if it need not."""
+    try:
+        return (state / _FILE).read_text("utf-8", "replace").strip() or "a mark was left in the state folder"
+    except FileNotFoundError:
+        return None
+
+
+def trust_again(state: Path) -> None:
+    """Remove the mark; a snapshot that read everything has been published."""
+    (state / _FILE).unlink(missing_ok=True)

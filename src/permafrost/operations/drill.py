@@ -1,0 +1,127 @@
+"""permafrost drill: a snapshot is restored into a throw-away server, compared, examined, and thrown away.
+
+It uses what a vault has, the repository and the key, and the server programs. The verdict is recorded in the state
+folder, where there is one: a snapshot whose drill passed is proven.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from permafrost.errors import DifferentRestoreError
+from permafrost.events import Note, Reporter, Steps, ignore_events, steps_as_notes
+from permafrost.operations.distrust import distrust
+from permafrost.operations.opening import Source, opened
+from permafrost.operations.preflight import Target
+from permafrost.operations.restore import restore
+from permafrost.operations.scratch_server import scratch_server
+from permafrost.repository.layout import SnapshotId
+from permafrost.repository.manifest import Manifest
+from permafrost.runs import RunRecords
+
+OPERATION = "drill"
+_DATABASE = "drilled"
+_STEPS = 3
+_VAULT_SETTINGS = "vault.toml"
+_VAULT_STATE = "state"
+
+
+@dataclass(frozen=True, slots=True)
+class DrillResult:
+    """What was restored, compared and thrown away again, and how long it took in all."""
+
+    snapshot: SnapshotId
+    duration_s: float
+    restore_s: float
+    tables: int
+    rows: int
+    is_audited: bool
+
+
+def drill(
+    source: Source,
+    choice: SnapshotId | None,
+    *,
+    scratch: Path,
+    state: Path | None,
+    jobs: int,
+    report: Reporter,
+    now: datetime,
+) -> DrillResult:
+    """Restore the chosen snapshot (None: the newest) into a server below `scratch`, and return if it came back.
+
+    The verdict is recorded in `state`, if given. If an audited snapshot came back different, the next backup reads
+    everything anew (`distrust`). Raise what a restore raises.
+    """
+    if state is None:
+        return _drill(source, choice, scratch, jobs, report, now, {})
+    records = RunRecords(state)
+    with records.recorded(OPERATION, now) as told:
+        try:
+            result = _drill(source, choice, scratch, jobs, report, now, told)
+        except DifferentRestoreError as error:
+            distrust(state, f"the drill of {told.get('snapshot')} found that {error.message}")
+            raise
+        told.update(
+            duration_s=result.duration_s, tables=result.tables, rows=result.rows, is_audited=result.is_audited
+        )
+    return result
+
+
+def state_of_vault(repository: Path) -> Path | None:
+    """Return the state folder of the vault that the repository's folder lies in, None if it is in none."""
+    for folder in repository.absolute().parents:
+        if (folder / _VAULT_SETTINGS).is_file():
+            return folder / _VAULT_STATE
+    return None
+
+
+def _drill(
+    source: Source,
+    choice: SnapshotId | None,
+    scratch: Path,
+    jobs: int,
+    report: Reporter,
+    now: datetime,
+    told: dict[str, Any],
+) -> DrillResult:
+    started = time.monotonic()
+    steps = Steps(report, _STEPS)
+    with steps.step("read what the snapshot needs"):
+        manifest, snapshot = _read(source, choice)
+        told["snapshot"] = str(snapshot)
+        report(Note(f"snapshot {snapshot} of {manifest.database.name}"))
+    with ExitStack() as stack:
+        with steps.step("make a throw-away server"):
+            server = stack.enter_context(scratch_server(manifest.database, scratch, report))
+        with steps.step("restore into it, and compare"):
+            restored = restore(
+                source,
+                snapshot,
+                Target(_DATABASE, replaces=False, with_owners=True),
+                server=server.conninfo("postgres"),
+                secrets_to=None,
+                jobs=jobs,
+                report=steps_as_notes(report),
+                now=now,
+            )
+    return DrillResult(
+        snapshot=snapshot,
+        duration_s=round(time.monotonic() - started, 3),
+        restore_s=restored.duration_s,
+        tables=restored.tables,
+        rows=restored.rows,
+        is_audited=restored.is_audited,
+    )
+
+
+def _read(source: Source, choice: SnapshotId | None) -> tuple[Manifest, SnapshotId]:
+    """Return the chosen snapshot's manifest; the restore reads and checks it again, and tells whose key it is."""
+    with opened(source, ignore_events) as repository:
+        checked = repository.read(choice)
+    return checked.manifest, checked.object_list.snapshot
