@@ -103,7 +103,5 @@ def _configuration(config_file: Path | None, *, needed: bool) -> Configuration |
 
 def _lines(result: DrillResult) -> list[str]:
     compared = "every row's digest and count is" if result.is_audited else "every table's row count is"
-    return [
-        f"{result.snapshot} comes back: {result.rows:,} rows of {result.tables} tables "
-        f"in {seconds_text(result.restore_s)}; {compared} as in the snapshot"
-    ]
+    size = f"{result.rows:,} rows of {result.tables} tables in {seconds_text(result.restore_s)}"
+    return [f"{result.snapshot} comes back: {size}; {compared} as in the snapshot"]

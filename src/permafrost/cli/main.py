@@ -15,6 +15,7 @@ _COMMANDS = {
     "snapshots": "repository:snapshots",
     "verify": "repository:verify",
     "restore": "restore:restore",
+    "drill": "drill:drill",
     "export": "export:export",
     "prune": "repository:prune",
     "status": "status:status",

@@ -16,7 +16,7 @@ from permafrost.errors import EXIT_FINDINGS, IntegrityError
 from permafrost.openpgp.fingerprints import in_groups
 from permafrost.operations.listing import ListedSnapshot, list_repository
 from permafrost.operations.prune import prune as prune_repository
-from permafrost.operations.verify import DEFAULT_PATIENCE
+from permafrost.operations.verify import DEFAULT_PATIENCE, let_next_backup_mend
 from permafrost.operations.verify import verify as verify_repository
 
 repository_option = click.option(
@@ -79,7 +79,9 @@ def verify(
     """Check every object's hash, and every snapshot's signature and completeness. Needs no passphrase.
 
     Works on the server's repository and on a vault's copy alike. A snapshot that is still arriving is no
-    finding. Exit code 3 if something is missing for too long, 14 if bytes or signatures are wrong.
+    finding. Exit code 3 if something is missing for too long, 14 if bytes or signatures are wrong. If an object of
+    the server's own repository is damaged or gone, the next backup reads everything anew; snapshots that need the
+    object are lost here, and may be whole on a vault.
 
     \b
     Examples:
@@ -87,15 +89,20 @@ def verify(
       permafrost verify --repository /srv/vault/example.social/repository --fingerprint "1A2B ..."
     """
     waits = DEFAULT_PATIENCE
+    state: Path | None = None
     if repository is None:
         configuration = load_configuration(config_path(config_file))
         repository, waits = configuration.repository.path, timedelta(0)
         fingerprint = fingerprint or configuration.signing.fingerprint
+        state = configuration.state.path
     if patience is not None:
         waits = timedelta(minutes=patience)
     result = verify_repository(repository, fingerprint, patience=waits, report=rendering.report, now=datetime.now(UTC))
     trusted = "the one given" if fingerprint else "the folder's own: compare it with the recovery sheet"
+    is_mended = state is not None and let_next_backup_mend(state, result)
     lines = [finding.message for finding in result.findings]
+    if is_mended:
+        lines.append("the next backup reads everything anew, and needs none of it: permafrost backup")
     lines.append(
         f"{result.snapshots} snapshots ({result.in_flight} in flight), {result.objects} objects, "
         f"{bytes_text(result.size_bytes)} read in {seconds_text(result.duration_s)}: "

@@ -34,13 +34,18 @@ def status(rendering: Rendering, *, config_file: Path | None) -> int:
         "snapshots": result.snapshots,
         "newest": str(result.newest) if result.newest else None,
         "newest_age_s": result.newest_age_s,
-        "newest_proven": None,
+        "newest_proven": str(result.newest_proven) if result.newest_proven else None,
         "vaults": [],
         "findings": [asdict(finding) for finding in result.findings],
     }
     lines = [f"{result.snapshots} snapshots in {configuration.repository.path}"]
     if result.newest is not None and result.newest_age_s is not None:
         lines.append(f"newest: {result.newest}, {seconds_text(max(0.0, result.newest_age_s))} old")
+    if result.newest_proven is not None:
+        age_s = (now - result.newest_proven.made_at).total_seconds()
+        lines.append(f"newest that a drill has proven: {result.newest_proven}, {seconds_text(max(0.0, age_s))} old")
+    else:
+        lines.append("no snapshot is proven by a drill: permafrost drill")
     lines += [f"finding: {finding.message}" for finding in result.findings]
     rendering.result(document, lines)
     return EXIT_FINDINGS if result.findings else 0

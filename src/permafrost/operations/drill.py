@@ -67,9 +67,7 @@ def drill(
         except DifferentRestoreError as error:
             distrust(state, f"the drill of {told.get('snapshot')} found that {error.message}")
             raise
-        told.update(
-            duration_s=result.duration_s, tables=result.tables, rows=result.rows, is_audited=result.is_audited
-        )
+        told.update(duration_s=result.duration_s, tables=result.tables, rows=result.rows, is_audited=result.is_audited)
     return result
 
 

@@ -8,20 +8,15 @@ enter, and is removed with it. The file appears under its name whole and durable
 from __future__ import annotations
 
 import os
-import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
-import psycopg
-from psycopg import sql
-
 from permafrost.errors import KeyFileError, PermafrostError, RestoreRefusedError
-from permafrost.events import Event, Note, Progress, Reporter, Steps, StepStarted
+from permafrost.events import Note, Progress, Reporter, Steps, steps_as_notes
 from permafrost.openpgp.home import gpg
 from permafrost.openpgp.sealing import (
     PassphraseSealing,
@@ -37,9 +32,10 @@ from permafrost.operations.opening import OpenedRepository, Source, opened
 from permafrost.operations.placing import Placing
 from permafrost.operations.preflight import Target
 from permafrost.operations.restore import restore
+from permafrost.operations.scratch_server import scratch_server
 from permafrost.postgres.archive import explain_pg_dump, explain_pg_restore, libpq_environment
-from permafrost.postgres.binaries import client_program, server_binaries
-from permafrost.postgres.scratch import SERVER_USER, ScratchCluster
+from permafrost.postgres.binaries import client_program
+from permafrost.postgres.scratch import ScratchCluster
 from permafrost.processes import Finished, Pipeline, Program, ProgramFailedError, run_checked
 from permafrost.repository.durable import space_errors
 from permafrost.repository.layout import SnapshotId
@@ -110,7 +106,7 @@ def export(
             if checked.manifest.engine == "dump":
                 _write_frame(repository, checked, wish.form, seal, staged, report)
             else:
-                with _scratch(checked, wish.scratch, report) as server:
+                with scratch_server(checked.manifest.database, wish.scratch, report) as server:
                     _restore(source, snapshot, server, jobs, report, now)
                     _write([_dump(checked, wish.form, server), *seal], None, staged, report)
         size = staged.stat().st_size
@@ -127,10 +123,6 @@ def _restore(
     source: Source, snapshot: SnapshotId, server: ScratchCluster, jobs: int, report: Reporter, now: datetime
 ) -> None:
     """Restore and compare the snapshot; of the restore's events its steps become notes."""
-
-    def told(event: Event) -> None:
-        report(Note(event.title) if isinstance(event, StepStarted) else event)
-
     target = Target(_DATABASE, replaces=False, with_owners=True)
     restore(
         source,
@@ -139,7 +131,7 @@ def _restore(
         server=server.conninfo("postgres"),
         secrets_to=None,
         jobs=jobs,
-        report=told,
+        report=steps_as_notes(report),
         now=now,
     )
 
@@ -214,19 +206,3 @@ def _explain(finished: Finished) -> PermafrostError | None:
         case "gpg":
             return explain_sealing(finished)
     return ProgramFailedError(finished) if finished.returncode > 0 else None
-
-
-@contextmanager
-def _scratch(checked: CheckedSnapshot, folder: Path, report: Reporter) -> Iterator[ScratchCluster]:
-    """Yield a server of the snapshot's own major version, with the roles that the snapshot needs, for the block."""
-    facts = checked.manifest.database
-    binaries = server_binaries(facts.server_version // 10000)
-    with space_errors(folder):
-        own = Path(tempfile.mkdtemp(prefix="permafrost-export-", dir=folder))
-    report(Note(f"a server of its own in {own}, which only it can enter, for the time of the export"))
-    with ScratchCluster(own, binaries=binaries) as server:
-        with psycopg.connect(server.conninfo("postgres"), autocommit=True) as connection:
-            for role in facts.roles:
-                if role.name != SERVER_USER:
-                    connection.execute(sql.SQL("CREATE ROLE {}").format(sql.Identifier(role.name)))
-        yield server

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from permafrost.config.models import Configuration
+from permafrost.operations.drill import OPERATION as DRILL
 from permafrost.operations.verify import Finding
 from permafrost.repository.layout import SnapshotId
 from permafrost.repository.repository import Repository
@@ -22,6 +23,7 @@ class Status:
     snapshots: int
     newest: SnapshotId | None
     newest_age_s: float | None
+    newest_proven: SnapshotId | None
     last_failure: str | None
     findings: tuple[Finding, ...]
 
@@ -47,7 +49,18 @@ def status(configuration: Configuration, now: datetime) -> Status:
         findings.append(
             Finding("clock", str(newest), "the newest snapshot lies in the future: the clock is, or was, wrong")
         )
-    last = RunRecords(configuration.state.path).newest("backup")
+    records = RunRecords(configuration.state.path)
+    proven = records.snapshots(DRILL, "done")
+    drilled = records.newest(DRILL)
+    if drilled is not None and drilled.outcome == "failed":
+        findings.append(
+            Finding(
+                "drill-failed",
+                str(drilled.snapshot or "drill"),
+                f"the last drill failed: {drilled.details.get('error', 'unknown')}",
+            )
+        )
+    last = records.newest("backup")
     failure = None
     if last is not None and last.outcome == "failed":
         failure = str(last.details.get("error", "unknown"))
@@ -56,6 +69,7 @@ def status(configuration: Configuration, now: datetime) -> Status:
         snapshots=len(there),
         newest=newest,
         newest_age_s=(now - newest.made_at).total_seconds() if newest else None,
+        newest_proven=max((one for one in there if str(one) in proven), default=None),
         last_failure=failure,
         findings=tuple(findings),
     )

@@ -13,6 +13,7 @@ from permafrost.errors import IntegrityError, RepositoryError
 from permafrost.events import Progress, Reporter, Steps
 from permafrost.openpgp.home import temporary_home
 from permafrost.openpgp.signing import Verifier
+from permafrost.operations.distrust import distrust
 from permafrost.repository.completeness import FileState, Judgement, Seen, SnapshotState, judge
 from permafrost.repository.layout import SnapshotId
 from permafrost.repository.objects import StoredObject, hash_file, stored_objects
@@ -20,6 +21,7 @@ from permafrost.repository.reading import make_verifier
 from permafrost.repository.repository import Repository
 from permafrost.repository.snapshots import MANIFEST, list_snapshots, read_object_list
 
+_MENDED_BY_NEW_BASES = ("corrupt-object", "corrupt-snapshot", "overdue")
 DEFAULT_PATIENCE = timedelta(hours=6)
 
 
@@ -91,6 +93,18 @@ def verify(
 class _ObjectState:
     state: FileState
     size_bytes: int
+
+
+def let_next_backup_mend(state: Path, result: VerifyResult) -> bool:
+    """Make the next backup of this server's own repository read everything anew, if that mends what was found.
+
+    Return whether it does: damaged or missing objects may be needed by the snapshots to come, as these refer to what
+    earlier ones stored. Snapshots that need them already stay as they are.
+    """
+    lost = [finding for finding in result.findings if finding.kind in _MENDED_BY_NEW_BASES]
+    if lost:
+        distrust(state, f"verify found that {lost[0].message}")
+    return bool(lost)
 
 
 def _hash_objects(repository: Repository, report: Reporter) -> tuple[dict[str, _ObjectState], list[Finding], int]:

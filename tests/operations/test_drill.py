@@ -1,0 +1,238 @@
+"""drill: a snapshot is restored into a throw-away server, compared, and nothing stays, whatever happens."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from permafrost.errors import DifferentRestoreError, IntegrityError, PermafrostError
+from permafrost.events import Event, Note, Reporter, StepStarted, Warned, ignore_events
+from permafrost.openpgp.sealing import OpeningKey
+from permafrost.operations.backup import back_up
+from permafrost.operations.distrust import reason_for_distrust
+from permafrost.operations.drill import DrillResult, drill, state_of_vault
+from permafrost.operations.opening import Source, opened
+from permafrost.operations.scratch_server import scratch_server
+from permafrost.operations.status import status
+from permafrost.operations.verify import let_next_backup_mend, verify
+from permafrost.postgres.scratch import ScratchCluster
+from permafrost.runs import RunRecords
+from tests.fixtures.server import MakeServer, Server
+from tests.operations.test_backup_restore import make_backup
+from tests.operations.test_verify import flip_a_bit
+
+
+@pytest.fixture
+def server(mastodon_database: str, make_server: MakeServer) -> Server:
+    """A server with an audited log snapshot."""
+    made = make_server(mastodon_database, engine="log")
+    make_backup(made, is_audited=True)
+    return made
+
+
+@pytest.fixture
+def scratch(server_folder: Path) -> Iterator[Path]:
+    """A folder that the server's user can reach, for throw-away servers."""
+    folder = server_folder / "drills"
+    folder.mkdir()
+    folder.chmod(0o711)
+    yield folder
+    assert list(folder.iterdir()) == []
+    folder.rmdir()
+
+
+def run(server: Server, scratch: Path, report: Reporter = ignore_events) -> DrillResult:
+    """Drill the newest snapshot, and record the verdict in the server's state."""
+    source = Source(server.path, OpeningKey(server.passphrase_file), server.configuration.signing.fingerprint)
+    return drill(
+        source,
+        None,
+        scratch=scratch,
+        state=server.configuration.state.path,
+        jobs=2,
+        report=report,
+        now=datetime.now(UTC),
+    )
+
+
+def test_a_drill_proves_a_snapshot(server: Server, scratch: Path) -> None:
+    """After a drill that passed, status names the snapshot as proven, and nothing of the server is left."""
+    before = status(server.configuration, datetime.now(UTC))
+    assert before.newest_proven is None
+    result = run(server, scratch)
+    after = status(server.configuration, datetime.now(UTC))
+    assert after.newest_proven == result.snapshot == after.newest
+    assert result.is_audited
+    assert result.rows > 100
+    assert after.findings == ()
+
+
+def test_a_dump_snapshot(mastodon_database: str, make_server: MakeServer, scratch: Path) -> None:
+    """Snapshots of the dump engine are drilled alike."""
+    made = make_server(mastodon_database)
+    make_backup(made)
+    assert run(made, scratch).rows > 100
+
+
+def test_nobody_else_can_connect(server: Server, scratch: Path) -> None:
+    """The throw-away server listens on no network, and its socket's folder is closed to all but itself."""
+    seen: list[tuple[str, int]] = []
+
+    def look(event: Event) -> None:
+        if isinstance(event, StepStarted) and event.number == 3:
+            (own,) = (folder for folder in scratch.iterdir() if folder.is_dir())
+            cluster = ScratchCluster(own)
+            with psycopg.connect(cluster.conninfo("postgres")) as connection:
+                (listening,) = connection.execute("SHOW listen_addresses").fetchone() or ("?",)
+                (fsync,) = connection.execute("SHOW fsync").fetchone() or ("?",)
+            assert fsync == "off"
+            seen.append((str(listening), cluster.socket_folder.stat().st_mode & 0o077))
+
+    run(server, scratch, look)
+    assert seen == [("", 0)]
+
+
+@pytest.mark.parametrize("step", ["a server of its own", "restore into it", "load rows", "build indexes"])
+def test_killed(server: Server, scratch: Path, step: str) -> None:
+    """A drill that is killed with -9 leaves no verdict, and the next removes its server and its folder."""
+    words = ("drill", f"--config={server.write_configuration()}", f"--scratch={scratch}", "--json")
+    with subprocess.Popen(
+        (sys.executable, "-m", "permafrost", *words), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            event = json.loads(line)
+            if str(event.get("title", event.get("message"))).startswith(step):
+                break
+        process.send_signal(signal.SIGKILL)
+        process.communicate(timeout=60)
+    assert list(scratch.iterdir())
+    notes: list[str] = []
+    run(server, scratch, lambda event: notes.append(event.message) if isinstance(event, Note) else None)
+    assert any("killed" in note for note in notes) or step == "a server of its own"
+
+
+def test_two_at_a_time(server: Server, scratch: Path) -> None:
+    """A drill leaves the server of another one that is running alone."""
+    with opened(Source(server.path, OpeningKey(server.passphrase_file)), ignore_events) as repository:
+        facts = repository.read(None).manifest.database
+    with scratch_server(facts, scratch, ignore_events) as other:
+        run(server, scratch)
+        with psycopg.connect(other.conninfo("postgres")) as connection:
+            assert connection.execute("SELECT 1").fetchone() == (1,)
+
+
+def test_one_bit_fails_it(server: Server, scratch: Path) -> None:
+    """A damaged object fails the drill with exit code 14; status tells, and the snapshot counts as not proven."""
+    flip_a_bit(max(server.repository.layout.objects.rglob("*.gpg"), key=lambda file: file.stat().st_size), 4000)
+    with pytest.raises(IntegrityError) as caught:
+        run(server, scratch)
+    assert caught.value.exit_code == 14
+    told = status(server.configuration, datetime.now(UTC))
+    assert [finding.kind for finding in told.findings] == ["drill-failed"]
+    assert told.newest_proven is None
+
+
+def test_a_row_that_was_missed_is_found_and_mended(
+    mastodon_database: str, make_server: MakeServer, scratch: Path
+) -> None:
+    """If a run overlooked a change, the drill of the next audited snapshot tells, and then new bases mend it."""
+    made = make_server(mastodon_database, engine="log")
+    make_backup(made)
+    before = _segments(made)
+    with psycopg.connect(mastodon_database) as connection:
+        connection.execute("UPDATE accounts SET note = note || 'x' WHERE id = (SELECT min(id) FROM accounts)")
+    make_backup(made)
+    with closing(sqlite3.connect(_state_file(made))) as state, state:
+        for table, number, chain, known in before:  # what was stored before, with the scan of after
+            words = (chain, known, table, number)
+            state.execute("UPDATE segments SET chain = ?, known = ? WHERE table_id = ? AND number = ?", words)
+    make_backup(made, is_audited=True)
+    with pytest.raises(DifferentRestoreError, match=r"public\.accounts has rows that differ"):
+        run(made, scratch)
+    assert "accounts" in (reason_for_distrust(made.configuration.state.path) or "")
+    warnings: list[str] = []
+    back_up(
+        made.configuration,
+        is_audited=True,
+        report=lambda event: warnings.append(event.message) if isinstance(event, Warned) else None,
+        now=datetime.now(UTC),
+    )
+    assert "public.accounts has rows that differ" in warnings[0]
+    assert reason_for_distrust(made.configuration.state.path) is None
+    assert run(made, scratch).is_audited
+
+
+def test_verify_has_the_next_backup_mend(server: Server, scratch: Path) -> None:
+    """After verify found an object of the server's own damaged, the next backup needs it no more, and comes back."""
+    flip_a_bit(max(server.repository.layout.objects.rglob("*.gpg"), key=lambda file: file.stat().st_size), 4000)
+    found = verify(server.path, None, patience=timedelta(0), report=ignore_events, now=datetime.now(UTC))
+    assert let_next_backup_mend(server.configuration.state.path, found)
+    make_backup(server)
+    run(server, scratch)
+
+
+def test_with_repository_and_key_alone(server: Server, scratch: Path, tmp_path: Path) -> None:
+    """A copy of the folder and the passphrase suffice; in a vault's folder the verdict is kept in the vault."""
+    vault = tmp_path / "vault"
+    copy = vault / "example.social" / "history"
+    copy.parent.mkdir(parents=True)
+    (vault / "vault.toml").touch()
+    shutil.copytree(server.path, copy)
+    words = ("drill", f"--repository={copy}", f"--passphrase-file={server.passphrase_file}", f"--scratch={scratch}")
+    environment = {**os.environ, "PERMAFROST_CONFIG": str(tmp_path / "none"), "PGHOST": "/nowhere"}
+    ended = subprocess.run(
+        (sys.executable, "-m", "permafrost", *words, "--json"),
+        check=False,
+        capture_output=True,
+        text=True,
+        env=environment,
+    )
+    said = json.loads(ended.stdout)
+    assert ended.returncode == 0, ended.stderr
+    assert said["verdict"] == "passed"
+    state = state_of_vault(copy)
+    assert state == vault / "state"
+    assert RunRecords(state).snapshots("drill", "done") == {said["snapshot"]}
+
+
+def test_a_disk_without_room(server: Server, scratch: Path) -> None:
+    """A disk that cannot hold the database is refused before anything is loaded, and nothing is left on it."""
+    place = scratch / "small"
+    place.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=48m,mode=0711", "tmpfs", str(place)], check=False, capture_output=True
+    )
+    if mounted.returncode != 0:
+        place.rmdir()
+        pytest.skip("mounting a tmpfs needs root")
+    try:
+        with pytest.raises(PermafrostError) as caught:
+            run(server, place)
+        assert list(place.iterdir()) == []
+        assert "space" in str(caught.value) or "free" in str(caught.value)
+    finally:
+        subprocess.run(["umount", str(place)], check=True)
+        place.rmdir()
+
+
+def _state_file(server: Server) -> Path:
+    (file,) = server.configuration.state.path.glob("segments*.sqlite")
+    return file
+
+
+def _segments(server: Server) -> list[tuple[int, int, bytes, bytes]]:
+    with closing(sqlite3.connect(_state_file(server))) as state:
+        return state.execute("SELECT table_id, number, chain, known FROM segments").fetchall()
