@@ -57,6 +57,7 @@ def test_documented_keys_are_those_printed(mastodon_database: str, make_server: 
     finally:
         drop(mastodon_database, "restored_documented")
     assert keys_of(restored) == documented("permafrost restore")
+    assert keys_of(json_of("drill", *config)) == documented("permafrost drill")
     damage(server)
     assert keys_of(json_with(14, "verify", *config)) == documented("permafrost verify")
 
