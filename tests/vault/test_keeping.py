@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -18,19 +18,6 @@ from tests.fixtures.server import SigningKey
 from tests.vault.delivery import START, Stage, make_stage, put_as_syncthing_does
 
 HOUR = timedelta(hours=1)
-
-
-@pytest.fixture
-def repository(tmp_path: Path, signing_key: SigningKey) -> Repository:
-    """An empty repository of a server."""
-    return Repository.create(
-        tmp_path / "server",
-        sealing="passphrase",
-        recipients=(),
-        fingerprint=signing_key.fingerprint,
-        signing_public_key=signing_key.public_key,
-        now=datetime.now(UTC),
-    )
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import click
 
 from permafrost.cli.options import config_option, config_path, json_option, reporting, stopping_quietly
 from permafrost.cli.rendering import Rendering
-from permafrost.cli.vault_keep import history_command, path_option
+from permafrost.cli.vault_keep import history_command, media_command, path_option, verify_command
 from permafrost.config.loading import load_configuration
 from permafrost.errors import UsageError
 from permafrost.events import Note
@@ -242,7 +242,8 @@ def run_command(rendering: Rendering, *, root: Path) -> None:
         run_vault(root, rendering.report)
 
 
-vault.add_command(history_command)
+for _command in (history_command, verify_command, media_command):
+    vault.add_command(_command)
 
 
 def _server(config_file: Path | None) -> ServerSide:

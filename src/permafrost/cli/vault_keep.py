@@ -1,4 +1,4 @@
-"""permafrost vault history and verify: what a vault keeps by itself, and whether it is still whole."""
+"""permafrost vault history, verify and media: what a vault keeps by itself, and whether it is still whole."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ from typing import Any
 
 import click
 
-from permafrost.cli.amounts import bytes_text
+from permafrost.cli.amounts import bytes_text, seconds_text
 from permafrost.cli.options import json_option, reporting
 from permafrost.cli.rendering import Rendering
+from permafrost.errors import EXIT_FINDINGS, IntegrityError
 from permafrost.operations.keeping import ServerHistory, history_of
+from permafrost.operations.media_layout import lay_out_media
+from permafrost.operations.vault_verify import verify_vault
 from permafrost.vault.settings import open_vault
 
 path_option = click.option(
@@ -39,6 +42,78 @@ def history_command(rendering: Rendering, *, root: Path, server_name: str | None
     histories = history_of(open_vault(root), server_name)
     lines = [line for one in histories for line in _lines_of(one)]
     rendering.result({"servers": [_document(one) for one in histories]}, lines or ["this vault keeps no server"])
+
+
+@click.command("verify")
+@path_option
+@server_option
+@json_option
+@reporting
+def verify_command(rendering: Rendering, *, root: Path, server_name: str | None) -> int:
+    """On the vault: read all that it keeps again, now, and compare it.
+
+    `permafrost vault run` does this by itself, a slice a day, and asks the server again for what is damaged. Works
+    while it runs. Exit code 3 if something is missing, 14 if bytes or signatures are wrong.
+
+    \b
+    Example:
+      permafrost vault verify --path /srv/permafrost
+    """
+    verified = verify_vault(open_vault(root), server_name, rendering.report)
+    lines: list[str] = []
+    for one in verified:
+        result = one.result
+        lines += [f"{one.server}: {finding.message}" for finding in result.findings]
+        lines.append(
+            f"{one.server}: {result.snapshots} snapshots, {result.objects} objects, {bytes_text(result.size_bytes)} "
+            f"read in {seconds_text(result.duration_s)}: "
+            + (f"{len(result.findings)} findings" if result.findings else "all good")
+        )
+    document = [
+        {
+            "server": one.server,
+            "path": one.path,
+            "snapshots": one.result.snapshots,
+            "objects": one.result.objects,
+            "bytes": one.result.size_bytes,
+            "duration_s": one.result.duration_s,
+            "findings": [asdict(finding) for finding in one.result.findings],
+        }
+        for one in verified
+    ]
+    rendering.result({"servers": document}, lines or ["this vault keeps no server"])
+    if any(one.result.is_corrupt for one in verified):
+        return IntegrityError.exit_code
+    return EXIT_FINDINGS if any(one.result.findings for one in verified) else 0
+
+
+@click.command("media")
+@path_option
+@click.option("--server", "server_name", required=True, help="Which server's media.")
+@click.option("--snapshot", default=None, metavar="SNAPSHOT", help="As of when it came; else the newest.")
+@click.option(
+    "--to", "target", type=click.Path(path_type=Path), required=True, help="The folder to make, on the same disk."
+)
+@json_option
+@reporting
+def media_command(rendering: Rendering, *, root: Path, server_name: str, snapshot: str | None, target: Path) -> int:
+    """On the vault: lay out a server's media as they were when a snapshot came.
+
+    Files that were deleted or replaced since are as they were, for keep_removed_media_days. The new folder is made of
+    links and takes no room; copy from it, as with rsync, and then remove it.
+
+    \b
+    Example:
+      permafrost vault media --path /srv/permafrost --server social.example --to /srv/permafrost/media-to-restore
+    """
+    laid_out = lay_out_media(open_vault(root), server_name, snapshot, target, rendering.report)
+    lines = [
+        f"{laid_out.files} files, {bytes_text(laid_out.size_bytes)}, as of snapshot {laid_out.snapshot}, in {target}"
+    ]
+    if laid_out.missing:
+        lines.append(f"{laid_out.missing} files are missing in the history")
+    rendering.result({**asdict(laid_out), "path": str(target)}, lines)
+    return EXIT_FINDINGS if laid_out.missing else 0
 
 
 def _document(one: ServerHistory) -> dict[str, Any]:

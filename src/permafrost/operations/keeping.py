@@ -7,6 +7,7 @@ next start, goes on from there.
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -18,6 +19,7 @@ from typing import Self
 from permafrost.errors import IntegrityError, InterruptedRunError, PermafrostError, RepositoryError, SpaceError
 from permafrost.events import Note, Reporter, Warned
 from permafrost.openpgp.home import temporary_home
+from permafrost.operations.auditing import Audit
 from permafrost.operations.receiving import Candidate, Receiving
 from permafrost.operations.tampering import Tampering
 from permafrost.repository.layout import SnapshotId
@@ -28,13 +30,16 @@ from permafrost.vault.arrivals import DROPPED, KEPT, WAITING, Arrival, KeptObjec
 from permafrost.vault.clock import Moment, OwnTime, read_moment
 from permafrost.vault.history import to_keep
 from permafrost.vault.history_folder import HistoryFolder, free_bytes
+from permafrost.vault.media_history import MediaHistory
 from permafrost.vault.settings import Vault, VaultServer
 
 TURN_S = 5.0
 """How long a turn works for one server, at most, give or take the hashing of one object."""
+AFTER_FAILURE_S = 30.0
 LOOK_S = 2.0
 """How often it looks for what has come: a folder's names, which costs nothing."""
 TAMPERING_S = 60.0
+MEDIA_S = 3600.0
 FINDINGS_STAY = timedelta(days=30)
 _LONG_AGO = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 
@@ -82,6 +87,9 @@ class ServerKeeper:
         self._receiving: Receiving | None = None
         self._tampering: Tampering | None = None
         self._next_tampering = 0.0
+        self._audit: Audit | None = None
+        self._media: MediaHistory | None = None
+        self._next_media = 0.0
         self.records = Records(vault.records(server))
 
     def __enter__(self) -> Self:
@@ -104,7 +112,11 @@ class ServerKeeper:
             self.tell("disk-full", "disk", f"{error.message}; what is in the history stays")
         except PermafrostError as error:
             self.tell(f"cannot-{error.code}", self.server.name, error.message)
-        return LOOK_S
+        except OSError as error:
+            self.tell("cannot-read", str(error.filename), f"{error.filename}: {error.strerror}")
+        except sqlite3.DatabaseError as error:  # a full disk, most likely: there is nowhere to record it
+            self.report(Warned(f"{self.server.name}: the vault's records cannot be written: {error}"))
+        return AFTER_FAILURE_S
 
     def tell(self, kind: str, subject: str, message: str) -> None:
         """Record a finding, and report it when it is new."""
@@ -138,7 +150,28 @@ class ServerKeeper:
                 self._tampering.look(there)
                 self._next_tampering = time.monotonic() + TAMPERING_S
         self._drop(history, now)
-        return LOOK_S
+        if self._audit is not None:
+            self._audit.mend(now)
+            self._audit.slice(now, self.vault.settings.history.audit_days, until)
+        return LOOK_S if self._keep_media(now, until) else 0.0
+
+    def _keep_media(self, now: datetime, until: float) -> bool:
+        """Go on with the scan of the media if it is time, and return whether nothing is left to do at once."""
+        if self._media is None or time.monotonic() < self._next_media:
+            return True
+        if self._media.work(
+            now,
+            keep=timedelta(days=self.vault.settings.keep_removed_media_days),
+            allowed_bytes=self._share() - self.records.size()[1],
+            until=until,
+        ):
+            self._next_media = time.monotonic() + MEDIA_S
+            return True
+        return False
+
+    def _share(self) -> int:
+        _, disk = free_bytes(self.vault.root)
+        return disk * self.vault.settings.history.share_percent // 100 // len(self.vault.settings.servers)
 
     # --- opening ---
 
@@ -159,6 +192,18 @@ class ServerKeeper:
             self._history = history
             self._receiving = Receiving(received, history, verifier, self.records, self.tell, self.report)
             self._tampering = Tampering(received, history, self.records, self.tell)
+            self._audit = Audit(
+                received,
+                history,
+                self.records,
+                self.tell,
+                self.report,
+                client=self.client,
+                folder_id=next(one.folder_id for one in self.server.folders if one.kind == "repository"),
+            )
+            media = self.vault.media(self.server)
+            if media is not None:
+                self._media = MediaHistory(media, history.layout.root, self.records, self.tell)
         return self._history, self._receiving
 
     def _reconcile(self, history: HistoryFolder, now: datetime, wall: datetime) -> None:
@@ -210,8 +255,7 @@ class ServerKeeper:
                 f"more than {rules.admitted_per_hour} snapshots have come within an hour; the others wait",
             )
         _, held, _ = self.records.size()
-        _, disk = free_bytes(self.vault.root)
-        share = disk * rules.share_percent // 100 // len(self.vault.settings.servers)
+        share = self._share()
         if held + receiving.new_bytes(candidate) > share:
             message = (
                 f"snapshot {candidate.arrival.snapshot} is not taken: the history has had its share of the disk "

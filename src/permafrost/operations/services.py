@@ -7,6 +7,7 @@ from pathlib import Path
 
 from permafrost.config.models import Syncthing
 from permafrost.events import Note, Reporter, Warned
+from permafrost.operations.keeping import Keeper
 from permafrost.operations.server_side import ServerSide, ensure_sent_folders
 from permafrost.operations.vault_side import ensure_server
 from permafrost.syncthing.access import foreign_client
@@ -36,18 +37,21 @@ def run_server_syncthing(server: ServerSide, report: Reporter) -> None:
 
 
 def run_vault(root: Path, report: Reporter) -> None:
-    """Keep the vault's Syncthing up with the folders of its servers; left by an error or the signal that stops it."""
+    """Keep the vault's Syncthing up and its history kept; left by an error or the signal that stops it."""
     vault = open_vault(root)
     settings: Syncthing = vault.syncthing()
     instance = Instance(settings, vault.settings.name)
-    with Supervisor(instance, report) as supervisor:
-        with instance.client() as client:
-            for server in vault.settings.servers:
-                ensure_server(client, vault, server)
+    with (
+        Supervisor(instance, report) as supervisor,
+        instance.client() as client,
+        Keeper(vault, client, report) as keeper,
+    ):
+        for server in vault.settings.servers:
+            ensure_server(client, vault, server)
         names = ", ".join(server.name for server in vault.settings.servers) or "nobody yet"
         report(Note(f"the vault {vault.settings.name} is up and receives from {names}"))
         while True:
-            supervisor.wait(TURN_S)
+            supervisor.wait(keeper.turn())
 
 
 def _watch_foreign(server: ServerSide, report: Reporter) -> None:

@@ -179,6 +179,10 @@ class Client:
             query: list[tuple[str, str]] = [("folder", folder_id), *(("sub", path) for path in batch)]
             self._ask("POST", "db/scan", query, answer_s=None)
 
+    def revert(self, folder_id: str) -> None:
+        """Make a receive-only folder be again as the others have it; it begins a moment later."""
+        self._ask("POST", "db/revert", {"folder": folder_id})
+
     def folder_errors(self, folder_id: str) -> dict[str, str]:
         """Return the paths that Syncthing could not scan or write, and why."""
         errors = self._json("folder/errors", {"folder": folder_id}).get("errors") or ()

@@ -26,6 +26,7 @@ CREATE TABLE IF NOT EXISTS snapshots (
 CREATE TABLE IF NOT EXISTS objects (
     name TEXT PRIMARY KEY, size_bytes INTEGER NOT NULL, verified_at TEXT NOT NULL, is_good INTEGER NOT NULL) STRICT;
 CREATE INDEX IF NOT EXISTS objects_by_age ON objects (verified_at);
+CREATE INDEX IF NOT EXISTS objects_bad ON objects (name) WHERE is_good = 0;
 CREATE TABLE IF NOT EXISTS findings (
     kind TEXT NOT NULL, subject TEXT NOT NULL, message TEXT NOT NULL, first_at TEXT NOT NULL, last_at TEXT NOT NULL,
     times INTEGER NOT NULL, PRIMARY KEY (kind, subject)) STRICT;

@@ -191,6 +191,11 @@ class Vault(BaseModel):
         """Return the folder in which the server's repository is received."""
         return self.root / server.name / "repository"
 
+    def media(self, server: VaultServer) -> Path | None:
+        """Return the folder in which the server's media are received; None if it sends none."""
+        has_media = any(offered.kind == "media" for offered in server.folders)
+        return self.root / server.name / "media" if has_media else None
+
     def history(self, server: VaultServer) -> Path:
         """Return the folder of the vault's own copies, a repository itself."""
         return self.root / server.name / "history"

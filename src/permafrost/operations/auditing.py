@@ -1,0 +1,147 @@
+"""Reads what is kept again, a slice a day, and mends what has rotted from what the server still has.
+
+A disk may forget bits at any time. An object in the history and the received one are links to the same bytes, so a
+second copy is not here: the received one is taken away, and Syncthing told to fetch it again. Until it has come, the
+damaged one stays where it is; every reader compares it with its name.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from permafrost.errors import ReplicationError
+from permafrost.events import Note, Progress, Reporter
+from permafrost.repository.layout import object_path
+from permafrost.repository.objects import StoredObject
+from permafrost.syncthing.client import Client
+from permafrost.vault.arrivals import KeptObject, Records
+from permafrost.vault.history_folder import HistoryFolder
+from permafrost.vault.linking import NotAFileError, hash_of, hash_within, opened_folder, status_of
+
+Tell = Callable[[str, str, str], None]
+_BATCH = 32
+_AGAIN_S = 3600.0
+_DAY = "audit-day"
+_DONE = "audit-bytes"
+
+
+class Audit:
+    """The audit of one server's history."""
+
+    def __init__(
+        self,
+        received: Path,
+        history: HistoryFolder,
+        records: Records,
+        tell: Tell,
+        report: Reporter,
+        *,
+        client: Client | None,
+        folder_id: str,
+    ) -> None:
+        self._received = received
+        self._history = history
+        self._records = records
+        self._tell = tell
+        self._report = report
+        self._client = client
+        self._folder_id = folder_id
+        self._asked: dict[str, float] = {}
+
+    def slice(self, now: datetime, days: int, until: float) -> None:
+        """Read what is due at `now` (the vault's own time), so that within `days` all is read; until `until`."""
+        while time.monotonic() <= until:
+            due = self._due(now, days)
+            if not due:
+                return
+            done = 0
+            for number, known in enumerate(due):
+                if time.monotonic() > until:
+                    break
+                self.read(known, now)
+                done += known.size_bytes
+                self._report(Progress(number + 1, len(due), "objects"))
+            self._note(now, done)
+
+    def _due(self, now: datetime, days: int) -> tuple[KeptObject, ...]:
+        """Return what is to be read next.
+
+        A day's slice is a share that would do in a day less, so that a day off costs nothing. It is spread over the
+        day. What is older than `days` is due at once.
+        """
+        late = self._records.oldest_verified(now - timedelta(days=days), _BATCH)
+        if late:
+            return late
+        _, size, _ = self._records.size()
+        day_part = (now - now.replace(hour=0, minute=0, second=0, microsecond=0)) / timedelta(days=1)
+        allowed = math.ceil(size / max(1, days - 1)) * day_part
+        if self._done_today(now) >= allowed:
+            return ()
+        return self._records.oldest_verified(now - timedelta(days=1), 1)
+
+    def _done_today(self, now: datetime) -> int:
+        return int(self._records.note(_DONE) or 0) if self._records.note(_DAY) == f"{now:%Y-%m-%d}" else 0
+
+    def _note(self, now: datetime, done: int) -> None:
+        total = self._done_today(now) + done
+        with self._records.together():
+            self._records.set_note(_DAY, f"{now:%Y-%m-%d}")
+            self._records.set_note(_DONE, str(total))
+
+    def read(self, known: KeptObject, now: datetime) -> bool:
+        """Read one object from the disk, record how it is, and return whether it is good."""
+        place = self._history.layout.object(known.name)
+        try:
+            is_good = hash_of(place, from_disk=True) == StoredObject(known.name, known.size_bytes)
+        except (OSError, NotAFileError):
+            is_good = False
+        self._records.record_objects([replace(known, verified_at=now, is_good=is_good)])
+        if not is_good:
+            self._tell("rot", known.name, f"the object {known.name} in the history is damaged or gone; it is asked for")
+        return is_good
+
+    def mend(self, now: datetime) -> None:
+        """Put another copy in the place of each damaged object, if one has come; else ask the server for it again."""
+        for known in self._records.bad_objects():
+            if self._has_come(known):
+                self._history.take_object(self._received, StoredObject(known.name, known.size_bytes))
+                self._history.settle([known.name])
+                self._records.record_objects([replace(known, verified_at=now, is_good=True)])
+                self._records.settle("rot", known.name)
+                self._tell("mended", known.name, f"the object {known.name} was damaged, and has been fetched again")
+            else:
+                self._ask_for(known.name)
+
+    def _has_come(self, known: KeptObject) -> bool:
+        """Return whether the received file is another one than the damaged one, and good."""
+        try:
+            with opened_folder(self._received, "objects", known.name[:2]) as folder:
+                status = status_of(folder, f"{known.name}.gpg")
+                if status is None or status.st_size != known.size_bytes:
+                    return False
+                return hash_within(folder, f"{known.name}.gpg").name == known.name
+        except (OSError, NotAFileError):
+            return False  # what is gone between this and its use fails the turn, and the next one goes on
+
+    def _ask_for(self, name: str) -> None:
+        """Make Syncthing fetch the object again, at most once an hour."""
+        if self._client is None or time.monotonic() < self._asked.get(name, 0.0):
+            return
+        self._asked[name] = time.monotonic() + _AGAIN_S
+        try:
+            with opened_folder(self._received, "objects", name[:2]) as folder:
+                os.unlink(f"{name}.gpg", dir_fd=folder)
+        except OSError:
+            pass  # it was taken away before, or the server has pruned it: then whoever else has it has to give it
+        try:
+            self._client.scan(self._folder_id, [object_path(name)])
+            self._client.revert(self._folder_id)
+        except ReplicationError as error:
+            self._asked[name] = 0.0
+            self._report(Note(f"the object {name} could not be asked for yet: {error.message}"))

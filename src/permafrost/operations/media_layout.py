@@ -1,0 +1,82 @@
+"""permafrost vault media: the media as they were when a snapshot came, laid out in a folder of their own."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from permafrost.errors import RepositoryError, UsageError
+from permafrost.events import Progress, Reporter
+from permafrost.repository.durable import space_errors
+from permafrost.vault.arrivals import KEPT, Records
+from permafrost.vault.media_versions import MediaVersion, MediaVersions
+from permafrost.vault.settings import Vault
+
+_TELL_EVERY = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class LaidOut:
+    """What was laid out, and as of when (the vault's own time)."""
+
+    server: str
+    snapshot: str
+    as_of: datetime
+    files: int
+    size_bytes: int
+    missing: int
+    """Files that should be there and are not; somebody removed them from the history."""
+
+
+def lay_out_media(vault: Vault, name: str, snapshot: str | None, target: Path, report: Reporter) -> LaidOut:
+    """Make `target`, a new folder, hold the media that were there when the snapshot came (None: the newest).
+
+    Files are links to those in the history where that is possible: read them, copy them, but do not write into them.
+    Raise `RepositoryError` if there is no such snapshot, `UsageError` if `target` is there already.
+    """
+    server = vault.server(name)
+    if target.exists():
+        raise UsageError(f"{target} is there already", unchanged="everything", hint="give a folder that is not there")
+    history = vault.history(server)
+    with closing(Records(vault.records(server))) as records:
+        kept = [one for one in records.arrivals(KEPT) if one.arrived_at is not None]
+        chosen = [one for one in kept if snapshot in (None, one.snapshot)]
+        if not chosen:
+            raise RepositoryError(
+                f"the history of {name} holds no snapshot" + (f" {snapshot}" if snapshot else ""),
+                hint="permafrost vault history --path DIR lists them",
+            )
+        newest = max(chosen, key=lambda one: (str(one.arrived_at), one.snapshot))
+        assert newest.arrived_at is not None  # noqa: S101 - as chosen above
+        files = size = missing = 0
+        with space_errors(target.parent):
+            target.mkdir(parents=True)
+            for version in MediaVersions(records.database).as_of(newest.arrived_at):
+                try:
+                    _place(os.fsencode(history), version, os.fsencode(target))
+                except (FileNotFoundError, FileExistsError, NotADirectoryError):
+                    # what came later may be a folder where a file was, and has to stand back
+                    missing += version.first_at <= newest.arrived_at
+                    continue
+                files += 1
+                size += version.size_bytes
+                if files % _TELL_EVERY == 0:
+                    report(Progress(files, None, "files"))
+    return LaidOut(name, newest.snapshot, newest.arrived_at, files, size, missing)
+
+
+def _place(history: bytes, version: MediaVersion, target: bytes) -> None:
+    source = os.path.join(history, version.place)
+    place = os.path.join(target, version.path)
+    os.makedirs(os.path.dirname(place), exist_ok=True)
+    try:
+        os.link(source, place, follow_symlinks=False)
+    except OSError as error:
+        if error.errno not in (errno.EXDEV, errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK):
+            raise
+        shutil.copy2(source, place, follow_symlinks=False)
