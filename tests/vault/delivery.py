@@ -129,7 +129,7 @@ class Stage:
 
     def keep(self, turns: int = 3) -> None:
         """Let a vault that has just started do its work."""
-        with Keeper(self.vault, None, self.told.append, self.clock.read) as keeper:
+        with Keeper(self.vault, None, self.told.append, moment=self.clock.read) as keeper:
             for _ in range(turns):
                 keeper.turn()
 
@@ -147,7 +147,7 @@ class Stage:
 
     def findings(self) -> set[str]:
         """Return the kinds of what was found."""
-        with Keeper(self.vault, None, self.told.append, self.clock.read) as keeper:
+        with Keeper(self.vault, None, self.told.append, moment=self.clock.read) as keeper:
             return {finding.kind for finding in keeper.servers[0].records.findings()}
 
 

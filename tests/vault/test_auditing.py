@@ -34,7 +34,7 @@ def stage(tmp_path: Path, repository: Repository, signing_key: SigningKey) -> St
 def test_all_is_read_again_within_a_week(stage: Stage) -> None:
     """Hour by hour a piece is read; after a week nothing is older than a week, and no day had it all."""
     read_on: dict[int, int] = {}
-    with Keeper(stage.vault, None, ignore_events, stage.clock.read) as keeper:
+    with Keeper(stage.vault, None, ignore_events, moment=stage.clock.read) as keeper:
         records = keeper.servers[0].records
         before = stage.clock.wall
         for hour in range(24 * 8):

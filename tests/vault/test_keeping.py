@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from permafrost.events import Warned, ignore_events
 from permafrost.openpgp.home import stop_agent
 from permafrost.openpgp.signing import export_public_key, generate_signing_key
+from permafrost.operations.keeping import Keeper
+from permafrost.processes import Program, run
 from permafrost.repository.repository import Repository
-from permafrost.vault.settings import History
+from permafrost.vault.settings import History, VaultServer
+from permafrost.vault.statement import Statement
 from tests.fixtures.server import SigningKey
 from tests.vault.delivery import START, Stage, make_stage, put_as_syncthing_does
 
@@ -226,3 +232,60 @@ def test_the_retention_drops_in_time(stage: Stage) -> None:
     assert kept[-1] in fewer
     assert kept[0] in fewer
     assert len(list((stage.history / "objects").rglob("*.gpg"))) == 2 * len(fewer)
+
+
+def test_what_it_can_say_is_said_when_it_changes(stage: Stage) -> None:
+    """With a new snapshot the vault says at once what it holds and how that was checked, and not again without news."""
+    said: list[Statement] = []
+
+    def publish(server: VaultServer, statement: Statement) -> None:
+        assert server == stage.server
+        said.append(statement)
+
+    with Keeper(stage.vault, None, ignore_events, moment=stage.clock.read, publish=publish) as keeper:
+        keeper.turn()
+        keeper.turn()
+        assert len(said) == 1
+        snapshot = stage.sender.snapshot(stage.clock.wall)
+        stage.deliver()
+        keeper.turn()
+    newest = said[-1].newest
+    assert newest is not None
+    content = (stage.received / "snapshots" / str(snapshot) / "objects.sha256").read_bytes()
+    assert (newest.snapshot, newest.list_hash) == (str(snapshot), hashlib.sha256(content).hexdigest())
+    assert newest.arrived_by_clock == said[-1].made_at == stage.clock.wall
+    assert (len(said), len(said[-1].snapshots), said[-1].objects, said[-1].bad_objects) == (2, 3, 6, 0)
+
+
+def _fill(folder: Path) -> Path:
+    """Leave no byte free on the disk that holds `folder`."""
+    filler = folder / "filler"
+    with suppress(OSError), filler.open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(65536))
+    return filler
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk takes root")
+def test_a_server_that_fills_the_disk(tmp_path: Path, repository: Repository, signing_key: SigningKey) -> None:
+    """On a disk without a free byte the history stays whole, it is told, and with room the vault goes on."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    run(Program(("mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(disk))), timeout_s=10)
+    try:
+        stage = make_stage(disk, repository, signing_key)
+        first = stage.sender.snapshot(stage.clock.wall)
+        stage.deliver()
+        stage.keep()
+        stage.clock.pass_time(HOUR)
+        second = stage.sender.snapshot(stage.clock.wall)
+        stage.deliver()
+        filler = _fill(disk)
+        stage.keep()
+        assert first in stage.kept()
+        assert any(isinstance(event, Warned) for event in stage.told)
+        filler.unlink()
+        stage.keep()
+        assert stage.kept() == [first, second]
+    finally:
+        run(Program(("umount", "--lazy", str(disk))), timeout_s=10)

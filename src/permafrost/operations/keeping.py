@@ -32,6 +32,7 @@ from permafrost.vault.history import to_keep
 from permafrost.vault.history_folder import HistoryFolder, free_bytes
 from permafrost.vault.media_history import MediaHistory
 from permafrost.vault.settings import Vault, VaultServer
+from permafrost.vault.statement import Statement, statement_of
 
 TURN_S = 5.0
 """How long a turn works for one server, at most, give or take the hashing of one object."""
@@ -40,7 +41,9 @@ LOOK_S = 2.0
 """How often it looks for what has come: a folder's names, which costs nothing."""
 TAMPERING_S = 60.0
 MEDIA_S = 3600.0
+STATEMENT_S = 3600.0
 FINDINGS_STAY = timedelta(days=30)
+Publish = Callable[[VaultServer, Statement], None]
 _LONG_AGO = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 
 
@@ -48,12 +51,19 @@ class Keeper:
     """Keeps the history of all servers of a vault. Use as a context manager; one at a time for a vault."""
 
     def __init__(
-        self, vault: Vault, client: Client | None, report: Reporter, moment: Callable[[], Moment] = read_moment
+        self,
+        vault: Vault,
+        client: Client | None,
+        report: Reporter,
+        *,
+        moment: Callable[[], Moment] = read_moment,
+        publish: Publish | None = None,
     ) -> None:
+        """`publish` is called with what can be said of a server whenever that has changed, and once an hour."""
         self._vault = vault
         self._moment = moment
         self._stack = ExitStack()
-        self.servers = tuple(ServerKeeper(vault, server, client, report) for server in vault.settings.servers)
+        self.servers = tuple(ServerKeeper(vault, server, client, report, publish) for server in vault.settings.servers)
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
@@ -76,7 +86,9 @@ class Keeper:
 class ServerKeeper:
     """Keeps the history of one server."""
 
-    def __init__(self, vault: Vault, server: VaultServer, client: Client | None, report: Reporter) -> None:
+    def __init__(
+        self, vault: Vault, server: VaultServer, client: Client | None, report: Reporter, publish: Publish | None
+    ) -> None:
         self.vault = vault
         self.server = server
         self.client = client
@@ -90,10 +102,12 @@ class ServerKeeper:
         self._audit: Audit | None = None
         self._media: MediaHistory | None = None
         self._next_media = 0.0
-        self.records = Records(vault.records(server))
+        self._publish = publish
+        self._has_changed = True
+        self._next_statement = 0.0
+        self._records: Records | None = None
 
     def __enter__(self) -> Self:
-        self._stack.callback(self.records.close)
         return self
 
     def __exit__(
@@ -105,22 +119,41 @@ class ServerKeeper:
         """Do what there is to do; return after how many seconds to look again. What fails is told as a finding."""
         try:
             now = self._tick(moment)
-            return self._work(now, moment.wall)
+            wait_s = self._work(now, moment.wall)
+            self._say(moment.wall)
         except InterruptedRunError:
             raise
         except SpaceError as error:
-            self.tell("disk-full", "disk", f"{error.message}; what is in the history stays")
+            self._tell_if_possible("disk-full", "disk", f"{error.message}; what is in the history stays")
         except PermafrostError as error:
-            self.tell(f"cannot-{error.code}", self.server.name, error.message)
+            self._tell_if_possible(f"cannot-{error.code}", self.server.name, error.message)
         except OSError as error:
-            self.tell("cannot-read", str(error.filename), f"{error.filename}: {error.strerror}")
-        except sqlite3.DatabaseError as error:  # a full disk, most likely: there is nowhere to record it
-            self.report(Warned(f"{self.server.name}: the vault's records cannot be written: {error}"))
+            self._tell_if_possible("cannot-read", str(error.filename), f"{error.filename}: {error.strerror}")
+        except sqlite3.DatabaseError as error:
+            self._tell_if_possible("records", "records", f"the vault's records cannot be written: {error}")
+        else:
+            return wait_s
         return AFTER_FAILURE_S
+
+    def _tell_if_possible(self, kind: str, subject: str, message: str) -> None:
+        """Record the finding; on a disk that is full it can only be reported."""
+        try:
+            self.tell(kind, subject, message)
+        except (PermafrostError, sqlite3.DatabaseError):
+            self.report(Warned(f"{self.server.name}: {message}"))
+
+    @property
+    def records(self) -> Records:
+        """What is known of the server; opened when first needed, as that fails while the disk is full."""
+        if self._records is None:
+            self._records = Records(self.vault.records(self.server))
+            self._stack.callback(self._records.close)
+        return self._records
 
     def tell(self, kind: str, subject: str, message: str) -> None:
         """Record a finding, and report it when it is new."""
         if self.records.tell(kind, subject, message, self._now):
+            self._has_changed = True
             self.report(Warned(f"{self.server.name}: {message}"))
 
     def _tick(self, moment: Moment) -> datetime:
@@ -172,6 +205,20 @@ class ServerKeeper:
     def _share(self) -> int:
         _, disk = free_bytes(self.vault.root)
         return disk * self.vault.settings.history.share_percent // 100 // len(self.vault.settings.servers)
+
+    def _say(self, wall: datetime) -> None:
+        """Publish what can be said of the server, if it has changed, or was not said for an hour."""
+        if self._publish is None or not (self._has_changed or time.monotonic() >= self._next_statement):
+            return
+        self._publish(self.server, self.statement(wall))
+        self._has_changed = False
+        self._next_statement = time.monotonic() + STATEMENT_S
+
+    def statement(self, wall: datetime) -> Statement:
+        """Return what can be said of the server now, by the machine's clock."""
+        media = self._media.versions.totals()[:2] if self._media is not None else (0, 0)
+        free, _ = free_bytes(self.vault.root)
+        return statement_of(self.records, self.server.repository_id, wall, free, media)
 
     # --- opening ---
 
@@ -241,6 +288,7 @@ class ServerKeeper:
             arrival = receiving.take(candidate, now, wall, until)
             if arrival is not None:
                 room -= 1
+                self._has_changed = True
                 self.report(Note(f"{self.server.name}: snapshot {arrival.snapshot} is whole, and in the history"))
             elif time.monotonic() > until:
                 return False
@@ -271,6 +319,7 @@ class ServerKeeper:
         doomed = arrivals.keys() - to_keep(arrivals, self.vault.settings.history, now)
         if not doomed:
             return
+        self._has_changed = True
         try:
             removed = history.drop(SnapshotId(name) for name in doomed)
         except (RepositoryError, IntegrityError) as error:
