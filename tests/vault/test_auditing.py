@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from permafrost.events import ignore_events
-from permafrost.operations.keeping import Keeper, history_of
+from permafrost.operations.keeping import Keeper
+from permafrost.operations.vault_history import history_of
 from permafrost.operations.vault_verify import verify_vault
 from permafrost.repository.repository import Repository
 from tests.fixtures.server import SigningKey

@@ -8,6 +8,8 @@ import shutil
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
@@ -17,10 +19,12 @@ from permafrost.openpgp.home import stop_agent
 from permafrost.openpgp.signing import export_public_key, generate_signing_key
 from permafrost.operations.keeping import Keeper
 from permafrost.processes import Program, run
+from permafrost.repository.objects import StoredObject, put_object
 from permafrost.repository.repository import Repository
-from permafrost.vault.settings import History, VaultServer
+from permafrost.vault.settings import History, Vault, VaultServer
 from permafrost.vault.statement import Statement
 from tests.fixtures.server import SigningKey
+from tests.fixtures.syncthing import wait_for
 from tests.vault.delivery import START, Stage, make_stage, put_as_syncthing_does
 
 HOUR = timedelta(hours=1)
@@ -72,7 +76,6 @@ def test_a_server_that_deletes_everything(stage: Stage) -> None:
     kept = stage.kept()
     for name in ("objects", "snapshots"):
         shutil.rmtree(stage.received / name)
-        (stage.received / name).mkdir()
     for _ in range(40):
         stage.clock.pass_time(24 * HOUR)
         stage.keep(turns=1)
@@ -204,7 +207,7 @@ def test_the_history_stops_at_its_share_of_the_disk(
     first = stage.sender.snapshot(stage.clock.wall)
     stage.deliver()
     stage.keep()
-    monkeypatch.setattr("permafrost.operations.keeping.free_bytes", lambda _: (1000, 400_000))
+    monkeypatch.setattr("permafrost.operations.server_keeper.free_bytes", lambda _: (1000, 400_000))
     stage.clock.pass_time(HOUR)
     stage.sender.snapshot(stage.clock.wall)
     stage.deliver()
@@ -289,3 +292,33 @@ def test_a_server_that_fills_the_disk(tmp_path: Path, repository: Repository, si
         assert stage.kept() == [first, second]
     finally:
         run(Program(("umount", "--lazy", str(disk))), timeout_s=10)
+
+
+def _keep_for_ever(vault: Vault) -> None:
+    with Keeper(vault, None, ignore_events) as keeper:
+        while True:
+            keeper.turn()
+
+
+def _holds(objects: Path, count: int) -> bool:
+    return len(list(objects.rglob("*.gpg"))) >= count
+
+
+def test_killed_at_any_point(tmp_path: Path, repository: Repository, signing_key: SigningKey) -> None:
+    """Killed again and again while it works, a vault goes on where it was, and ends with all that came, whole."""
+    stage = make_stage(tmp_path / "vault", repository, signing_key)
+    old: tuple[StoredObject, ...] = tuple(
+        put_object(stage.sender.layout, [os.urandom(64)], lambda: None) for _ in range(300)
+    )
+    snapshots = [stage.sender.snapshot(stage.clock.wall + number * HOUR, old=old) for number in range(4)]
+    stage.deliver()
+    objects = stage.history / "objects"
+    for goal in (1, 40, 120, 200, 280):
+        process = get_context("spawn").Process(target=_keep_for_ever, args=(stage.vault,))
+        process.start()
+        wait_for(partial(_holds, objects, goal), f"{goal} objects are there")
+        process.kill()
+        process.join()
+    stage.keep(turns=8)
+    assert stage.kept() == snapshots
+    assert not list((stage.history / "tmp").iterdir())

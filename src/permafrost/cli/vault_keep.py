@@ -12,8 +12,8 @@ from permafrost.cli.amounts import bytes_text, seconds_text
 from permafrost.cli.options import json_option, reporting
 from permafrost.cli.rendering import Rendering
 from permafrost.errors import EXIT_FINDINGS, IntegrityError
-from permafrost.operations.keeping import ServerHistory, history_of
 from permafrost.operations.media_layout import lay_out_media
+from permafrost.operations.vault_history import ServerHistory, history_of
 from permafrost.operations.vault_verify import verify_vault
 from permafrost.vault.settings import open_vault
 

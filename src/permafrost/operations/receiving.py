@@ -66,7 +66,7 @@ class Receiving:
             with opened_folder(self._received, "snapshots") as folder, os.scandir(folder) as entries:
                 names = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
         except (FileNotFoundError, NotAFileError):
-            return None
+            return frozenset() if self._received.is_dir() else None
         return frozenset(SnapshotId(name) for name in names if SnapshotId.is_name(name))
 
     def notice(self, there: frozenset[SnapshotId], now: datetime, wall: datetime) -> None:
