@@ -44,6 +44,11 @@ def stage(tmp_path: Path, repository: Repository, signing_key: SigningKey) -> St
     return made
 
 
+def _set_rules(stage: Stage, rules: History) -> None:
+    settings = stage.vault.settings.model_copy(update={"history": rules})
+    stage.vault = stage.vault.model_copy(update={"settings": settings})
+
+
 def test_what_has_come_whole_is_kept(stage: Stage) -> None:
     """A snapshot that has come whole is linked into the history, which is a repository by itself, by our own reader."""
     snapshot = stage.sender.snapshot(stage.clock.wall)
@@ -66,6 +71,23 @@ def test_what_is_not_whole_waits(stage: Stage) -> None:
     stage.clock.pass_time(24 * HOUR)
     stage.keep()
     assert stage.findings() == {"overdue"}
+    stage.deliver()
+    stage.keep()
+    assert snapshot in stage.kept()
+
+
+def test_an_object_of_other_bytes_is_not_taken(stage: Stage) -> None:
+    """An object of the right size and the wrong bytes is not taken, nor its snapshot, until the right one comes."""
+    known = set((stage.received / "objects").rglob("*.gpg"))
+    snapshot = stage.sender.snapshot(stage.clock.wall)
+    stage.deliver()
+    victim = min(set((stage.received / "objects").rglob("*.gpg")) - known)
+    bad = stage.vault.root / "bad"
+    bad.write_bytes(os.urandom(victim.stat().st_size))
+    put_as_syncthing_does(bad, victim)
+    stage.keep()
+    assert snapshot not in stage.kept()
+    assert stage.findings() == {"corrupt-object"}
     stage.deliver()
     stage.keep()
     assert snapshot in stage.kept()
@@ -126,6 +148,7 @@ def test_a_server_that_sets_its_clock_forward(stage: Stage) -> None:
 @pytest.mark.parametrize("is_rebooted", [False, True])
 def test_a_vaults_clock_that_jumps(stage: Stage, is_rebooted: bool) -> None:
     """The vault's own clock may go ten years forward and back: the history neither ages by it, nor stops growing."""
+    _set_rules(stage, History(hourly=0, daily=0, weekly=0, monthly=0, keep_all_hours=40))
     kept = set(stage.kept())
     for jump in (timedelta(days=3650), timedelta(days=-3650)):
         stage.clock.wall += jump
@@ -226,9 +249,7 @@ def test_the_retention_drops_in_time(stage: Stage) -> None:
     rules = stage.vault.settings.history
     kept = stage.kept()
     assert len(kept) == 32
-    stage.vault = stage.vault.model_copy(
-        update={"settings": stage.vault.settings.model_copy(update={"history": rules.model_copy(update={"hourly": 3})})}
-    )
+    _set_rules(stage, rules.model_copy(update={"hourly": 3}))
     stage.keep()
     fewer = stage.kept()
     assert len(fewer) < 15

@@ -98,7 +98,12 @@ class Audit:
         """Read one object from the disk, record how it is, and return whether it is good."""
         place = self._history.layout.object(known.name)
         try:
-            is_good = hash_of(place, from_disk=True) == StoredObject(known.name, known.size_bytes)
+            read = hash_of(
+                place,
+                from_disk=True,
+                on_bytes=lambda done: self._report(Progress(done, known.size_bytes, "bytes")),
+            )
+            is_good = read == StoredObject(known.name, known.size_bytes)
         except (OSError, NotAFileError):
             is_good = False
         self._records.record_objects([replace(known, verified_at=now, is_good=is_good)])

@@ -232,7 +232,9 @@ class Receiving:
 
     def _take_object(self, candidate: Candidate, stored: StoredObject) -> bool:
         try:
-            self._history.take_object(self._received, stored)
+            self._history.take_object(
+                self._received, stored, lambda done: self._report(Progress(done, stored.size_bytes, "bytes"))
+            )
         except FileNotFoundError:
             return False  # it was there a moment ago; whatever it is, the next look tells
         except NotAFileError:

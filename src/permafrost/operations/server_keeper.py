@@ -97,6 +97,8 @@ class ServerKeeper:
         """Record the finding; on a disk that is full it can only be reported."""
         try:
             self.tell(kind, subject, message)
+        except InterruptedRunError:
+            raise
         except (PermafrostError, sqlite3.DatabaseError):
             self.report(Warned(f"{self.server.name}: {message}"))
 

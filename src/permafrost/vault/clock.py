@@ -42,8 +42,9 @@ class OwnTime:
         """Return the vault's own time at a later moment."""
         passed = _passed(self.moment, moment)
         behind = moment.wall - (self.now + passed)
-        catching_up = min(passed, behind) if behind > timedelta(0) else timedelta(0)
-        return OwnTime(self.now + passed + catching_up, moment)
+        if moment.boot_id != self.moment.boot_id or behind < timedelta(0):
+            return OwnTime(self.now + passed, moment)
+        return OwnTime(self.now + passed + min(passed, behind), moment)
 
     def jump_to(self, moment: Moment) -> timedelta:
         """Return by how much the machine's clock jumped until `moment`; zero for less than an hour.

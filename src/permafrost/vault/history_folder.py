@@ -8,7 +8,7 @@ and not read twice; what it had only begun lies in tmp/ and is removed by the ne
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -67,7 +67,9 @@ class HistoryFolder:
         """Return whether there is a file for the object."""
         return self.layout.object(name).is_file()
 
-    def take_object(self, received: Path, expected: StoredObject) -> None:
+    def take_object(
+        self, received: Path, expected: StoredObject, on_bytes: Callable[[int], None] | None = None
+    ) -> None:
         """Make the object part of the history, its bytes having been compared with its name.
 
         Raise `FileNotFoundError` if it has not come, `NotAFileError` if it is not what it should be. Its folder's
@@ -77,7 +79,7 @@ class HistoryFolder:
         with opened_folder(received, "objects", expected.name[:2]) as folder:
             status = take(folder, f"{expected.name}.gpg", staged)
         try:
-            if status.st_size != expected.size_bytes or hash_of(staged) != expected:
+            if status.st_size != expected.size_bytes or hash_of(staged, on_bytes=on_bytes) != expected:
                 raise NotAFileError(f"the object {expected.name} is not what its name says")
             place = self.layout.object(expected.name)
             make_folder_durably(place.parent, FOLDER_MODE)

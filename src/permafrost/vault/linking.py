@@ -14,7 +14,7 @@ import errno
 import hashlib
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from permafrost.repository.durable import space_errors
 from permafrost.repository.objects import StoredObject
 
 _READ_BYTES = 1 << 20
+_TELL_BYTES = 64 << 20
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # a pipe would otherwise wait for its writer
 _NO_LINKS = (errno.EXDEV, errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK)
@@ -117,12 +118,13 @@ def _copy(folder: int, name: str, staged: Path) -> None:
             os.fsync(writing.fileno())
 
 
-def hash_of(path: Path, *, from_disk: bool = False) -> StoredObject:
+def hash_of(path: Path, *, from_disk: bool = False, on_bytes: Callable[[int], None] | None = None) -> StoredObject:
     """Return what an object with the bytes of the file `path` would be named, and their count; no link is followed.
 
-    `from_disk`: what the kernel remembers of the file is forgotten first, so that the disk is what is read.
+    `from_disk`: what the kernel remembers of the file is forgotten first, so that the disk is what is read. `on_bytes`
+    hears now and then how many were read.
     """
-    return _hash(os.open(path, _FILE), str(path), from_disk=from_disk)
+    return _hash(os.open(path, _FILE), str(path), from_disk=from_disk, on_bytes=on_bytes)
 
 
 def hash_within(folder: int, name: str) -> StoredObject:
@@ -133,10 +135,12 @@ def hash_within(folder: int, name: str) -> StoredObject:
         if error.errno in (errno.ELOOP, errno.ENXIO):
             raise NotAFileError(f"{name!r} is not a regular file") from error
         raise
-    return _hash(descriptor, name, from_disk=False)
+    return _hash(descriptor, name)
 
 
-def _hash(descriptor: int, name: str, *, from_disk: bool) -> StoredObject:
+def _hash(
+    descriptor: int, name: str, *, from_disk: bool = False, on_bytes: Callable[[int], None] | None = None
+) -> StoredObject:
     with os.fdopen(descriptor, "rb", buffering=0) as file:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise NotAFileError(f"{name!r} is not a regular file")
@@ -147,4 +151,6 @@ def _hash(descriptor: int, name: str, *, from_disk: bool) -> StoredObject:
         while chunk := file.read(_READ_BYTES):
             digest.update(chunk)
             size += len(chunk)
+            if on_bytes is not None and size % _TELL_BYTES == 0:
+                on_bytes(size)
     return StoredObject(digest.hexdigest(), size)
