@@ -1,11 +1,12 @@
-"""An `.env.production` as an admin of a small server has it, with secrets made for it."""
+"""An `.env.production` as an admin of a small server has it: secrets made for it, and the samples' encryption keys."""
 
 from __future__ import annotations
 
 import secrets
 from base64 import urlsafe_b64encode
 from pathlib import Path
-from string import ascii_letters, digits
+
+from samples.encryption import ENCRYPTION_SETTINGS
 
 # The curve P-256 (FIPS 186-4, D.1.2.3), on which Web Push's keys lie.
 _PRIME = 2**256 - 2**224 + 2**192 + 2**96 - 1
@@ -21,7 +22,9 @@ _Point = tuple[int, int] | None
 def environment_file(
     domain: str, database: str, socket_folder: Path, port: int, *, media_folder: Path | None = None
 ) -> str:
-    """Return a complete `.env.production` with fresh secrets, for a database reached by a unix socket."""
+    """Return a complete `.env.production` for a database reached by a unix socket; its secrets are fresh, but
+    those that the samples' rows are encrypted with.
+    """
     vapid_private, vapid_public = vapid_keys()
     settings = {
         "LOCAL_DOMAIN": domain,
@@ -44,9 +47,7 @@ def environment_file(
         "OTP_SECRET": secrets.token_hex(64),
         "VAPID_PRIVATE_KEY": vapid_private,
         "VAPID_PUBLIC_KEY": vapid_public,
-        "ACTIVE_RECORD_ENCRYPTION_PRIMARY_KEY": _alphanumeric(32),
-        "ACTIVE_RECORD_ENCRYPTION_DETERMINISTIC_KEY": _alphanumeric(32),
-        "ACTIVE_RECORD_ENCRYPTION_KEY_DERIVATION_SALT": _alphanumeric(32),
+        **ENCRYPTION_SETTINGS,
     }
     if media_folder is not None:
         settings["PAPERCLIP_ROOT_PATH"] = str(media_folder)
@@ -85,7 +86,3 @@ def _add(left: _Point, right: _Point) -> _Point:
     slope = rise * pow(run, -1, _PRIME)
     x = (slope * slope - x1 - x2) % _PRIME
     return x, (slope * (x1 - x) - y1) % _PRIME
-
-
-def _alphanumeric(length: int) -> str:
-    return "".join(secrets.choice(ascii_letters + digits) for _ in range(length))

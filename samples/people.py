@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from random import Random
 from uuid import UUID
 
+from samples.encryption import encrypted, key_pair, second_factor
 from samples.language import Writer
 from samples.rows import BEGAN_MS, LOCAL_DOMAIN, UNTIL_MS, Connection, Row, copy_rows, moment, snowflake, zipf
-from samples.secrets_like import encrypted_attribute, password_hash, private_key, public_key, token
+from samples.secrets_like import password_hash, public_key, token
 
 INSTANCE_ACTOR_ID = -99
 EVERYONE_ROLE_ID = -99
@@ -92,8 +93,9 @@ def _portrait(rng: Random, prefix: str, account: Account, *, share: float) -> Ro
 
 def _account_rows(rng: Random, writer: Writer, accounts: list[Account]) -> Iterator[Row]:
     actor = Account(INSTANCE_ACTOR_ID, LOCAL_DOMAIN, None, BEGAN_MS, is_old=False, is_suspended=False)
-    for account in (actor, *accounts):
+    for number, account in enumerate((actor, *accounts)):
         is_actor = account is actor
+        private, public = key_pair(number) if account.is_local else (None, public_key(rng))
         remote_base = "" if account.is_local else account.uri
         language = writer.language()
         fields = [{"name": writer.word(), "value": writer.sentence(language, 3)}]
@@ -111,8 +113,8 @@ def _account_rows(rng: Random, writer: Writer, accounts: list[Account]) -> Itera
             "followers_url": remote_base and f"{remote_base}/followers",
             "following_url": remote_base and f"{remote_base}/following",
             "protocol": 0 if account.is_local else 1,
-            "private_key": private_key(rng) if account.is_local else None,
-            "public_key": public_key(rng),
+            "private_key": private,
+            "public_key": public,
             "actor_type": "Application" if is_actor else rng.choice(("Person", "Person", "Person", "Service")),
             "locked": is_actor or rng.random() < 0.1,
             "discoverable": rng.choice((True, True, False, None)),
@@ -171,7 +173,7 @@ def _user_rows(rng: Random, members: list[Account]) -> Iterator[Row]:
             "email": f"{account.username.lower()}@mail.example",
             "encrypted_password": password_hash(rng),
             "otp_required_for_login": has_two_factors,
-            "otp_secret": encrypted_attribute(rng) if has_two_factors else None,
+            "otp_secret": encrypted(rng, second_factor(rng)) if has_two_factors else None,
             "otp_backup_codes": [password_hash(rng) for _ in range(10)] if has_two_factors else None,
             "role_id": 3 if n == 1 else None,
             "locale": rng.choice(("en", "de", "fr", None)),

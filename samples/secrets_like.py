@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from base64 import b64encode
 from random import Random
 from string import ascii_letters, digits
@@ -18,17 +17,6 @@ def token(rng: Random, length: int = 43) -> str:
 def password_hash(rng: Random) -> str:
     """Return something like a bcrypt hash."""
     return f"$2a$10${token(rng, 53)}"
-
-
-def encrypted_attribute(rng: Random, size_bytes: int = 32) -> str:
-    """Return JSON as Rails stores an encrypted attribute: payload, initialisation vector, tag."""
-    payload, vector, tag = (b64encode(rng.randbytes(size)).decode() for size in (size_bytes, 12, 16))
-    return json.dumps({"p": payload, "h": {"iv": vector, "at": tag}}, separators=(",", ":"))
-
-
-def private_key(rng: Random) -> str:
-    """Return a block that looks like the PEM of a 2048 bit RSA private key."""
-    return _pem("RSA PRIVATE KEY", b"0\x82\x04\xa4\x02\x01\x00\x02\x82\x01\x01\x00" + rng.randbytes(1180))
 
 
 def public_key(rng: Random) -> str:

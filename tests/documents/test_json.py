@@ -7,6 +7,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+from psycopg.conninfo import conninfo_to_dict
+
 from permafrost.postgres.connection import conninfo_for
 from tests.cli.test_commands import command, json_of
 from tests.fixtures.server import MakeServer, Server
@@ -30,6 +32,11 @@ def keys_of(document: dict[str, Any]) -> set[str]:
         if isinstance(value, list) and value and isinstance(value[0], dict):
             keys |= {f"{key}[].{part}" for part in value[0]}
     return keys
+
+
+def connection_database(conninfo: str) -> str:
+    """Return the name of the database that a connection string names."""
+    return str(conninfo_to_dict(conninfo)["dbname"])
 
 
 def damage(server: Server) -> None:
@@ -57,6 +64,7 @@ def test_documented_keys_are_those_printed(mastodon_database: str, make_server: 
     finally:
         drop(mastodon_database, "restored_documented")
     assert keys_of(restored) == documented("permafrost restore")
+    assert keys_of(json_of("check", connection_database(mastodon_database), *config)) == documented("permafrost check")
     assert keys_of(json_of("drill", *config)) == documented("permafrost drill")
     damage(server)
     assert keys_of(json_with(14, "verify", *config)) == documented("permafrost verify")

@@ -13,7 +13,7 @@ def settings_of(text: str) -> dict[str, str]:
 
 
 def test_the_file_has_every_secret() -> None:
-    """All the secrets that Mastodon 4.6 needs are there, in their usual form, and differ from file to file."""
+    """All the secrets that Mastodon 4.6 needs are there, in their usual form; those that no row needs differ each time."""
     one = settings_of(environment_file("mastodon.example", "mastodon_production", Path("/run/postgresql"), 5432))
     other = settings_of(environment_file("mastodon.example", "mastodon_production", Path("/run/postgresql"), 5432))
     lengths = {"SECRET_KEY_BASE": 128, "OTP_SECRET": 128, "VAPID_PRIVATE_KEY": 44, "VAPID_PUBLIC_KEY": 88}
@@ -21,7 +21,8 @@ def test_the_file_has_every_secret() -> None:
     assert len(lengths) == 7
     for name, length in lengths.items():
         assert len(one[name]) == length, name
-        assert one[name] != other[name], name
+        is_the_samples = name.startswith("ACTIVE_RECORD_ENCRYPTION_")  # so that the rows can be read with it
+        assert (one[name] == other[name]) is is_the_samples, name
     assert one["DB_HOST"] == "/run/postgresql"
     assert one["LOCAL_DOMAIN"] == "mastodon.example"
 

@@ -9,10 +9,12 @@ import click
 
 from permafrost.cli.amounts import seconds_text
 from permafrost.cli.choosing import at_option, check_choice, chosen
+from permafrost.cli.health import health_document, health_lines
 from permafrost.cli.options import config_option, config_path, fingerprint_option, json_option, reporting
 from permafrost.cli.rendering import Rendering
 from permafrost.config.loading import load_configuration
 from permafrost.config.models import Configuration
+from permafrost.errors import EXIT_FINDINGS
 from permafrost.operations.drill import DrillResult, state_of_vault
 from permafrost.operations.drill import drill as run_drill
 from permafrost.operations.opening import source_of
@@ -47,7 +49,7 @@ def drill(
     scratch: Path | None,
     jobs: int | None,
     config_file: Path | None,
-) -> None:
+) -> int:
     """Prove that SNAPSHOT comes back: restore it into a throw-away server, compare it, throw it away.
 
     SNAPSHOT is an id, or `latest`; with --at in its place the newest that is not after that moment; nothing at all
@@ -55,8 +57,9 @@ def drill(
 
     It needs the repository, its key, room for the database, and PostgreSQL's server programs. The server that
     Mastodon uses is not touched, and need not be there. The throw-away one is in a folder of its own, listens on no
-    network, and is gone afterwards; what a killed drill left is removed by the next. The verdict is kept:
-    `permafrost status` tells the newest snapshot that is proven.
+    network, and is gone afterwards; what a killed drill left is removed by the next. A Mastodon's database is examined
+    too, as `permafrost check` does it, with the secrets that are in the snapshot; exit code 3 if that finds something.
+    The verdict is kept: `permafrost status` tells the newest snapshot that is proven.
 
     \b
     Examples:
@@ -86,14 +89,16 @@ def drill(
     )
     document = {
         "snapshot": str(result.snapshot),
-        "verdict": "passed",
+        "verdict": "findings" if result.health and result.health.findings else "passed",
         "duration_s": result.duration_s,
         "restore_s": result.restore_s,
         "tables": result.tables,
         "rows": result.rows,
         "audited": result.is_audited,
+        "health": health_document(result.health) if result.health else None,
     }
     rendering.result(document, _lines(result))
+    return EXIT_FINDINGS if result.health and result.health.findings else 0
 
 
 def _configuration(config_file: Path | None, *, needed: bool) -> Configuration | None:
@@ -104,4 +109,5 @@ def _configuration(config_file: Path | None, *, needed: bool) -> Configuration |
 def _lines(result: DrillResult) -> list[str]:
     compared = "every row's digest and count is" if result.is_audited else "every table's row count is"
     size = f"{result.rows:,} rows of {result.tables} tables in {seconds_text(result.restore_s)}"
-    return [f"{result.snapshot} comes back: {size}; {compared} as in the snapshot"]
+    lines = [f"{result.snapshot} comes back: {size}; {compared} as in the snapshot"]
+    return [*lines, *health_lines(result.health)] if result.health else lines

@@ -16,6 +16,7 @@ _COMMANDS = {
     "verify": "repository:verify",
     "restore": "restore:restore",
     "drill": "drill:drill",
+    "check": "check:check",
     "export": "export:export",
     "prune": "repository:prune",
     "status": "status:status",

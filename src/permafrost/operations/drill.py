@@ -15,18 +15,22 @@ from typing import Any
 
 from permafrost.errors import DifferentRestoreError
 from permafrost.events import Note, Reporter, Steps, ignore_events, steps_as_notes
+from permafrost.mastodon.dotenv import parse_dotenv
+from permafrost.mastodon.health.examine import examine, is_mastodon
+from permafrost.mastodon.health.report import HealthReport
 from permafrost.operations.distrust import distrust
 from permafrost.operations.opening import Source, opened
 from permafrost.operations.preflight import Target
-from permafrost.operations.restore import restore
+from permafrost.operations.restore import restore, snapshot_secrets
 from permafrost.operations.scratch_server import scratch_server
+from permafrost.postgres.connection import connected
 from permafrost.repository.layout import SnapshotId
 from permafrost.repository.manifest import Manifest
 from permafrost.runs import RunRecords
 
 OPERATION = "drill"
 _DATABASE = "drilled"
-_STEPS = 3
+_STEPS = 4
 _VAULT_SETTINGS = "vault.toml"
 _VAULT_STATE = "state"
 
@@ -41,6 +45,7 @@ class DrillResult:
     tables: int
     rows: int
     is_audited: bool
+    health: HealthReport | None
 
 
 def drill(
@@ -91,7 +96,7 @@ def _drill(
     started = time.monotonic()
     steps = Steps(report, _STEPS)
     with steps.step("read what the snapshot needs"):
-        manifest, snapshot = _read(source, choice)
+        manifest, snapshot, environment = _read(source, choice)
         told["snapshot"] = str(snapshot)
         report(Note(f"snapshot {snapshot} of {manifest.database.name}"))
     with ExitStack() as stack:
@@ -108,6 +113,9 @@ def _drill(
                 report=steps_as_notes(report),
                 now=now,
             )
+        with steps.step("examine it, if it is a Mastodon's"):
+            health = _examine(server.conninfo(_DATABASE), manifest, environment, report)
+            told["findings"] = [check.message for check in health.findings] if health else []
     return DrillResult(
         snapshot=snapshot,
         duration_s=round(time.monotonic() - started, 3),
@@ -115,11 +123,30 @@ def _drill(
         tables=restored.tables,
         rows=restored.rows,
         is_audited=restored.is_audited,
+        health=health,
     )
 
 
-def _read(source: Source, choice: SnapshotId | None) -> tuple[Manifest, SnapshotId]:
-    """Return the chosen snapshot's manifest; the restore reads and checks it again, and tells whose key it is."""
+def _read(source: Source, choice: SnapshotId | None) -> tuple[Manifest, SnapshotId, dict[str, str] | None]:
+    """Return the chosen snapshot's manifest, and what its environment files set, None if it has none.
+
+    The restore reads and checks the snapshot again, and tells whose key it is. Secrets stay in memory.
+    """
     with opened(source, ignore_events) as repository:
         checked = repository.read(choice)
-    return checked.manifest, checked.object_list.snapshot
+        environment: dict[str, str] | None = None
+        for file in snapshot_secrets(repository, checked):
+            if file.name.name.startswith(".env"):
+                text = file.content.decode("utf-8-sig", "replace")
+                environment = parse_dotenv(text, environment or {}) | (environment or {})
+    return checked.manifest, checked.object_list.snapshot, environment
+
+
+def _examine(
+    conninfo: str, manifest: Manifest, environment: dict[str, str] | None, report: Reporter
+) -> HealthReport | None:
+    known = manifest.mastodon.local_domain if manifest.mastodon else None
+    with connected(conninfo) as connection:
+        if not is_mastodon(connection):
+            return None
+        return examine(connection, environment, None, local_domain=known, report=report)

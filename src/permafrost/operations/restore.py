@@ -171,16 +171,22 @@ def _set_sequences(conninfo: str, manifest: Manifest) -> None:
             set_sequences(connection, values)
 
 
-def _read_secrets(
-    repository: OpenedRepository, checked: CheckedSnapshot, folder: Path | None
-) -> tuple[SecretFile, ...]:
-    if folder is None:
-        return ()
+def snapshot_secrets(repository: OpenedRepository, checked: CheckedSnapshot) -> list[SecretFile]:
+    """Return the secret files of a snapshot, opened in memory; its objects' bytes are checked as they are opened."""
     files: list[SecretFile] = []
     for index in checked.manifest.indices("secrets"):
         with open_object(repository.repository.layout, checked.stored(index)) as descriptor:
             packed = open_bytes(repository.home, repository.source.key, descriptor, limit_bytes=MAXIMUM_BYTES)
         files.extend(unpack_secrets(packed))
+    return files
+
+
+def _read_secrets(
+    repository: OpenedRepository, checked: CheckedSnapshot, folder: Path | None
+) -> tuple[SecretFile, ...]:
+    if folder is None:
+        return ()
+    files = snapshot_secrets(repository, checked)
     if not files:
         raise RestoreRefusedError(
             f"snapshot {checked.object_list.snapshot} holds no secrets",

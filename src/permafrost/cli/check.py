@@ -1,0 +1,79 @@
+"""permafrost check."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+
+import click
+
+from permafrost.cli.health import health_document, health_lines
+from permafrost.cli.options import config_option, config_path, json_option, reporting
+from permafrost.cli.rendering import Rendering
+from permafrost.config.loading import load_configuration
+from permafrost.errors import EXIT_FINDINGS
+from permafrost.operations.check import check_database
+from permafrost.postgres.connection import conninfo_for
+
+
+@click.command()
+@click.argument("database")
+@click.option("--server", metavar="CONNINFO", help="The PostgreSQL server, in libpq's form; else the configuration's.")
+@click.option(
+    "--env-file",
+    "env_files",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    multiple=True,
+    help="Mastodon's .env.production; else the configuration's [secrets] files. May be given more than once.",
+)
+@click.option("--media", type=click.Path(path_type=Path), help="Mastodon's public/system, or a copy of it.")
+@click.option(
+    "--missing-media-to",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Write the path of every missing file here, one a line; the file must not be there yet.",
+)
+@config_option
+@json_option
+@reporting
+def check(
+    rendering: Rendering,
+    *,
+    database: str,
+    server: str | None,
+    env_files: tuple[Path, ...],
+    media: Path | None,
+    missing_media_to: Path | None,
+    config_file: Path | None,
+) -> int:
+    """Examine a Mastodon DATABASE, restored or alive, and whether its secrets and media fit it. Changes nothing.
+
+    It tells the schema version and the release that it belongs to; duplicates that a damaged index hides; whether the
+    secrets are there, and proves them: real second factors and keys of the database are decrypted, and a local
+    account's key signs; whether LOCAL_DOMAIN is the one of its posts; and, with --media, which files of local accounts
+    are missing. Exit code 3 if there is a finding.
+
+    Without --server and without a configuration PostgreSQL is reached as psql reaches it.
+
+    \b
+    Examples:
+      permafrost check mastodon_test
+      permafrost check mastodon_production --env-file secrets/.env.production --media /home/mastodon/live/public/system
+    """
+    path = config_path(config_file)
+    configuration = load_configuration(path) if config_file is not None or path.exists() else None
+    conninfo = server if server is not None else configuration.database.url if configuration else ""
+    files = env_files or (configuration.secrets.files if configuration else ())
+    with ExitStack() as stack:
+        listed = stack.enter_context(missing_media_to.open("x")) if missing_media_to else None
+        report = check_database(
+            conninfo_for(conninfo, dbname=database),
+            files,
+            media,
+            missing_to=(lambda file: listed.write(f"{file}\n")) if listed else None,
+            report=rendering.report,
+        )
+    findings = len(report.findings)
+    last = f"{findings} findings" if findings else "nothing needs a human"
+    rendering.result({"database": database, **health_document(report)}, [*health_lines(report), last])
+    return EXIT_FINDINGS if findings else 0

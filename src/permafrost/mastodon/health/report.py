@@ -1,0 +1,38 @@
+"""What a health check says: passed, a finding, or skipped and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+Outcome = Literal["passed", "finding", "skipped"]
+MOST_IDS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at. `code` is stable; `ids` are rows that it is about, at most `MOST_IDS`.
+
+    `count` is how many there are in all, where something was counted.
+    """
+
+    code: str
+    outcome: Outcome
+    message: str
+    ids: tuple[str, ...] = ()
+    count: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HealthReport:
+    """All checks in their order, and what the database was found to be."""
+
+    schema_version: str | None
+    release: str
+    local_domain: str | None
+    checks: tuple[Check, ...] = field(default=())
+
+    @property
+    def findings(self) -> tuple[Check, ...]:
+        """What needs a human."""
+        return tuple(check for check in self.checks if check.outcome == "finding")
