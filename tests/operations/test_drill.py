@@ -29,6 +29,8 @@ from permafrost.operations.status import status
 from permafrost.operations.verify import let_next_backup_mend, verify
 from permafrost.postgres.scratch import ScratchCluster
 from permafrost.runs import RunRecords
+from samples.environment import environment_file
+from samples.rows import LOCAL_DOMAIN
 from tests.fixtures.server import MakeServer, Server
 from tests.operations.test_backup_restore import make_backup
 from tests.operations.test_verify import flip_a_bit
@@ -236,3 +238,24 @@ def _state_file(server: Server) -> Path:
 def _segments(server: Server) -> list[tuple[int, int, bytes, bytes]]:
     with closing(sqlite3.connect(_state_file(server))) as state:
         return state.execute("SELECT table_id, number, chain, known FROM segments").fetchall()
+
+
+@pytest.mark.parametrize(("domain", "findings"), [(LOCAL_DOMAIN, 0), ("other.example", 1)])
+def test_health_with_the_snapshots_own_secrets(
+    mastodon_database: str, make_server: MakeServer, scratch: Path, tmp_path: Path, domain: str, findings: int
+) -> None:
+    """A Mastodon's drill proves the secrets in the snapshot; a finding is kept, and the snapshot is proven all the same."""
+    secret = tmp_path / "live" / ".env.production"
+    secret.parent.mkdir()
+    secret.touch(mode=0o600)
+    secret.write_text(environment_file(domain, "mastodon_production", Path("/run/postgresql"), 5432))
+    made = make_server(mastodon_database, engine="log", secret_files=(secret,))
+    make_backup(made)
+    result = run(made, scratch)
+    assert result.health is not None
+    outcomes = {check.code: check.outcome for check in result.health.checks}
+    assert outcomes["second-factors"] == outcomes["account-keys"] == outcomes["vapid"] == "passed"
+    assert len(result.health.findings) == findings
+    drilled = RunRecords(made.configuration.state.path).newest("drill")
+    assert drilled is not None
+    assert (drilled.outcome, len(drilled.details["findings"])) == ("done", findings)

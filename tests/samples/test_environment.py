@@ -13,7 +13,7 @@ def settings_of(text: str) -> dict[str, str]:
 
 
 def test_the_file_has_every_secret() -> None:
-    """All the secrets that Mastodon 4.6 needs are there, in their usual form; those that no row needs differ each time."""
+    """All the secrets that Mastodon 4.6 needs are there, in their usual form; what no row needs differs each time."""
     one = settings_of(environment_file("mastodon.example", "mastodon_production", Path("/run/postgresql"), 5432))
     other = settings_of(environment_file("mastodon.example", "mastodon_production", Path("/run/postgresql"), 5432))
     lengths = {"SECRET_KEY_BASE": 128, "OTP_SECRET": 128, "VAPID_PRIVATE_KEY": 44, "VAPID_PUBLIC_KEY": 88}
