@@ -105,6 +105,18 @@ def test_a_server_that_deletes_everything(stage: Stage) -> None:
     assert "removed" in stage.findings()
 
 
+def test_a_server_that_deletes_its_newest(stage: Stage) -> None:
+    """A prune of old snapshots is no finding; that the newest one goes, and nothing comes for it, is."""
+    oldest, newest = stage.kept()
+    shutil.rmtree(stage.received / "snapshots" / str(oldest))
+    stage.keep()
+    assert stage.findings() == set()
+    shutil.rmtree(stage.received / "snapshots" / str(newest))
+    stage.keep()
+    assert stage.findings() == {"removed"}
+    assert stage.kept() == [oldest, newest]
+
+
 def test_a_server_that_rewrites_objects(stage: Stage) -> None:
     """Objects that are replaced, twice over, are unharmed in the history, and it is told."""
     kept = stage.kept()

@@ -101,6 +101,7 @@ def test_media_overwritten_twice(stage: Stage) -> None:
             _send(stage, name, b"junk %d" % number)
         stage.keep()
         stage.clock.pass_time(HOUR)
+    assert "media-replaced" in stage.findings()
     second = _snapshot(stage)
     assert _as_of(stage, first) == FILES
     assert _as_of(stage, second) == dict.fromkeys(FILES, b"junk 1")

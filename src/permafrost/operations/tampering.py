@@ -39,9 +39,13 @@ class Tampering:
         """Compare names, and read what has been replaced since the last look."""
         kept = self._records.arrivals(KEPT)
         newest = max(kept, key=lambda one: (one.arrived_at is not None, one.arrived_at, one.snapshot), default=None)
-        if newest is not None and SnapshotId(newest.snapshot) not in there and not there:
+        names = {SnapshotId(one.snapshot) for one in kept}
+        # while something newer is on its way, the newest that is kept may have been pruned in its favour
+        if newest is not None and SnapshotId(newest.snapshot) not in there and there <= names:
             self._tell(
-                "removed", "snapshots", f"the server has removed all its snapshots; {len(kept)} are in the history"
+                "removed",
+                "snapshots",
+                f"the server has removed its newest snapshot, and {len(names - there)} in all that are in the history",
             )
         for arrival in kept:
             if SnapshotId(arrival.snapshot) in there and arrival.list_hash is not None:

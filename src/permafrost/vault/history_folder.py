@@ -127,7 +127,7 @@ def _refuse_another(facts: RepositoryFacts, server: VaultServer) -> None:
     if facts.format != FORMAT or facts.repository != server.repository_id:
         raise IntegrityError(
             f"the server {server.name} sends another repository than the one that this vault was invited to",
-            hint="ask its admin; if it was set up anew, join it again",
+            hint="if it was set up anew, move this server's history/ and keeping.sqlite away; else ask its admin",
         )
     if facts.signing_key.upper() != server.fingerprint:
         raise IntegrityError(

@@ -45,6 +45,7 @@ class MediaHistory:
         self.versions = MediaVersions(records.database)
         self._tell = tell
         self._bytes_left = 0
+        self._replaced = 0
         self._walk: Iterator[None] | None = None
 
     def work(self, now: datetime, *, keep: timedelta, allowed_bytes: int, until: float) -> bool:
@@ -81,9 +82,13 @@ class MediaHistory:
     # --- what is there ---
 
     def _take_new(self, now: datetime) -> Iterator[None]:
+        self._replaced = seen = 0
         for folder, path, name in _files_below(self._received, self._tell):
             self._look_at(folder, path, name, now)
+            seen += 1
             yield
+        if self._replaced * 2 > seen:
+            self._tell("media-replaced", "media", f"the server has replaced {self._replaced} of {seen} media files")
 
     def _look_at(self, folder: int, path: bytes, name: bytes, now: datetime) -> None:
         try:
@@ -94,6 +99,7 @@ class MediaHistory:
         if known is not None and (known.inode, known.size_bytes) == (status.st_ino, status.st_size):
             return
         if known is not None:
+            self._replaced += 1
             self._set_aside(known, now)
         if status.st_size > self._bytes_left:
             self._tell("media-full", "media", "new media are not kept: the history has had its share of the disk")
