@@ -244,7 +244,7 @@ def _segments(server: Server) -> list[tuple[int, int, bytes, bytes]]:
 def test_health_with_the_snapshots_own_secrets(
     mastodon_database: str, make_server: MakeServer, scratch: Path, tmp_path: Path, domain: str, findings: int
 ) -> None:
-    """A Mastodon's drill proves the secrets in the snapshot; a finding is kept, and the snapshot is proven all the same."""
+    """A Mastodon's drill proves the secrets in the snapshot; a finding is kept, and the snapshot is proven."""
     secret = tmp_path / "live" / ".env.production"
     secret.parent.mkdir()
     secret.touch(mode=0o600)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -28,8 +28,10 @@ from tests.operations.test_backup_restore import make_backup, make_restore
 Json = dict[str, Any]
 
 
-def forge(server: Server, genuine: SnapshotId, change: Callable[[Json], None]) -> SnapshotId:
-    """Publish a copy of a snapshot with a changed manifest, sealed and signed as the server would."""
+def forge(
+    server: Server, genuine: SnapshotId, change: Callable[[Json], None], more: Sequence[StoredObject] = ()
+) -> SnapshotId:
+    """Publish a copy of a snapshot with a changed manifest and more objects, sealed and signed as the server would."""
     layout = server.repository.layout
     object_list, _, _ = read_object_list(layout, genuine)
     forged = SnapshotId.new(datetime.now(UTC), genuine)
@@ -41,7 +43,7 @@ def forge(server: Server, genuine: SnapshotId, change: Callable[[Json], None]) -
         change(manifest)
         sealed = seal_bytes(home, sealing, zstandard.ZstdCompressor().compress(json.dumps(manifest).encode()))
     described = StoredObject(hashlib.sha256(sealed).hexdigest(), len(sealed))
-    listed = ObjectList(object_list.repository_id, forged, described, object_list.objects)
+    listed = ObjectList(object_list.repository_id, forged, described, (*object_list.objects, *more))
     home_of_key = server.configuration.signing.gnupg_home
     publish_snapshot(layout, listed, sealed, sign_detached(home_of_key, server.repository.fingerprint, listed.encode()))
     return forged

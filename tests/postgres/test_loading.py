@@ -17,11 +17,8 @@ from permafrost.postgres.loading import loading_conninfo
 TABLES = """
 CREATE TABLE "Odd; ""name" (id bigint PRIMARY KEY);
 CREATE TABLE child (a bigint, b bigint, c bigint);
-CREATE TABLE parted (a bigint) PARTITION BY RANGE (a);
-CREATE TABLE part PARTITION OF parted FOR VALUES FROM (0) TO (10);
 INSERT INTO "Odd; ""name" VALUES (1), (2);
 INSERT INTO child VALUES (1, 2, 7);
-INSERT INTO parted VALUES (1);
 """
 SCRIPT = rb"""
 --
@@ -46,15 +43,24 @@ ALTER TABLE ONLY public.child
 ALTER TABLE ONLY public.child
     ADD CONSTRAINT "never checked" FOREIGN KEY (c) REFERENCES public."Odd; ""name"(id) NOT VALID;
 
-ALTER TABLE public.parted
-    ADD CONSTRAINT parted_key FOREIGN KEY (a) REFERENCES public."Odd; ""name"(id);
-
 --
 -- PostgreSQL database dump complete
 --
 
 \unrestrict abcdef
 
+"""
+
+
+PARTITIONS = """
+CREATE TABLE parted (a bigint PRIMARY KEY) PARTITION BY RANGE (a);
+CREATE TABLE low PARTITION OF parted FOR VALUES FROM (0) TO (10);
+CREATE TABLE high PARTITION OF parted FOR VALUES FROM (10) TO (20);
+INSERT INTO parted VALUES (1), (2);
+"""
+PARTITIONED_SCRIPT = rb"""
+ALTER TABLE public.parted ADD CONSTRAINT from_parts FOREIGN KEY (a) REFERENCES public."Odd; ""name"(id);
+ALTER TABLE ONLY public.child ADD CONSTRAINT to_parts FOREIGN KEY (a) REFERENCES public.parted(a);
 """
 
 
@@ -66,7 +72,7 @@ def validity(conninfo: str) -> dict[str, bool]:
 
 
 def test_foreign_keys_end_as_they_were(database: str) -> None:
-    """Every key is added and checked, but one that never was; odd names and partitions are no matter."""
+    """Every key is added and checked, but one that never was; odd names are no matter."""
     with psycopg.connect(database) as connection:
         connection.execute(TABLES)
     keys = add_foreign_keys(database, SCRIPT)
@@ -74,7 +80,22 @@ def test_foreign_keys_end_as_they_were(database: str) -> None:
     with connected(database) as connection:
         for one in keys:
             check_foreign_keys(connection, one)
-    assert validity(database) == {"a; key": True, "b's key": True, "never checked": False, "parted_key": True}
+    assert validity(database) == {"a; key": True, "b's key": True, "never checked": False}
+
+
+def test_partitions(database: str) -> None:
+    """Where a table is partitioned every key is checked as it is added, those that refer to partitions too."""
+    with psycopg.connect(database) as connection:
+        connection.execute(TABLES)
+        connection.execute(PARTITIONS)
+    assert add_foreign_keys(database, SCRIPT + PARTITIONED_SCRIPT) == []
+    assert validity(database) == {
+        "a; key": True,
+        "b's key": True,
+        "never checked": False,
+        "from_parts": True,
+        "to_parts": True,
+    }
 
 
 def test_a_key_that_does_not_hold_is_told(database: str) -> None:

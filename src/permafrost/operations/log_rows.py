@@ -35,7 +35,8 @@ from permafrost.segments.lines import LineFilter, parse_gone, surviving_lines
 from permafrost.segments.rows import Uint32
 
 _READ_BYTES = 1 << 20
-_GONE_BYTES = 256 << 20
+_GONE_BYTES = 64 << 20
+"""A segment has at most 2.4 million rows, and starts again when more of its lines are gone than are left."""
 _SHARE = 1.2  # of an even share; a little more than that costs less than two workers on one table
 
 

@@ -36,8 +36,9 @@ class UncheckedKeys:
 def add_foreign_keys(conninfo: str, script: bytes) -> Sequence[UncheckedKeys]:
     """Run pg_restore's script of foreign keys, and return those that are left to be checked, largest table first.
 
-    A key that the script itself adds as NOT VALID stays so. One of a partitioned table, where NOT VALID is not to be
-    had before PostgreSQL 18, is checked at once.
+    A key that the script itself adds as NOT VALID stays so. Where there are partitioned tables every key is checked at
+    once: those of such a table cannot be NOT VALID before PostgreSQL 18, and those that refer to one have a part for
+    each partition, which cannot be checked by itself.
     """
     statements = split_statements(script)
     # the script sets up its session, its encoding too, so that names are looked up in another one
@@ -46,13 +47,13 @@ def add_foreign_keys(conninfo: str, script: bytes) -> Sequence[UncheckedKeys]:
         connected(conninfo) as catalog,
         database_errors("cannot add the foreign keys"),
     ):
+        waiting = [] if _has_partitions(catalog) else [one for one in statements if _CAN_WAIT.match(one)]
         for statement in statements:
-            if not _CAN_WAIT.match(statement):
+            if statement not in waiting:
                 session.execute(statement)
         before = _unchecked(catalog)
-        for statement in statements:
-            if _CAN_WAIT.match(statement):
-                session.execute(statement.removesuffix(b";") + b" NOT VALID;")
+        for statement in waiting:
+            session.execute(statement.removesuffix(b";") + b" NOT VALID;")
         keys = _unchecked(catalog) - before
     by_table: dict[tuple[str, str], list[str]] = {}
     for _, namespace, table, constraint in sorted(keys, key=lambda key: (-key[0], key[1:])):
@@ -80,6 +81,11 @@ def split_statements(script: bytes) -> list[bytes]:
     if _BESIDE.sub(b"", script[end:]):
         raise DatabaseError("pg_restore wrote a script that does not end")
     return statements
+
+
+def _has_partitions(connection: psycopg.Connection) -> bool:
+    row = connection.execute("SELECT EXISTS (SELECT FROM pg_class WHERE relkind = 'p')").fetchone()
+    return bool(row and row[0])
 
 
 def _unchecked(connection: psycopg.Connection) -> set[tuple[int, str, str, str]]:

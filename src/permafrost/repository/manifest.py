@@ -14,7 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from permafrost.errors import IntegrityError
 
-MAXIMUM_JSON_BYTES = 1 << 30
+_PIECE_BYTES = 1 << 20
+MAXIMUM_JSON_BYTES = 64 << 20
 _LEVEL = 9
 
 ObjectKind = Literal["frame", "secrets", "base", "delta"]
@@ -155,13 +156,20 @@ def encode_manifest(manifest: Manifest) -> bytes:
 def decode_manifest(compressed: bytes) -> Manifest:
     """Return the manifest that zstd data holds; raise `IntegrityError` if it is not one or unreasonably large."""
     try:
-        with zstandard.ZstdDecompressor().stream_reader(compressed) as reader:
-            content = reader.read(MAXIMUM_JSON_BYTES + 1)
-        if len(content) > MAXIMUM_JSON_BYTES:
-            raise IntegrityError(f"the manifest is larger than {MAXIMUM_JSON_BYTES} bytes")
-        return Manifest.model_validate_json(content)
+        return Manifest.model_validate_json(_decompressed(compressed))
     except (zstandard.ZstdError, ValidationError) as error:
         raise IntegrityError(
             f"the manifest cannot be read: {str(error).splitlines()[0]}",
             hint="a newer permafrost may have written it; docs/format.md tells what each format holds",
         ) from error
+
+
+def _decompressed(compressed: bytes) -> bytes:
+    """Return the JSON text, piece by piece: memory is filled by what there is, and not by what there might be."""
+    content = bytearray()
+    with zstandard.ZstdDecompressor().stream_reader(compressed) as reader:
+        while piece := reader.read(_PIECE_BYTES):
+            content += piece
+            if len(content) > MAXIMUM_JSON_BYTES:
+                raise IntegrityError(f"the manifest is larger than {MAXIMUM_JSON_BYTES} bytes")
+    return bytes(content)

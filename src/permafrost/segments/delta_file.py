@@ -68,10 +68,20 @@ class Part:
     chunks: Iterator[bytes]
 
 
+class _PlainMember(tarfile.TarInfo):
+    """A member without extended headers: tarfile would read these into memory, however large they say they are."""
+
+    def _proc_member(self, archive: tarfile.TarFile) -> tarfile.TarInfo:
+        if self.type not in (tarfile.REGTYPE, tarfile.AREGTYPE):
+            raise IntegrityError(f"a delta object holds {self.name!r}, which is no part of one")
+        member: tarfile.TarInfo = super()._proc_member(archive)  # type: ignore[misc] # not in its public interface
+        return member
+
+
 def read_delta(stream: IO[bytes]) -> Iterator[Part]:
     """Yield the members of a delta object's tar in order; raise `IntegrityError` for anything that is not one."""
     try:
-        with tarfile.open(fileobj=stream, mode="r|") as archive:
+        with tarfile.open(fileobj=stream, mode="r|", tarinfo=_PlainMember) as archive:
             for described in archive:
                 match = _NAME.fullmatch(described.name)
                 opened = archive.extractfile(described) if described.isreg() else None

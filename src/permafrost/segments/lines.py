@@ -6,6 +6,7 @@ in whole chunks by numpy; a chunk without a gone line passes through untouched.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 
 import numpy as np
@@ -15,6 +16,9 @@ from permafrost.errors import IntegrityError
 from permafrost.segments.rows import Uint32
 
 _NEWLINE = 10
+_NUMBERS = re.compile(rb"(?:[0-9]{1,10}\n)*+")
+_LONGEST_LINE_BYTES = 1 << 30
+"""PostgreSQL reads no longer one (MaxAllocSize)."""
 
 
 class LineFilter:
@@ -30,6 +34,7 @@ class LineFilter:
         self._lines = lines
         self._seen = 0
         self._is_ended = True
+        self._open_bytes = 0
 
     def feed(self, chunk: bytes) -> Iterator[bytes]:
         """Yield the pieces of the next chunk that survive; raise `IntegrityError` if there are too many lines."""
@@ -39,6 +44,9 @@ class LineFilter:
         self._is_ended = chunk[-1] == _NEWLINE
         if self._seen + here + (not self._is_ended) > self._lines:
             raise IntegrityError(f"a stored segment has more lines than its {self._lines}")
+        self._open_bytes = len(chunk) - chunk.rfind(b"\n") - 1 + (0 if here else self._open_bytes)
+        if self._open_bytes > _LONGEST_LINE_BYTES:
+            raise IntegrityError("a stored segment has a line that is longer than any row can be")
         if len(self._doomed):
             yield from _without(chunk, self._seen, here, self._doomed)
         else:
@@ -89,10 +97,9 @@ def gone_text(gone: Uint32) -> bytes:
 
 def parse_gone(text: bytes, limit: int) -> Uint32:
     """Return the line numbers in a `gone` member; raise `IntegrityError` unless they ascend and are below `limit`."""
-    try:
-        numbers = np.array([int(word) for word in text.split()], dtype=np.int64)
-    except (ValueError, OverflowError) as error:
-        raise IntegrityError("a delta's gone lines are not numbers") from error
+    if _NUMBERS.fullmatch(text) is None:
+        raise IntegrityError("a delta's gone lines are not numbers, one a line")
+    numbers = np.fromstring(text, dtype=np.int64, sep="\n")
     if len(numbers) and (numbers[0] < 0 or numbers[-1] >= limit or not bool(np.all(numbers[1:] > numbers[:-1]))):
         raise IntegrityError("a delta's gone lines are out of range or out of order")
     return numbers.astype(np.uint32)
