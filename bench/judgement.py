@@ -64,7 +64,28 @@ def figures(measured: OneSize) -> tuple[Figure, ...]:
         Figure(
             "log engine, state / heap", 0.03, tuple(run.state_bytes / log.data.heap_bytes for run in runs), _per_cent
         ),
+        *restore_figures(measured),
     )
+
+
+def restore_figures(measured: OneSize) -> tuple[Figure, ...]:
+    """Return the promises of restoring a log snapshot with what was measured."""
+    by_name = {one.name: one for one in measured.restores}
+    log = by_name["permafrost, engine log"]
+    found = []
+    for name, title, target in (
+        ("published set-up", "published", 0.75),
+        ("pg_dump -Fc, pg_restore -j2, no encryption", "pg_restore -j2", 1.0),
+    ):
+        other = statistics.median(run.wall_s for run in by_name[name].runs)
+        found.append(
+            Figure(
+                f"log engine, restore, time / {title}", target, _over([run.wall_s for run in log.runs], other), _ratio
+            )
+        )
+    if log.peak_bytes:
+        found.append(Figure("log engine, restore, peak memory of its process", PEAK_BYTES, (log.peak_bytes,), _size))
+    return tuple(found)
 
 
 def _over(values: Sequence[float], whole: float) -> tuple[float, ...]:

@@ -18,7 +18,7 @@ HOURS = (
     *("hour", "new rows", "gone", "their COPY text", "zstd -3 of it", "bytes sent", "ratio"),
     *("files", "time", "CPU", "peak memory", "restore", "rows equal"),
 )
-RESTORES = ("system", "time", "CPU", "time / published")
+RESTORES = ("system", "time", "CPU", "time / published", "peak memory", "every run")
 SERIES = (
     *("database", "new rows", "published", "first run", "hourly", "hourly / published"),
     *("full bytes", "hourly bytes", "zstd -3", "ratio", "unchanged", "state / heap", "peak memory"),
@@ -46,10 +46,11 @@ is what the bytes are judged by. Bytes and files are counted in the repository's
 signature are in them). An hour after which a segment starts again with a new base sends more than what changed."""
 
 _RESTORE = """\
-One run each, to an empty PostgreSQL server on the same machine; for the published set-up `gpg -d | gunzip | psql`,
-for permafrost `permafrost restore` from the folder and the passphrase. Afterwards count and digest of every
-table's rows were compared with the original's, and are equal. permafrost's time includes checking signature and
-hashes before, and after loading ANALYZE and the comparison of all row counts."""
+Each several times in turn, to an empty PostgreSQL server on the same machine; for the published set-up
+`gpg -d | gunzip | psql`, for permafrost `permafrost restore` from the folder and the passphrase. Times are medians.
+After each, count and digest of every table's rows were compared with the original's, and are equal. permafrost's time
+includes checking signature and hashes before, and after loading ANALYZE and the comparison of all row counts; the
+others' does not. Memory is that of permafrost's own process."""
 
 _SIZES = """\
 The same churn at several sizes: what an hour costs should follow what changed, and hardly the size. Times and bytes
@@ -156,16 +157,18 @@ def hour_rows(hours: Sequence[Hour]) -> list[tuple[str, ...]]:
 
 def restore_rows(measured: OneSize) -> list[tuple[str, ...]]:
     """Return a row for each system with its restore, compared with the published set-up's."""
-    first = measured.restores[0].measured
-    return [
-        (
-            one.name,
-            f"{one.measured.wall_s:.1f} s",
-            f"{one.measured.cpu_s:.1f} s",
-            f"{one.measured.wall_s / first.wall_s:.2f}",
-        )
-        for one in measured.restores
-    ]
+    first = median(measured.restores[0].runs)
+    rows: list[tuple[str, ...]] = []
+    for one in measured.restores:
+        took = median(one.runs)
+        peak = bytes_text(one.peak_bytes) if one.peak_bytes else ""
+        runs = ", ".join(f"{run.wall_s:.1f} s" for run in one.runs)
+        rows.append((one.name, f"{took.wall_s:.1f} s", f"{took.cpu_s:.1f} s", f"{_over(took, first):.2f}", peak, runs))
+    return rows
+
+
+def _over(took: Measurement, first: Measurement) -> float:
+    return took.wall_s / first.wall_s
 
 
 def series_rows(series: Series) -> list[tuple[str, ...]]:

@@ -87,10 +87,11 @@ class LogRuns:
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """A system's restore; its size is that of what it restored from."""
+    """A system's restores of the same backup. `peak_bytes` is of permafrost's own process, None for other systems."""
 
     name: str
-    measured: Measurement
+    runs: tuple[Measurement, ...]
+    peak_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,8 @@ from permafrost.cli.amounts import bytes_text
 from permafrost.openpgp.home import temporary_home
 from permafrost.postgres.scratch import ScratchCluster
 
+RESTORES = 3
+
 
 def measure_one_size(folder: Path, facts: Facts, size_bytes: int, hours: int, say: Say) -> OneSize:
     """Measure all systems on one database, the log engine for so many hours, and every restore."""
@@ -33,7 +35,7 @@ def measure_one_size(folder: Path, facts: Facts, size_bytes: int, hours: int, sa
         for system in (published, dump, published, dump):  # again, so that no moment's noise decides
             full[system.name].append(_full(system, say))
         _full(archive, say)
-        restores = tuple(_restore(servers, system, say) for system in (published, archive, dump, log))
+        restores = _restores(servers, (published, archive, dump, log), say)
     return OneSize(facts, _with_published(runs, full[published.name]), tuple(full[dump.name]), restores)
 
 
@@ -110,7 +112,13 @@ def _full(system: System, say: Say) -> Measurement:
     return one
 
 
-def _restore(servers: Servers, system: System, say: Say) -> Restored:
-    took, tables, rows = restore_and_compare(servers, system)
-    say(f"restore: {system.name}: {took.wall_s:.1f} s, {rows:,} rows in {tables} tables equal")
-    return Restored(system.name, took)
+def _restores(servers: Servers, systems: Sequence[System], say: Say) -> tuple[Restored, ...]:
+    """Restore with each system in turn, several times over, so that no moment's noise decides."""
+    runs: dict[str, list[Measurement]] = {system.name: [] for system in systems}
+    for _ in range(RESTORES):
+        for system in systems:
+            took, tables, rows = restore_and_compare(servers, system)
+            say(f"restore: {system.name}: {took.wall_s:.1f} s, {rows:,} rows in {tables} tables equal")
+            runs[system.name].append(took)
+    peaks = {system.name: system.restore_peak_bytes for system in systems if isinstance(system, Permafrost)}
+    return tuple(Restored(name, tuple(took), peaks.get(name)) for name, took in runs.items())

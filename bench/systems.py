@@ -121,6 +121,7 @@ class Permafrost:
         self.name = f"permafrost, engine {engine}"
         self.repository = folder / "repository"
         self.state = folder / "state"
+        self.restore_peak_bytes = 0
         self._folder = folder
         file = folder / "permafrost.toml"
         self._config = f"--config={file}"
@@ -154,8 +155,10 @@ class Permafrost:
     def restore(self, target: ScratchCluster) -> str:
         """Restore as on disaster day: from the folder and the passphrase."""
         name = "mastodon_restored"
-        permafrost(
+        told = permafrost(
             *("restore", "latest", f"--repository={self.repository}", f"--database={name}"),
             *(f"--passphrase-file={self._folder / 'passphrase'}", f"--server={target.conninfo('postgres')}"),
+            f"--runbook={self._folder / 'runbook'}",
         )
+        self.restore_peak_bytes = max(self.restore_peak_bytes, told.peak_bytes)
         return name

@@ -40,7 +40,11 @@ ONE_SIZE = OneSize(
     FACTS,
     LOG,
     dump=(Measurement(7.0, 7.0, 187_000_000),) * 3,
-    restores=(Restored("old", Measurement(20.0, 4.0, 0)), Restored("new", Measurement(25.0, 5.0, 0))),
+    restores=(
+        Restored("published set-up", (Measurement(20.0, 4.0, 0),)),
+        Restored("pg_dump -Fc, pg_restore -j2, no encryption", (Measurement(15.0, 4.0, 0),)),
+        Restored("permafrost, engine log", (Measurement(25.0, 5.0, 0),), 150_000_000),
+    ),
 )
 SMALL = replace(LOG, data=replace(DATA, database_bytes=100_000_000), published=(Measurement(3.0, 3.0, 20_000_000),))
 ALL = Results(ONE_SIZE, Series(FACTS, (SMALL, LOG)), Series(FACTS, (LOG, LOG)))
@@ -61,14 +65,15 @@ def test_promises_are_measured_against_the_published_median() -> None:
     assert kept["log engine, hourly, bytes / zstd -3 of the changed rows"] == (1.2, 1.6, "by the median only")
     assert kept["log engine, first run, time / published"] == (7 / 30, 7 / 30, "yes")
     assert kept["log engine, state / heap"][1] == 0.009
-    assert len(judged_rows(ONE_SIZE)) == len(kept) == 8
+    assert kept["log engine, restore, time / published"] == (1.25, 1.25, "no")
+    assert len(judged_rows(ONE_SIZE)) == len(kept) == 11
 
 
 def test_rows_say_what_was_measured() -> None:
     """Backups and restores are compared with the published set-up, each hour has its own row."""
     assert [row[-1] for row in backup_rows(ONE_SIZE)] == ["1.000", "0.233", "0.233", "0.053", "0.033"]
     assert hour_rows(HOURS)[1][:8] == ("2", "10,000", "2,100", "3 MB", "800 kB", "1.28 MB", "1.60", "5")
-    assert restore_rows(ONE_SIZE)[1] == ("new", "25.0 s", "5.0 s", "1.25")
+    assert restore_rows(ONE_SIZE)[2] == ("permafrost, engine log", "25.0 s", "5.0 s", "1.25", "150 MB", "25.0 s")
     assert [row[5] for row in series_rows(Series(FACTS, (SMALL, LOG)))] == ["1/1.9", "1/18.8"]
 
 
