@@ -132,8 +132,9 @@ def _identity_of(program: Program) -> _Identity:
 class _LineDrain:
     """Reads a pipe's lines in a thread until its end, keeping the last `limit` (all, if None)."""
 
-    def __init__(self, stream: IO[bytes], limit: int | None) -> None:
+    def __init__(self, stream: IO[bytes], limit: int | None, on_line: Callable[[str], object] | None = None) -> None:
         self._lines: deque[str] = deque(maxlen=limit)
+        self._on_line = on_line
         self._stream = stream
         self._thread = threading.Thread(target=self._drain, daemon=True)
         self._thread.start()
@@ -141,7 +142,10 @@ class _LineDrain:
     def _drain(self) -> None:
         with suppress(OSError, ValueError):
             while line := self._stream.readline(8192):
-                self._lines.append(line.decode("utf-8", "replace").rstrip("\n"))
+                text = line.decode("utf-8", "replace").rstrip("\n")
+                self._lines.append(text)
+                if self._on_line is not None:
+                    self._on_line(text)
 
     def lines(self) -> tuple[str, ...]:
         self._thread.join(timeout=TERMINATE_GRACE_S)
@@ -152,7 +156,15 @@ class _LineDrain:
 class _Running:
     """One started program with its drains."""
 
-    def __init__(self, program: Program, *, stdin: int, stdout: int, folder: Path | None) -> None:
+    def __init__(
+        self,
+        program: Program,
+        *,
+        stdin: int,
+        stdout: int,
+        folder: Path | None,
+        on_line: Callable[[str], object] | None = None,
+    ) -> None:
         argv = list(program.argv)
         identity = _identity_of(program)
         pass_fds = program.pass_fds
@@ -187,7 +199,7 @@ class _Running:
                 os.close(status_write)
         self.program = program
         assert self.popen.stderr is not None  # noqa: S101 - PIPE was asked for above
-        self._stderr = _LineDrain(self.popen.stderr, TAIL_LINES)
+        self._stderr = _LineDrain(self.popen.stderr, TAIL_LINES, on_line)
         self._status = None
         if status_read is not None:
             self._status = _LineDrain(os.fdopen(status_read, "rb"), None)
@@ -410,6 +422,48 @@ def run_checked(program: Program, *, stdin: bytes = b"", timeout_s: float | None
     return finished.stdout
 
 
+class Attended:
+    """A program that nobody waits for: its lines on stderr are handed on as they come, by a thread."""
+
+    def __init__(self, program: Program, on_line: Callable[[str], object]) -> None:
+        self._running = _Running(
+            program, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, folder=None, on_line=on_line
+        )
+        self._collected: list[bytes] = []
+        stream = self._running.popen.stdout
+        self._reader = threading.Thread(target=lambda: self._collected.append(_read_all(stream)), daemon=True)
+        self._reader.start()
+        self._finished: Finished | None = None
+
+    def finished(self) -> Finished | None:
+        """Return how it ended, with all of its stdout; None while it runs."""
+        if self._finished is None and self._running.popen.poll() is not None:
+            self._reader.join(TERMINATE_GRACE_S)
+            told = self._running.wait()
+            if self._running.popen.stdout is not None:
+                self._running.popen.stdout.close()
+            stdout = b"".join(self._collected)
+            self._finished = Finished(told.program, told.returncode, told.stderr_tail, told.status, stdout)
+        return self._finished
+
+    def ask_to_end(self) -> None:
+        """Send SIGTERM to the program itself, which has programs of its own to end."""
+        if self._running.popen.poll() is None:
+            self._running.popen.terminate()
+
+    def end(self, patience_s: float) -> None:
+        """End it: SIGTERM, and after `patience_s` SIGKILL to it and to every program below it."""
+        self.ask_to_end()
+        with suppress(subprocess.TimeoutExpired):
+            self._running.popen.wait(patience_s)
+        if self._running.popen.poll() is None:
+            for pid in [*descendants(self._running.popen.pid), self._running.popen.pid]:
+                with suppress(ProcessLookupError, PermissionError):
+                    os.kill(pid, signal.SIGKILL)
+            self._running.popen.wait()
+        self.finished()
+
+
 class Daemon:
     """A long-running program, its output appended to a log file, that ends when told to."""
 
@@ -465,8 +519,23 @@ class Daemon:
 
 
 def session_members(session_id: int) -> list[int]:
-    """Return the ids of the live processes whose session is `session_id` (proc(5), /proc/PID/stat field 6)."""
-    members = []
+    """Return the ids of the live processes whose session is `session_id`."""
+    return [pid for pid, _, session in _live_processes() if session == session_id]
+
+
+def descendants(pid: int) -> list[int]:
+    """Return the ids of the live processes that `pid` started, and that those started, and so on."""
+    children: dict[int, list[int]] = {}
+    for child, parent, _ in _live_processes():
+        children.setdefault(parent, []).append(child)
+    found = list(children.get(pid, ()))
+    for one in found:  # it grows meanwhile
+        found.extend(children.get(one, ()))
+    return found
+
+
+def _live_processes() -> Iterator[tuple[int, int, int]]:
+    """Yield process id, parent and session of each (proc(5), /proc/PID/stat fields 4 and 6)."""
     for folder in Path("/proc").iterdir():
         if not folder.name.isdigit():
             continue
@@ -474,7 +543,6 @@ def session_members(session_id: int) -> list[int]:
             fields = (folder / "stat").read_text(errors="replace").rpartition(")")[2].split()
         except OSError:
             continue  # it ended meanwhile
-        state, session = fields[0], int(fields[3])
-        if session == session_id and state not in "ZX":
-            members.append(int(folder.name))
-    return members
+        state, parent, session = fields[0], int(fields[1]), int(fields[3])
+        if state not in "ZX":
+            yield int(folder.name), parent, session

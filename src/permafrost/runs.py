@@ -24,6 +24,16 @@ CREATE TABLE IF NOT EXISTS runs (
     details TEXT NOT NULL DEFAULT '{}'
 ) STRICT
 """
+_INDEX = "CREATE INDEX IF NOT EXISTS by_operation ON runs (operation, id)"
+_IS_SETTLED = (
+    "(outcome = 'done' OR outcome = 'failed' AND json_extract(details, '$.kind') IS NOT 'InterruptedRunError')"
+)
+_SETTLED = f"""
+SELECT operation, started_at, ended_at, outcome, snapshot, details FROM runs
+WHERE operation = ? AND {_IS_SETTLED} AND (? OR outcome = 'done')
+AND (? OR json_extract(details, '$.is_audited'))
+ORDER BY id DESC LIMIT 1
+"""  # noqa: S608 - a constant
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +66,7 @@ class RunRecords:
         try:
             with closing(sqlite3.connect(self._file, timeout=30)) as database:
                 database.execute(_SCHEMA)
+                database.execute(_INDEX)
                 with database:
                     yield database
         except sqlite3.DatabaseError as error:
@@ -102,6 +113,30 @@ class RunRecords:
                 (operation, outcome),
             ).fetchall()
         return frozenset(row[0] for row in rows)
+
+    def newest_settled(self, operation: str, *, audited_only: bool = False, done_only: bool = False) -> Run | None:
+        """Return the newest run that came to its own end, done or failed; not one that was cut short."""
+        with self._database() as database:
+            row = database.execute(_SETTLED, (operation, not done_only, not audited_only)).fetchone()
+        return _run(row) if row else None
+
+    def oldest_start(self) -> datetime | None:
+        """Return when the oldest run began, None if there is none."""
+        with self._database() as database:
+            row = database.execute("SELECT started_at FROM runs ORDER BY id LIMIT 1").fetchone()
+        return datetime.fromisoformat(row[0]) if row else None
+
+    def settle_failure(self, operation: str, started_at: datetime, now: datetime, details: Mapping[str, Any]) -> None:
+        """Make the records tell of a failure since `started_at` that the run itself did not record, or as cut short."""
+        with self._database() as database:
+            row = database.execute(
+                f"SELECT id, {_IS_SETTLED} FROM runs"  # noqa: S608 - a constant
+                " WHERE operation = ? AND started_at >= ? ORDER BY id DESC LIMIT 1",
+                (operation, _text(started_at)),
+            ).fetchone()
+        if row is None or not row[1]:
+            number = self.begin(operation, started_at) if row is None else row[0]
+            self.end(number, now, "failed", details=details)
 
     @contextmanager
     def recorded(self, operation: str, now: datetime) -> Iterator[dict[str, Any]]:

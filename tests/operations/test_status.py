@@ -4,17 +4,40 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+from permafrost.config.models import Schedule
 from permafrost.operations.status import status
+from permafrost.runs import RunRecords
 from tests.fixtures.server import MakeServer
 from tests.operations.test_backup_restore import make_backup
 
 
 def test_an_old_snapshot(mastodon_database: str, make_server: MakeServer) -> None:
-    """A newest snapshot of more than 26 hours is a finding that asks after what starts backups, which is not `run`."""
+    """Hourly backups that have not come for some hours are a finding; without a schedule, more than 26 hours are."""
     server = make_server(mastodon_database)
     make_backup(server)
     now = datetime.now(UTC)
-    assert status(server.configuration, now + timedelta(hours=25)).findings == ()
-    (finding,) = status(server.configuration, now + timedelta(hours=27)).findings
+    assert status(server.configuration, now + timedelta(hours=2)).findings == ()
+    (finding,) = status(server.configuration, now + timedelta(hours=4)).findings
+    assert finding.kind == "old-snapshot"
+    assert "backups are overdue" in finding.message
+
+    off = server.configuration.model_copy(update={"schedule": Schedule(backup="off", audit="off", drill="off")})
+    assert status(off, now + timedelta(hours=25)).findings == ()
+    (finding,) = status(off, now + timedelta(hours=27)).findings
     assert finding.message.startswith("the newest snapshot is older than 26 hours")
     assert "cron or a systemd timer" in finding.message
+
+
+def test_audits_and_drills_that_do_not_come(mastodon_database: str, make_server: MakeServer) -> None:
+    """An audit or a drill that the schedule asks for and nobody has made is a finding, and so is one that failed."""
+    server = make_server(mastodon_database)
+    make_backup(server)
+    now = datetime.now(UTC)
+    kinds = {finding.kind for finding in status(server.configuration, now + timedelta(days=8)).findings}
+    assert kinds >= {"audit-overdue", "drill-overdue"}
+    make_backup(server, is_audited=True)
+    records = RunRecords(server.configuration.state.path)
+    records.end(records.begin("drill", now), now, "done", details={})
+    assert status(server.configuration, datetime.now(UTC)).findings == ()
+    records.end(records.begin("backup", now), now, "failed", details={"error": "no", "is_audited": True})
+    assert "audit-failed" in {one.kind for one in status(server.configuration, datetime.now(UTC)).findings}

@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from permafrost.cli.vault import vault as vault_group
-from permafrost.config.models import Media
+from permafrost.config.models import Media, Schedule
 from permafrost.config.writing import effective_toml
 from permafrost.processes import session_members
 from tests.fixtures.server import MakeServer
@@ -25,13 +25,15 @@ _PROGRAM = (
     "g = click.Group(commands={'vault': v.vault, 'run': s.run}); g()"
 )
 
+OFF = Schedule(backup="off", audit="off", drill="off")
+
 
 @pytest.fixture
 def config(make_server: MakeServer, tmp_path: Path) -> Path:
     """The configuration file of a server with media, on loopback."""
     media = tmp_path / "system"
     media.mkdir()
-    changes = {"syncthing": loopback_settings(tmp_path / "syncthing"), "media": Media(path=media)}
+    changes = {"syncthing": loopback_settings(tmp_path / "syncthing"), "media": Media(path=media), "schedule": OFF}
     file = tmp_path / "permafrost.toml"
     file.write_text(effective_toml(make_server().configuration.model_copy(update=changes)))
     return file
@@ -100,6 +102,22 @@ def _connected(config: Path) -> bool:
     (vault,) = json.loads(result.stdout)["vaults"]
     assert vault["name"] == "attic"
     return bool(vault["is_connected"])
+
+
+def test_a_server_that_runs_lets_vaults_in(config: Path, tmp_path: Path, started: list[subprocess.Popen[str]]) -> None:
+    """While the server's service runs, an invitation needs nobody who waits: the vault that joins is let in."""
+    service = _start(started, "run", "--config", str(config))
+    wait_for((tmp_path / "syncthing" / "instance.pid").exists, "the service starts its Syncthing")
+    invite = _start(started, "vault", "invite", "attic", "--no-wait", "--config", str(config))
+    line = invite.communicate(timeout=30)[0].strip()
+    own = ("--gui", f"127.0.0.1:{free_port()}", "--listen", f"tcp://127.0.0.1:{free_port()}", "--no-discovery")
+    join = _start(started, "vault", "join", line, "--path", str(tmp_path / "vault"), *own)
+    joined, said = join.communicate(timeout=60)
+    assert join.returncode == 0, said
+    assert "see each other" in joined
+    service.terminate()
+    assert service.wait(10) == 0
+    assert "the vault attic was let in" in service.communicate()[1]
 
 
 def test_what_cannot_be_is_told(tmp_path: Path) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from threading import RLock
 from typing import Any
@@ -59,7 +61,7 @@ class Rendering:
             case Note(message):
                 self._console.print(f"    {message}", markup=False)
             case Warned(message):
-                self._console.print(f"permafrost: warning: {message}", markup=False)
+                self._console.print(f"{journal_level(4)}permafrost: warning: {message}", markup=False)
 
     def result(self, document: Mapping[str, Any], lines: Iterable[str]) -> None:
         """Print the command's result on stdout: the document as JSON, or the lines for a person."""
@@ -90,6 +92,18 @@ class Rendering:
             self._bar = None
 
 
+def journal_level(level: int) -> str:
+    """Return what makes the journal take a line for a warning (4) or an error (3): sd-daemon(3); else nothing.
+
+    $JOURNAL_STREAM names device and inode of the journal's socket, which stderr is, or is not (systemd.exec(5)).
+    """
+    with suppress(OSError, ValueError):
+        stderr = os.fstat(sys.stderr.fileno())
+        if os.environ.get("JOURNAL_STREAM") == f"{stderr.st_dev}:{stderr.st_ino}":
+            return f"<{level}>"
+    return ""
+
+
 def print_error(error: PermafrostError, *, as_json: bool) -> None:
     """Say on stderr what failed, at which step, what was left unchanged, and what to do; on stdout if JSON."""
     if as_json:
@@ -106,7 +120,7 @@ def print_error(error: PermafrostError, *, as_json: bool) -> None:
         print(json.dumps(document, indent=2), flush=True)  # noqa: T201
         return
     where = f" ({error.step})" if error.step else ""
-    print(f"permafrost: error: {error.message}{where}", file=sys.stderr)  # noqa: T201
+    print(f"{journal_level(3)}permafrost: error: {error.message}{where}", file=sys.stderr)  # noqa: T201
     if error.unchanged:
         print(f"permafrost: unchanged: {error.unchanged}", file=sys.stderr)  # noqa: T201
     if error.hint:

@@ -9,8 +9,7 @@ import click
 from permafrost.cli.options import config_option, config_path, json_option, reporting, stopping_quietly
 from permafrost.cli.rendering import Rendering
 from permafrost.config.loading import load_configuration
-from permafrost.operations.server_side import server_side_of
-from permafrost.operations.services import run_server_syncthing
+from permafrost.operations.services import run_server
 
 
 @click.command("run")
@@ -18,17 +17,19 @@ from permafrost.operations.services import run_server_syncthing
 @json_option
 @reporting
 def run(rendering: Rendering, *, config_file: Path | None) -> None:
-    """Keep Syncthing going, in the foreground, until SIGTERM or Ctrl-C, which end it within ten seconds with 0.
+    """Follow the schedule and keep Syncthing going, in the foreground, until SIGTERM or Ctrl-C, which end it with 0.
 
-    So the vaults receive what a backup has published. Syncthing is started again when it dies, and given up with
-    exit code 17 when that is no use.
+    Backups, audits and drills as [schedule] says, one at a time; a backup also prunes. Syncthing is kept up, so that
+    the vaults receive what was published, and vaults that were invited are let in. What fails is said at once and
+    tried again at its next time. What was missed while the machine was off is made up for once, and told.
 
-    Backups are not started here: this version does not follow [schedule] in the configuration yet. Have cron or a
-    systemd timer run `permafrost backup` and `permafrost prune`; docs/how-to/set-up-a-server.md has the units.
+    All that it knows is on the disk: after a kill it goes on. Restart it to have it read [schedule] and [syncthing]
+    again; the rest is read for each job. Units for systemd are in systemd/.
 
     \b
     Example, for a service manager:
       permafrost run --config /etc/permafrost/permafrost.toml
     """
+    file = config_path(config_file).absolute()
     with stopping_quietly(rendering.report):
-        run_server_syncthing(server_side_of(load_configuration(config_path(config_file))), rendering.report)
+        run_server(load_configuration(file), file, rendering.report)

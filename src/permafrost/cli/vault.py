@@ -232,7 +232,9 @@ def remove_command(rendering: Rendering, name: str, *, root: Path | None, config
 def run_command(rendering: Rendering, *, root: Path) -> None:
     """On the vault: keep it going, in the foreground, until SIGTERM or Ctrl-C, which end it with exit code 0.
 
-    Its Syncthing is kept up; it is started again when it dies, and given up with exit code 17 when that is no use.
+    Its Syncthing is kept up, started again when it dies, and when that is no use tried again every five minutes;
+    what has come is taken into the history meanwhile. All that it knows is on the disk: after a kill it goes on.
+    Units for systemd are in systemd/.
 
     \b
     Example, for a service manager:

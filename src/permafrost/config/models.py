@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
+from cronsim import CronSim, CronSimError
 from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
+_SOME_MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
 DEFAULT_PATH = Path("/etc/permafrost/permafrost.toml")
 
 _CONNINFO_SECRETS = ("password", "sslpassword", "scram_client_key", "oauth_client_secret")
@@ -28,8 +31,16 @@ def _whole_fingerprint(text: str) -> str:
 
 
 def _cron_expression(text: str) -> str:
-    if text != "off" and len(text.split()) != 5:
+    if text == "off":
+        return text
+    if len(text.split()) != 5:
         raise ValueError('must be a cron expression of five fields, as "40 * * * *", or "off"')
+    try:
+        comes = next(CronSim(text, _SOME_MOMENT), None)
+    except CronSimError as error:
+        raise ValueError(f"{text!r} is no cron expression: {str(error).lower()}") from error
+    if comes is None:
+        raise ValueError(f"{text!r} names a moment that never comes")
     return text
 
 
@@ -173,14 +184,20 @@ class Media(Section):
 
 
 class Schedule(Section):
-    """When to do what: cron expressions in local time, or "off". This version's `run` does not follow them yet."""
+    """When `permafrost run` does what: cron expressions in local time, or "off". After a backup it prunes, too."""
 
     backup: CronExpression = Field(
-        default="40 * * * *",
-        description="When to back up. For now cron or a systemd timer starts backups: docs/how-to/set-up-a-server.md.",
+        default="40 * * * *", description='When to back up; every minute is "* * * * *". One job runs at a time.'
     )
-    audit: CronExpression = Field(default="30 3 * * *", description="When the backup is also an audit.")
+    audit: CronExpression = Field(
+        default="30 3 * * *", description="When to make a backup that is also an audit; it counts as a backup."
+    )
     drill: CronExpression = Field(default="0 4 * * 0", description="When to rehearse a restore.")
+    hung_after_s: Annotated[int, Field(ge=1, le=604_800, strict=True)] = Field(
+        default=7200,
+        description="After how many seconds without a sign of life a job is taken for hung, and ended. "
+        "It has to be longer than PostgreSQL takes to make its largest index, or to read its largest table.",
+    )
 
 
 class Syncthing(Section):

@@ -87,6 +87,7 @@ def back_up(
         if reason is not None:
             report(Warned(f"everything is read anew: {reason}"))
         is_full = is_full or reason is not None
+        record.update(is_audited=is_audited)
         run = RunContext(configuration, repository, sealing, home, steps, report, is_audited, is_full)
         with steps.step("clear what an unfinished run left"):
             _clear(run)
@@ -113,9 +114,7 @@ def back_up(
             segments_changed=contents.counts.segments_changed,
             is_audited=is_audited,
         )
-        record.update(
-            snapshot=str(snapshot), duration_s=result.duration_s, bytes_new=result.bytes_new, is_audited=is_audited
-        )
+        record.update(snapshot=str(snapshot), duration_s=result.duration_s, bytes_new=result.bytes_new)
     return result
 
 

@@ -107,28 +107,36 @@ def accept(
         return tuple(one for one in paired_vaults(client, server) if one.device_id in admitted)
 
 
+class Doorkeeper:
+    """Lets in whoever proves to be invited, for a service: each look is short, and waits for nobody."""
+
+    def __init__(self, server: ServerSide, report: Reporter, now: Now = now_utc) -> None:
+        self._server = server
+        self._report = report
+        self._now = now
+        self._refused: set[str] = set()
+
+    def look(self, client: Client) -> tuple[str, ...]:
+        """Return the names of the vaults that were let in just now."""
+        if all(self._now() >= given.expires_at for given in self._server.invitations.all()):
+            return ()
+        half_done = {given.used_by: given.vault_name for given in self._server.invitations.all()}
+        finished = [half_done[device_id] for device_id in _finish_half_done(client, self._server, self._now)]
+        return (*finished, *_look(client, self._server, self._refused, self._report, self._now).values())
+
+
 def _admit_all(
     client: Client, server: ServerSide, vault_name: str | None, deadline: float, report: Reporter, now: Now
 ) -> tuple[str, ...]:
-    own_id = client.own_id()
     refused: set[str] = set()
     seen = 0
+    paired_before = _let_in(client, server).keys()
     admitted = list(_finish_half_done(client, server, now))
     while not admitted:
-        for device in client.pending_devices():
-            verdict = judge(device, own_id, server.invitations.all(), now())
-            if verdict is None:
-                continue  # a stranger: neither let in nor touched
-            if verdict.invitation is None:
-                client.dismiss_pending_device(device.device_id)
-                if device.device_id not in refused:
-                    refused.add(device.device_id)
-                    report(Warned(f"refused {device.device_id} at {device.address}: {verdict.refusal}"))
-                continue
-            server.invitations.mark_used(verdict.invitation, device.device_id)
-            _admit(client, server, verdict.invitation.vault_name, device.device_id)
-            if vault_name in (None, verdict.invitation.vault_name):
-                admitted.append(device.device_id)
+        _look(client, server, refused, report, now)
+        # by this look, or by the service, which looks too
+        new = {device_id: name for device_id, name in _let_in(client, server).items() if device_id not in paired_before}
+        admitted = [device_id for device_id, name in new.items() if vault_name in (None, name)]
         remaining_s = deadline - time.monotonic()
         if not admitted and remaining_s <= 0:
             raise ReplicationError(
@@ -140,6 +148,32 @@ def _admit_all(
             events = client.events(("PendingDevicesChanged",), seen, min(LOOK_S, remaining_s))
             seen = events[-1].event_id if events else seen
     return tuple(admitted)
+
+
+def _look(client: Client, server: ServerSide, refused: set[str], report: Reporter, now: Now) -> dict[str, str]:
+    """Let in who knocks and proves to be invited, and return their names by device id; report each refusal once."""
+    admitted = {}
+    own_id = client.own_id()
+    for device in client.pending_devices():
+        verdict = judge(device, own_id, server.invitations.all(), now())
+        if verdict is None:
+            continue  # a stranger: neither let in nor touched
+        if verdict.invitation is None:
+            client.dismiss_pending_device(device.device_id)
+            if device.device_id not in refused:
+                refused.add(device.device_id)
+                report(Warned(f"refused {device.device_id} at {device.address}: {verdict.refusal}"))
+            continue
+        server.invitations.mark_used(verdict.invitation, device.device_id)
+        _admit(client, server, verdict.invitation.vault_name, device.device_id)
+        admitted[device.device_id] = verdict.invitation.vault_name
+    return admitted
+
+
+def _let_in(client: Client, server: ServerSide) -> dict[str, str]:
+    """Return who has been let in with an invitation that is still remembered: names by device id."""
+    vaults = sharers(client, server.repository_folder_id)
+    return {given.used_by: given.vault_name for given in server.invitations.all() if given.used_by in vaults}
 
 
 def _admit(client: Client, server: ServerSide, vault_name: str, device_id: str) -> None:

@@ -40,10 +40,7 @@ def prune(configuration: Configuration, *, is_dry_run: bool, report: Reporter, n
     steps = Steps(report, 2)
     with repository_lock(layout, "prune", now), _nothing_removed():
         with steps.step("choose what to keep"):
-            there = list_snapshots(layout)
-            moments = snapshots_to_keep((one.made_at for one in there), configuration.retention)
-            kept = tuple(one for one in there if one.made_at in moments)
-            doomed = tuple(one for one in there if one.made_at not in moments)
+            kept, doomed = _choose(repository, configuration)
         if is_dry_run:
             return PruneResult(kept, doomed, 0, 0, is_dry_run=True)
         with (
@@ -54,6 +51,21 @@ def prune(configuration: Configuration, *, is_dry_run: bool, report: Reporter, n
             removed = remove_snapshots(layout, doomed)
             record.update(removed=[str(one) for one in doomed], bytes_freed=removed.size_bytes)
     return PruneResult(kept, removed.snapshots, removed.objects, removed.size_bytes, is_dry_run=False)
+
+
+def prunable(configuration: Configuration) -> bool:
+    """Return whether there is a snapshot that no rule keeps."""
+    return bool(_choose(Repository.open(configuration.repository.path), configuration)[1])
+
+
+def _choose(
+    repository: Repository, configuration: Configuration
+) -> tuple[tuple[SnapshotId, ...], tuple[SnapshotId, ...]]:
+    """Return which snapshots to keep, and which not."""
+    there = list_snapshots(repository.layout)
+    moments = snapshots_to_keep((one.made_at for one in there), configuration.retention)
+    kept = tuple(one for one in there if one.made_at in moments)
+    return kept, tuple(one for one in there if one.made_at not in moments)
 
 
 @contextmanager

@@ -1,69 +1,98 @@
-"""The two long-running services, in their first form: Syncthing is kept up until a signal comes."""
+"""The two services, each one process for a service manager: the server's, and a vault's.
+
+All that they know is on the disk: kill -9 and start is the normal path. Either is left by the signal that stops it.
+A turn feeds the service manager's watchdog, but not while a job has been silent for too long.
+"""
 
 from __future__ import annotations
 
-import threading
+import os
+import time
+from datetime import UTC, datetime
 from pathlib import Path
 
-from permafrost.config.models import Syncthing
+from permafrost.config.models import Configuration
+from permafrost.errors import InterruptedRunError, PermafrostError
 from permafrost.events import Note, Reporter, Warned
+from permafrost.operations.carrying import Carrying
+from permafrost.operations.job_runner import JobRunner
 from permafrost.operations.keeping import Keeper
-from permafrost.operations.server_side import ServerSide, ensure_sent_folders
+from permafrost.operations.pairing import Doorkeeper
+from permafrost.operations.schedule import calendar_of, local_zone
+from permafrost.operations.server_side import ensure_sent_folders, server_side_of
+from permafrost.operations.service_manager import ServiceManager
 from permafrost.operations.vault_side import ensure_server
-from permafrost.syncthing.access import foreign_client
-from permafrost.syncthing.instance import Instance
-from permafrost.syncthing.supervisor import Supervisor
+from permafrost.syncthing.client import Client
 from permafrost.vault.settings import open_vault
 
-TURN_S = 5.0
-FOREIGN_TURN_S = 30.0
+TURN_S = 1.0
+DOOR_S = 5.0
 
 
-def run_server_syncthing(server: ServerSide, report: Reporter) -> None:
-    """Keep the server's Syncthing up with the folders that it sends; left by an error or the signal that stops it.
-
-    One that runs by itself (managed = false) is watched, and a warning says when it is gone and when it is back.
-    """
-    if not server.syncthing.managed:
-        _watch_foreign(server, report)
-        return
-    instance = Instance(server.syncthing, f"permafrost {server.name}")
-    with Supervisor(instance, report) as supervisor:
-        with instance.client() as client:
-            ensure_sent_folders(client, server)
-        report(Note(f"Syncthing is up at {server.syncthing.gui}"))
+def run_server(configuration: Configuration, config_file: Path, report: Reporter) -> None:
+    """Follow the schedule, keep Syncthing going, and let in vaults that were invited."""
+    server = server_side_of(configuration)
+    manager = ServiceManager(os.environ)
+    carrying = Carrying(
+        server.syncthing, f"permafrost {server.name}", lambda client: ensure_sent_folders(client, server), report
+    )
+    calendar = calendar_of(configuration.schedule, local_zone())
+    jobs = JobRunner(configuration, config_file, calendar, report, datetime.now(UTC))
+    doorkeeper = Doorkeeper(server, report)
+    try:
+        carrying.turn(0)
+        manager.ready()
+        door_at = 0.0
         while True:
-            supervisor.wait(TURN_S)
+            now = datetime.now(UTC)
+            if jobs.turn(now):
+                manager.alive()
+            manager.status(jobs.status(now))
+            if carrying.client is not None and time.monotonic() >= door_at:
+                door_at = time.monotonic() + DOOR_S
+                _let_in(doorkeeper, carrying.client, report)
+            carrying.turn(TURN_S)
+    finally:
+        manager.stopping()
+        jobs.ask_to_end()
+        try:
+            carrying.close()
+        finally:
+            jobs.end()
+
+
+def _let_in(doorkeeper: Doorkeeper, client: Client, report: Reporter) -> None:
+    try:
+        for name in doorkeeper.look(client):
+            report(Note(f"the vault {name} was let in"))
+    except InterruptedRunError:
+        raise
+    except PermafrostError as error:
+        report(Warned(f"invited vaults are not let in now: {error.message}"))
 
 
 def run_vault(root: Path, report: Reporter) -> None:
-    """Keep the vault's Syncthing up and its history kept; left by an error or the signal that stops it."""
+    """Keep a vault's Syncthing up and its history kept."""
     vault = open_vault(root)
-    settings: Syncthing = vault.syncthing()
-    instance = Instance(settings, vault.settings.name)
-    with (
-        Supervisor(instance, report) as supervisor,
-        instance.client() as client,
-        Keeper(vault, client, report) as keeper,
-    ):
+    manager = ServiceManager(os.environ)
+
+    def prepare(client: Client) -> None:
         for server in vault.settings.servers:
             ensure_server(client, vault, server)
+
+    carrying = Carrying(vault.syncthing(), vault.settings.name, prepare, report)
+    try:
+        carrying.turn(0)
         names = ", ".join(server.name for server in vault.settings.servers) or "nobody yet"
         report(Note(f"the vault {vault.settings.name} is up and receives from {names}"))
+        manager.ready()
+        manager.status(f"receives from {names}")
         while True:
-            supervisor.wait(keeper.turn())
-
-
-def _watch_foreign(server: ServerSide, report: Reporter) -> None:
-    with foreign_client(server.syncthing) as client:
-        ensure_sent_folders(client, server)
-        report(Note(f"Syncthing is up at {server.syncthing.url}"))
-        never = threading.Event()
-        was_up = True
-        while not never.wait(FOREIGN_TURN_S):
-            is_up = client.is_answering()
-            if was_up and not is_up:
-                report(Warned(f"no Syncthing answers at {server.syncthing.url}; nothing is sent meanwhile"))
-            if is_up and not was_up:
-                report(Note(f"Syncthing is back at {server.syncthing.url}"))
-            was_up = is_up
+            with Keeper(vault, carrying.client, report) as keeper:
+                client = carrying.client
+                while carrying.client is client:  # a keeper works with the Syncthing that is there, or with none
+                    carrying.turn(keeper.turn())
+                    manager.alive()
+    finally:
+        manager.stopping()
+        carrying.close()

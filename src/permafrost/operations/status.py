@@ -7,13 +7,13 @@ from datetime import datetime, timedelta
 
 from permafrost.config.models import Configuration
 from permafrost.operations.drill import OPERATION as DRILL
+from permafrost.operations.schedule import calendar_of, local_zone
+from permafrost.operations.schedule_findings import late_snapshot, schedule_findings
 from permafrost.operations.verify import Finding
 from permafrost.repository.layout import SnapshotId
 from permafrost.repository.repository import Repository
 from permafrost.repository.snapshots import list_snapshots
 from permafrost.runs import RunRecords
-
-_TOO_OLD = timedelta(hours=26)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,22 +33,17 @@ def status(configuration: Configuration, now: datetime) -> Status:
     repository = Repository.open(configuration.repository.path)
     there = list_snapshots(repository.layout)
     newest = there[-1] if there else None
+    calendar = calendar_of(configuration.schedule, local_zone())
     findings = []
     if newest is None:
         findings.append(Finding("no-snapshot", "repository", "there is no snapshot yet: permafrost backup"))
-    elif now - newest.made_at > _TOO_OLD:
-        findings.append(
-            Finding(
-                "old-snapshot",
-                str(newest),
-                f"the newest snapshot is older than {_TOO_OLD // timedelta(hours=1)} hours: "
-                "does cron or a systemd timer still start permafrost backup?",
-            )
-        )
     elif newest.made_at - now > timedelta(minutes=5):
         findings.append(
             Finding("clock", str(newest), "the newest snapshot lies in the future: the clock is, or was, wrong")
         )
+    else:
+        late = late_snapshot(calendar, newest, now)
+        findings += [late] if late else []
     records = RunRecords(configuration.state.path)
     proven = records.snapshots(DRILL, "done")
     drilled = records.newest(DRILL)
@@ -65,6 +60,7 @@ def status(configuration: Configuration, now: datetime) -> Status:
     if last is not None and last.outcome == "failed":
         failure = str(last.details.get("error", "unknown"))
         findings.append(Finding("backup-failed", "backup", f"the last backup failed: {failure}"))
+    findings += schedule_findings(calendar, records, now)
     return Status(
         snapshots=len(there),
         newest=newest,
