@@ -126,6 +126,18 @@ def test_error_as_json() -> None:
     assert error["hint"]
 
 
+def test_the_journal_learns_how_bad_it_is(tmp_path: Path) -> None:
+    """Where stderr is the journal, an error is marked as one (sd-daemon's <3>); elsewhere nothing is added."""
+    said = tmp_path / "stderr"
+    words = [sys.executable, "-m", "permafrost", "verify", "--repository", "/nowhere"]
+    for is_journal in (True, False):
+        with said.open("w") as stderr:
+            status = os.fstat(stderr.fileno())
+            stream = f"{status.st_dev}:{status.st_ino + (not is_journal)}"
+            subprocess.run(words, stderr=stderr, check=False, env={**os.environ, "JOURNAL_STREAM": stream})
+        assert said.read_text().startswith("<3>permafrost: error: " if is_journal else "permafrost: error: ")
+
+
 def test_findings_have_their_exit_codes(server: Server) -> None:
     """Verify ends with 14 for a bad byte and with 3 for what is missing; status ends with 3 for no snapshot."""
     config = str(server.write_configuration())

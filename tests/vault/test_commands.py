@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -50,9 +52,13 @@ def started() -> Iterator[list[subprocess.Popen[str]]]:
         command.communicate(timeout=20)
 
 
-def _start(started: list[subprocess.Popen[str]], *words: str) -> subprocess.Popen[str]:
+def _start(started: list[subprocess.Popen[str]], *words: str, notify: str = "") -> subprocess.Popen[str]:
     command = subprocess.Popen(
-        [sys.executable, "-c", _PROGRAM, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", _PROGRAM, *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "NOTIFY_SOCKET": notify},
     )
     started.append(command)
     return command
@@ -78,13 +84,19 @@ def test_two_commands_then_two_services(config: Path, tmp_path: Path, started: l
 
     homes = (tmp_path / "syncthing", root / "syncthing")
     assert not any((home / "instance.pid").exists() for home in homes), "the commands left their Syncthing behind"
+    notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    notify.bind(f"\0permafrost-vault-{os.getpid()}")
     services = (
         _start(started, "run", "--config", str(config)),
-        _start(started, "vault", "run", "--path", str(root)),
+        _start(started, "vault", "run", "--path", str(root), notify=f"@permafrost-vault-{os.getpid()}"),
     )
     for home in homes:
         wait_for((home / "instance.pid").exists, "the service starts its Syncthing")
     wait_for(lambda: _connected(config), "the vault is listed as connected", 40)
+    with notify:
+        notify.settimeout(30)
+        told = [notify.recv(1000).decode() for _ in range(3)]
+    assert told == ["READY=1", "STATUS=receives from mastodon", "WATCHDOG=1"]
     sessions = [int((home / "instance.pid").read_text()) for home in homes]
     for service, number in zip(services, (signal.SIGTERM, signal.SIGINT), strict=True):
         service.send_signal(number)

@@ -8,7 +8,7 @@ was. Rules:
 2. A run that a signal or a crash cut short does not count as one.
 3. A backup that was never made is due at once. An audit or a drill waits for its moment, counted from `since`.
 4. A last run that lies in the future was recorded by a clock that was wrong: the job is due at once.
-5. An audit is a backup too. A drill comes after a backup that is due.
+5. An audit is a backup too, and comes first, so that no other is due after it. A drill comes last.
 """
 
 from __future__ import annotations
@@ -83,10 +83,8 @@ class Calendar:
 
     def due(self, now: datetime, last: Mapping[JobName, datetime | None], since: datetime) -> tuple[Due, ...]:
         """Return the jobs that are due, in the order in which to do them; `last` is when each last ended."""
-        found = {job: one for job in ORDER if (one := self._due(job, now, last.get(job), since)) is not None}
-        if "audit" in found:
-            found.pop("backup", None)
-        return tuple(found.values())
+        found = (self._due(job, now, last.get(job), since) for job in ORDER)
+        return tuple(one for one in found if one is not None)
 
     def _due(self, job: JobName, now: datetime, last: datetime | None, since: datetime) -> Due | None:
         rhythm = self.rhythms.get(job)
