@@ -138,6 +138,18 @@ class RunRecords:
             number = self.begin(operation, started_at) if row is None else row[0]
             self.end(number, now, "failed", details=details)
 
+    def removed_by_prune(self) -> frozenset[str]:
+        """Return the snapshots that recorded prunes have removed, those of a prune that was cut short too."""
+        with self._database() as database:
+            rows = database.execute("SELECT details FROM runs WHERE operation = 'prune'").fetchall()
+        return frozenset(name for (details,) in rows for name in json.loads(details).get("removed", ()))
+
+    def began(self) -> datetime | None:
+        """Return when the first recorded run started; what was before that is not known."""
+        with self._database() as database:
+            row = database.execute("SELECT min(started_at) FROM runs").fetchone()
+        return datetime.fromisoformat(row[0]) if row and row[0] else None
+
     @contextmanager
     def recorded(self, operation: str, now: datetime) -> Iterator[dict[str, Any]]:
         """Record the block as a run; the yielded dict takes `snapshot` and details. Errors are recorded and go on."""

@@ -5,14 +5,16 @@ from __future__ import annotations
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import click
 
-from permafrost.cli.amounts import seconds_text
+from permafrost.cli.amounts import bytes_text, seconds_text
 from permafrost.cli.options import config_option, config_path, json_option, reporting
 from permafrost.cli.rendering import Rendering
 from permafrost.config.loading import load_configuration
 from permafrost.errors import EXIT_FINDINGS
+from permafrost.operations.receipts import VaultReport
 from permafrost.operations.status import status as look
 
 
@@ -35,7 +37,7 @@ def status(rendering: Rendering, *, config_file: Path | None) -> int:
         "newest": str(result.newest) if result.newest else None,
         "newest_age_s": result.newest_age_s,
         "newest_proven": str(result.newest_proven) if result.newest_proven else None,
-        "vaults": [],
+        "vaults": [_vault(vault, now) for vault in result.vaults],
         "findings": [asdict(finding) for finding in result.findings],
     }
     lines = [f"{result.snapshots} snapshots in {configuration.repository.path}"]
@@ -46,6 +48,35 @@ def status(rendering: Rendering, *, config_file: Path | None) -> int:
         lines.append(f"newest that a drill has proven: {result.newest_proven}, {seconds_text(max(0.0, age_s))} old")
     else:
         lines.append("no snapshot is proven by a drill: permafrost drill")
+    lines += [_vault_line(vault, now) for vault in result.vaults]
     lines += [f"finding: {finding.message}" for finding in result.findings]
     rendering.result(document, lines)
     return EXIT_FINDINGS if result.findings else 0
+
+
+def _vault(vault: VaultReport, now: datetime) -> dict[str, Any]:
+    receipt, newest = vault.receipt, vault.newest
+    since = receipt.all_verified_since if receipt else None
+    return {
+        "name": vault.name,
+        "newest": str(newest) if newest else None,
+        "newest_age_s": (now - newest.made_at).total_seconds() if newest else None,
+        "receipt_age_s": (now - receipt.written_at).total_seconds() if receipt else None,
+        "history_snapshots": receipt.history_snapshots if receipt else None,
+        "all_verified_since": since.isoformat() if since else None,
+        "free_bytes": receipt.free_bytes if receipt else None,
+        "media_files": receipt.media_files if receipt else None,
+        "problem": vault.problem or None,
+    }
+
+
+def _vault_line(vault: VaultReport, now: datetime) -> str:
+    if vault.receipt is None:
+        return f"vault {vault.name}: {vault.problem or 'no receipt yet'}"
+    said = f"{seconds_text(max(0.0, (now - vault.receipt.written_at).total_seconds()))} ago"
+    free = f"{bytes_text(vault.receipt.free_bytes)} free"
+    if vault.newest is None:
+        return f"vault {vault.name}: no snapshot in its history yet; {free}; receipt of {said}"
+    age = seconds_text(max(0.0, (now - vault.newest.made_at).total_seconds()))
+    kept = f"{vault.receipt.history_snapshots} in its history, {free}"
+    return f"vault {vault.name}: has checked and keeps {vault.newest}, {age} old; {kept}; receipt of {said}"

@@ -7,6 +7,7 @@ expected. Fingerprints are compared whole.
 from __future__ import annotations
 
 import tempfile
+from itertools import pairwise
 from pathlib import Path
 
 from permafrost.errors import IntegrityError, KeyFileError, ToolError
@@ -40,6 +41,32 @@ def generate_signing_key(home: Path, user_id: str) -> str:
         if finished.returncode == 0 and words[1:2] == ["KEY_CREATED"]:
             return words[3]
     raise ToolError(f"gpg could not make a signing key in {home}: {finished.stderr_tail.strip()}")
+
+
+def signing_fingerprint(home: Path) -> str | None:
+    """Return the fingerprint of the first secret key in `home`, None if there is none or no such home."""
+    if not home.is_dir():
+        return None
+    finished = run(gpg(home, "--with-colons", "--list-secret-keys"), timeout_s=_TIMEOUT_S)
+    stop_agent(home)
+    for line in finished.stdout.decode("ascii", "replace").splitlines():
+        words = line.split(":")
+        if words[0] == "fpr":
+            return words[9]
+    return None
+
+
+def fingerprint_of_key(home: Path, public_key: bytes) -> str:
+    """Return the fingerprint of the only public key in `public_key`, looked at in the empty `home`.
+
+    Raise `IntegrityError` if there is none, or more than one.
+    """
+    finished = run(gpg(home, "--no-autostart", "--with-colons", "--show-keys"), stdin=public_key, timeout_s=_TIMEOUT_S)
+    lines = [line.split(":") for line in finished.stdout.decode("ascii", "replace").splitlines()]
+    fingerprints = [after[9] for line, after in pairwise(lines) if line[0] == "pub" and after[0] == "fpr"]
+    if len(fingerprints) != 1:
+        raise IntegrityError("there is no OpenPGP key, or more than one")
+    return fingerprints[0]
 
 
 def export_public_key(home: Path, fingerprint: str) -> bytes:

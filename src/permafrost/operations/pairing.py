@@ -6,7 +6,6 @@ where it is, and no device or folder that is not ours is touched.
 
 from __future__ import annotations
 
-import re
 import secrets
 import time
 from collections.abc import Callable, Iterator
@@ -14,10 +13,17 @@ from datetime import UTC, datetime, timedelta
 
 from permafrost.errors import ReplicationError, UsageError
 from permafrost.events import Reporter, Steps, Warned
-from permafrost.operations.server_side import PairedVault, ServerSide, addresses_to_offer, opened_server, paired_vaults
+from permafrost.operations.server_side import (
+    VAULT_NAME,
+    PairedVault,
+    ServerSide,
+    addresses_to_offer,
+    opened_server,
+    paired_vaults,
+)
 from permafrost.syncthing.access import wait_for_hangup
 from permafrost.syncthing.client import Client
-from permafrost.syncthing.folders import Device, admit, sharers
+from permafrost.syncthing.folders import Device, admit, ensure_folder, sharers
 from permafrost.syncthing.holdings import wait_until_held
 from permafrost.vault.admission import judge
 from permafrost.vault.invitation import SECRET_BYTES, Invitation
@@ -29,7 +35,6 @@ LINGER_S = 2.0
 TAKEN_S = 60.0
 FIRST_FILE = "repository.json"
 """The file that every repository has, and that a vault has as soon as it has anything."""
-_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{0,62}")
 
 Now = Callable[[], datetime]
 
@@ -53,7 +58,7 @@ def invite(
     `ConfigurationError` if there is no address that a vault could reach.
     """
     steps = Steps(report, 2)
-    if _NAME.fullmatch(vault_name) is None:
+    if VAULT_NAME.fullmatch(vault_name) is None:
         raise UsageError(
             f"{vault_name!r} cannot be a vault's name",
             hint="take lower-case letters, digits, dots and hyphens, for instance: attic",
@@ -74,7 +79,7 @@ def invite(
             repository_id=server.repository_id,
             fingerprint=server.fingerprint,
             vault_name=vault_name,
-            folders=server.offered,
+            folders=server.offered_to(vault_name),
             addresses=addresses,
             secret=secrets.token_hex(SECRET_BYTES),
             expires_at=moment + valid_for,
@@ -177,7 +182,10 @@ def _let_in(client: Client, server: ServerSide) -> dict[str, str]:
 
 
 def _admit(client: Client, server: ServerSide, vault_name: str, device_id: str) -> None:
-    admit(client, Device(device_id, vault_name), [folder.folder_id for folder in server.folders])
+    receipts = server.receipts_folder(vault_name)
+    ensure_folder(client, receipts)
+    folders = [*(folder.folder_id for folder in server.folders), receipts.folder_id]
+    admit(client, Device(device_id, vault_name), folders)
 
 
 def _finish_half_done(client: Client, server: ServerSide, now: Now) -> Iterator[str]:

@@ -48,8 +48,9 @@ def prune(configuration: Configuration, *, is_dry_run: bool, report: Reporter, n
             RunRecords(configuration.state.path).recorded("prune", now) as record,
         ):
             repository.prepare_for_writing()
+            record.update(removed=[str(one) for one in doomed])
             removed = remove_snapshots(layout, doomed)
-            record.update(removed=[str(one) for one in doomed], bytes_freed=removed.size_bytes)
+            record.update(bytes_freed=removed.size_bytes)
     return PruneResult(kept, removed.snapshots, removed.objects, removed.size_bytes, is_dry_run=False)
 
 

@@ -6,7 +6,9 @@ folder is shared with. So there is no second list that could disagree.
 
 from __future__ import annotations
 
+import hashlib
 import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +16,7 @@ from pathlib import Path
 
 from permafrost.config.models import Configuration, Syncthing
 from permafrost.errors import ConfigurationError, UsageError
+from permafrost.operations.receipts import PIN_FILE
 from permafrost.repository.layout import SYNCTHING_IGNORES
 from permafrost.repository.repository import Repository
 from permafrost.syncthing.access import opened
@@ -21,7 +24,11 @@ from permafrost.syncthing.client import Client
 from permafrost.syncthing.folders import Folder, ensure_folder, share, sharers, unshare
 from permafrost.vault.admission import InvitationStore
 from permafrost.vault.invitation import OfferedFolder
+from permafrost.vault.receipt import RECEIPT_IGNORES
 
+RECEIPTS_MIN_FREE_PERCENT = 10  # a vault must not be able to fill the server's disk by what it sends back
+RECEIPTS = "receipts"
+VAULT_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{0,62}")
 _WILDCARD = re.compile(r"^(?:default|dynamic\+.*|[a-z0-9]+://(?:0\.0\.0\.0|\[::\])?(?::\d+)?/?)$")
 
 
@@ -68,6 +75,29 @@ class ServerSide:
         repository = OfferedFolder(folder_id=repository_folder_id(self.repository_id), kind="repository")
         media = OfferedFolder(folder_id=media_folder_id(self.repository_id), kind="media")
         return (repository,) if self.media_path is None else (repository, media)
+
+    def receipts_folder(self, vault_name: str) -> Folder:
+        """The folder in which the receipts of one vault are received; no other vault sees it."""
+        digest = hashlib.sha256(vault_name.encode("utf-8")).hexdigest()
+        return Folder(
+            f"{repository_folder_id(self.repository_id)}-receipts-{digest[:12]}",
+            f"{self.name} receipts of {vault_name}",
+            self.receipts_path / vault_name,
+            "receipts",
+            is_sent=False,
+            ignores=RECEIPT_IGNORES,
+            min_free_percent=RECEIPTS_MIN_FREE_PERCENT,
+        )
+
+    @property
+    def receipts_path(self) -> Path:
+        """Where receipts arrive, a folder for each vault."""
+        return self.state_path / RECEIPTS
+
+    def offered_to(self, vault_name: str) -> tuple[OfferedFolder, ...]:
+        """The folders, as the invitation for that vault names them."""
+        receipts = OfferedFolder(folder_id=self.receipts_folder(vault_name).folder_id, kind="receipts")
+        return (*self.offered, receipts)
 
     @property
     def repository_folder_id(self) -> str:
@@ -138,8 +168,11 @@ def ensure_sent_folders(client: Client, server: ServerSide) -> None:
             )
         ensure_folder(client, folder)
     vaults = sharers(client, server.repository_folder_id) - {client.own_id()}
-    for vault in vaults:  # media may have come into the configuration after the vault
+    names = {str(one["deviceID"]): str(one["name"]) for one in client.devices()}
+    for vault in vaults:  # media, or receipts, may have come after the vault
         share(client, [folder.folder_id for folder in server.folders], vault)
+        if VAULT_NAME.fullmatch(names.get(vault, "")):
+            ensure_folder(client, server.receipts_folder(names[vault]), [vault])
 
 
 def addresses_to_offer(syncthing: Syncthing) -> tuple[str, ...]:
@@ -174,6 +207,11 @@ def remove_vault(server: ServerSide, vault_name: str) -> PairedVault:
         if found is None:
             names = ", ".join(one.name for one in paired) or "none"
             raise UsageError(f"no vault {vault_name} is paired", hint=f"paired vaults: {names}")
+        receipts = server.receipts_folder(vault_name)
+        if client.folder(receipts.folder_id) is not None:
+            client.remove_folder(receipts.folder_id)
+        shutil.rmtree(receipts.path, ignore_errors=True)
+        receipts.path.with_name(f"{vault_name}.{PIN_FILE}").unlink(missing_ok=True)
         unshare(client, [folder.folder_id for folder in server.folders], found.device_id)
         return found
 

@@ -18,6 +18,7 @@ from permafrost.operations.carrying import Carrying
 from permafrost.operations.job_runner import JobRunner
 from permafrost.operations.keeping import Keeper
 from permafrost.operations.pairing import Doorkeeper
+from permafrost.operations.receipt_writing import ReceiptWriter
 from permafrost.operations.schedule import calendar_of, local_zone
 from permafrost.operations.server_side import ensure_sent_folders, server_side_of
 from permafrost.operations.service_manager import ServiceManager
@@ -88,7 +89,8 @@ def run_vault(root: Path, report: Reporter) -> None:
         manager.ready()
         manager.status(f"receives from {names}")
         while True:
-            with Keeper(vault, carrying.client, report) as keeper:
+            publish = ReceiptWriter(vault, carrying.client, report)
+            with Keeper(vault, carrying.client, report, publish=publish) as keeper:
                 client = carrying.client
                 while carrying.client is client:  # a keeper works with the Syncthing that is there, or with none
                     carrying.turn(keeper.turn())

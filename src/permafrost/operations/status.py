@@ -7,8 +7,10 @@ from datetime import datetime, timedelta
 
 from permafrost.config.models import Configuration
 from permafrost.operations.drill import OPERATION as DRILL
+from permafrost.operations.receipts import VaultReport, read_receipts, receipt_findings
 from permafrost.operations.schedule import calendar_of, local_zone
 from permafrost.operations.schedule_findings import late_snapshot, schedule_findings
+from permafrost.operations.server_side import RECEIPTS
 from permafrost.operations.verify import Finding
 from permafrost.repository.layout import SnapshotId
 from permafrost.repository.repository import Repository
@@ -25,6 +27,7 @@ class Status:
     newest_age_s: float | None
     newest_proven: SnapshotId | None
     last_failure: str | None
+    vaults: tuple[VaultReport, ...]
     findings: tuple[Finding, ...]
 
 
@@ -61,11 +64,14 @@ def status(configuration: Configuration, now: datetime) -> Status:
         failure = str(last.details.get("error", "unknown"))
         findings.append(Finding("backup-failed", "backup", f"the last backup failed: {failure}"))
     findings += schedule_findings(calendar, records, now)
+    vaults = read_receipts(configuration.state.path / RECEIPTS, repository.repository_id)
+    findings += receipt_findings(vaults, repository.layout, tuple(there), records, now)
     return Status(
         snapshots=len(there),
         newest=newest,
         newest_age_s=(now - newest.made_at).total_seconds() if newest else None,
         newest_proven=max((one for one in there if str(one) in proven), default=None),
         last_failure=failure,
+        vaults=vaults,
         findings=tuple(findings),
     )

@@ -26,7 +26,7 @@ from permafrost.errors import ReplicationError
 from permafrost.syncthing.answers import Json
 from permafrost.syncthing.client import Client
 
-FolderKind = Literal["repository", "media"]
+FolderKind = Literal["repository", "media", "receipts"]
 RESCAN_S = 3600  # a net under the scans that permafrost asks for, and under inotify's limits
 VAULT_RESCAN_S = 86400
 WATCH_DELAY_S = 10
@@ -68,7 +68,7 @@ def folder_settings(folder: Folder) -> Json:
         "label": folder.label,
         "path": str(folder.path),
         "type": "sendonly" if folder.is_sent else "receiveonly",
-        "ignorePerms": folder.kind == "repository",
+        "ignorePerms": folder.kind != "media",
         "fsWatcherEnabled": folder.is_sent and folder.kind == "media",
         "fsWatcherDelayS": WATCH_DELAY_S,
         "rescanIntervalS": RESCAN_S if folder.is_sent else VAULT_RESCAN_S,

@@ -39,12 +39,12 @@ Address = Annotated[str, Field(pattern=r"^(?:dynamic|(?:tcp[46]?|quic[46]?|relay
 
 
 class OfferedFolder(BaseModel):
-    """A folder that a server shares with its vaults."""
+    """A folder that a server shares with a vault: two that it sends, and one for the receipts that it gets back."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     folder_id: FolderId
-    kind: Literal["repository", "media"]
+    kind: Literal["repository", "media", "receipts"]
 
 
 class Invitation(BaseModel):
@@ -57,7 +57,7 @@ class Invitation(BaseModel):
     repository_id: RepositoryId
     fingerprint: Fingerprint
     vault_name: Name
-    folders: Annotated[tuple[OfferedFolder, ...], Field(min_length=1, max_length=2)]
+    folders: Annotated[tuple[OfferedFolder, ...], Field(min_length=1, max_length=3)]
     addresses: Annotated[tuple[Address, ...], Field(max_length=16)] = ()
     secret: Annotated[str, Field(pattern=rf"^[0-9a-f]{{{2 * SECRET_BYTES}}}$", repr=False)]
     expires_at: datetime
@@ -78,7 +78,7 @@ class Invitation(BaseModel):
     def _one_folder_of_a_kind(self) -> Self:
         kinds = [folder.kind for folder in self.folders]
         if "repository" not in kinds or len(set(kinds)) != len(kinds):
-            raise ValueError("needs one repository folder, and at most one media folder")
+            raise ValueError("needs one repository folder, and at most one for media and one for receipts")
         return self
 
     def has_expired(self, now: datetime) -> bool:

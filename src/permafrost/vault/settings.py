@@ -2,6 +2,7 @@
 
 DIR/vault.toml                     these settings
 DIR/syncthing/                     the home of the vault's Syncthing
+DIR/signing/                       the key that receipts are signed with
 DIR/SERVER/repository, media       received from that server
 DIR/SERVER/removed/...             what the server removed or replaced, for a time
 DIR/SERVER/history/                the vault's own copies, out of Syncthing's reach: a repository, and media/ in it
@@ -32,8 +33,9 @@ from permafrost.vault.invitation import (
     OfferedFolder,
     RepositoryId,
 )
+from permafrost.vault.receipt import RECEIPT_IGNORES
 
-RESERVED_NAMES = frozenset({"vault.toml", "syncthing", "history", "receipts", "removed"})
+RESERVED_NAMES = frozenset({"vault.toml", "syncthing", "history", "receipts", "removed", "signing", "state"})
 SETTINGS_FILE = "vault.toml"
 DEFAULT_GUI = "127.0.0.1:8386"  # next to a server's, for whoever tries both on one machine
 
@@ -204,12 +206,21 @@ class Vault(BaseModel):
         """Return the file of what the vault knows of its copies."""
         return self.root / server.name / "keeping.sqlite"
 
+    def receipts_folder_id(self, server: VaultServer) -> str | None:
+        """Return the folder in which the server gets its receipts; None if it was joined before there were any."""
+        return next((offered.folder_id for offered in server.folders if offered.kind == "receipts"), None)
+
+    @property
+    def signing_home(self) -> Path:
+        """Return the GnuPG home of the key that receipts are signed with."""
+        return self.root / "signing"
+
     def folders_of(self, server: VaultServer, repository_ignores: tuple[str, ...]) -> tuple[Folder, ...]:
         """Return the folders of the server as Syncthing should have them here."""
         settings = self.settings
         days = {"repository": settings.keep_removed_objects_days, "media": settings.keep_removed_media_days}
         ignores = {"repository": repository_ignores, "media": ("/cache",)}
-        return tuple(
+        received = tuple(
             Folder(
                 folder_id=offered.folder_id,
                 label=f"{server.name} {offered.kind}",
@@ -222,7 +233,21 @@ class Vault(BaseModel):
                 min_free_percent=settings.history.reserve_percent,
             )
             for offered in server.folders
+            if offered.kind != "receipts"
         )
+        sent = tuple(
+            Folder(
+                folder_id=offered.folder_id,
+                label=f"{server.name} receipts",
+                path=self.place_of(server, offered),
+                kind="receipts",
+                is_sent=True,
+                ignores=RECEIPT_IGNORES,
+            )
+            for offered in server.folders
+            if offered.kind == "receipts"
+        )
+        return (*received, *sent)
 
     def save(self) -> None:
         """Write vault.toml, mode 0600."""

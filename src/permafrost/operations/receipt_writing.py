@@ -1,0 +1,99 @@
+"""Writes a vault's receipts: signed with the vault's own key, into the folder that the server receives."""
+
+from __future__ import annotations
+
+import shutil
+
+from permafrost.errors import PermafrostError
+from permafrost.events import Reporter, Warned
+from permafrost.openpgp.signing import export_public_key, generate_signing_key, sign_detached, signing_fingerprint
+from permafrost.repository.durable import make_folder_durably, write_durably
+from permafrost.syncthing.client import Client
+from permafrost.vault.receipt import (
+    MOST_FINDINGS,
+    MOST_SNAPSHOTS,
+    RECEIPT_FILE,
+    Receipt,
+    ReceiptFinding,
+    ReceivedSnapshot,
+    SignedReceipt,
+)
+from permafrost.vault.settings import Vault, VaultServer
+from permafrost.vault.statement import Statement
+
+_MOST_LETTERS = 1000
+
+
+class ReceiptWriter:
+    """A keeper's `publish`: what can be said becomes a receipt, and Syncthing is told of it if it runs."""
+
+    def __init__(self, vault: Vault, client: Client | None, report: Reporter) -> None:
+        self._vault = vault
+        self._client = client
+        self._report = report
+
+    def __call__(self, server: VaultServer, statement: Statement) -> None:
+        """Write the receipt for one server; one that was joined before there were receipts gets none."""
+        folder_id = self._vault.receipts_folder_id(server)
+        if folder_id is None:
+            return
+        device_id = self._client.own_id() if self._client is not None else ""
+        receipt = self._receipt(statement, device_id)
+        fingerprint = vault_key(self._vault)
+        content = receipt.model_dump_json()
+        signed = SignedReceipt(
+            content=content,
+            signature=sign_detached(self._vault.signing_home, fingerprint, content.encode()).decode("ascii"),
+            key=export_public_key(self._vault.signing_home, fingerprint).decode("ascii"),
+        )
+        folder = self._vault.root / server.name / "receipts"
+        make_folder_durably(folder, 0o700)
+        write_durably(folder / RECEIPT_FILE, signed.encode(), 0o600)
+        if self._client is not None:
+            try:
+                self._client.scan(folder_id, [RECEIPT_FILE])
+            except PermafrostError as error:
+                self._report(Warned(f"{server.name}: the receipt is written, and not on its way yet: {error.message}"))
+
+    def _receipt(self, statement: Statement, device_id: str) -> Receipt:
+        kept = [one for one in statement.snapshots if one.list_hash is not None and one.arrived_by_clock is not None]
+        return Receipt(
+            vault=self._vault.settings.name,
+            device_id=device_id,
+            repository_id=statement.repository_id,
+            written_at=statement.made_at,
+            snapshots=tuple(
+                ReceivedSnapshot(
+                    snapshot=one.snapshot,
+                    list_hash=str(one.list_hash),
+                    arrived_at=one.arrived_by_clock or statement.made_at,
+                    objects=one.objects,
+                    size_bytes=one.size_bytes,
+                )
+                for one in kept[-MOST_SNAPSHOTS:]
+            ),
+            history_snapshots=len(statement.snapshots),
+            history_bytes=statement.size_bytes,
+            waiting=statement.waiting,
+            bad_objects=statement.bad_objects,
+            all_verified_since=statement.all_verified_since,
+            media_files=statement.media_files,
+            free_bytes=statement.free_bytes,
+            disk_bytes=shutil.disk_usage(self._vault.root).total,
+            findings=tuple(
+                ReceiptFinding(
+                    kind=one.kind[:_MOST_LETTERS],
+                    subject=one.subject[:_MOST_LETTERS],
+                    message=one.message[:_MOST_LETTERS],
+                    first_at=one.first_at,
+                    last_at=one.last_at,
+                )
+                for one in sorted(statement.findings, key=lambda one: one.last_at)[-MOST_FINDINGS:]
+            ),
+        )
+
+
+def vault_key(vault: Vault) -> str:
+    """Return the fingerprint of the vault's key, which is made if there is none yet."""
+    there = signing_fingerprint(vault.signing_home)
+    return there or generate_signing_key(vault.signing_home, f"permafrost vault {vault.settings.name}")

@@ -1,0 +1,116 @@
+"""The receipt: a vault's signed word on what it holds of one server, and how it checked.
+
+One file, since Syncthing keeps no order among several: JSON with the receipt's own text in `content`, its detached
+OpenPGP signature in `signature`, and the public key in `key`. Only the vault can write into the folder that carries it,
+as Syncthing knows the vault by its device id; so the server believes the key of the first receipt, and tells when
+another one appears. The signature lets anybody check the file later, wherever it was copied to.
+
+What a receipt says is believed to be said, and nothing more: a vault that lies can lie in it.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from permafrost.errors import IntegrityError
+
+RECEIPT_FILE = "receipt.json"
+RECEIPT_IGNORES = (f"!/{RECEIPT_FILE}", "*")
+"""Nothing else is sent, and nothing else taken."""
+MAXIMUM_BYTES = 256 << 10
+MOST_SNAPSHOTS = 200
+MOST_FINDINGS = 50
+Text = Annotated[str, Field(max_length=1000)]
+Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class ReceiptPart(BaseModel):
+    """Keys may be added in later versions; unknown ones are left alone."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class ReceivedSnapshot(ReceiptPart):
+    """A snapshot in the vault's history. Its objects were compared with their names, its list with its signature."""
+
+    snapshot: Annotated[str, Field(max_length=40)]
+    list_hash: Hash
+    arrived_at: datetime
+    """When it was found whole and good, by the vault's clock."""
+    objects: int = Field(ge=0)
+    size_bytes: int = Field(ge=0)
+
+
+class ReceiptFinding(ReceiptPart):
+    """Something on the vault that needs a human."""
+
+    kind: Text
+    subject: Text
+    message: Text
+    first_at: datetime
+    last_at: datetime
+
+
+class Receipt(ReceiptPart):
+    """What a vault says of one server at `written_at`, by the vault's clock."""
+
+    format: Literal[1] = 1
+    vault: Text
+    device_id: Text
+    repository_id: Text
+    written_at: datetime
+    snapshots: Annotated[tuple[ReceivedSnapshot, ...], Field(max_length=MOST_SNAPSHOTS)]
+    """The newest of its history, the one that arrived last at the end."""
+    history_snapshots: int = Field(ge=0)
+    history_bytes: int = Field(ge=0)
+    waiting: int = Field(ge=0)
+    bad_objects: int = Field(ge=0)
+    all_verified_since: datetime | None = None
+    media_files: int = Field(ge=0)
+    free_bytes: int = Field(ge=0)
+    disk_bytes: int = Field(ge=0)
+    findings: Annotated[tuple[ReceiptFinding, ...], Field(max_length=MOST_FINDINGS)] = ()
+
+    @property
+    def newest(self) -> ReceivedSnapshot | None:
+        """The snapshot that arrived last."""
+        return self.snapshots[-1] if self.snapshots else None
+
+
+class SignedReceipt(BaseModel):
+    """The file: the receipt's text, the signature of exactly that, and the key."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    content: str
+    signature: str
+    key: str
+
+    def receipt(self) -> Receipt:
+        """Return what the text says; the signature has to be checked before."""
+        try:
+            return Receipt.model_validate_json(self.content)
+        except ValidationError as error:
+            raise IntegrityError(f"the receipt cannot be read: {_first(error)}") from error
+
+    def encode(self) -> bytes:
+        """Return the file's bytes."""
+        return self.model_dump_json(indent=1).encode("utf-8") + b"\n"
+
+
+def parse_signed(content: bytes) -> SignedReceipt:
+    """Return the parts of a receipt's file; raise `IntegrityError` if it is none, or too large to be one."""
+    if len(content) > MAXIMUM_BYTES:
+        raise IntegrityError(f"the receipt is larger than {MAXIMUM_BYTES} bytes")
+    try:
+        return SignedReceipt.model_validate_json(content)
+    except ValidationError as error:
+        raise IntegrityError(f"the receipt cannot be read: {_first(error)}") from error
+
+
+def _first(error: ValidationError) -> str:
+    first = error.errors(include_url=False, include_input=False)[0]
+    return f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
