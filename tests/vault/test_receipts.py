@@ -286,6 +286,8 @@ def test_from_backup_to_receipt(
 
     wait_for(lambda: newest() == snapshot, "the receipt of the new snapshot", 40)
     assert time.monotonic() - began < 20
-    (vault,) = ask("status")["vaults"]  # type: ignore[misc,attr-defined]
+    vaults = ask("status")["vaults"]
+    assert isinstance(vaults, list)
+    (vault,) = vaults
     assert vault["newest"] == snapshot
     assert vault["problem"] is None
