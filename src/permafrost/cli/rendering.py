@@ -9,22 +9,15 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from threading import RLock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    MofNCompleteColumn,
-    ProgressColumn,
-    TextColumn,
-    TimeRemainingColumn,
-    TransferSpeedColumn,
-)
-from rich.progress import Progress as RichProgress
 
 from permafrost.errors import PermafrostError, exit_code_of
 from permafrost.events import Event, Note, Progress, StepStarted, Warned
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as RichProgress
 
 
 class Rendering:
@@ -76,6 +69,18 @@ class Rendering:
         if not self._console.is_terminal:
             return
         if self._bar is None:
+            # imported only where there is somebody to see it: it takes as long as a small query
+            from rich.progress import (  # noqa: PLC0415
+                BarColumn,
+                DownloadColumn,
+                MofNCompleteColumn,
+                ProgressColumn,
+                TextColumn,
+                TimeRemainingColumn,
+                TransferSpeedColumn,
+            )
+            from rich.progress import Progress as RichProgress  # noqa: PLC0415
+
             amounts: list[ProgressColumn] = [MofNCompleteColumn()]
             if event.unit == "bytes":
                 amounts = [DownloadColumn(), TransferSpeedColumn()]

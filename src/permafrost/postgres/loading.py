@@ -28,8 +28,9 @@ def loading_conninfo(conninfo: str, jobs: int) -> str:
     options = [str(given.get("options") or ""), "-c synchronous_commit=off"]
     memory_kb = _memory_kb(str(given.get("host") or ""), jobs)
     if memory_kb is not None:
-        # two jobs are two processes that build an index each; helpers of each would take turns on the same processors
-        options.append(f"-c maintenance_work_mem={memory_kb}kB -c max_parallel_maintenance_workers=0")
+        options.append(f"-c maintenance_work_mem={memory_kb}kB")
+    if jobs > 1:  # each builds an index; helpers of each would take turns on the same processors
+        options.append("-c max_parallel_maintenance_workers=0")
     return conninfo_for(conninfo, options=" ".join(option for option in options if option))
 
 

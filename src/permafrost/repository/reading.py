@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -17,6 +18,7 @@ from permafrost.repository.objects import StoredObject, open_object
 from permafrost.repository.repository import Repository
 from permafrost.repository.snapshots import list_snapshots, read_object_list, read_sealed_manifest
 
+_READERS = 2  # hashing lets go of the interpreter, and small machines have two processors
 _MANIFEST_BYTES = 256 << 20
 _ELSEWHERE = "trust nothing in this folder until you know why; restore from another vault"
 
@@ -128,8 +130,17 @@ def check_objects(
     """
     total = sum(stored.size_bytes for stored in checked.object_list.objects)
     done = 0
-    for stored in checked.object_list.objects:
+
+    def check(stored: StoredObject) -> int:
         with open_object(repository.layout, stored):
-            done += stored.size_bytes
-        if on_bytes is not None:
-            on_bytes(done, total)
+            return stored.size_bytes
+
+    with ThreadPoolExecutor(_READERS) as readers:
+        try:
+            for size in readers.map(check, checked.object_list.objects):
+                done += size
+                if on_bytes is not None:
+                    on_bytes(done, total)
+        except BaseException:
+            readers.shutdown(wait=True, cancel_futures=True)
+            raise
