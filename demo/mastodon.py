@@ -30,6 +30,11 @@ _LIFE = (
         file_updated_at, file_storage_schema_version, created_at, updated_at)
     SELECT account_id, id, 0, 'after-the-first-backup.png', 'image/png', 31000, now(), 1, now(), now()
     FROM statuses WHERE uri = 'https://mastodon.example/after/1'""",
+    # as Mastodon's scheduler does; a restore computes them anew, and the demo compares what they hold
+    *(
+        f"REFRESH MATERIALIZED VIEW {view}"
+        for view in ("instances", "account_summaries", "global_follow_recommendations")
+    ),
 )
 
 

@@ -12,7 +12,7 @@ from permafrost.errors import DatabaseError
 from permafrost.postgres.archive import split_contents
 from permafrost.postgres.connection import connected
 from permafrost.postgres.foreign_keys import add_foreign_keys, check_foreign_keys, split_statements
-from permafrost.postgres.loading import loading_conninfo
+from permafrost.postgres.loading import analyze, loading_conninfo, tables_by_size
 
 TABLES = """
 CREATE TABLE "Odd; ""name" (id bigint PRIMARY KEY);
@@ -172,3 +172,26 @@ def test_sessions_that_load(database: str) -> None:
         assert int(setting("maintenance_work_mem")) >= 65536
     elsewhere = loading_conninfo("host=db.example.social dbname=x", 2)
     assert "maintenance_work_mem" not in str(conninfo_to_dict(elsewhere)["options"])
+
+
+def test_statistics(database: str) -> None:
+    """Every table gets its statistics, those on B-tree expressions too; a full-text expression is left to autovacuum,
+    which still counts all of that table's rows as changed."""
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute("CREATE TABLE plain (a int, b text)")
+        connection.execute('CREATE TABLE searched ("odd; name" int, b text)')
+        for table in ("plain", "searched"):
+            connection.execute(f"INSERT INTO {table} SELECT i % 10, 'word ' || i % 7 FROM generate_series(1, 1000) i")
+        connection.execute("CREATE INDEX lowered ON plain (lower(b))")
+        connection.execute("CREATE INDEX found ON searched USING gin (to_tsvector('simple', b))")
+    with connected(database) as connection:
+        for one in tables_by_size(connection):
+            analyze(connection, one)
+        known = "SELECT tablename::text, attname::text FROM pg_stats WHERE schemaname = 'public' ORDER BY 1, 2"
+        assert connection.execute(known).fetchall() == [
+            ("lowered", "lower"),
+            ("plain", "a"),
+            ("plain", "b"),
+            ("searched", "b"),
+            ("searched", "odd; name"),
+        ]

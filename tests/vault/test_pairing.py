@@ -30,6 +30,7 @@ from permafrost.syncthing.folders import Device, Folder, ensure_device, ensure_f
 from permafrost.syncthing.home import read_home
 from permafrost.syncthing.instance import Instance
 from permafrost.vault.invitation import Invitation
+from permafrost.vault.receipt import RECEIPT_IGNORES
 from permafrost.vault.settings import VaultSyncthing
 from tests.fixtures.syncthing import Peer, free_port, loopback_settings, start_together, wait_for
 
@@ -151,11 +152,18 @@ def test_two_commands_pair(stage: Stage) -> None:
 
 
 def test_each_side_is_set_up_as_it_should_be(stage: Stage) -> None:
-    """Folders are send-only here and receive-only there, the cache stays, and the proof is no longer shown."""
-    for client, kind in ((stage.client, "sendonly"), (stage.attic.client, "receiveonly")):
-        folders = client.folders()
+    """What a server sends is send-only here and receive-only there, receipts the other way; the cache stays here, only
+    receipts are in their folder, which no other vault shares, and the proof is no longer shown."""
+    for client, kind, back in (
+        (stage.client, "sendonly", "receiveonly"),
+        (stage.attic.client, "receiveonly", "sendonly"),
+    ):
+        folders = [folder for folder in client.folders() if "-receipts-" not in folder["id"]]
         assert {folder["type"] for folder in folders} == {kind}
         assert {client.ignores(folder["id"]) for folder in folders} == {SYNCTHING_IGNORES, ("/cache",)}
+        (receipts,) = (folder for folder in client.folders() if "-receipts-" in folder["id"])
+        assert (receipts["type"], client.ignores(receipts["id"])) == (back, RECEIPT_IGNORES)
+        assert len(receipts["devices"]) == 2
         assert not any(device["autoAcceptFolders"] or device["introducer"] for device in client.devices())
     assert not (stage.attic.root / "example.social" / "media" / "cache").exists()
     own = stage.attic.client.device(stage.attic.client.own_id())

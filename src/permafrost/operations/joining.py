@@ -74,7 +74,7 @@ def join(
                 _knock(client, server, left_s if wait_s is None else min(wait_s, left_s), was_known=was_known)
             with steps.step("take the first file of the repository"):
                 _take_first_file(client, server)
-    places = tuple(vault.place_of(server, folder) for folder in server.folders)
+    places = tuple(vault.place_of(server, folder) for folder in server.folders if folder.kind != "receipts")
     return Joined(vault.settings.name, own_id, server, places)
 
 

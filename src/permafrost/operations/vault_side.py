@@ -17,6 +17,11 @@ def ensure_server(client: Client, vault: Vault, server: VaultServer) -> None:
     looked_for = ("dynamic",) if vault.settings.syncthing.discovery else ()
     addresses = tuple(dict.fromkeys((*server.addresses, *looked_for))) or ("dynamic",)
     ensure_device(client, Device(server.device_id, server.name, addresses))
+    place = vault.root / server.name
+    offered = {folder.folder_id for folder in server.folders}
+    for present in client.folders():  # left by an earlier invitation, under which the vault had another name
+        if Path(str(present["path"])).parent == place and present["id"] not in offered:
+            client.remove_folder(str(present["id"]))
     for folder in vault.folders_of(server, SYNCTHING_IGNORES):
         ensure_folder(client, folder, [server.device_id])
 
