@@ -17,11 +17,12 @@ from permafrost.mastodon.health.releases import release_of
 from permafrost.mastodon.health.report import Check, HealthReport
 from permafrost.postgres.connection import connected
 from samples.encryption import encrypted, key_pair
-from samples.environment import environment_file, vapid_keys
+from samples.environment import environment_file
 from samples.media import expected_files, write_media
 from samples.rows import LOCAL_DOMAIN
 
 Environment = dict[str, str]
+ANOTHER_PUBLIC_KEY = "BMJVUEe9DtNgF26KSvnzzpwfQm1DPiOrkKsK5lMbx5Y6T1bAf4xVy3c8_W-dCEdLDarSXcl0vVEz00jaaeItZd4="
 
 
 @pytest.fixture
@@ -89,7 +90,7 @@ def test_without_secrets(mastodon_database: str) -> None:
         ("ACTIVE_RECORD_ENCRYPTION_KEY_DERIVATION_SALT", "another", "second-factors"),
         ("ACTIVE_RECORD_ENCRYPTION_DETERMINISTIC_KEY", "", "secrets-present"),
         ("SECRET_KEY_BASE", "", "secrets-present"),
-        ("VAPID_PUBLIC_KEY", vapid_keys()[1], "vapid"),
+        ("VAPID_PUBLIC_KEY", ANOTHER_PUBLIC_KEY, "vapid"),
         ("VAPID_PRIVATE_KEY", "not base64!", "vapid"),
         ("SELF_DESTRUCT", "a signed value", "self-destruct"),
         ("LOCAL_DOMAIN", "other.example", "local-domain"),
