@@ -20,11 +20,15 @@ from permafrost.config.writing import effective_toml
 from permafrost.errors import IntegrityError
 from permafrost.openpgp.signing import export_public_key, generate_signing_key, sign_detached
 from permafrost.operations.receipts import VaultReport, read_receipts, receipt_findings
+from permafrost.operations.verify import Finding
 from permafrost.repository.layout import SnapshotId
 from permafrost.repository.snapshots import OBJECT_LIST, list_snapshots
 from permafrost.runs import RunRecords
 from permafrost.vault.receipt import (
     MAXIMUM_BYTES,
+    MOST_FINDINGS,
+    MOST_LETTERS,
+    MOST_SNAPSHOTS,
     RECEIPT_FILE,
     Receipt,
     ReceiptFinding,
@@ -88,8 +92,12 @@ def receipt_of(server: Server, **changes: object) -> Receipt:
 
 def deliver(server: Server, key: tuple[Path, str], receipt: Receipt) -> Path:
     """Put a signed receipt where Syncthing would, and return its file."""
+    return deliver_text(server, key, receipt.model_dump_json())
+
+
+def deliver_text(server: Server, key: tuple[Path, str], content: str) -> Path:
+    """Put a signed text where Syncthing would put a receipt, and return its file."""
     home, fingerprint = key
-    content = receipt.model_dump_json()
     signed = SignedReceipt(
         content=content,
         signature=sign_detached(home, fingerprint, content.encode()).decode(),
@@ -103,17 +111,22 @@ def deliver(server: Server, key: tuple[Path, str], receipt: Receipt) -> Path:
 
 def look(server: Server) -> VaultReport:
     """Return what the only vault says."""
-    (report,) = read_receipts(server.configuration.state.path / "receipts", server.repository.repository_id)
+    receipts = server.configuration.state.path / "receipts"
+    (report,) = read_receipts(receipts, server.repository.repository_id, datetime.now(UTC))
     return report
 
 
 def kinds(server: Server, *, later: timedelta = timedelta(0)) -> list[str]:
     """Return the kinds of findings about the vault."""
+    return [one.kind for one in look_at_all(server, later=later)]
+
+
+def look_at_all(server: Server, *, later: timedelta = timedelta(0)) -> list[Finding]:
+    """Return the findings about the vault."""
     layout = server.repository.layout
     there = tuple(list_snapshots(layout))
     records = RunRecords(server.configuration.state.path)
-    found = receipt_findings((look(server),), layout, there, records, datetime.now(UTC) + later)
-    return [one.kind for one in found]
+    return list(receipt_findings((look(server),), layout, there, records, datetime.now(UTC) + later))
 
 
 def test_a_vault_that_holds_everything(server: Server, key: tuple[Path, str]) -> None:
@@ -223,6 +236,80 @@ def test_what_a_hostile_vault_sends(server: Server, key: tuple[Path, str], tmp_p
     report = look(server)
     assert report.receipt is None
     assert report.problem
+
+
+HOSTILE: tuple[dict[str, object], ...] = (
+    {"free_bytes": 10**400, "disk_bytes": 10**400},
+    {"written_at": "2026-11-24T10:00:00"},
+    {"all_verified_since": "0001-01-01T00:00:00+14:00"},
+    {"findings": [{**json.loads(FINDING.model_dump_json()), "last_at": "2026-11-24T10:00:00"}]},
+    {"findings": [{**json.loads(FINDING.model_dump_json()), "kind": "receipt\n"}]},
+    {"history_snapshots": "\x1b[2J"},
+)
+
+
+def test_what_a_hostile_vault_says(server: Server, key: tuple[Path, str]) -> None:
+    """Numbers, times and names that no vault of ours would write make a receipt that is not believed, and no more."""
+    honest = json.loads(receipt_of(server).model_dump_json())
+    no_date: dict[str, object] = {"snapshots": [{**honest["snapshots"][0], "snapshot": "20261399T000000Z-00000000"}]}
+    for changes in (*HOSTILE, no_date):
+        deliver_text(server, key, json.dumps({**honest, **changes}))
+        (finding,) = look_at_all(server)
+        assert finding.kind == "vault-receipt", changes
+        assert finding.message.isprintable()
+
+
+def test_what_would_move_a_terminals_cursor(server: Server, key: tuple[Path, str]) -> None:
+    """Control characters in a vault's words are shown as question marks."""
+    hostile = {**json.loads(FINDING.model_dump_json()), "message": "gone\x1b[2J\x9b1m\nfinding: all is well"}
+    said = {**json.loads(receipt_of(server).model_dump_json()), "findings": [hostile]}
+    deliver_text(server, key, json.dumps(said))
+    (finding,) = look_at_all(server)
+    assert finding.message == "the vault attic says: gone?[2J?1m?finding: all is well"
+
+
+def test_an_old_receipt_played_back(server: Server, key: tuple[Path, str]) -> None:
+    """A receipt older than one that was here before is told, until a newer one comes."""
+    deliver(server, key, receipt_of(server))
+    assert kinds(server) == []
+    deliver(server, key, receipt_of(server, written_at=NOW - timedelta(minutes=30)))
+    assert kinds(server) == ["vault-replayed"]
+    deliver(server, key, receipt_of(server))
+    assert kinds(server) == []
+
+
+def test_a_clock_that_is_put_right(server: Server, key: tuple[Path, str]) -> None:
+    """A vault whose clock was ahead, and is put right, is not taken for one that plays old receipts."""
+    deliver(server, key, receipt_of(server, written_at=NOW + timedelta(days=400)))
+    assert kinds(server) == ["vault-clock"]
+    deliver(server, key, receipt_of(server))
+    assert kinds(server) == []
+
+
+def test_the_newest_of_a_backlog(server: Server, key: tuple[Path, str]) -> None:
+    """The newest snapshot counts, though an older one arrived after it; the vault is not behind."""
+    held = receipt_of(server)
+    deliver(server, key, held.model_copy(update={"snapshots": held.snapshots[::-1], "written_at": NOW}))
+    assert look(server).newest == max(list_snapshots(server.repository.layout))
+    assert "vault-behind" not in kinds(server, later=timedelta(hours=2, minutes=5))
+
+
+def test_a_state_folder_of_somebody_else(server: Server, key: tuple[Path, str]) -> None:
+    """What is remembered of a vault and cannot be read is told, and stops nothing."""
+    file = deliver(server, key, receipt_of(server))
+    (file.parent.parent / "attic.vault-key").symlink_to("attic.vault-key")
+    assert kinds(server) == ["vault-receipt"]
+
+
+def test_the_largest_receipt_fits(server: Server, key: tuple[Path, str]) -> None:
+    """A receipt with as much in it as a vault writes, of the letters that take the most room, is read."""
+    held = receipt_of(server)
+    letters = '"\\' * (MOST_LETTERS // 2)
+    worst = FINDING.model_copy(update={"kind": "k" * 64, "subject": letters, "message": letters})
+    full = {"snapshots": held.snapshots[:1] * MOST_SNAPSHOTS, "findings": (worst,) * MOST_FINDINGS}
+    file = deliver(server, key, held.model_copy(update=full))
+    assert file.stat().st_size < MAXIMUM_BYTES
+    assert look(server).problem == ""
 
 
 def test_size_is_bounded() -> None:

@@ -11,6 +11,7 @@ from permafrost.repository.durable import make_folder_durably, write_durably
 from permafrost.syncthing.client import Client
 from permafrost.vault.receipt import (
     MOST_FINDINGS,
+    MOST_LETTERS,
     MOST_SNAPSHOTS,
     RECEIPT_FILE,
     Receipt,
@@ -20,8 +21,6 @@ from permafrost.vault.receipt import (
 )
 from permafrost.vault.settings import Vault, VaultServer
 from permafrost.vault.statement import Statement
-
-_MOST_LETTERS = 1000
 
 
 class ReceiptWriter:
@@ -82,9 +81,9 @@ class ReceiptWriter:
             disk_bytes=shutil.disk_usage(self._vault.root).total,
             findings=tuple(
                 ReceiptFinding(
-                    kind=one.kind[:_MOST_LETTERS],
-                    subject=one.subject[:_MOST_LETTERS],
-                    message=one.message[:_MOST_LETTERS],
+                    kind=one.kind,
+                    subject=one.subject[:MOST_LETTERS],
+                    message=one.message[:MOST_LETTERS],
                     first_at=one.first_at,
                     last_at=one.last_at,
                 )

@@ -1,4 +1,9 @@
-"""What the vaults say that they hold: their receipts, read on the server, and what in them needs a human."""
+"""What the vaults say that they hold: their receipts, read on the server, and what in them needs a human.
+
+Of each vault two things are remembered beside its folder, where it cannot write: the key of its first receipt, and when
+the newest receipt that was seen was written. A receipt that is older than that was played back, or its vault's clock
+was set back.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +26,7 @@ from permafrost.runs import RunRecords
 from permafrost.vault.receipt import MAXIMUM_BYTES, RECEIPT_FILE, Receipt, parse_signed
 
 PIN_FILE = "vault-key"
+NEWEST_FILE = "newest-receipt"
 _SILENT = timedelta(hours=3)
 """A vault that runs writes a receipt every hour, and whenever something has changed."""
 _FIRST = timedelta(hours=1)
@@ -39,23 +45,26 @@ class VaultReport:
     receipt: Receipt | None
     problem: str = ""
     """Why its receipt is not believed."""
+    seen_before: datetime | None = None
+    """When a receipt was written that was here before and is newer than this one; None if there was none."""
 
     @property
     def newest(self) -> SnapshotId | None:
-        """The snapshot of its history that arrived last."""
+        """The newest snapshot of its history."""
         newest = self.receipt.newest if self.receipt is not None else None
         return SnapshotId(newest.snapshot) if newest is not None else None
 
 
-def read_receipts(receipts: Path, repository_id: str) -> tuple[VaultReport, ...]:
+def read_receipts(receipts: Path, repository_id: str, now: datetime) -> tuple[VaultReport, ...]:
     """Return what each vault that has a folder below `receipts` says, by name."""
     if not receipts.is_dir():
         return ()
     folders = sorted(folder for folder in receipts.iterdir() if folder.is_dir() and not folder.is_symlink())
-    return tuple(_read(folder, repository_id) for folder in folders)
+    return tuple(read_receipt(folder, repository_id, now) for folder in folders)
 
 
-def _read(folder: Path, repository_id: str) -> VaultReport:
+def read_receipt(folder: Path, repository_id: str, now: datetime) -> VaultReport:
+    """Return what the vault says whose receipts arrive in `folder`, which is called as it is."""
     paired_at = datetime.fromtimestamp(folder.stat().st_mtime, UTC)
     try:
         content = _bytes_of(folder / RECEIPT_FILE)
@@ -74,9 +83,12 @@ def _read(folder: Path, repository_id: str) -> VaultReport:
         for one in receipt.snapshots:
             SnapshotId(one.snapshot)
         _pin(folder, fingerprint)
+        seen_before = _remember(folder, receipt.written_at, now)
     except PermafrostError as error:
         return VaultReport(folder.name, paired_at, None, problem=error.message)
-    return VaultReport(folder.name, paired_at, receipt)
+    except OSError as error:
+        return VaultReport(folder.name, paired_at, None, problem=f"it cannot be looked at: {error}")
+    return VaultReport(folder.name, paired_at, receipt, seen_before=seen_before)
 
 
 def _bytes_of(file: Path) -> bytes | None:
@@ -109,6 +121,24 @@ def _pin(folder: Path, fingerprint: str) -> None:
         )
 
 
+def _remember(folder: Path, written_at: datetime, now: datetime) -> datetime | None:
+    """Remember when the newest receipt was written; return that moment if this one is older.
+
+    What was written in the future is remembered as written now: a clock that was ahead and is put right is no replay.
+    """
+    file = folder.with_name(f"{folder.name}.{NEWEST_FILE}")
+    try:
+        newest = datetime.fromisoformat(file.read_text("ascii").strip())
+    except (FileNotFoundError, ValueError):
+        newest = None
+    if newest is not None and written_at < newest:
+        return newest
+    remembered = min(written_at, now)
+    if newest is None or remembered > newest:
+        write_durably(file, f"{remembered.isoformat()}\n".encode("ascii"), 0o600)
+    return None
+
+
 def receipt_findings(
     reports: tuple[VaultReport, ...],
     layout: Layout,
@@ -127,9 +157,20 @@ def receipt_findings(
                 message = f"the receipt of the vault {report.name} is not believed: {report.problem}"
                 yield Finding("vault-receipt", report.name, message)
             elif now - report.paired_at > _FIRST:
-                message = f"the vault {report.name} has never sent a receipt: is permafrost vault run going there?"
+                message = (
+                    f"the vault {report.name} has sent no receipt: is permafrost vault run going there? One that was "
+                    "paired by a permafrost without receipts has to be removed and invited again, and joins with the "
+                    "new line; what it holds stays"
+                )
                 yield Finding("vault-silent", report.name, message)
             continue
+        if report.seen_before is not None:
+            message = (
+                f"the vault {report.name} sends a receipt of {report.receipt.written_at:%Y-%m-%d %H:%M} UTC, and one "
+                f"of {report.seen_before:%Y-%m-%d %H:%M} was here before: its clock was set back, it was put back from "
+                "a copy, or somebody plays old receipts"
+            )
+            yield Finding("vault-replayed", report.name, message)
         yield from _of_receipt(report, report.receipt, here, now)
 
 

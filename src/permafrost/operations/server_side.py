@@ -16,7 +16,7 @@ from pathlib import Path
 
 from permafrost.config.models import Configuration, Syncthing
 from permafrost.errors import ConfigurationError, UsageError
-from permafrost.operations.receipts import PIN_FILE
+from permafrost.operations.receipts import NEWEST_FILE, PIN_FILE
 from permafrost.repository.layout import SYNCTHING_IGNORES
 from permafrost.repository.repository import Repository
 from permafrost.syncthing.access import opened
@@ -211,7 +211,8 @@ def remove_vault(server: ServerSide, vault_name: str) -> PairedVault:
         if client.folder(receipts.folder_id) is not None:
             client.remove_folder(receipts.folder_id)
         shutil.rmtree(receipts.path, ignore_errors=True)
-        receipts.path.with_name(f"{vault_name}.{PIN_FILE}").unlink(missing_ok=True)
+        for kept in (PIN_FILE, NEWEST_FILE):
+            receipts.path.with_name(f"{vault_name}.{kept}").unlink(missing_ok=True)
         unshare(client, [folder.folder_id for folder in server.folders], found.device_id)
         return found
 

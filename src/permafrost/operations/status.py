@@ -64,7 +64,7 @@ def status(configuration: Configuration, now: datetime) -> Status:
         failure = str(last.details.get("error", "unknown"))
         findings.append(Finding("backup-failed", "backup", f"the last backup failed: {failure}"))
     findings += schedule_findings(calendar, records, now)
-    vaults = read_receipts(configuration.state.path / RECEIPTS, repository.repository_id)
+    vaults = read_receipts(configuration.state.path / RECEIPTS, repository.repository_id, now)
     findings += receipt_findings(vaults, repository.layout, tuple(there), records, now)
     return Status(
         snapshots=len(there),

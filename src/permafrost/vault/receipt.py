@@ -5,7 +5,8 @@ OpenPGP signature in `signature`, and the public key in `key`. Only the vault ca
 as Syncthing knows the vault by its device id; so the server believes the key of the first receipt, and tells when
 another one appears. The signature lets anybody check the file later, wherever it was copied to.
 
-What a receipt says is believed to be said, and nothing more: a vault that lies can lie in it.
+What a receipt says is believed to be said, and nothing more: a vault that lies can lie in it. It must not be able to do
+anything else: every text is bounded and printable, every number fits in 64 bits, every time tells its zone.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from permafrost.errors import IntegrityError
 
@@ -23,7 +24,26 @@ RECEIPT_IGNORES = (f"!/{RECEIPT_FILE}", "*")
 MAXIMUM_BYTES = 256 << 10
 MOST_SNAPSHOTS = 200
 MOST_FINDINGS = 50
-Text = Annotated[str, Field(max_length=1000)]
+_FIRST_YEAR, _LAST_YEAR = 1970, 9000  # far beyond, arithmetic with times overflows
+MOST_LETTERS = 300
+"""Of each text that a vault writes; with the limits above, a receipt is then smaller than it may be."""
+
+
+def printable(text: str) -> str:
+    """Return the text with a question mark for whatever a terminal would do something else with than print it."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
+
+
+def _within_years(moment: datetime) -> datetime:
+    if not _FIRST_YEAR <= moment.year <= _LAST_YEAR:
+        raise ValueError("no such time")
+    return moment
+
+
+Text = Annotated[str, Field(max_length=1000), AfterValidator(printable)]
+Kind = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,63}$")]
+Number = Annotated[int, Field(ge=0, lt=1 << 63)]
+Time = Annotated[AwareDatetime, AfterValidator(_within_years)]
 Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -38,20 +58,20 @@ class ReceivedSnapshot(ReceiptPart):
 
     snapshot: Annotated[str, Field(max_length=40)]
     list_hash: Hash
-    arrived_at: datetime
+    arrived_at: Time
     """When it was found whole and good, by the vault's clock."""
-    objects: int = Field(ge=0)
-    size_bytes: int = Field(ge=0)
+    objects: Number
+    size_bytes: Number
 
 
 class ReceiptFinding(ReceiptPart):
     """Something on the vault that needs a human."""
 
-    kind: Text
+    kind: Kind
     subject: Text
     message: Text
-    first_at: datetime
-    last_at: datetime
+    first_at: Time
+    last_at: Time
 
 
 class Receipt(ReceiptPart):
@@ -61,23 +81,23 @@ class Receipt(ReceiptPart):
     vault: Text
     device_id: Text
     repository_id: Text
-    written_at: datetime
+    written_at: Time
     snapshots: Annotated[tuple[ReceivedSnapshot, ...], Field(max_length=MOST_SNAPSHOTS)]
     """The newest of its history, the one that arrived last at the end."""
-    history_snapshots: int = Field(ge=0)
-    history_bytes: int = Field(ge=0)
-    waiting: int = Field(ge=0)
-    bad_objects: int = Field(ge=0)
-    all_verified_since: datetime | None = None
-    media_files: int = Field(ge=0)
-    free_bytes: int = Field(ge=0)
-    disk_bytes: int = Field(ge=0)
+    history_snapshots: Number
+    history_bytes: Number
+    waiting: Number
+    bad_objects: Number
+    all_verified_since: Time | None = None
+    media_files: Number
+    free_bytes: Number
+    disk_bytes: Number
     findings: Annotated[tuple[ReceiptFinding, ...], Field(max_length=MOST_FINDINGS)] = ()
 
     @property
     def newest(self) -> ReceivedSnapshot | None:
-        """The snapshot that arrived last."""
-        return self.snapshots[-1] if self.snapshots else None
+        """The newest snapshot by its name; of a backlog, it is not the one that arrived last."""
+        return max(self.snapshots, key=lambda one: one.snapshot, default=None)
 
 
 class SignedReceipt(BaseModel):
@@ -113,4 +133,4 @@ def parse_signed(content: bytes) -> SignedReceipt:
 
 def _first(error: ValidationError) -> str:
     first = error.errors(include_url=False, include_input=False)[0]
-    return f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
+    return printable(f"{'.'.join(str(part) for part in first['loc'])[:100]}: {first['msg'][:200]}")
