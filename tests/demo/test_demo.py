@@ -48,7 +48,7 @@ def test_the_demo_passes_and_leaves_nothing() -> None:
         told, _ = demo.communicate(timeout=240)
     assert demo.returncode == 0, told
     last = told.rstrip().splitlines()[-1]
-    assert last.startswith("demo: passed: 118 tables and materialized views with 1,957 rows, 67 media files"), told
+    assert last.startswith("demo: passed: 118 tables and materialized views with 1,977 rows, 65 media files"), told
     assert "DIFFERENT" not in told
     assert "had to end" not in told
     assert "\x1b" not in told
