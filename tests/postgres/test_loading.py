@@ -11,8 +11,9 @@ from psycopg.conninfo import conninfo_to_dict
 from permafrost.errors import DatabaseError
 from permafrost.postgres.archive import split_contents
 from permafrost.postgres.connection import connected
-from permafrost.postgres.foreign_keys import add_foreign_keys, check_foreign_keys, split_statements
+from permafrost.postgres.foreign_keys import add_foreign_keys, check_foreign_keys
 from permafrost.postgres.loading import analyze, loading_conninfo, tables_by_size
+from permafrost.postgres.sql_script import split_statements
 
 TABLES = """
 CREATE TABLE "Odd; ""name" (id bigint PRIMARY KEY);

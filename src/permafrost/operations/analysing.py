@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 
 import psycopg
 
-from permafrost.errors import DifferentRestoreError, PermafrostError
+from permafrost.errors import DifferentRestoreError
 from permafrost.events import Progress, Reporter, Unit
 from permafrost.operations.crew import Crew, Task
 from permafrost.postgres.catalog import TableName, list_tables
 from permafrost.postgres.connection import connected
 from permafrost.postgres.digest import count_rows, digest_rows
-from permafrost.postgres.loading import count_indexes
 from permafrost.repository.manifest import Manifest, Table
 
-_LOOK_S = 1.0
 _MOST_TOLD = 10
 
 
@@ -81,23 +77,3 @@ def _look_at(connection: psycopg.Connection, name: TableName, expected: Table) -
     if expected.digest is not None and found.digest != expected.digest:
         return found.rows, f"{name} has rows that differ"
     return found.rows, ""
-
-
-@contextmanager
-def indexes_counted(conninfo: str, entries: str, report: Reporter) -> Iterator[None]:
-    """Report, while the block runs, how many of the indexes are there that the entries of a table of contents make."""
-    total = sum(" INDEX " in line or " CONSTRAINT " in line for line in entries.splitlines())
-    is_over = threading.Event()
-
-    def look() -> None:
-        with suppress(PermafrostError), connected(conninfo) as connection:
-            while not is_over.wait(_LOOK_S):
-                report(Progress(min(total, count_indexes(connection)), total, "indexes"))
-
-    looker = threading.Thread(target=look, daemon=True)
-    looker.start()
-    try:
-        yield
-    finally:
-        is_over.set()
-        looker.join()

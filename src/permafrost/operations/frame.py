@@ -15,7 +15,7 @@ from functools import cached_property, partial
 from permafrost.errors import PermafrostError
 from permafrost.events import Reporter
 from permafrost.openpgp.sealing import explain_opening, open_program
-from permafrost.operations.analysing import Tally, indexes_counted
+from permafrost.operations.analysing import Tally
 from permafrost.operations.crew import Crew
 from permafrost.operations.opening import OpenedRepository
 from permafrost.postgres.archive import (
@@ -31,6 +31,7 @@ from permafrost.postgres.archive import (
 )
 from permafrost.postgres.connection import connected
 from permafrost.postgres.foreign_keys import UncheckedKeys, add_foreign_keys, check_foreign_keys
+from permafrost.postgres.index_builds import build_index, read_index_script
 from permafrost.postgres.loading import analyze, tables_by_size
 from permafrost.processes import Finished, Pipeline, Program, ProgramFailedError
 from permafrost.repository.objects import StoredObject, open_object
@@ -73,9 +74,13 @@ class FrameLoader:
         self._load(self.contents.all_but_refreshes, "data", reads_all=True)
 
     def load_indexes(self, report: Reporter) -> None:
-        """Load indexes and all else that comes before the foreign keys, several at a time if it is in memory."""
-        with indexes_counted(self._wish.conninfo, self.contents.early, report):
-            self._load(self.contents.early, "post-data", jobs=self._jobs)
+        """Load indexes and all else that comes before the foreign keys, several at a time."""
+        if self.contents.indexes:
+            script = read_index_script(self._wish.conninfo, self._script_of(self.contents.indexes))
+            done = Tally(len(script.builds), "indexes", report)
+            with Crew(lambda: script.session(self._wish.conninfo), self._jobs) as crew:
+                crew.do_all([done.after(partial(build_index, build=build)) for build in script.builds])
+        self._load(self.contents.early_but_indexes, "post-data", jobs=self._jobs)
 
     def analyze_and_check_keys(self, report: Reporter) -> None:
         """Collect the planner's statistics of every table, and add the foreign keys, every row of theirs checked.
@@ -84,9 +89,7 @@ class FrameLoader:
         """
         keys: Sequence[UncheckedKeys] = ()
         if self.contents.foreign_keys:
-            with _listed(self.contents.foreign_keys) as list_fd:
-                script = self._run(pg_restore_script_program(self._wish, list_fd, self._archive_fd))
-            keys = add_foreign_keys(self._wish.conninfo, script)
+            keys = add_foreign_keys(self._wish.conninfo, self._script_of(self.contents.foreign_keys))
         self._analyze_and(keys, report)
 
     def analyze(self, report: Reporter) -> None:
@@ -114,6 +117,11 @@ class FrameLoader:
         """Fill the materialized views that were filled; ANALYZE has to come before."""
         if self.contents.refreshes:
             self._load(self.contents.refreshes, None)
+
+    def _script_of(self, entries: str) -> bytes:
+        """Return the SQL of the listed entries, in the dump's encoding."""
+        with _listed(entries) as list_fd:
+            return self._run(pg_restore_script_program(self._wish, list_fd, self._archive_fd))
 
     def _load(self, entries: str, section: Section | None, *, jobs: int = 1, reads_all: bool = False) -> None:
         """Run pg_restore over the listed entries of a section."""

@@ -23,6 +23,8 @@ LOCK_WAIT_MS = 60_000
 _REFRESH = " MATERIALIZED VIEW DATA "
 _FOREIGN_KEY = re.compile(r"\d+; \d+ \d+ FK CONSTRAINT ")
 _COMMENT = re.compile(r"\d+; \d+ \d+ COMMENT ")
+_INDEX = re.compile(r"\d+; \d+ \d+ (?:INDEX|CONSTRAINT) ")
+_NO_INDEX_BUILT = re.compile(r"\d+; \d+ \d+ INDEX ATTACH ")
 
 
 def libpq_environment() -> dict[str, str]:
@@ -190,6 +192,16 @@ class Contents:
     refreshes: str
 
     @property
+    def indexes(self) -> str:
+        """What needs the rows of one table and nothing else that comes after rows."""
+        return _lines([line for line in self.early.splitlines() if _builds_index(line)])
+
+    @property
+    def early_but_indexes(self) -> str:
+        """What of `early` is left to do after `indexes`, all that comes before rows included."""
+        return _lines([line for line in self.early.splitlines() if not _builds_index(line)])
+
+    @property
     def all_but_refreshes(self) -> str:
         """Everything that can be loaded in the archive's order before ANALYZE."""
         return self.early + self.foreign_keys + self.late
@@ -217,6 +229,10 @@ def split_contents(listed: str) -> Contents:
         _lines([*among, *others[keys[-1] + 1 :]]),
         _lines(refreshes),
     )
+
+
+def _builds_index(line: str) -> bool:
+    return bool(_INDEX.match(line)) and not _NO_INDEX_BUILT.match(line)
 
 
 def _lines(entries: list[str]) -> str:

@@ -15,13 +15,9 @@ from dataclasses import dataclass
 import psycopg
 from psycopg import sql
 
-from permafrost.errors import DatabaseError
 from permafrost.postgres.connection import connected, database_errors
+from permafrost.postgres.sql_script import split_statements
 
-# One statement, as pg_restore writes it: quoted names, quoted text (standard_conforming_strings is on), comments, and
-# the lines that tell psql not to take commands out of what follows (since August 2025; CVE-2025-8714).
-_STATEMENT = re.compile(rb'(?:"(?:[^"]|"")*"|\'(?:[^\']|\'\')*\'|--[^\n]*\n|[^;"\'-]++|-(?!-))+;')
-_BESIDE = re.compile(rb"\A(?:\s+|--[^\n]*\n|\\(?:un)?restrict [^\n]*\n)*")
 _CAN_WAIT = re.compile(rb"\AALTER TABLE ONLY .* FOREIGN KEY .*(?<! NOT VALID);\Z", re.DOTALL)
 
 
@@ -67,20 +63,6 @@ def check_foreign_keys(connection: psycopg.Connection, keys: UncheckedKeys) -> N
         statement = sql.SQL("ALTER TABLE ONLY {} VALIDATE CONSTRAINT {}")
         with database_errors(f"the foreign key {constraint} does not hold"):
             connection.execute(statement.format(keys.table, sql.Identifier(constraint)))
-
-
-def split_statements(script: bytes) -> list[bytes]:
-    """Return the statements of a script without what lies between them; raise `DatabaseError` if one has no end."""
-    statements = []
-    end = 0
-    for found in _STATEMENT.finditer(script):
-        if found.start() != end:
-            raise DatabaseError("pg_restore wrote a script that cannot be read")
-        end = found.end()
-        statements.append(_BESIDE.sub(b"", found.group()))
-    if _BESIDE.sub(b"", script[end:]):
-        raise DatabaseError("pg_restore wrote a script that does not end")
-    return statements
 
 
 def _has_partitions(connection: psycopg.Connection) -> bool:

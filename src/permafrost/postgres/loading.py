@@ -78,13 +78,3 @@ def analyze(connection: psycopg.Connection, table: sql.Composable) -> None:
     """Collect the planner's statistics of one table, or of the columns that come with it."""
     with database_errors("cannot analyse the restored database"):
         connection.execute(sql.SQL("ANALYZE {}").format(table))
-
-
-def count_indexes(connection: psycopg.Connection) -> int:
-    """Return how many indexes the database has, without the system's own."""
-    with database_errors("cannot count the indexes"):
-        row = connection.execute(
-            """SELECT count(*) FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
-            JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname !~ '^pg_'"""
-        ).fetchone()
-    return int(row[0]) if row else 0
