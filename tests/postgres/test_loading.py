@@ -12,6 +12,7 @@ from permafrost.errors import DatabaseError
 from permafrost.postgres.archive import split_contents
 from permafrost.postgres.connection import connected
 from permafrost.postgres.foreign_keys import add_foreign_keys, check_foreign_keys
+from permafrost.postgres.index_builds import build_index, read_index_script
 from permafrost.postgres.loading import analyze, loading_conninfo, tables_by_size
 from permafrost.postgres.sql_script import split_statements
 
@@ -196,3 +197,39 @@ def test_statistics(database: str) -> None:
             ("searched", "b"),
             ("searched", "odd; name"),
         ]
+
+
+def test_large_tables_indexes_begin_first(database: str) -> None:
+    """Constraints come first, then indexes, each of the larger table before those of the smaller."""
+    script = b"""
+        SET client_encoding = 'UTF8';
+        SELECT pg_catalog.set_config('search_path', '', false);
+        SET default_tablespace = '';
+        ALTER TABLE ONLY public.small ADD CONSTRAINT small_pkey PRIMARY KEY (n);
+        CREATE INDEX small_n ON public.small USING btree (n);
+        CREATE INDEX large_n ON public."La; rge" USING btree (n);
+        ALTER TABLE public."La; rge" CLUSTER ON large_n;
+        ALTER TABLE ONLY public."La; rge"
+            ADD CONSTRAINT large_pkey PRIMARY KEY (n);
+    """
+    with connected(database) as connection:
+        connection.execute("CREATE TABLE public.small AS SELECT 1 AS n")
+        connection.execute('CREATE TABLE public."La; rge" AS SELECT n FROM generate_series(1, 10000) AS n')
+    found = read_index_script(database, script)
+    firsts = [(build.is_constraint, build.table) for build in found.builds]
+    assert firsts == [
+        (True, b'public."La; rge"'),
+        (True, b"public.small"),
+        (False, b'public."La; rge"'),
+        (False, b"public.small"),
+    ]
+    with found.session(database) as session:
+        for build in found.builds:
+            build_index(session, build)
+    with connected(database) as connection:
+        query = "SELECT indexrelid::regclass::text FROM pg_index WHERE indisclustered"
+        assert connection.execute(query).fetchall() == [("public.large_n",)]
+        query = (
+            "SELECT count(*) FROM pg_index WHERE indrelid IN ('public.small'::regclass, 'public.\"La; rge\"'::regclass)"
+        )
+        assert connection.execute(query).fetchone() == (4,)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from permafrost.cli.amounts import seconds_text
 from permafrost.cli.rendering import Rendering
 from permafrost.errors import UsageError
 from permafrost.operations.opening import Source
-from permafrost.operations.table_rescue import RescuedTable, rescue_table, write_table
 from permafrost.repository.layout import SnapshotId
+
+if TYPE_CHECKING:
+    from permafrost.operations.table_rescue import RescuedTable
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,9 @@ def restore_table(
     rendering: Rendering, source: Source, choice: SnapshotId | None, wish: TableWish, server: str
 ) -> None:
     """Restore the table where it is wished."""
+    # what a whole restore need not wait for
+    from permafrost.operations.table_rescue import rescue_table, write_table  # noqa: PLC0415
+
     if wish.is_for_stdout:
         write_table(source, choice, wish.table, sys.stdout.buffer.write, rendering.report)
         sys.stdout.buffer.flush()

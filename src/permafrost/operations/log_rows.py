@@ -24,10 +24,11 @@ from permafrost.errors import IntegrityError
 from permafrost.events import Progress, Reporter
 from permafrost.openpgp.sealing import explain_opening, open_program
 from permafrost.operations.crew import Crew, Task
+from permafrost.operations.log_map import ElementPlace, LogMap, log_map
 from permafrost.operations.opening import OpenedRepository
 from permafrost.postgres.connection import connected, database_errors
 from permafrost.processes import Pipeline
-from permafrost.repository.manifest import Segment, Table
+from permafrost.repository.manifest import Table
 from permafrost.repository.objects import open_object
 from permafrost.repository.reading import CheckedSnapshot
 from permafrost.segments.delta_file import read_delta
@@ -40,24 +41,6 @@ _GONE_BYTES = 64 << 20
 _SHARE = 1.2  # of an even share; a little more than that costs less than two workers on one table
 
 
-@dataclass(frozen=True, slots=True)
-class _Target:
-    """Where an element's lines go: the table, the number of its first line, how many it has, of which segment."""
-
-    table: Table
-    first_line: int
-    lines: int
-    segment: tuple[int, int]
-
-
-@dataclass(frozen=True, slots=True)
-class _Map:
-    """Every element of every segment: bases by index, members of deltas by index and number."""
-
-    bases: Mapping[int, _Target]
-    members: Mapping[int, Mapping[int, _Target]]
-
-
 def load_rows(
     repository: OpenedRepository, checked: CheckedSnapshot, conninfo: str, *, jobs: int, report: Reporter
 ) -> None:
@@ -65,7 +48,7 @@ def load_rows(
 
     Raise `IntegrityError` if an object does not hold what the manifest says, `DatabaseError` if a row is refused.
     """
-    places = _map(checked)
+    places = log_map(checked)
     with Crew(lambda: connected(conninfo), jobs) as crew:
         gone = _gather_gone(repository, checked, places, crew)
         total = sum(checked.stored(index).size_bytes for index in (*places.bases, *places.members))
@@ -104,7 +87,7 @@ class _TableLoad:
     is_whole: bool
 
 
-def _table_loads(checked: CheckedSnapshot, places: _Map, jobs: int) -> list[_TableLoad]:
+def _table_loads(checked: CheckedSnapshot, places: LogMap, jobs: int) -> list[_TableLoad]:
     """Return who loads what, the largest first.
 
     A table is loaded by one worker, with its rows frozen and without another that extends the same file at the same
@@ -144,14 +127,9 @@ def _emptied(connection: psycopg.Connection, load: _TableLoad) -> Iterator[None]
         yield
 
 
-def check_log_manifest(checked: CheckedSnapshot) -> None:
-    """Raise `IntegrityError` unless the manifest names each object's parts once, and as what they are."""
-    _map(checked)
-
-
 def table_lines(repository: OpenedRepository, checked: CheckedSnapshot, wanted: Table) -> Iterator[bytes]:
     """Yield the rows of one logged table as COPY text, its `columns` in their order; only its objects are opened."""
-    places = _map(checked)
+    places = log_map(checked)
     bases = {index: target for index, target in places.bases.items() if target.table is wanted}
     members = {
         index: own
@@ -183,7 +161,7 @@ def table_lines(repository: OpenedRepository, checked: CheckedSnapshot, wanted: 
 
 
 def _gone_in(
-    repository: OpenedRepository, checked: CheckedSnapshot, index: int, members: Mapping[int, _Target]
+    repository: OpenedRepository, checked: CheckedSnapshot, index: int, members: Mapping[int, ElementPlace]
 ) -> Iterator[tuple[tuple[int, int], Uint32]]:
     """Yield segment and gone lines of each of the `members` of one delta object."""
     with _opened_text(repository, checked, index) as text:
@@ -196,37 +174,8 @@ def _gone_in(
             yield target.segment, parse_gone(b"".join(part.chunks), target.first_line)
 
 
-def _map(checked: CheckedSnapshot) -> _Map:
-    """Return where everything lies; raise `IntegrityError` for indices that are not there or of another kind."""
-    kinds = {one.index: one.kind for one in checked.manifest.objects}
-    bases: dict[int, _Target] = {}
-    members: dict[int, dict[int, _Target]] = defaultdict(dict)
-    for table_number, table in enumerate(checked.manifest.tables):
-        for number, segment in enumerate(table.segments or ()):
-            key = (table_number, number)
-            line = 0
-            for index, member, lines in _elements(segment):
-                target = _Target(table, line, lines, key)
-                wanted = "base" if member is None else "delta"
-                taken = index in bases if member is None else member in members[index]
-                if kinds.get(index) != wanted or taken or lines < 0:
-                    raise IntegrityError(f"the manifest names an object that is no {wanted} of {table.name}")
-                if member is None:
-                    bases[index] = target
-                else:
-                    members[index][member] = target
-                line += lines
-    return _Map(bases, dict(members))
-
-
-def _elements(segment: Segment) -> Iterator[tuple[int, int | None, int]]:
-    if segment.base is not None:
-        yield segment.base[0], None, segment.base[1]
-    yield from segment.deltas
-
-
 def _gather_gone(
-    repository: OpenedRepository, checked: CheckedSnapshot, places: _Map, crew: Crew
+    repository: OpenedRepository, checked: CheckedSnapshot, places: LogMap, crew: Crew
 ) -> dict[tuple[int, int], Uint32]:
     """Return each segment's gone lines, ascending, out of all delta objects."""
     found: dict[tuple[int, int], list[Uint32]] = defaultdict(list)
@@ -247,7 +196,7 @@ def _load_delta(
     repository: OpenedRepository,
     checked: CheckedSnapshot,
     index: int,
-    members: Mapping[int, _Target],
+    members: Mapping[int, ElementPlace],
     gone: Mapping[tuple[int, int], Uint32],
     connection: psycopg.Connection,
 ) -> None:

@@ -11,7 +11,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from importlib import import_module
 from pathlib import Path
+from threading import Thread
 
 import psycopg
 
@@ -21,7 +23,7 @@ from permafrost.mastodon.runbook import Runbook
 from permafrost.openpgp.sealing import open_bytes
 from permafrost.operations.analysing import compare
 from permafrost.operations.frame import frame_loader
-from permafrost.operations.log_rows import check_log_manifest, load_rows
+from permafrost.operations.log_map import check_log_manifest
 from permafrost.operations.opening import OpenedRepository, Source, opened
 from permafrost.operations.preflight import Target, check_target
 from permafrost.operations.restored_runbook import runbook_for
@@ -55,6 +57,7 @@ from permafrost.repository.reading import CheckedSnapshot, check_objects
 
 _STEPS = 12
 _WORKING_SUFFIX = "_permafrost_new"
+_ROWS = "permafrost.operations.log_rows"
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,9 +141,11 @@ def _load(
     """Load the snapshot into its empty database, analyse it, and refresh its materialized views after that."""
     with frame_loader(repository, checked, conninfo, with_owners=target.with_owners, jobs=jobs) as frame:
         if checked.manifest.engine == "log":
-            with steps.step("load types, functions and empty tables"):
+            with steps.step("load types, functions and empty tables"), _loaded_beside(_ROWS):
                 frame.load_definitions()
             with steps.step("load rows"):
+                from permafrost.operations.log_rows import load_rows  # noqa: PLC0415 - see _loaded_beside
+
                 load_rows(repository, checked, conninfo, jobs=jobs, report=report)
             with steps.step("load what is not logged, large objects and sequences"):
                 frame.load_data()
@@ -161,6 +166,17 @@ def _load(
             steps.skip(1)
         with steps.step("refresh materialized views"):
             frame.refresh_materialized_views()
+
+
+@contextmanager
+def _loaded_beside(module: str) -> Iterator[None]:
+    """Import a module in a thread while the block waits for other programs; numpy takes a good tenth of a second."""
+    thread = Thread(target=import_module, args=(module,), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join()
 
 
 def _set_sequences(conninfo: str, manifest: Manifest) -> None:

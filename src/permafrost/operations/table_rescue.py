@@ -18,7 +18,7 @@ from permafrost.errors import IntegrityError, PermafrostError, RestoreRefusedErr
 from permafrost.events import Note, Reporter, Steps
 from permafrost.openpgp.sealing import open_program
 from permafrost.operations.frame import UNZSTD
-from permafrost.operations.log_rows import check_log_manifest
+from permafrost.operations.log_map import check_log_manifest
 from permafrost.operations.opening import OpenedRepository, Source, opened
 from permafrost.operations.table_rows import copy_text, find_table
 from permafrost.postgres.archive import explain_pg_restore, libpq_environment

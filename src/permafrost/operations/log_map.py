@@ -1,0 +1,66 @@
+"""Where the rows of logged tables lie: the parts of a manifest's segments, found by object.
+
+Nothing here needs numpy, so that a restore can check a manifest before that is loaded.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from permafrost.errors import IntegrityError
+from permafrost.repository.manifest import Segment, Table
+from permafrost.repository.reading import CheckedSnapshot
+
+
+@dataclass(frozen=True, slots=True)
+class ElementPlace:
+    """Where an element's lines go: the table, the number of its first line, how many it has, of which segment."""
+
+    table: Table
+    first_line: int
+    lines: int
+    segment: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class LogMap:
+    """Every element of every segment: bases by index, members of deltas by index and number."""
+
+    bases: Mapping[int, ElementPlace]
+    members: Mapping[int, Mapping[int, ElementPlace]]
+
+
+def check_log_manifest(checked: CheckedSnapshot) -> None:
+    """Raise `IntegrityError` unless the manifest names each object's parts once, and as what they are."""
+    log_map(checked)
+
+
+def log_map(checked: CheckedSnapshot) -> LogMap:
+    """Return where everything lies; raise `IntegrityError` for indices that are not there or of another kind."""
+    kinds = {one.index: one.kind for one in checked.manifest.objects}
+    bases: dict[int, ElementPlace] = {}
+    members: dict[int, dict[int, ElementPlace]] = defaultdict(dict)
+    for table_number, table in enumerate(checked.manifest.tables):
+        for number, segment in enumerate(table.segments or ()):
+            key = (table_number, number)
+            line = 0
+            for index, member, lines in _elements(segment):
+                target = ElementPlace(table, line, lines, key)
+                wanted = "base" if member is None else "delta"
+                taken = index in bases if member is None else member in members[index]
+                if kinds.get(index) != wanted or taken or lines < 0:
+                    raise IntegrityError(f"the manifest names an object that is no {wanted} of {table.name}")
+                if member is None:
+                    bases[index] = target
+                else:
+                    members[index][member] = target
+                line += lines
+    return LogMap(bases, dict(members))
+
+
+def _elements(segment: Segment) -> Iterator[tuple[int, int | None, int]]:
+    if segment.base is not None:
+        yield segment.base[0], None, segment.base[1]
+    yield from segment.deltas
