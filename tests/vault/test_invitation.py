@@ -15,14 +15,8 @@ from hypothesis import strategies as st
 from permafrost.errors import UsageError
 from permafrost.syncthing.answers import PendingDevice
 from permafrost.vault.admission import GivenInvitation, InvitationStore, judge
-from permafrost.vault.invitation import (
-    PROOF_PREFIX,
-    Invitation,
-    _checksum,
-    _encode,
-    join_proof,
-    parse_invitation,
-)
+from permafrost.vault.invitation import LINE_PREFIX, PROOF_PREFIX, Invitation, join_proof, parse_invitation
+from permafrost.vault.line import checksum_of, encode
 from tests.vault.conftest import NOW, SERVER_ID
 
 VAULT_ID = "NBD2DNF-W2RWPOL-MYPV6Z7-XOST3LC-4QKBBIK-XO5IS25-Y6W7RW5-74XMJQD"
@@ -30,8 +24,8 @@ OTHER_ID = "HR4DD32-4JZJ5L4-LLXHOJS-QFSBE7V-FUFD2DH-V5FTHLC-NML35KZ-EFNATAB"
 
 
 def _line_of(document: object) -> str:
-    content = _encode(json.dumps(document).encode())
-    return f"permafrost-invite-1.{content}.{_checksum(content)}"
+    content = encode(json.dumps(document).encode())
+    return f"{LINE_PREFIX}{content}.{checksum_of(LINE_PREFIX, content)}"
 
 
 def test_a_line_says_what_was_put_in(invitation: Invitation) -> None:
@@ -69,6 +63,7 @@ def test_a_cut_or_mistyped_line_is_told(data: st.DataObject) -> None:
         ("", "not an invitation"),
         ("https://example.social/invite", "not an invitation"),
         ("permafrost-invite-2.abc.def", "another permafrost release"),
+        ("permafrost-receive-1.abc.def", "for another command"),
         ("permafrost-invite-1." + "a" * 10_000, "not an invitation"),
         (_line_of(["no", "object"]), "not valid"),
         (_line_of({}), "not valid"),

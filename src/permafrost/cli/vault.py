@@ -12,8 +12,9 @@ import click
 from permafrost.cli.options import config_option, config_path, json_option, reporting, stopping_quietly
 from permafrost.cli.rendering import Rendering
 from permafrost.cli.vault_keep import history_command, media_command, path_option, verify_command
+from permafrost.cli.vault_return import receive_command, send_back_command
+from permafrost.cli.vault_syncthing import syncthing_options, vault_syncthing
 from permafrost.config.loading import load_configuration
-from permafrost.errors import UsageError
 from permafrost.events import Note
 from permafrost.openpgp.fingerprints import in_groups
 from permafrost.operations.joining import join
@@ -128,13 +129,7 @@ def accept_command(rendering: Rendering, *, wait_s: int, config_file: Path | Non
 @click.argument("line")
 @path_option
 @click.option("--name", help="What the vault calls itself; else the name it was invited by.")
-@click.option(
-    "--listen", multiple=True, metavar="ADDRESS", help="Where its Syncthing listens, as tcp://HOST:PORT; repeatable."
-)
-@click.option(
-    "--gui", metavar="HOST:PORT", help="Where its Syncthing's REST API listens, or a Unix socket; only for permafrost."
-)
-@click.option("--no-discovery", is_flag=True, help="Neither announce this vault nor look for servers anywhere.")
+@syncthing_options
 @json_option
 @reporting
 def join_command(
@@ -158,9 +153,9 @@ def join_command(
       permafrost vault join permafrost-invite-1.eyJz... --path /srv/permafrost
       permafrost vault join LINE --path DIR --listen tcp://192.0.2.7:22000 --no-discovery
     """
-    given = {"gui": gui, "listen": listen or None, "discovery": False if no_discovery else None}
-    chosen = {key: value for key, value in given.items() if value is not None}
-    joined = join(line, root, name=name, syncthing=_vault_syncthing(chosen), report=rendering.report)
+    chosen = vault_syncthing(gui, listen, no_discovery=no_discovery)
+    syncthing = VaultSyncthing.model_validate(chosen) if chosen else None
+    joined = join(line, root, name=name, syncthing=syncthing, report=rendering.report)
     document = {
         "vault": joined.vault_name,
         "device_id": joined.device_id,
@@ -244,23 +239,12 @@ def run_command(rendering: Rendering, *, root: Path) -> None:
         run_vault(root, rendering.report)
 
 
-for _command in (history_command, verify_command, media_command):
+for _command in (history_command, verify_command, media_command, receive_command, send_back_command):
     vault.add_command(_command)
 
 
 def _server(config_file: Path | None) -> ServerSide:
     return server_side_of(load_configuration(config_path(config_file)))
-
-
-def _vault_syncthing(chosen: dict[str, Any]) -> VaultSyncthing | None:
-    if not chosen:
-        return None
-    try:
-        return VaultSyncthing.model_validate(chosen)
-    except ValueError as error:
-        raise UsageError(
-            "--gui has to be HOST:PORT or the path of a Unix socket", hint="for instance --gui 127.0.0.1:8386"
-        ) from error
 
 
 def _sees(paired: PairedVault) -> str:

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from permafrost.errors import ReplicationError, UsageError
 from permafrost.events import Reporter, Steps
+from permafrost.operations.knocking import knock, showing
 from permafrost.operations.pairing import FIRST_FILE, LOOK_S, TAKEN_S, Now, now_utc
 from permafrost.operations.vault_side import ensure_server
 from permafrost.syncthing.access import opened, wait_for_hangup
+from permafrost.syncthing.answers import SyncthingEvent
 from permafrost.syncthing.client import Client
 from permafrost.vault.invitation import Invitation, parse_invitation
 from permafrost.vault.settings import SETTINGS_FILE, Vault, VaultServer, VaultSettings, VaultSyncthing, open_vault
 
-DIAL_S = 1.0
 LINGER_S = 3.0
-_NEWS = ("DeviceConnected", "RemoteIndexUpdated")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +65,7 @@ def join(
         own_id = client.own_id()
         if own_id == server.device_id:
             raise UsageError("this is the server's own Syncthing", hint="join on another machine")
-        with _showing(client, own_id, invitation.proof_of(own_id), vault.settings.name):
+        with showing(client, own_id, invitation.proof_of(own_id), vault.settings.name):
             was_known = client.device(server.device_id) is not None
             with steps.step("prepare the folders in Syncthing"):
                 ensure_server(client, vault, server)
@@ -90,49 +89,23 @@ def _vault_with(root: Path, invitation: Invitation, name: str | None, syncthing:
     return Vault(root=root, settings=VaultSettings.model_validate({**settings.model_dump(), **changes}))
 
 
-@contextmanager
-def _showing(client: Client, own_id: str, proof: str, own_name: str) -> Iterator[None]:
-    """Let the vault show the proof as its name within the block, and bear its own name afterwards."""
-    client.change_device(own_id, {"name": proof})
-    try:
-        yield
-    finally:
-        client.change_device(own_id, {"name": own_name})
-
-
 def _knock(client: Client, server: VaultServer, wait_s: float, *, was_known: bool) -> None:
-    """Return once the server has sent what its repository holds, which it does only for a vault that it let in.
-
-    Being connected is no sign: a server lets every device come in, looks at its name, and then hangs up.
-    """
+    """Return once the server has sent what its repository holds, which it does only for a vault that it let in."""
     folder_id = _repository_folder(server)
-    deadline = time.monotonic() + wait_s
-    seen = client.latest_event(_NEWS)
-    if was_known:
-        client.dial_again(server.device_id)  # a connection from before did not see the proof
-    dialled = time.monotonic()
-    while True:
+
+    def is_let_in(events: Sequence[SyncthingEvent]) -> bool:
+        if (server.device_id, folder_id) in {(event.data.get("device"), event.data.get("folder")) for event in events}:
+            return True
         facts = client.file(folder_id, FIRST_FILE)
-        if facts is not None and server.device_id in facts.available_on:
-            return
-        remaining_s = deadline - time.monotonic()
-        if remaining_s <= 0:
-            raise ReplicationError(
-                f"the server {server.name} has not let this vault in",
-                unchanged="what the vault holds",
-                hint="on the server run permafrost vault accept, and join again here meanwhile with the same line; "
-                "if it was used or has expired, with a new one",
-            )
-        events = client.events(_NEWS, seen, min(LOOK_S, remaining_s))
-        seen = events[-1].event_id if events else seen
-        senders = {(event.data.get("device"), event.data.get("folder")) for event in events}
-        if (server.device_id, folder_id) in senders:
-            return
-        if time.monotonic() - dialled > DIAL_S and not client.connections()[server.device_id].connected:
-            # Left alone, Syncthing dials after 1, 2, 4 ... 32 s at first. It heeds this three times in two minutes,
-            # and then dials every few seconds anyway.
-            client.dial_again(server.device_id)
-            dialled = time.monotonic()
+        return facts is not None and server.device_id in facts.available_on
+
+    if not knock(client, server.device_id, is_let_in, wait_s, was_known=was_known):
+        raise ReplicationError(
+            f"the server {server.name} has not let this vault in",
+            unchanged="what the vault holds",
+            hint="on the server run permafrost vault accept, and join again here meanwhile with the same line; "
+            "if it was used or has expired, with a new one",
+        )
 
 
 def _take_first_file(client: Client, server: VaultServer) -> None:

@@ -3,7 +3,8 @@
 Settings differ from Syncthing's defaults where the facts ask for it:
 
 - The repository ignores modes (its objects are 0444 on the server, whatever the vault's umask makes on a vault);
-  media keep them, for there they are part of what Mastodon's web server needs.
+  media keep them, for there they are part of what Mastodon's web server needs. So does the copy of both that a vault
+  sends back to a new server.
 - The repository is not watched, since permafrost says itself when there is something new; media on the server are.
 - A changed file is not searched for shifted blocks of its old version (`weakHashThresholdPct` 101): encrypted
   files share none, and the search makes a replacement six times slower.
@@ -26,7 +27,7 @@ from permafrost.errors import ReplicationError
 from permafrost.syncthing.answers import Json
 from permafrost.syncthing.client import Client
 
-FolderKind = Literal["repository", "media", "receipts"]
+FolderKind = Literal["repository", "media", "receipts", "copy"]
 RESCAN_S = 3600  # a net under the scans that permafrost asks for, and under inotify's limits
 VAULT_RESCAN_S = 86400
 WATCH_DELAY_S = 10
@@ -68,7 +69,7 @@ def folder_settings(folder: Folder) -> Json:
         "label": folder.label,
         "path": str(folder.path),
         "type": "sendonly" if folder.is_sent else "receiveonly",
-        "ignorePerms": folder.kind != "media",
+        "ignorePerms": folder.kind not in ("media", "copy"),
         "fsWatcherEnabled": folder.is_sent and folder.kind == "media",
         "fsWatcherDelayS": WATCH_DELAY_S,
         "rescanIntervalS": RESCAN_S if folder.is_sent else VAULT_RESCAN_S,

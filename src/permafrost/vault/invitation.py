@@ -5,29 +5,23 @@ other signature. The secret proves the vault: it shows the server, as its device
 proof that only a holder of the secret can make, and that is bound to both device ids, so that nobody who overhears
 it can use it. A server admits a device by its proof alone.
 
-The line is `permafrost-invite-1.`, the invitation as JSON in base64url, and a checksum that tells a line that was
-cut or mistyped from one that was made up. Line and proof are pure: clock and randomness are handed in.
+The line begins with `permafrost-invite-1.` (line.py). Line and proof are pure: clock and randomness are handed in.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hashlib
 import hmac
 from datetime import UTC, datetime
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from permafrost.errors import UsageError
 from permafrost.syncthing.device_id import is_device_id
+from permafrost.vault.line import encode, read_line, write_line
 
 SECRET_BYTES = 20
 PROOF_PREFIX = "permafrost-join-1."
-_LINE_PREFIX = "permafrost-invite-1."
-_CHECKSUM_LETTERS = 8
-_LONGEST_LINE = 8192
+LINE_PREFIX = "permafrost-invite-1."
 _ASK_AGAIN = "copy the whole line again, or ask the server for a new one: permafrost vault invite NAME"
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,62}$")]
@@ -91,8 +85,7 @@ class Invitation(BaseModel):
 
     def as_line(self) -> str:
         """Return the invitation as the line that the vault's admin is given. It is a secret until it is used."""
-        content = _encode(self.model_dump_json().encode("utf-8"))
-        return f"{_LINE_PREFIX}{content}.{_checksum(content)}"
+        return write_line(LINE_PREFIX, self)
 
 
 def parse_invitation(line: str) -> Invitation:
@@ -100,37 +93,10 @@ def parse_invitation(line: str) -> Invitation:
 
     Raise `UsageError` if it is none, was cut or mistyped, or says what no server of ours would.
     """
-    letters = "".join(line.split())
-    if not letters.startswith(_LINE_PREFIX) or len(letters) > _LONGEST_LINE:
-        kind = "of another permafrost release" if letters.startswith("permafrost-invite-") else "none"
-        raise UsageError(f"this is not an invitation: {_LINE_PREFIX}... was expected, this is {kind}", hint=_ASK_AGAIN)
-    content, _, checksum = letters.removeprefix(_LINE_PREFIX).partition(".")
-    if not hmac.compare_digest(checksum.encode(), _checksum(content).encode()):
-        raise UsageError("the invitation was cut or mistyped: its checksum is wrong", hint=_ASK_AGAIN)
-    try:
-        return Invitation.model_validate_json(_decode(content))
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise UsageError(f"the invitation is not valid: {where}: {first['msg']}", hint=_ASK_AGAIN) from None
-    except (binascii.Error, ValueError) as error:
-        raise UsageError("the invitation cannot be decoded", hint=_ASK_AGAIN) from error
+    return read_line(LINE_PREFIX, line, Invitation, ask_again=_ASK_AGAIN)
 
 
 def join_proof(secret: str, server_device_id: str, vault_device_id: str, vault_name: str) -> str:
     """Return the device name by which a holder of `secret` (hexadecimal) proves that it was invited."""
     said = "\0".join(("permafrost join 1", server_device_id, vault_device_id, vault_name))
-    return PROOF_PREFIX + _encode(hmac.digest(bytes.fromhex(secret), said.encode("utf-8"), "sha256"))
-
-
-def _checksum(content: str) -> str:
-    digest = hashlib.sha256((_LINE_PREFIX + content).encode("utf-8")).digest()
-    return base64.b32encode(digest).decode("ascii")[:_CHECKSUM_LETTERS].lower()
-
-
-def _encode(content: bytes) -> str:
-    return base64.urlsafe_b64encode(content).decode("ascii").rstrip("=")
-
-
-def _decode(content: str) -> bytes:
-    return base64.b64decode(content + "=" * (-len(content) % 4), altchars=b"-_", validate=True)
+    return PROOF_PREFIX + encode(hmac.digest(bytes.fromhex(secret), said.encode("utf-8"), "sha256"))

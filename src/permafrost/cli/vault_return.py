@@ -1,0 +1,168 @@
+"""permafrost vault receive and send-back: from a vault to a new server, on disaster day."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import click
+
+from permafrost.cli.amounts import bytes_text
+from permafrost.cli.options import fingerprint_option, json_option, reporting
+from permafrost.cli.rendering import Rendering
+from permafrost.cli.vault_keep import path_option, server_option
+from permafrost.cli.vault_syncthing import syncthing_options, vault_syncthing
+from permafrost.errors import EXIT_FINDINGS, IntegrityError, UsageError
+from permafrost.events import Note
+from permafrost.openpgp.fingerprints import in_groups
+from permafrost.operations.receiving_back import DEFAULT_GUI, ReceivedBack, receive_back
+from permafrost.operations.sending_back import SentBack, send_back, stop_sending_back
+from permafrost.vault.settings import VaultSyncthing, open_vault
+
+
+@click.command("receive")
+@click.option(
+    "--to",
+    "root",
+    type=click.Path(path_type=Path, file_okay=False),
+    required=True,
+    help="The folder in which repository/ and media/ will be.",
+)
+@fingerprint_option
+@click.option(
+    "--valid-for",
+    "valid_for_min",
+    type=click.IntRange(1, 30 * 24 * 60),
+    default=24 * 60,
+    show_default=True,
+    metavar="MINUTES",
+    help="How long the vault may take to begin.",
+)
+@syncthing_options
+@json_option
+@reporting
+def receive_command(
+    rendering: Rendering,
+    *,
+    root: Path,
+    fingerprint: str | None,
+    valid_for_min: int,
+    listen: tuple[str, ...],
+    gui: str | None,
+    no_discovery: bool,
+) -> int:
+    """On a new server: print a line for the vault, and get repository and media back from it.
+
+    Needs nothing of the old server but the recovery sheet, whose fingerprint says which signatures to believe. Both
+    folders appear under their names when all has come, every object was read, and every signature was checked. Cut
+    short, run it again: it goes on. Exit code 3 if something is missing, 14 if bytes or signatures are wrong.
+
+    \b
+    Examples:
+      permafrost vault receive --to /srv/copy --fingerprint "FINGERPRINT OF THE SHEET"
+      permafrost vault receive --to /srv/copy --listen tcp://192.0.2.7:22000 --no-discovery
+    """
+    chosen = vault_syncthing(gui, listen, no_discovery=no_discovery) or {}
+
+    def show_line(line: str) -> None:
+        if rendering.as_json:
+            rendering.report(Note(line))
+        else:
+            rendering.result({}, [line])
+        rendering.report(Note("on the vault: permafrost vault send-back LINE --path DIR"))
+
+    received = receive_back(
+        root,
+        fingerprint=fingerprint,
+        syncthing=VaultSyncthing.model_validate({"gui": DEFAULT_GUI, **chosen}),
+        valid_for=timedelta(minutes=valid_for_min),
+        show_line=show_line,
+        report=rendering.report,
+    )
+    rendering.result(_received_document(received), _received_lines(received, is_sure=fingerprint is not None))
+    if received.verified.is_corrupt:
+        return IntegrityError.exit_code
+    return EXIT_FINDINGS if received.verified.findings else 0
+
+
+@click.command("send-back")
+@click.argument("line", required=False)
+@path_option
+@server_option
+@click.option("--snapshot", default=None, metavar="SNAPSHOT", help="The media as of when it came; else the newest.")
+@click.option("--stop", "stops", is_flag=True, help="End one that was begun: nothing more is sent.")
+@json_option
+@reporting
+def send_back_command(
+    rendering: Rendering,
+    line: str | None,
+    *,
+    root: Path,
+    server_name: str | None,
+    snapshot: str | None,
+    stops: bool,
+) -> None:
+    """On the vault: send what it keeps of a server to the new server that printed LINE.
+
+    All of the history goes, as a repository, and the media of one moment. What the vault shares with the old server
+    stays as it is. Works while `permafrost vault run` runs, and without it. Cut short, run it again with the same
+    line: it goes on. In the end the new server has everything, and nothing is shared with it any more.
+
+    \b
+    Examples:
+      permafrost vault send-back permafrost-receive-1.eyJz... --path /srv/permafrost
+      permafrost vault send-back --stop --path /srv/permafrost
+    """
+    vault = open_vault(root)
+    if stops == (line is not None):
+        raise UsageError("give the line of the new server, or --stop", hint="permafrost vault send-back --help")
+    if line is None:
+        name = stop_sending_back(vault, server_name)
+        rendering.result({"stopped": name}, [f"nothing of {name} is sent back any more"])
+        return
+    sent_back = send_back(vault, line, server_name=server_name, snapshot=snapshot, report=rendering.report)
+    rendering.result(*_sent_back(sent_back))
+
+
+def _sent_back(one: SentBack) -> tuple[dict[str, Any], list[str]]:
+    media = one.sent.media.files if one.sent.media else None
+    document = {
+        "server": one.server,
+        "device_id": one.device_id,
+        "snapshots": one.sent.snapshots,
+        "media_files": media,
+        "media_as_of": one.sent.media_as_of,
+        "bytes": one.sent.size_bytes,
+    }
+    what = f"{one.sent.snapshots} snapshots" + (f" and {media} media files" if media is not None else "")
+    return document, [f"the new server has all of {one.server}: {what}, {bytes_text(one.sent.size_bytes)}"]
+
+
+def _received_document(one: ReceivedBack) -> dict[str, Any]:
+    return {
+        "server": one.sent.server,
+        "repository": str(one.repository),
+        "media": str(one.media) if one.media else None,
+        "fingerprint": one.verified.fingerprint,
+        "snapshots": one.verified.snapshots,
+        "objects": one.verified.objects,
+        "media_files": one.sent.media.files if one.sent.media else None,
+        "media_as_of": one.sent.media_as_of,
+        "bytes": one.sent.size_bytes,
+        "findings": [asdict(finding) for finding in one.verified.findings],
+    }
+
+
+def _received_lines(one: ReceivedBack, *, is_sure: bool) -> list[str]:
+    lines = [finding.message for finding in one.verified.findings]
+    lines.append(
+        f"{one.repository}: {one.verified.snapshots} snapshots, {one.verified.objects} objects: "
+        + (f"{len(one.verified.findings)} findings" if one.verified.findings else "all good")
+    )
+    if one.media and one.sent.media:
+        lines.append(f"{one.media}: {one.sent.media.files} files, {bytes_text(one.sent.media.size_bytes)}")
+    if not is_sure:
+        lines.append(f"signing key: {in_groups(one.verified.fingerprint)}; compare it with the recovery sheet")
+    return lines
