@@ -56,6 +56,7 @@ def stage(tmp_path: Path, repository: Repository, signing_key: SigningKey) -> St
         made.deliver()
         made.clock.pass_time(timedelta(minutes=1))
         made.keep()
+    made.clock.pass_time(timedelta(minutes=1))  # it was there when the newest snapshot came
     (media / "gone.png").unlink()
     made.keep()
     return made
