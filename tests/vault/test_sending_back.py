@@ -174,10 +174,11 @@ def test_cut_short_it_goes_on(stage: Stage, new_server: NewServer) -> None:
 
 
 def test_damage_is_told_and_the_rest_comes(stage: Stage, new_server: NewServer) -> None:
-    """An object that has rotted in the vault is named, and all else is in place."""
+    """An object that has rotted in the vault is named, and all else is in place; the vault's Syncthing ran before."""
     victim = next((stage.history / "objects").rglob("*.gpg"))
     flip_a_bit(victim, 3)
-    received = transfer(stage, new_server)[1]
+    with opened(stage.vault.syncthing(), "attic"):  # as `vault run` does
+        received = transfer(stage, new_server)[1]
     assert victim.stem in {finding.subject for finding in received.verified.findings}
     assert received.verified.is_corrupt
     assert len(files_below(new_server.root / "repository")) == len(kept_repository(stage))
