@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
+from pathlib import Path
 
 import psycopg
 import pytest
 
-from permafrost.postgres.identity import MAXIMUM_AGE, ServerIdentity, read_identity, wait_until_flushed
+from permafrost.postgres.connection import connected, conninfo_for
+from permafrost.postgres.identity import MAXIMUM_AGE, ServerIdentity, push_wal, read_identity, wait_until_flushed
 from permafrost.postgres.scratch import ScratchCluster
 
 EARLIER = ServerIdentity(
@@ -70,7 +73,40 @@ def test_waiting_for_the_flush_ends(cluster: ScratchCluster) -> None:
         now[0] += duration_s
 
     with psycopg.connect(cluster.conninfo("postgres"), autocommit=True) as connection:
-        wait_until_flushed(connection, 0, 100.0, lambda: now[0], pause)
+        wait_until_flushed(connection, 0, 100.0, lambda: None, lambda: now[0], pause)
         assert pauses == []
-        wait_until_flushed(connection, 1 << 62, 100.0, lambda: now[0], pause)
+        wait_until_flushed(connection, 1 << 62, 100.0, lambda: None, lambda: now[0], pause)
     assert 0.6 <= now[0] - 100.0 <= 0.9  # wal_writer_delay is 200 ms
+
+
+def test_an_idle_server_is_pushed(cluster: ScratchCluster, database: str) -> None:
+    """What no commit hurries for is on the disk at once after one push; a role that may only read can push."""
+    with psycopg.connect(cluster.conninfo("postgres"), autocommit=True) as admin:
+        admin.execute("DROP ROLE IF EXISTS pusher")
+        admin.execute("CREATE ROLE pusher LOGIN IN ROLE pg_read_all_data")
+    reader = conninfo_for(database, user="pusher", options="-c default_transaction_read_only=on")
+    pushes = 0
+
+    def push() -> None:
+        nonlocal pushes
+        pushes += 1
+        push_wal(reader)
+
+    def no_pause(_: float) -> None:
+        raise AssertionError("it still had to wait")
+
+    with connected(database) as busy, connected(database) as connection:
+        busy.execute("CREATE TABLE public.t (n int)")
+        busy.execute("BEGIN")
+        busy.execute("INSERT INTO public.t SELECT generate_series(1, 10)")
+        lsn = read_identity(connection).lsn
+        wait_until_flushed(connection, lsn, time.monotonic(), push, pause=no_pause)
+        busy.execute("ROLLBACK")
+    assert pushes <= 1
+    with psycopg.connect(cluster.conninfo("postgres"), autocommit=True) as admin:
+        admin.execute("DROP ROLE pusher")
+
+
+def test_a_server_that_cannot_be_pushed(tmp_path: Path) -> None:
+    """A push that fails is no error: waiting does it too."""
+    push_wal(f"host={tmp_path} dbname=nowhere")

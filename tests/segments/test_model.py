@@ -279,7 +279,7 @@ class LoggedDatabase(RuleBasedStateMachine):
                     for line in rebuilt(chains[table.oid, number], self.store.objects.__getitem__)
                 ]
                 assert sorted(found) == expected, table.name
-            wait_until_flushed(connection, identity.lsn, snapshot.taken_at)
+            wait_until_flushed(connection, identity.lsn, snapshot.taken_at, lambda: None)
             remember(self.state, identity)
             if dies:
                 raise CrashError

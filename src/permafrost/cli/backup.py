@@ -12,8 +12,8 @@ from permafrost.cli.amounts import bytes_text, seconds_text
 from permafrost.cli.options import config_option, config_path, json_option, reporting
 from permafrost.cli.rendering import Rendering
 from permafrost.config.loading import load_configuration
+from permafrost.importing import imported_beside
 from permafrost.operations.backup import BackupResult, back_up
-from permafrost.operations.replication import tell_syncthing, wait_for_vaults
 
 
 @click.command()
@@ -44,7 +44,10 @@ def backup(
       permafrost backup --audit --wait
     """
     configuration = load_configuration(config_path(config_file))
-    result = back_up(configuration, is_audited=audit, is_full=full, report=rendering.report, now=datetime.now(UTC))
+    with imported_beside("permafrost.operations.replication"):
+        result = back_up(configuration, is_audited=audit, is_full=full, report=rendering.report, now=datetime.now(UTC))
+    from permafrost.operations.replication import tell_syncthing, wait_for_vaults  # noqa: PLC0415
+
     vaults: tuple[str, ...] = ()
     if wait:
         vaults = wait_for_vaults(configuration, result.snapshot, timeout_s=wait_timeout, report=rendering.report)

@@ -33,7 +33,7 @@ from permafrost.postgres.catalog import (
 )
 from permafrost.postgres.connection import LockConflictError
 from permafrost.postgres.digest import TableContents, count_rows, digest_rows
-from permafrost.postgres.identity import ServerIdentity, read_identity, wait_until_flushed
+from permafrost.postgres.identity import ServerIdentity, push_wal, read_identity, wait_until_flushed
 from permafrost.postgres.locked_snapshot import (
     HELD_LOCK_TIMEOUT_MS,
     LOCK_TIMEOUT_MS,
@@ -88,7 +88,8 @@ def _attempt(run: RunContext, *, is_last: bool) -> tuple[ExitStack, SnapshotCont
         with run.steps.step("find and read what is new"), _abandoned_on_failure(store):
             found = _read_everything(run, job, state, store, is_last=is_last)
             delta = store.finish()
-            wait_until_flushed(snapshot.connection, job.identity.lsn, snapshot.taken_at)
+            url = run.configuration.database.url
+            wait_until_flushed(snapshot.connection, job.identity.lsn, snapshot.taken_at, lambda: push_wal(url))
         contents = _settle(run, job, state, found, store.bases, delta)
         return stack.pop_all(), contents
 

@@ -11,14 +11,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from importlib import import_module
 from pathlib import Path
-from threading import Thread
 
 import psycopg
 
 from permafrost.errors import PermafrostError, RestoreRefusedError
 from permafrost.events import Note, Progress, Reporter, Steps
+from permafrost.importing import imported_beside
 from permafrost.mastodon.runbook import Runbook
 from permafrost.openpgp.sealing import open_bytes
 from permafrost.operations.analysing import compare
@@ -141,10 +140,10 @@ def _load(
     """Load the snapshot into its empty database, analyse it, and refresh its materialized views after that."""
     with frame_loader(repository, checked, conninfo, with_owners=target.with_owners, jobs=jobs) as frame:
         if checked.manifest.engine == "log":
-            with steps.step("load types, functions and empty tables"), _loaded_beside(_ROWS):
+            with steps.step("load types, functions and empty tables"), imported_beside(_ROWS):
                 frame.load_definitions()
             with steps.step("load rows"):
-                from permafrost.operations.log_rows import load_rows  # noqa: PLC0415 - see _loaded_beside
+                from permafrost.operations.log_rows import load_rows  # noqa: PLC0415
 
                 load_rows(repository, checked, conninfo, jobs=jobs, report=report)
             with steps.step("load what is not logged, large objects and sequences"):
@@ -166,17 +165,6 @@ def _load(
             steps.skip(1)
         with steps.step("refresh materialized views"):
             frame.refresh_materialized_views()
-
-
-@contextmanager
-def _loaded_beside(module: str) -> Iterator[None]:
-    """Import a module in a thread while the block waits for other programs; numpy takes a good tenth of a second."""
-    thread = Thread(target=import_module, args=(module,), daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        thread.join()
 
 
 def _set_sequences(conninfo: str, manifest: Manifest) -> None:

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 import psycopg
 
-from permafrost.postgres.connection import database_errors
+from permafrost.errors import DatabaseError
+from permafrost.postgres.connection import connected, database_errors
 
 MAXIMUM_AGE = 1 << 31
 """xmin is 32 bits wide; after this many transactions a number may come again."""
@@ -64,6 +66,7 @@ def wait_until_flushed(
     connection: psycopg.Connection,
     lsn: int,
     taken_at: float,
+    push: Callable[[], None],
     clock: Callable[[], float] = time.monotonic,
     pause: Callable[[float], None] = time.sleep,
 ) -> None:
@@ -71,10 +74,11 @@ def wait_until_flushed(
 
     With synchronous_commit off a commit can be visible and still be lost, and its transaction number used again at
     the same place. The WAL up to `lsn` (its insert position when the snapshot was taken, at `taken_at` of `clock`)
-    contains every such commit. What is no commit may stay unflushed on an idle server for long, so the manual's
-    bound also counts: such a commit is on disk after three times wal_writer_delay ("Asynchronous Commit"); one more is
-    added here. On a standby there is nothing to wait for.
+    contains every such commit. What is no commit may stay unflushed on an idle server for long: `push` (`push_wal`) is
+    called if it is. The manual's bound also counts: such a commit is on disk after three times wal_writer_delay
+    ("Asynchronous Commit"); one more is added here. On a standby there is nothing to wait for.
     """
+    is_pushed = False
     with database_errors("cannot read the WAL's position"):
         row = connection.execute(
             """SELECT pg_is_in_recovery(),
@@ -87,4 +91,22 @@ def wait_until_flushed(
             flushed = connection.execute("SELECT pg_current_wal_flush_lsn() - '0/0'::pg_lsn").fetchone()
             if flushed is not None and int(flushed[0]) >= lsn:
                 return
+            if not is_pushed:
+                push()
+                is_pushed = True
+                continue
             pause(0.02)
+
+
+def push_wal(conninfo: str) -> None:
+    """Make the server write its WAL to the disk up to here, if it lets us; nothing is raised if it does not.
+
+    By a commit of our own, of an empty message to logical decoding (manual, "Generic Message Functions": it asks for no
+    privilege), which waits for the local disk. It is some hundred bytes of WAL and a transaction number, and saves an
+    hour's run on an idle server 0.8 seconds of waiting for a background writer that has no commit to hurry for.
+    """
+    with suppress(DatabaseError), connected(conninfo) as connection, database_errors("cannot flush the WAL"):
+        connection.execute("BEGIN READ WRITE")
+        connection.execute("SET LOCAL synchronous_commit = local")
+        connection.execute("SELECT pg_logical_emit_message(true, 'permafrost', '')")
+        connection.execute("COMMIT")
