@@ -61,7 +61,7 @@ def main() -> int:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--size", type=float, default=0.3, metavar="GB", help="about so big a database; default 0.3")
-    parser.add_argument("--hours", type=int, default=5, metavar="N", help="hours of churn; default 5")
+    parser.add_argument("--hours", type=int, default=3, metavar="N", help="hours of churn; default 3")
     parts = parser.add_mutually_exclusive_group()
     parts.add_argument("--sizes", type=_numbers, metavar="GB,GB", help="the log engine at these sizes")
     parts.add_argument("--churns", type=_numbers, metavar="X,X", help="the log engine with so many times the churn")
@@ -101,6 +101,9 @@ def _facts() -> Facts:
             "GnuPG": _version_of("gpg"),
             "gzip": _version_of("gzip"),
             "zstd": _version_of("zstd"),
+            "restic": _version_of("restic", "version"),
+            "borg": _version_of("borg"),
+            "pgBackRest": _version_of("pgbackrest", "version"),
             "Python": platform.python_version(),
         },
     )
@@ -114,8 +117,8 @@ def _temporary_folder() -> Iterator[Path]:
         yield Path(name)
 
 
-def _version_of(program: str) -> str:
-    said = subprocess.run((program, "--version"), capture_output=True, text=True, check=True).stdout
+def _version_of(program: str, word: str = "--version") -> str:
+    said = subprocess.run((program, word), capture_output=True, text=True, check=True).stdout
     found = re.search(r"\d+(\.\d+)+", said)
     return found[0] if found else "?"
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import psycopg
 from psycopg import sql
 
 from bench.changes import ChangeMeasure
 from bench.data import DATABASE, check_equal
-from bench.measuring import Measurement, measure
+from bench.measuring import Measurement, files_below, measure, take
 from bench.results import Hour, Run
 from bench.systems import Permafrost, System
 from permafrost.cli.amounts import bytes_text
@@ -41,31 +40,26 @@ class Servers:
             connection.execute(sql.SQL("CREATE ROLE {} LOGIN").format(sql.Identifier(OWNER)))
 
 
-def log_run(system: Permafrost) -> Run:
+def log_run(servers: Servers, system: Permafrost) -> Run:
     """Make a backup, and return what it took and what it left in the repository's folder."""
-    before = _files(system.repository)
-    os.sync()  # or it would wait for what others have left to the disk
     said = []
-
-    def work() -> int:
-        said.append(system.backup())
-        return 0
-
-    took = measure(work)
-    after = _files(system.repository)
-    new = [size for place, (size, _) in after.items() if before.get(place) != after[place]]
+    took = take(lambda: said.append(system.backup()), server_pid=lambda: servers.source.pid, stored=system.repository)
     one = said[0]
     return Run(
         wall_s=took.wall_s,
         cpu_s=took.cpu_s,
         bytes_new=one.bytes_new,
         files_new=one.files_new,
-        counted_bytes=sum(new),
-        counted_files=len(after.keys() - before.keys()),
+        counted_bytes=took.sent_bytes,
+        counted_files=took.files_new,
         rows_new=one.rows_new,
         rows_gone=one.rows_gone,
         peak_bytes=one.peak_bytes,
-        state_bytes=sum(size for size, _ in _files(system.state).values()),
+        state_bytes=sum(size for size, _ in files_below(system.state).values()),
+        server_cpu_s=took.server_cpu_s,
+        all_peak_bytes=took.peak_bytes,
+        stored_bytes=took.stored_bytes,
+        files=took.files,
     )
 
 
@@ -74,7 +68,7 @@ def live_an_hour(servers: Servers, system: Permafrost, number: int, amount: floa
     measure_of_changes = ChangeMeasure(servers.conninfo)
     with psycopg.connect(servers.conninfo, autocommit=True) as connection:
         churn(connection, hour=number, amount=amount)
-    run = log_run(system)
+    run = log_run(servers, system)
     changes = measure_of_changes.since()  # not before: it would warm up what the run has to read
     restored, tables, rows = restore_and_compare(servers, system)
     hour = Hour(amount, changes, run, restored.wall_s, tables, rows)
@@ -106,13 +100,3 @@ def restore_and_compare(servers: Servers, system: System) -> tuple[Measurement, 
     with psycopg.connect(servers.target.conninfo("postgres"), autocommit=True) as connection:
         connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(names[0])))
     return took, tables, rows
-
-
-def _files(folder: Path) -> dict[Path, tuple[int, int]]:
-    """Return size and time of change of every file below."""
-    sizes = {}
-    for place in folder.rglob("*"):
-        if place.is_file():
-            known = place.stat()
-            sizes[place] = (known.st_size, known.st_mtime_ns)
-    return sizes

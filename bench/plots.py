@@ -72,7 +72,7 @@ def _both(name: str, over: tuple[str, list[float]], series: Series) -> dict[str,
         line("published set-up, each hour", [one.wall_s for one in published]),
         line("log engine, first run", [run.first.wall_s for run in runs]),
         line("log engine, each hour", [one.wall_s for one in hours]),
-        line("1/15 of the published set-up", [one.wall_s / 15 for one in published]),
+        line("1/20 of the published set-up", [one.wall_s / 20 for one in published]),
     )
     size = (
         line("published set-up, each hour", [one.size_bytes for one in published]),

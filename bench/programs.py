@@ -19,9 +19,13 @@ class BenchError(Exception):
 
 
 def pipe(
-    *programs: Sequence[str], source: Path | None = None, target: Path | None = None, extra: Mapping[str, str] = {}
+    *programs: Sequence[str],
+    source: Path | None = None,
+    target: Path | None = None,
+    extra: Mapping[str, str] = {},
+    user: str | None = None,
 ) -> None:
-    """Run programs joined by pipes, from `source` (or nothing) into `target` (or nowhere)."""
+    """Run programs joined by pipes, from `source` (or nothing) into `target` (or nowhere), as `user` if given."""
     environment = {**os.environ, "LC_ALL": "C", **extra}
     with ExitStack() as opened:
         said = opened.enter_context(tempfile.TemporaryFile())
@@ -39,6 +43,10 @@ def pipe(
                     stdout=(sink or subprocess.DEVNULL) if is_last else subprocess.PIPE,
                     stderr=said,
                     env=environment,
+                    user=user,
+                    group=user,
+                    extra_groups=[] if user else None,
+                    cwd="/" if user else None,
                 )
             )
             if running[:-1] and stdin is not None:

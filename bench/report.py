@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from bench.judgement import figures
-from bench.measuring import Measurement, median
-from bench.results import Data, Facts, Hour, LogRuns, OneSize, Results, Run, Series
+from bench.measuring import Measurement, Taken, median
+from bench.results import Data, Facts, Hour, LogRuns, OneSize, Results, Run, Series, SystemRuns
 from bench.tables import Rows, markdown_table, text_table
 from permafrost.cli.amounts import bytes_text
 
@@ -19,6 +19,10 @@ HOURS = (
     *("files", "time", "CPU", "peak memory", "restore", "rows equal"),
 )
 RESTORES = ("system", "time", "CPU", "time / published", "peak memory", "every run")
+OTHERS = (
+    *("system", "first", "first sent", "each hour", "CPU", "server CPU", "sent each hour", "stored", "files"),
+    *("peak memory", "restore"),
+)
 SERIES = (
     *("database", "new rows", "published", "first run", "hourly", "hourly / published"),
     *("full bytes", "hourly bytes", "zstd -3", "ratio", "unchanged", "state / heap", "peak memory"),
@@ -45,12 +49,26 @@ with a younger `xmin` are new. Their COPY text, table after table in one stream,
 is what the bytes are judged by. Bytes and files are counted in the repository's folder (manifest, lists and
 signature are in them). An hour after which a segment starts again with a new base sends more than what changed."""
 
+_OTHERS = """\
+All systems on the same database in the same run: the first backup, then one after each of the same hours. restic and
+borg are given `pg_dump -C` by a pipe (`restic backup --stdin`; `borg create --compression zstd,3 ... -`), each in an
+encrypted repository with its own defaults. pgBackRest is set up by its user guide: WAL archiving, an encrypted
+repository, zstd, two processes; full first, then incremental. Its bytes hold the WAL of the hour; the server writes
+full pages, with one checkpoint an hour, which is fewer than usual. Others restore into an empty server and are then
+analysed; pgBackRest restores the data folder and starts a server on it. Each restore was compared in every row.
+
+Times and bytes are medians, the spread of the hourly times in brackets. CPU is user and system time of the programs
+that were started; the server's is that of all processes of the PostgreSQL server meanwhile (its first process, those
+that it has reaped, and those that live, from `/proc`). Memory is the most that all programs without the server's had
+together. Bytes sent are those of the files that appeared or changed; stored and files are after the last hour,
+with nothing forgotten."""
+
 _RESTORE = """\
 Each several times in turn, to an empty PostgreSQL server on the same machine; for the published set-up
 `gpg -d | gunzip | psql`, for permafrost `permafrost restore` from the folder and the passphrase. Times are medians.
 After each, count and digest of every table's rows were compared with the original's, and are equal. permafrost's time
 includes checking signature and hashes before, and after loading ANALYZE and the comparison of all row counts; the
-others' does not. Memory is that of permafrost's own process."""
+others' includes `ANALYZE`. Memory is that of permafrost's own process."""
 
 _SIZES = """\
 The same churn at several sizes: what an hour costs should follow what changed, and hardly the size. Times and bytes
@@ -171,6 +189,41 @@ def _over(took: Measurement, first: Measurement) -> float:
     return took.wall_s / first.wall_s
 
 
+def other_rows(measured: OneSize) -> list[tuple[str, ...]]:
+    """Return a row for the log engine and each system that a user would pick instead."""
+    restored = tuple(
+        Taken(run.wall_s, run.cpu_s, 0, 0)
+        for one in measured.restores
+        if one.name == "permafrost, engine log"
+        for run in one.runs
+    )
+    hours = tuple(_taken(hour.run) for hour in measured.log.hours)
+    log = SystemRuns("permafrost, engine log", _taken(measured.log.first), hours, restored)
+    return [_other_row(one) for one in (log, *measured.systems)]
+
+
+def _other_row(one: SystemRuns) -> tuple[str, ...]:
+    walls = [hour.wall_s for hour in one.hours]
+    return (
+        one.name,
+        f"{one.first.wall_s:.1f} s",
+        bytes_text(one.first.sent_bytes),
+        f"{statistics.median(walls):.2f} s ({min(walls):.2f}-{max(walls):.2f})",
+        f"{statistics.median(hour.cpu_s for hour in one.hours):.2f} s",
+        f"{statistics.median(hour.server_cpu_s for hour in one.hours):.2f} s",
+        bytes_text(round(statistics.median(hour.sent_bytes for hour in one.hours))),
+        bytes_text(one.hours[-1].stored_bytes),
+        str(one.hours[-1].files),
+        bytes_text(max(taken.peak_bytes for taken in (one.first, *one.hours))),
+        f"{statistics.median(taken.wall_s for taken in one.restores):.1f} s" if one.restores else "",
+    )
+
+
+def _taken(run: Run) -> Taken:
+    sizes = (run.counted_bytes, run.stored_bytes, run.counted_files, run.files)
+    return Taken(run.wall_s, run.cpu_s, run.server_cpu_s, run.all_peak_bytes, *sizes)
+
+
 def series_rows(series: Series) -> list[tuple[str, ...]]:
     """Return a row for each database of a series."""
     return [_series_row(runs) for runs in series.runs]
@@ -243,6 +296,11 @@ def _one_size(measured: OneSize) -> list[str]:
         _table(BACKUPS, backup_rows(measured)),
         "Every run, in order:",
         "\n".join(each),
+        *(
+            ("## Against what a user would pick instead", _OTHERS, _table(OTHERS, other_rows(measured)))
+            if measured.systems
+            else ()
+        ),
         "## Hour by hour",
         _HOURS,
         _table(HOURS, hour_rows(log.hours)),

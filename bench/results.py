@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from bench.measuring import Measurement
+from bench.measuring import Measurement, Taken
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,8 @@ class Run:
     """One `permafrost backup` of the log engine.
 
     `bytes_new` and `files_new` are what it says; in the repository's folder `counted_bytes` appeared or changed,
-    and `counted_files` appeared. `peak_bytes` is the most memory that was resident in permafrost's own process.
+    and `counted_files` appeared. `peak_bytes` is the most memory that was resident in permafrost's own process,
+    `all_peak_bytes` in all programs together. Afterwards the repository held `stored_bytes` in `files`.
     """
 
     wall_s: float
@@ -50,6 +51,10 @@ class Run:
     rows_gone: int
     peak_bytes: int
     state_bytes: int
+    server_cpu_s: float = 0.0
+    all_peak_bytes: int = 0
+    stored_bytes: int = 0
+    files: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +100,16 @@ class Restored:
 
 
 @dataclass(frozen=True, slots=True)
+class SystemRuns:
+    """A system's first backup, the one after each hour of the same churn, and its restores, equal in every row."""
+
+    name: str
+    first: Taken
+    hours: tuple[Taken, ...]
+    restores: tuple[Taken, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class OneSize:
     """Everything, at one size."""
 
@@ -102,6 +117,7 @@ class OneSize:
     log: LogRuns
     dump: tuple[Measurement, ...]
     restores: tuple[Restored, ...]
+    systems: tuple[SystemRuns, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,12 @@ from pathlib import Path
 
 import psycopg
 
+from bench.alternatives import Alternative, Alternatives
+from bench.archives import Borg, Restic, ZstdArchive
 from bench.data import DATABASE, make_database
 from bench.hours import Say, Servers, live_an_hour, log_run, restore_and_compare
 from bench.measuring import Measurement, measure
+from bench.pgbackrest import PgBackRest
 from bench.results import Data, Facts, LogRuns, OneSize, Restored, Series
 from bench.systems import Permafrost, PlainArchive, PublishedSetup, System
 from permafrost.cli.amounts import bytes_text
@@ -30,13 +33,18 @@ def measure_one_size(folder: Path, facts: Facts, size_bytes: int, hours: int, sa
         dump = Permafrost(folder / "dump", servers.conninfo, "dump")
         log = Permafrost(folder / "log", servers.conninfo, "log")
         archive = PlainArchive(folder / "archive", servers.conninfo, major)
+        others = Alternatives(servers, _others(folder, servers, gpg_home, major), say)
+        others.back_up()
         full = {published.name: [_full(published, say)], dump.name: [_full(dump, say)]}
-        runs = _log_runs(servers, log, data, [1.0] * hours, full[published.name], say)
+        runs = _log_runs(servers, log, data, [1.0] * hours, full[published.name], say, others)
+        others.restore()
         for system in (published, dump, published, dump):  # again, so that no moment's noise decides
             full[system.name].append(_full(system, say))
         _full(archive, say)
         restores = _restores(servers, (published, archive, dump, log), say)
-    return OneSize(facts, _with_published(runs, full[published.name]), tuple(full[dump.name]), restores)
+    return OneSize(
+        facts, _with_published(runs, full[published.name]), tuple(full[dump.name]), restores, others.measured()
+    )
 
 
 def measure_sizes(folder: Path, facts: Facts, sizes_bytes: Sequence[int], hours: int, say: Say) -> Series:
@@ -64,17 +72,37 @@ def _measure_log(folder: Path, size_bytes: int, amounts: Sequence[float], say: S
         return _log_runs(servers, log, data, amounts, full, say)
 
 
+def _others(folder: Path, servers: Servers, gpg_home: Path, major: int) -> Sequence[Alternative]:
+    conninfo = servers.conninfo
+    return (
+        ZstdArchive(folder / "zstd", conninfo, major, gpg_home),
+        Restic(folder / "restic", conninfo, major),
+        Borg(folder / "borg", conninfo, major),
+        PgBackRest(folder / "pgbackrest", conninfo, servers.source),
+    )
+
+
 def _log_runs(
-    servers: Servers, log: Permafrost, data: Data, amounts: Sequence[float], published: list[Measurement], say: Say
+    servers: Servers,
+    log: Permafrost,
+    data: Data,
+    amounts: Sequence[float],
+    published: list[Measurement],
+    say: Say,
+    others: Alternatives | None = None,
 ) -> LogRuns:
-    first = log_run(log)
+    first = log_run(servers, log)
     say(f"{log.name}, first run: {first.wall_s:.1f} s, CPU {first.cpu_s:.1f} s, {bytes_text(first.bytes_new)}")
-    unchanged = [log_run(log)]
-    hours = tuple(live_an_hour(servers, log, number, amount, say) for number, amount in enumerate(amounts))
-    unchanged.append(log_run(log))
+    unchanged = [log_run(servers, log)]
+    hours = []
+    for number, amount in enumerate(amounts):
+        hours.append(live_an_hour(servers, log, number, amount, say))
+        if others:
+            others.back_up()
+    unchanged.append(log_run(servers, log))
     for one in unchanged:
         say(f"{log.name}, unchanged: {one.wall_s:.2f} s, {one.counted_bytes:,} bytes in {one.counted_files} files")
-    return LogRuns(data, tuple(published), first, tuple(unchanged), hours)
+    return LogRuns(data, tuple(published), first, tuple(unchanged), tuple(hours))
 
 
 def _with_published(runs: LogRuns, published: Sequence[Measurement]) -> LogRuns:
@@ -84,10 +112,14 @@ def _with_published(runs: LogRuns, published: Sequence[Measurement]) -> LogRuns:
 @contextmanager
 def _servers(folder: Path) -> Iterator[Servers]:
     settings = {"autovacuum": "off"}
+    archiving = {"archive_mode": "on", "full_page_writes": "on"}  # else pgBackRest's WAL would look small
     with (
-        ScratchCluster(folder / "source", settings=settings) as source,
+        ScratchCluster(folder / "source", settings={**settings, **archiving}) as source,
         ScratchCluster(folder / "target", settings=settings) as target,
     ):
+        with psycopg.connect(source.conninfo("postgres"), autocommit=True) as connection:
+            connection.execute("ALTER SYSTEM SET archive_command = '/bin/true'")  # until pgBackRest sets its own
+            connection.execute("SELECT pg_reload_conf()")
         servers = Servers(source, target)
         servers.make_owner()
         yield servers

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
+import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from bench.programs import BenchError, permafrost, pipe
@@ -46,7 +47,9 @@ class PublishedSetup:
         self._conninfo = conninfo
         self._major = server_major
         self._dump = folder / "mastodon.sql.gz"
-        self._sealed = folder / "mastodon.sql.gz.enc"
+        self.stored = folder / "sent"
+        self.stored.mkdir()
+        self._sealed = self.stored / "mastodon.sql.gz.enc"
         self._passphrase = folder / "passphrase"
         self._passphrase.touch(mode=0o600)
         self._passphrase.write_text(secrets.token_hex(20) + "\n")
@@ -71,6 +74,7 @@ class PublishedSetup:
         psql = (client_program("psql", self._major), "--quiet", "--no-psqlrc", "--set=ON_ERROR_STOP=1")
         server = {"PGHOST": str(target.socket_folder), "PGUSER": "postgres", "PGDATABASE": "postgres"}
         pipe((*self._gpg, "-d"), ("gunzip", "-c"), psql, source=self._sealed, extra=server)
+        _analyse(target, self._conninfo)
         return str(conninfo_to_dict(self._conninfo)["dbname"])
 
 
@@ -99,7 +103,15 @@ class PlainArchive:
         server = f"--dbname={target.conninfo('postgres')}"
         program = client_program("pg_restore", self._major)
         pipe((program, "--exit-on-error", "--create", "--jobs=2", server, str(self._archive)))
+        _analyse(target, self._conninfo)
         return str(conninfo_to_dict(self._conninfo)["dbname"])
+
+
+def _analyse(target: ScratchCluster, conninfo: str) -> None:
+    """Give the restored database statistics: without them it is slow, and permafrost's restore makes them too."""
+    name = str(conninfo_to_dict(conninfo)["dbname"])
+    with psycopg.connect(target.conninfo(name), autocommit=True) as connection:
+        connection.execute("ANALYZE")
 
 
 @dataclass(frozen=True, slots=True)

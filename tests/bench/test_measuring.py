@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import psycopg
 import pytest
 
 from bench.changes import ChangeMeasure
 from bench.data import check_equal, rows_for
-from bench.measuring import Measurement, measure, median
+from bench.measuring import Measurement, measure, median, take
 from bench.memory import PeakMemory
 from bench.programs import BenchError, pipe
 
@@ -45,6 +46,33 @@ def test_peak_memory_is_seen() -> None:
             pass
         memory.stop()
     assert 80_000_000 <= memory.peak_bytes < 120_000_000
+
+
+def test_memory_of_all_programs_and_new_files_are_seen(tmp_path: Path) -> None:
+    """A grandchild's memory counts, and only files that are new or changed are sent."""
+    (tmp_path / "old").write_bytes(b"x" * 10)
+    greedy = f"import time; x = bytearray(80_000_000); open({str(tmp_path / 'new')!r}, 'w').write('abc'); time.sleep(1)"
+    took = take(
+        lambda: pipe(("sh", "-c", '"$@"; true', "sh", sys.executable, "-c", greedy)),
+        server_pid=lambda: None,
+        stored=tmp_path,
+    )
+    assert 80_000_000 <= took.peak_bytes < 150_000_000
+    assert (took.sent_bytes, took.stored_bytes, took.files_new, took.files) == (3, 13, 1, 2)
+
+
+def test_the_servers_work_counts_after_the_session_has_ended(database: str) -> None:
+    """What a session computes is in its server's processor time when it has been closed."""
+    with psycopg.connect(database) as connection:
+        row = connection.execute("SHOW data_directory").fetchone()
+    assert row
+    pid = int(Path(row[0], "postmaster.pid").read_text().split()[0])
+
+    def work() -> None:
+        with psycopg.connect(database) as connection:
+            connection.execute("SELECT sum(sqrt(n)) FROM generate_series(1, 2000000) AS n")
+
+    assert take(work, server_pid=lambda: pid).server_cpu_s > 0.1
 
 
 def test_sizes_become_rows() -> None:
