@@ -14,6 +14,7 @@ from psycopg import sql
 
 from permafrost.errors import DatabaseError
 from permafrost.postgres.connection import database_errors
+from permafrost.postgres.copy_out import copy_out
 from permafrost.postgres.logged import LoggedTable
 
 SCAN_PAGES = 2048
@@ -62,13 +63,8 @@ def copy_ctids(connection: psycopg.Connection, table: LoggedTable, ctids: Sequen
 
 
 def _copied(connection: psycopg.Connection, table: LoggedTable, query: sql.Composed) -> Iterator[bytes]:
-    with (
-        database_errors(f"cannot read the rows of {table.name}"),
-        connection.cursor() as cursor,
-        cursor.copy(query) as copy,
-    ):
-        # one row a message; what comes after is quicker with more at once
-        yield from joined(copy, _CHUNK_BYTES)
+    with database_errors(f"cannot read the rows of {table.name}"):
+        yield from copy_out(connection, query, _CHUNK_BYTES)
 
 
 def joined(pieces: Iterable[bytes | bytearray | memoryview], at_least_bytes: int) -> Iterator[bytes]:
