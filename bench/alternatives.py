@@ -53,12 +53,17 @@ class Alternatives:
         self._known = [_Known(system) for system in systems]
         self._say = say
 
+    def settle(self) -> None:
+        """Wait until the WAL of what was done is archived, so that no other system is measured meanwhile."""
+        for one in self._known:
+            if isinstance(one.system, PgBackRest):
+                one.system.settle()
+
     def back_up(self) -> None:
         """Let each make a backup."""
         for one in self._known:
             stored_before = one.backups[-1].stored_bytes if one.backups else 0
-            if isinstance(one.system, PgBackRest):
-                one.system.settle()
+            self.settle()
             took = take(one.system.backup, server_pid=lambda: self._servers.source.pid, stored=one.system.stored)
             if isinstance(one.system, PgBackRest):  # the WAL that was archived before has to be sent too
                 grown = max(took.sent_bytes, took.stored_bytes - stored_before)

@@ -63,11 +63,14 @@ def log_run(servers: Servers, system: Permafrost) -> Run:
     )
 
 
-def live_an_hour(servers: Servers, system: Permafrost, number: int, amount: float, say: Say) -> Hour:
-    """Let an hour pass, back up, restore, compare; raise `BenchError` if a row differs."""
+def live_an_hour(
+    servers: Servers, system: Permafrost, number: int, amount: float, say: Say, settle: Callable[[], None]
+) -> Hour:
+    """Let an hour pass, `settle`, back up, restore, compare; raise `BenchError` if a row differs."""
     measure_of_changes = ChangeMeasure(servers.conninfo)
     with psycopg.connect(servers.conninfo, autocommit=True) as connection:
         churn(connection, hour=number, amount=amount)
+    settle()
     run = log_run(servers, system)
     changes = measure_of_changes.since()  # not before: it would warm up what the run has to read
     restored, tables, rows = restore_and_compare(servers, system)

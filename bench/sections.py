@@ -96,13 +96,17 @@ def _log_runs(
     unchanged = [log_run(servers, log)]
     hours = []
     for number, amount in enumerate(amounts):
-        hours.append(live_an_hour(servers, log, number, amount, say))
+        hours.append(live_an_hour(servers, log, number, amount, say, others.settle if others else _at_once))
         if others:
             others.back_up()
     unchanged.append(log_run(servers, log))
     for one in unchanged:
         say(f"{log.name}, unchanged: {one.wall_s:.2f} s, {one.counted_bytes:,} bytes in {one.counted_files} files")
     return LogRuns(data, tuple(published), first, tuple(unchanged), tuple(hours))
+
+
+def _at_once() -> None:
+    """Nothing has to settle."""
 
 
 def _with_published(runs: LogRuns, published: Sequence[Measurement]) -> LogRuns:

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
-import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from bench.programs import BenchError, permafrost, pipe
@@ -74,7 +73,6 @@ class PublishedSetup:
         psql = (client_program("psql", self._major), "--quiet", "--no-psqlrc", "--set=ON_ERROR_STOP=1")
         server = {"PGHOST": str(target.socket_folder), "PGUSER": "postgres", "PGDATABASE": "postgres"}
         pipe((*self._gpg, "-d"), ("gunzip", "-c"), psql, source=self._sealed, extra=server)
-        _analyse(target, self._conninfo)
         return str(conninfo_to_dict(self._conninfo)["dbname"])
 
 
@@ -103,15 +101,7 @@ class PlainArchive:
         server = f"--dbname={target.conninfo('postgres')}"
         program = client_program("pg_restore", self._major)
         pipe((program, "--exit-on-error", "--create", "--jobs=2", server, str(self._archive)))
-        _analyse(target, self._conninfo)
         return str(conninfo_to_dict(self._conninfo)["dbname"])
-
-
-def _analyse(target: ScratchCluster, conninfo: str) -> None:
-    """Give the restored database statistics: without them it is slow, and permafrost's restore makes them too."""
-    name = str(conninfo_to_dict(conninfo)["dbname"])
-    with psycopg.connect(target.conninfo(name), autocommit=True) as connection:
-        connection.execute("ANALYZE")
 
 
 @dataclass(frozen=True, slots=True)
