@@ -13,5 +13,6 @@ pytest_plugins = ["tests.fixtures.postgresql", "tests.fixtures.server"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Let the model test be run as long as one likes."""
+    """Let the longest tests be run as long as one likes."""
     parser.addoption("--model-examples", type=int, default=200, help="examples of the segment log's model test")
+    parser.addoption("--vault-objects", type=int, default=2000, help="objects of the snapshot that a vault receives")

@@ -28,6 +28,7 @@ while [ $# -gt 0 ]; do
     "generate --gui-user"|"generate --gui-password") given="$given $1 $2"; shift ;;
     "generate --no-port-probing") given="$given --skip-port-probing --no-default-folder" ;;
     "serve --no-browser"|"serve --no-restart"|"serve --no-upgrade") given="$given $1" ;;
+    "serve --debug-reset-delta-idxs") given="$given --reset-deltas" ;;
     *) echo "syncthing: error: unknown flag $1" >&2; exit 80 ;;
   esac
   shift

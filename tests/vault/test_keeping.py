@@ -147,6 +147,20 @@ def test_a_hundred_junk_snapshots_in_a_minute(stage: Stage) -> None:
     assert "too-many-snapshots" in stage.findings()
 
 
+def test_a_backup_every_minute_is_nothing_odd(stage: Stage) -> None:
+    """Of a server that backs up every minute, each snapshot is kept as it comes, and nothing is found wrong."""
+    before = set(stage.kept())
+    with Keeper(stage.vault, None, stage.told.append, moment=stage.clock.read) as keeper:
+        for _ in range(70):
+            snapshot = stage.sender.snapshot(stage.clock.wall)
+            stage.deliver()
+            keeper.turn()
+            assert (stage.history / "snapshots" / str(snapshot)).exists()
+            stage.clock.pass_time(timedelta(minutes=1))
+    assert len(stage.kept()) == len(before) + 70
+    assert stage.findings() == set()
+
+
 def test_a_server_that_sets_its_clock_forward(stage: Stage) -> None:
     """A snapshot of ten years from now ages nothing, and is told."""
     before = set(stage.kept())

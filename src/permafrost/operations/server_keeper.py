@@ -14,6 +14,7 @@ from permafrost.errors import IntegrityError, InterruptedRunError, PermafrostErr
 from permafrost.events import Note, Reporter, Warned
 from permafrost.openpgp.home import temporary_home
 from permafrost.operations.auditing import Audit
+from permafrost.operations.local_changes import LocalChanges
 from permafrost.operations.receiving import Candidate, Receiving
 from permafrost.operations.tampering import Tampering
 from permafrost.repository.layout import SnapshotId
@@ -56,6 +57,7 @@ class ServerKeeper:
         self._history: HistoryFolder | None = None
         self._receiving: Receiving | None = None
         self._tampering: Tampering | None = None
+        self._local: LocalChanges | None = None
         self._next_tampering = 0.0
         self._audit: Audit | None = None
         self._media: MediaHistory | None = None
@@ -139,8 +141,9 @@ class ServerKeeper:
             receiving.notice(there, now, wall)
             if not self._take(receiving, there, now, wall, until):
                 return 0.0
-            if self._tampering is not None and time.monotonic() >= self._next_tampering:
+            if self._tampering is not None and self._local is not None and time.monotonic() >= self._next_tampering:
                 self._tampering.look(there)
+                self._local.look()
                 self._next_tampering = time.monotonic() + TAMPERING_S
         self._drop(history, now)
         if self._audit is not None:
@@ -199,6 +202,8 @@ class ServerKeeper:
             self._history = history
             self._receiving = Receiving(received, history, verifier, self.records, self.tell, self.report)
             self._tampering = Tampering(received, history, self.records, self.tell)
+            folder_id = next(one.folder_id for one in self.server.folders if one.kind == "repository")
+            self._local = LocalChanges(self.client, folder_id, self.tell)
             self._audit = Audit(
                 received,
                 history,
@@ -206,7 +211,7 @@ class ServerKeeper:
                 self.tell,
                 self.report,
                 client=self.client,
-                folder_id=next(one.folder_id for one in self.server.folders if one.kind == "repository"),
+                folder_id=folder_id,
             )
             media = self.vault.media(self.server)
             if media is not None:

@@ -184,6 +184,10 @@ class Client:
         """Make a receive-only folder be again as the others have it; it begins a moment later."""
         self._ask("POST", "db/revert", {"folder": folder_id})
 
+    def changed_here(self, folder_id: str) -> int:
+        """Return how many files of a receive-only folder were changed, added or deleted on this machine."""
+        return int(self._object("db/status", {"folder": folder_id}).get("receiveOnlyTotalItems") or 0)
+
     def folder_errors(self, folder_id: str) -> dict[str, str]:
         """Return the paths that Syncthing could not scan or write, and why."""
         errors = self._json("folder/errors", {"folder": folder_id}).get("errors") or ()

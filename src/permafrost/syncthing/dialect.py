@@ -1,7 +1,8 @@
 """The command lines of Syncthing 1.19 and later 1.x, and of 2.x.
 
 They differ in few words: 1.x makes a default folder and probes for ports unless told otherwise by
-`--no-default-folder --skip-port-probing`; 2.x has no default folder, and calls the other `--no-port-probing`.
+`--no-default-folder --skip-port-probing`; 2.x has no default folder, and calls the other `--no-port-probing`. What 1.x
+calls `--reset-deltas` is `--debug-reset-delta-idxs` in 2.x.
 2.x refuses options that it does not know, so the version is asked first.
 """
 
@@ -35,8 +36,14 @@ class Dialect:
         return self._program("generate", "--home", str(home), *probing, *login)
 
     def serve(self, home: Path) -> Program:
-        """Return the program that runs the instance of `home` in the foreground."""
-        return self._program("serve", "--home", str(home), "--no-browser", "--no-restart", "--no-upgrade")
+        """Return the program that runs the instance of `home` in the foreground.
+
+        It begins with whole lists of its files: a machine that was put back to an older image would else number its
+        news as others have already seen numbers, and they would never ask for it.
+        """
+        whole_lists = "--reset-deltas" if self._is_first else "--debug-reset-delta-idxs"
+        quiet = ("--no-browser", "--no-restart", "--no-upgrade")
+        return self._program("serve", "--home", str(home), *quiet, whole_lists)
 
     def device_id(self, home: Path) -> Program:
         """Return the program that prints the device id of `home`."""

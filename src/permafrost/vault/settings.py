@@ -63,7 +63,7 @@ class History(Section):
     weekly: Count = Field(default=8, description="The same by week.")
     monthly: Count = Field(default=12, description="The same by month.")
     admitted_per_hour: Annotated[int, Field(ge=1, le=3600, strict=True)] = Field(
-        default=12, description="How many snapshots of one server are taken in an hour; others wait."
+        default=90, description="How many snapshots of one server are taken in an hour; others wait."
     )
     share_percent: Annotated[int, Field(ge=1, le=95, strict=True)] = Field(
         default=80,

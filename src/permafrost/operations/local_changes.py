@@ -1,0 +1,41 @@
+"""What somebody changed in a received folder on the vault itself: it is told, and made as the server has it again.
+
+Syncthing sends none of it to the server, whose folder is send-only, but neither does it mend it by itself: a file that
+was deleted here stays away, and a snapshot that needs it never comes whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from permafrost.errors import ReplicationError
+from permafrost.syncthing.client import Client
+
+Tell = Callable[[str, str, str], None]
+
+
+class LocalChanges:
+    """Looks after one received folder. `client` is None where no Syncthing runs, and then there is nothing to see."""
+
+    def __init__(self, client: Client | None, folder_id: str, tell: Tell) -> None:
+        self._client, self._folder_id, self._tell = client, folder_id, tell
+
+    def look(self) -> None:
+        """Tell how many files differ from the server's by what was done here, and have them brought back.
+
+        Syncthing sees them when it looks through the folder: when it starts, once a day, and when it is told to.
+        """
+        if self._client is None:
+            return
+        try:
+            count = self._client.changed_here(self._folder_id)
+            if count:
+                self._tell(
+                    "local-changes",
+                    "repository",
+                    f"{count} files of the received repository were changed, added or deleted on this vault; they are "
+                    "made as the server has them again, and the history is not touched",
+                )
+                self._client.revert(self._folder_id)
+        except ReplicationError:
+            return  # a Syncthing that does not answer is told elsewhere; the next look comes in a minute
