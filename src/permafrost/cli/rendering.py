@@ -11,12 +11,11 @@ from dataclasses import asdict
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-
 from permafrost.errors import PermafrostError, exit_code_of
 from permafrost.events import Event, Note, Progress, StepStarted, Warned
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.progress import Progress as RichProgress
 
 
@@ -25,7 +24,7 @@ class Rendering:
 
     def __init__(self, *, as_json: bool) -> None:
         self.as_json = as_json
-        self._console = Console(stderr=True, highlight=False, soft_wrap=True)
+        self._console = None if as_json or not sys.stderr.isatty() else _terminal()
         self._bar: RichProgress | None = None
         self._lock = RLock()
 
@@ -48,13 +47,21 @@ class Rendering:
         match event:
             case StepStarted(number, total, title):
                 self._end_bar()
-                self._console.print(f"[bold]{number}/{total}[/bold] {title}", markup=True)
+                self._say(f"{number}/{total}", f" {title}")
             case Progress():
                 self._advance(event)
             case Note(message):
-                self._console.print(f"    {message}", markup=False)
+                self._say("", f"    {message}")
             case Warned(message):
-                self._console.print(f"{journal_level(4)}permafrost: warning: {message}", markup=False)
+                self._say("", f"{journal_level(4)}permafrost: warning: {message}")
+
+    def _say(self, bold: str, plain: str) -> None:
+        if self._console is None:
+            sys.stderr.write(f"{bold}{plain}\n")
+            sys.stderr.flush()
+        else:
+            self._console.print(f"[bold]{bold}[/bold]" if bold else "", end="")
+            self._console.print(plain, markup=False)
 
     def result(self, document: Mapping[str, Any], lines: Iterable[str]) -> None:
         """Print the command's result on stdout: the document as JSON, or the lines for a person."""
@@ -66,7 +73,7 @@ class Rendering:
                 print(line, flush=True)  # noqa: T201
 
     def _advance(self, event: Progress) -> None:
-        if not self._console.is_terminal:
+        if self._console is None:
             return
         if self._bar is None:
             # imported only where there is somebody to see it: it takes as long as a small query
@@ -95,6 +102,13 @@ class Rendering:
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
+
+
+def _terminal() -> Console:
+    """Return the console of a terminal; rich is imported only where somebody is there to see it."""
+    from rich.console import Console  # noqa: PLC0415
+
+    return Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 def journal_level(level: int) -> str:

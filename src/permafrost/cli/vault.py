@@ -13,8 +13,9 @@ from permafrost.cli.options import config_option, config_path, json_option, repo
 from permafrost.cli.rendering import Rendering
 from permafrost.cli.vault_keep import history_command, media_command, path_option, verify_command
 from permafrost.cli.vault_return import receive_command, send_back_command
-from permafrost.cli.vault_syncthing import syncthing_options, vault_syncthing
+from permafrost.cli.vault_syncthing import running_options, running_syncthing, syncthing_options, vault_syncthing
 from permafrost.config.loading import load_configuration
+from permafrost.errors import UsageError
 from permafrost.events import Note
 from permafrost.openpgp.fingerprints import in_groups
 from permafrost.operations.joining import join
@@ -130,6 +131,7 @@ def accept_command(rendering: Rendering, *, wait_s: int, config_file: Path | Non
 @path_option
 @click.option("--name", help="What the vault calls itself; else the name it was invited by.")
 @syncthing_options
+@running_options
 @json_option
 @reporting
 def join_command(
@@ -141,6 +143,8 @@ def join_command(
     listen: tuple[str, ...],
     gui: str | None,
     no_discovery: bool,
+    syncthing_url: str | None,
+    api_key_file: Path | None,
 ) -> None:
     """On the vault: join the server that printed LINE, and keep what it sends in the folder --path.
 
@@ -148,12 +152,21 @@ def join_command(
     changes nothing on the server. A folder that is a vault already gets one more server. Waits until server and
     vault see each other; if that was cut short, join again with the same line.
 
+    With --syncthing-url no Syncthing is started: the one that runs there gets the server and its folders, and is
+    otherwise left as it is. While it joins it bears another name, by which it proves that it was invited.
+
     \b
     Examples:
       permafrost vault join permafrost-invite-1.eyJz... --path /srv/permafrost
       permafrost vault join LINE --path DIR --listen tcp://192.0.2.7:22000 --no-discovery
     """
+    running = running_syncthing(syncthing_url, api_key_file)
     chosen = vault_syncthing(gui, listen, no_discovery=no_discovery)
+    if running and chosen:
+        raise UsageError(
+            "--gui, --listen and --no-discovery are for a Syncthing of the vault's own", hint="leave them out"
+        )
+    chosen = running or chosen
     syncthing = VaultSyncthing.model_validate(chosen) if chosen else None
     joined = join(line, root, name=name, syncthing=syncthing, report=rendering.report)
     document = {

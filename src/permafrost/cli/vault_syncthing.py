@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
@@ -31,6 +32,35 @@ def syncthing_options(command: Command) -> Command:
     ):
         command = option(command)
     return command
+
+
+def running_options(command: Command) -> Command:
+    """Add --syncthing-url and --api-key-file, for a Syncthing that runs already."""
+    for option in (
+        click.option(
+            "--api-key-file",
+            type=click.Path(path_type=Path, dir_okay=False),
+            metavar="FILE",
+            help="With --syncthing-url: the file with its API key, mode 0400 or 0600.",
+        ),
+        click.option(
+            "--syncthing-url", metavar="URL", help="Use the Syncthing that runs already at this REST address, as it is."
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def running_syncthing(url: str | None, api_key_file: Path | None) -> dict[str, Any] | None:
+    """Return the settings for a Syncthing that runs already, None if none was named; raise `UsageError` if half is."""
+    if url is None and api_key_file is None:
+        return None
+    if url is None or api_key_file is None:
+        raise UsageError(
+            "--syncthing-url and --api-key-file go together",
+            hint="for instance --syncthing-url http://127.0.0.1:8384 --api-key-file /etc/permafrost/syncthing-key",
+        )
+    return {"managed": False, "url": url, "api_key_file": api_key_file.absolute()}
 
 
 def vault_syncthing(gui: str | None, listen: tuple[str, ...], *, no_discovery: bool) -> dict[str, Any] | None:

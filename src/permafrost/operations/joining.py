@@ -15,7 +15,7 @@ from permafrost.operations.vault_side import ensure_server
 from permafrost.syncthing.access import opened, wait_for_hangup
 from permafrost.syncthing.answers import SyncthingEvent
 from permafrost.syncthing.client import Client
-from permafrost.vault.invitation import Invitation, parse_invitation
+from permafrost.vault.invitation import PROOF_PREFIX, Invitation, parse_invitation
 from permafrost.vault.settings import SETTINGS_FILE, Vault, VaultServer, VaultSettings, VaultSyncthing, open_vault
 
 LINGER_S = 3.0
@@ -65,7 +65,7 @@ def join(
         own_id = client.own_id()
         if own_id == server.device_id:
             raise UsageError("this is the server's own Syncthing", hint="join on another machine")
-        with showing(client, own_id, invitation.proof_of(own_id), vault.settings.name):
+        with showing(client, own_id, invitation.proof_of(own_id), _own_name(client, own_id, vault)):
             was_known = client.device(server.device_id) is not None
             with steps.step("prepare the folders in Syncthing"):
                 ensure_server(client, vault, server)
@@ -75,6 +75,14 @@ def join(
                 _take_first_file(client, server)
     places = tuple(vault.place_of(server, folder) for folder in server.folders if folder.kind != "receipts")
     return Joined(vault.settings.name, own_id, server, places)
+
+
+def _own_name(client: Client, own_id: str, vault: Vault) -> str:
+    """Return what the Syncthing is called afterwards: a foreign one as before, unless an earlier join was killed."""
+    present = str((client.device(own_id) or {}).get("name") or "")
+    if vault.settings.syncthing.managed or present.startswith(PROOF_PREFIX):
+        return vault.settings.name
+    return present
 
 
 def _vault_with(root: Path, invitation: Invitation, name: str | None, syncthing: VaultSyncthing | None) -> Vault:

@@ -16,7 +16,10 @@ def ensure_server(client: Client, vault: Vault, server: VaultServer) -> None:
     """Make the vault's Syncthing know the server, and receive its folders from it and from nobody else."""
     looked_for = ("dynamic",) if vault.settings.syncthing.discovery else ()
     addresses = tuple(dict.fromkeys((*server.addresses, *looked_for))) or ("dynamic",)
-    ensure_device(client, Device(server.device_id, server.name, addresses))
+    if vault.settings.syncthing.managed or client.device(server.device_id) is None:
+        ensure_device(
+            client, Device(server.device_id, server.name, addresses)
+        )  # else it is somebody's, as he set it up
     place = vault.root / server.name
     offered = {folder.folder_id for folder in server.folders}
     for present in client.folders():  # left by an earlier invitation, under which the vault had another name
@@ -40,7 +43,9 @@ def remove_server(root: Path, name: str, *, report: Reporter) -> VaultServer:
         for folder_id in ids:
             if client.folder(folder_id) is not None:
                 client.remove_folder(folder_id)
-        unshare(client, ids, server.device_id)
+        device = client.device(server.device_id)
+        is_ours = vault.settings.syncthing.managed or (device is not None and device.get("name") == server.name)
+        unshare(client, ids, server.device_id, forgets_device=is_ours)
     Vault(root=vault.root, settings=vault.settings.without_server(name)).save()
     report(Note(f"its files are still in {vault.root / name}"))
     return server

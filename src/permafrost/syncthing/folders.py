@@ -189,8 +189,11 @@ def admit(client: Client, device: Device, folder_ids: Iterable[str]) -> None:
         client.change_device(device.device_id, {"paused": False})
 
 
-def unshare(client: Client, folder_ids: Sequence[str], device_id: str) -> None:
-    """Make the folders no longer be shared with the device, and forget it unless another folder needs it."""
+def unshare(client: Client, folder_ids: Sequence[str], device_id: str, *, forgets_device: bool = True) -> None:
+    """Make the folders no longer be shared with the device, and forget it unless another folder needs it.
+
+    With `forgets_device` False it stays known in any case.
+    """
     still_needed = False
     for folder in client.folders():
         devices = [one for one in folder["devices"] if one["deviceID"] != device_id]
@@ -200,5 +203,5 @@ def unshare(client: Client, folder_ids: Sequence[str], device_id: str) -> None:
             client.change_folder(folder["id"], {"devices": devices})
         else:
             still_needed = True
-    if not still_needed and client.device(device_id) is not None:
+    if forgets_device and not still_needed and client.device(device_id) is not None:
         client.remove_device(device_id)

@@ -20,7 +20,7 @@ from typing import Annotated, Self
 from pydantic import BaseModel, Field, field_validator, model_validator
 
 from permafrost.config.loading import load_toml
-from permafrost.config.models import Count, GuiAddress, Section, Syncthing
+from permafrost.config.models import AbsolutePath, Count, GuiAddress, Section, Syncthing
 from permafrost.config.writing import effective_toml
 from permafrost.errors import ConfigurationError, UsageError
 from permafrost.repository.durable import make_folder_durably, write_durably
@@ -43,13 +43,26 @@ Days = Annotated[int, Field(ge=1, le=3650)]
 
 
 class VaultSyncthing(Section):
-    """The vault's Syncthing."""
+    """The vault's Syncthing: one of its own, or one that runs already."""
 
+    managed: bool = Field(
+        default=True, description="Whether the vault runs a Syncthing of its own; else `url` and `api_key_file`."
+    )
     gui: GuiAddress = Field(
         default=DEFAULT_GUI, description="Where its REST API listens: host:port, or the absolute path of a Unix socket."
     )
     listen: tuple[str, ...] = Field(default=("default",), description="Where it listens for servers.")
     discovery: bool = Field(default=True, description="Whether it looks for servers and lets itself be found.")
+    url: str | None = Field(default=None, description="The REST address of a running one (managed = false).")
+    api_key_file: AbsolutePath | None = Field(
+        default=None, description="A file with its API key, mode 0400 or 0600 (managed = false)."
+    )
+
+    @model_validator(mode="after")
+    def _a_running_one_is_named(self) -> Self:
+        if not self.managed and (self.url is None or self.api_key_file is None):
+            raise ValueError("managed = false needs url and api_key_file")
+        return self
 
 
 class History(Section):
@@ -183,6 +196,8 @@ class Vault(BaseModel):
     def syncthing(self) -> Syncthing:
         """Return how the vault's Syncthing is set up."""
         own = self.settings.syncthing
+        if not own.managed:
+            return Syncthing(managed=False, url=own.url, api_key_file=own.api_key_file)
         return Syncthing(home=self.root / "syncthing", gui=own.gui, listen=own.listen, discovery=own.discovery)
 
     def place_of(self, server: VaultServer, folder: OfferedFolder) -> Path:
