@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from bench.judgement import figures
 from bench.measuring import Measurement, Taken, median
+from bench.reasons import shortfalls
 from bench.results import Data, Facts, Hour, LogRuns, OneSize, Results, Run, Series, SystemRuns
 from bench.tables import Rows, markdown_table, text_table
 from permafrost.cli.amounts import bytes_text
@@ -287,11 +288,13 @@ def _one_size(measured: OneSize) -> list[str]:
         f"The state, on disk beside the repository: {bytes_text(log.first.state_bytes)} after the first run, "
         f"{bytes_text(last)} after the last hour;\nthe heaps were {bytes_text(log.data.heap_bytes)} at the start."
     )
+    missed = shortfalls(figures(measured))
     return [
         "## What was promised, and what it is",
         _facts(measured.facts),
         _data(log.data),
         _table(JUDGED, judged_rows(measured)),
+        *(("What falls short, and why:", "\n".join(missed)) if missed else ()),
         "## Backup",
         _HOW,
         _table(BACKUPS, backup_rows(measured)),
