@@ -24,7 +24,7 @@ from permafrost.operations.server_side import ensure_sent_folders, server_side_o
 from permafrost.operations.service_manager import ServiceManager
 from permafrost.operations.vault_side import ensure_server
 from permafrost.syncthing.client import Client
-from permafrost.vault.settings import open_vault
+from permafrost.vault.settings import SETTINGS_FILE, Vault, open_vault
 
 TURN_S = 1.0
 DOOR_S = 5.0
@@ -84,17 +84,38 @@ def run_vault(root: Path, report: Reporter) -> None:
     carrying = Carrying(vault.syncthing(), vault.settings.name, prepare, report)
     try:
         carrying.turn(0)
-        names = ", ".join(server.name for server in vault.settings.servers) or "nobody yet"
-        report(Note(f"the vault {vault.settings.name} is up and receives from {names}"))
         manager.ready()
-        manager.status(f"receives from {names}")
         while True:
+            version = _version(root)
+            vault = _as_it_is_now(vault, report)
+            names = ", ".join(server.name for server in vault.settings.servers) or "nobody yet"
+            report(Note(f"the vault {vault.settings.name} is up and receives from {names}"))
+            manager.status(f"receives from {names}")
             publish = ReceiptWriter(vault, carrying.client, report)
             with Keeper(vault, carrying.client, report, publish=publish) as keeper:
                 client = carrying.client
-                while carrying.client is client:  # a keeper works with the Syncthing that is there, or with none
+                # a keeper works with the Syncthing that is there, or with none, and with the servers of its time
+                while carrying.client is client and _version(root) == version:
                     carrying.turn(keeper.turn())
                     manager.alive()
     finally:
         manager.stopping()
         carrying.close()
+
+
+def _version(root: Path) -> tuple[int, int] | None:
+    """Return what changes whenever a server is joined or removed, or the settings are edited."""
+    try:
+        found = (root / SETTINGS_FILE).stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns
+
+
+def _as_it_is_now(vault: Vault, report: Reporter) -> Vault:
+    """Return the vault with its present settings; with those that it had if they cannot be read."""
+    try:
+        return open_vault(vault.root)
+    except PermafrostError as error:
+        report(Warned(f"the vault goes on with the settings that it had: {error.message}"))
+        return vault
