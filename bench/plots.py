@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bench.measuring import median
-from bench.report import median_hour, sizes_of
+from bench.report import sizes_of
 from bench.results import LogRuns, Results, Series
+from bench.rows import median_hour
 from permafrost.cli.amounts import bytes_text
 
 _WIDTH, _HEIGHT = 640, 400

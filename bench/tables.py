@@ -21,6 +21,11 @@ def markdown_table(headings: Sequence[str], rows: Rows) -> list[str]:
     return [f"| {' | '.join(line)} |" for line in lines]
 
 
+def markdown(headings: Sequence[str], rows: Rows) -> str:
+    """Return that table as one text."""
+    return "\n".join(markdown_table(headings, rows))
+
+
 def _aligned(row: Sequence[str], widths: Sequence[int]) -> list[str]:
     return [
         cell.ljust(width) if column == 0 else cell.rjust(width)

@@ -7,17 +7,7 @@ from xml.dom.minidom import parseString
 from bench.judgement import Figure, figures
 from bench.measuring import Measurement, Taken
 from bench.plots import plots
-from bench.report import (
-    backup_rows,
-    document,
-    hour_rows,
-    judged_rows,
-    other_rows,
-    restore_rows,
-    series_rows,
-    sizes_of,
-    summary,
-)
+from bench.report import document, sizes_of, summary
 from bench.results import (
     Changes,
     Data,
@@ -33,6 +23,7 @@ from bench.results import (
     load_results,
     save_results,
 )
+from bench.rows import backup_rows, hour_rows, judged_rows, other_rows, restore_rows, series_rows
 from bench.tables import markdown_table, text_table
 
 FACTS = Facts("2026-11-23", "python -m bench --size 1", 2, 0.25, {"gpg": "2.2.40"})
