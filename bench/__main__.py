@@ -104,6 +104,7 @@ def _facts() -> Facts:
             "restic": _version_of("restic", "version"),
             "borg": _version_of("borg"),
             "pgBackRest": _version_of("pgbackrest", "version"),
+            "Syncthing": _version_of("syncthing"),
             "Python": platform.python_version(),
         },
     )

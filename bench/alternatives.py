@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
@@ -11,7 +11,7 @@ from bench.data import check_equal
 from bench.hours import Say, Servers
 from bench.measuring import Taken, take
 from bench.pgbackrest import PgBackRest
-from bench.results import SystemRuns
+from bench.results import After, SystemRuns
 from permafrost.cli.amounts import bytes_text
 from permafrost.postgres.scratch import ScratchCluster
 
@@ -46,12 +46,18 @@ class _Known:
 
 
 class Alternatives:
-    """Measures several systems on the same database, one after the other."""
+    """Measures several systems on the same database, one after the other.
 
-    def __init__(self, servers: Servers, systems: Sequence[Alternative], say: Say) -> None:
+    What each has stored is carried before the next begins.
+    """
+
+    def __init__(
+        self, servers: Servers, systems: Sequence[Alternative], say: Say, carry: Callable[[str, After], None]
+    ) -> None:
         self._servers = servers
         self._known = [_Known(system) for system in systems]
         self._say = say
+        self._carry = carry
 
     def settle(self) -> None:
         """Wait until the WAL of what was done is archived, so that no other system is measured meanwhile."""
@@ -74,6 +80,7 @@ class Alternatives:
                 f"server; {bytes_text(took.sent_bytes)} sent, {bytes_text(took.stored_bytes)} in {took.files} files; "
                 f"peak {bytes_text(took.peak_bytes)}"
             )
+            self._carry(one.system.name, "hour" if one.backups[1:] else "first")
 
     def restore(self) -> None:
         """Let each restore its newest backup, and compare every row."""

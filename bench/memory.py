@@ -11,6 +11,7 @@ from bench.server_cpu import children
 
 _POLL_S = 0.02
 _POLL_OF_ALL_S = 0.2
+_NOT_COUNTED = ("Name:\tpostgres\n", "Name:\tsyncthing\n")
 _MARK = re.compile(r"^VmHWM:\s+(\d+) kB$", re.MULTILINE)
 
 
@@ -45,7 +46,8 @@ class PeakMemory:
 class PeakOfAll:
     """Follows all descendants of a process, and adds up the marks of those that live at the same time.
 
-    PostgreSQL's servers do not count. Pages that processes share are counted in each of them.
+    PostgreSQL's servers do not count, nor do the Syncthings that carry what was backed up. Pages that processes share
+    are counted in each of them.
     """
 
     def __init__(self, pid: int) -> None:
@@ -71,7 +73,7 @@ def _with_descendants(pid: int, family: Mapping[int, Sequence[int]]) -> int:
         status = Path(f"/proc/{pid}/status").read_text()
     except OSError:
         return 0
-    if status.startswith("Name:\tpostgres\n"):
+    if status.startswith(_NOT_COUNTED):
         return 0
     found = _MARK.search(status)
     own = int(found[1]) * 1024 if found else 0

@@ -89,11 +89,7 @@ def _one_size(measured: OneSize) -> list[str]:
         markdown(BACKUPS, backup_rows(measured)),
         "Every run, in order:",
         "\n".join(each),
-        *(
-            ("## Against what a user would pick instead", texts.OTHERS, markdown(OTHERS, other_rows(measured)))
-            if measured.systems
-            else ()
-        ),
+        *(_others(measured) if measured.systems else ()),
         "## Hour by hour",
         texts.HOURS,
         markdown(HOURS, hour_rows(log.hours)),
@@ -101,6 +97,15 @@ def _one_size(measured: OneSize) -> list[str]:
         "## Restore",
         texts.RESTORE,
         markdown(RESTORES, restore_rows(measured)),
+    ]
+
+
+def _others(measured: OneSize) -> list[str]:
+    return [
+        "## Against what a user would pick instead",
+        texts.OTHERS,
+        *((texts.CARRIED,) if measured.carried else ()),
+        markdown(OTHERS, other_rows(measured)),
     ]
 
 

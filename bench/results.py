@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from pydantic import TypeAdapter
 
@@ -109,6 +110,29 @@ class SystemRuns:
     restores: tuple[Taken, ...]
 
 
+After = Literal["first", "hour", "unchanged"]
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """What Syncthing sent until the other side held a system's folder as it was after a backup, and the seconds.
+
+    `after` is which backup: the first, one after an hour of churn, or one after nothing.
+    """
+
+    after: After
+    sent_bytes: int
+    wall_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class CarriedRuns:
+    """How a system's folder was carried, in order."""
+
+    name: str
+    runs: tuple[Carried, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class OneSize:
     """Everything, at one size."""
@@ -118,6 +142,7 @@ class OneSize:
     dump: tuple[Measurement, ...]
     restores: tuple[Restored, ...]
     systems: tuple[SystemRuns, ...] = ()
+    carried: tuple[CarriedRuns, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

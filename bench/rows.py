@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from bench.judgement import figures
 from bench.measuring import Measurement, Taken, median
-from bench.results import Hour, LogRuns, OneSize, Run, Series, SystemRuns
+from bench.results import CarriedRuns, Hour, LogRuns, OneSize, Run, Series, SystemRuns
 from permafrost.cli.amounts import bytes_text
 
 JUDGED = ("promised", "at most", "median", "worst", "runs", "kept")
@@ -19,8 +19,8 @@ HOURS = (
 )
 RESTORES = ("system", "time", "CPU", "time / published", "peak memory", "every run")
 OTHERS = (
-    *("system", "first", "first sent", "each hour", "CPU", "server CPU", "sent each hour", "stored", "files"),
-    *("peak memory", "restore"),
+    *("system", "first", "first sent", "each hour", "CPU", "server CPU", "sent each hour", "carried", "held after"),
+    *("stored", "files", "peak memory", "restore"),
 )
 SERIES = (
     *("database", "new rows", "published", "first run", "hourly", "hourly / published"),
@@ -126,20 +126,30 @@ def _over(took: Measurement, first: Measurement) -> float:
 
 
 def other_rows(measured: OneSize) -> list[tuple[str, ...]]:
-    """Return a row for the log engine and each system that a user would pick instead."""
-    restored = tuple(
-        Taken(run.wall_s, run.cpu_s, 0, 0)
-        for one in measured.restores
-        if one.name == "permafrost, engine log"
-        for run in one.runs
-    )
+    """Return a row for the log engine, the published set-up and each system that a user would pick instead."""
+    restored = {one.name: tuple(Taken(run.wall_s, run.cpu_s, 0, 0) for run in one.runs) for one in measured.restores}
+    carried = {one.name: one for one in measured.carried}
     hours = tuple(_taken(hour.run) for hour in measured.log.hours)
-    log = SystemRuns("permafrost, engine log", _taken(measured.log.first), hours, restored)
-    return [_other_row(one) for one in (log, *measured.systems)]
+    name = "permafrost, engine log"
+    log = SystemRuns(name, _taken(measured.log.first), hours, restored.get(name, ()))
+    rows = [other_row(one, carried.get(one.name)) for one in (log, *measured.systems)]
+    if found := carried.get("published set-up"):
+        rows.insert(1, _published_row(measured, found, restored.get(found.name, ())))
+    return rows
 
 
-def _other_row(one: SystemRuns) -> tuple[str, ...]:
+def _published_row(measured: OneSize, carried: CarriedRuns, restores: Sequence[Taken]) -> tuple[str, ...]:
+    """Return its row, without what is only measured of the others: the server's work, and memory."""
+    first, *later = (Taken(one.wall_s, one.cpu_s, 0, 0, *(one.size_bytes,) * 2, 1, 1) for one in measured.log.published)
+    row = other_row(SystemRuns(carried.name, first, tuple(later), tuple(restores)), carried)
+    unknown = (OTHERS.index("server CPU"), OTHERS.index("peak memory"))
+    return tuple("" if place in unknown else cell for place, cell in enumerate(row))
+
+
+def other_row(one: SystemRuns, carried: CarriedRuns | None) -> tuple[str, ...]:
+    """Return the row of one system, and how what it has stored was carried, if it was."""
     walls = [hour.wall_s for hour in one.hours]
+    later = [run for run in carried.runs if run.after == "hour"] if carried else []
     return (
         one.name,
         f"{one.first.wall_s:.1f} s",
@@ -148,6 +158,8 @@ def _other_row(one: SystemRuns) -> tuple[str, ...]:
         f"{statistics.median(hour.cpu_s for hour in one.hours):.2f} s",
         f"{statistics.median(hour.server_cpu_s for hour in one.hours):.2f} s",
         bytes_text(round(statistics.median(hour.sent_bytes for hour in one.hours))),
+        bytes_text(round(statistics.median(run.sent_bytes for run in later))) if later else "",
+        f"{statistics.median(run.wall_s for run in later):.2f} s" if later else "",
         bytes_text(one.hours[-1].stored_bytes),
         str(one.hours[-1].files),
         bytes_text(max(taken.peak_bytes for taken in (one.first, *one.hours))),

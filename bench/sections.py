@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -11,11 +11,12 @@ import psycopg
 
 from bench.alternatives import Alternative, Alternatives
 from bench.archives import Borg, Restic, ZstdArchive
+from bench.carrying import carrying
 from bench.data import DATABASE, make_database
 from bench.hours import Say, Servers, live_an_hour, log_run, restore_and_compare
 from bench.measuring import Measurement, measure
 from bench.pgbackrest import PgBackRest
-from bench.results import Data, Facts, LogRuns, OneSize, Restored, Series
+from bench.results import After, Data, Facts, LogRuns, OneSize, Restored, Run, Series
 from bench.systems import Permafrost, PlainArchive, PublishedSetup, System
 from permafrost.cli.amounts import bytes_text
 from permafrost.openpgp.home import temporary_home
@@ -33,17 +34,29 @@ def measure_one_size(folder: Path, facts: Facts, size_bytes: int, hours: int, sa
         dump = Permafrost(folder / "dump", servers.conninfo, "dump")
         log = Permafrost(folder / "log", servers.conninfo, "log")
         archive = PlainArchive(folder / "archive", servers.conninfo, major)
-        others = Alternatives(servers, _others(folder, servers, gpg_home, major), say)
-        others.back_up()
-        full = {published.name: [_full(published, say)], dump.name: [_full(dump, say)]}
-        runs = _log_runs(servers, log, data, [1.0] * hours, full[published.name], say, others)
-        others.restore()
-        for system in (published, dump, published, dump):  # again, so that no moment's noise decides
-            full[system.name].append(_full(system, say))
+        systems = _others(folder, servers, gpg_home, major)
+        stored = {log.name: log.repository, published.name: published.stored}
+        stored |= {one.name: one.stored for one in systems}
+        with carrying(folder / "carried", stored, say) as carrier:
+            others = Alternatives(servers, systems, say, carrier.carry)
+            others.back_up()
+            full = {published.name: [_full(published, say)], dump.name: [_full(dump, say)]}
+            carrier.carry(published.name, "first")
+            runs = _log_runs(servers, log, data, [1.0] * hours, full[published.name], say, others, carrier.carry)
+            others.restore()
+            for system in (published, dump, published, dump):  # again, so that no moment's noise decides
+                full[system.name].append(_full(system, say))
+                if system is published:
+                    carrier.carry(published.name, "hour")
         _full(archive, say)
         restores = _restores(servers, (published, archive, dump, log), say)
     return OneSize(
-        facts, _with_published(runs, full[published.name]), tuple(full[dump.name]), restores, others.measured()
+        facts,
+        _with_published(runs, full[published.name]),
+        tuple(full[dump.name]),
+        restores,
+        others.measured(),
+        carrier.measured(),
     )
 
 
@@ -90,23 +103,36 @@ def _log_runs(
     published: list[Measurement],
     say: Say,
     others: Alternatives | None = None,
+    carry: Callable[[str, After], None] | None = None,
 ) -> LogRuns:
+    carry = carry or _not_carried
+
+    def still() -> Run:
+        one = log_run(servers, log)
+        say(f"{log.name}, unchanged: {one.wall_s:.2f} s, {one.counted_bytes:,} bytes in {one.counted_files} files")
+        carry(log.name, "unchanged")
+        return one
+
     first = log_run(servers, log)
     say(f"{log.name}, first run: {first.wall_s:.1f} s, CPU {first.cpu_s:.1f} s, {bytes_text(first.bytes_new)}")
-    unchanged = [log_run(servers, log)]
+    carry(log.name, "first")
+    unchanged = [still()]
     hours = []
     for number, amount in enumerate(amounts):
         hours.append(live_an_hour(servers, log, number, amount, say, others.settle if others else _at_once))
+        carry(log.name, "hour")
         if others:
             others.back_up()
-    unchanged.append(log_run(servers, log))
-    for one in unchanged:
-        say(f"{log.name}, unchanged: {one.wall_s:.2f} s, {one.counted_bytes:,} bytes in {one.counted_files} files")
+    unchanged.append(still())
     return LogRuns(data, tuple(published), first, tuple(unchanged), tuple(hours))
 
 
 def _at_once() -> None:
     """Nothing has to settle."""
+
+
+def _not_carried(name: str, after: After) -> None:
+    """What is measured is the backup alone."""
 
 
 def _with_published(runs: LogRuns, published: Sequence[Measurement]) -> LogRuns:

@@ -9,6 +9,8 @@ from bench.measuring import Measurement, Taken
 from bench.plots import plots
 from bench.report import document, sizes_of, summary
 from bench.results import (
+    Carried,
+    CarriedRuns,
     Changes,
     Data,
     Facts,
@@ -49,6 +51,7 @@ ONE_SIZE = OneSize(
     ),
 )
 SMALL = replace(LOG, data=replace(DATA, database_bytes=100_000_000), published=(Measurement(3.0, 3.0, 20_000_000),))
+TAKEN = Taken(5.0, 5.0, 1.0, 90_000_000, 110_000_000, 500_000_000, 12, 60)
 ALL = Results(ONE_SIZE, Series(FACTS, (SMALL, LOG)), Series(FACTS, (LOG, LOG)))
 
 
@@ -83,6 +86,19 @@ def test_what_a_user_would_pick_instead_is_judged_by_its_own_hours() -> None:
     assert kept["log engine, first run, time / restic"].values == (7 / 20,)
     assert [row[0] for row in other_rows(measured)] == ["permafrost, engine log", "restic", "borg", "pgBackRest"]
     assert "| pgBackRest" in document(Results(measured))
+
+
+def test_what_syncthing_sent_stands_beside_what_the_files_say() -> None:
+    """The median hour is told, not the first backup nor an unchanged run; the published set-up has its row too."""
+    runs = (Carried("first", 200_000_000, 9.0), Carried("hour", 800_000, 0.4), Carried("unchanged", 9_000, 0.1))
+    carried = tuple(CarriedRuns(name, runs) for name in ("permafrost, engine log", "published set-up"))
+    measured = replace(ONE_SIZE, systems=(SystemRuns("restic", TAKEN, (TAKEN,), ()),), carried=carried)
+    log, published, restic = other_rows(measured)
+    assert (log[7:9], published[7:9], restic[7:9]) == (("800 kB", "0.40 s"), ("800 kB", "0.40 s"), ("", ""))
+    assert published[:3] == ("published set-up", "30.0 s", "200 MB")
+    assert (published[5], published[-1]) == ("", "20.0 s")
+    assert "outBytesTotal" in document(Results(measured))
+    assert "outBytesTotal" not in document(Results(replace(measured, carried=())))
 
 
 def test_rows_say_what_was_measured() -> None:

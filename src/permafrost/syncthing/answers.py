@@ -32,11 +32,18 @@ class Connection:
     connected: bool
     address: str
     client_version: str
+    sent_bytes: int
+    """What has left over this connection; the next one begins at 0."""
 
     @classmethod
     def parse(cls, answer: Json) -> Self:
         """Return the connection in one value of system/connections."""
-        return cls(bool(answer.get("connected")), str(answer.get("address", "")), str(answer.get("clientVersion", "")))
+        return cls(
+            bool(answer.get("connected")),
+            str(answer.get("address", "")),
+            str(answer.get("clientVersion", "")),
+            int(answer.get("outBytesTotal", 0)),
+        )
 
 
 @dataclass(frozen=True, slots=True)

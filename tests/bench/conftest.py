@@ -1,0 +1,3 @@
+from tests.fixtures.syncthing import peers
+
+__all__ = ["peers"]
