@@ -17,6 +17,7 @@ Uint32 = npt.NDArray[np.uint32]
 SEGMENT_PAGES = 8192
 """Pages in a segment: 64 MiB with PostgreSQL's usual pages of 8 KiB."""
 
+_OFFSET = np.uint32(0xFFFF)
 _RECORD = np.dtype([("block", ">u4"), ("offset", ">u2"), ("xmin", ">u4")])
 
 
@@ -91,26 +92,68 @@ def join_scans(parts: list[RowVersions]) -> RowVersions:
 
 
 def compare(known: KnownRows, seen: RowVersions) -> Difference:
-    """Return what happened between the log's last look and this one; both are in order of place."""
-    positions = np.searchsorted(known.places, seen.places)
-    if len(known):
-        np.minimum(positions, len(known) - 1, out=positions)  # a place past the last is another place than the last
-        is_known = known.places[positions] == seen.places
-        is_known &= known.xmins[positions] == seen.xmins
-    else:
-        is_known = np.zeros(len(seen), dtype=bool)
-    kept = positions[is_known]
-    is_gone = np.ones(len(known), dtype=bool)
-    is_gone[kept] = False
-    return Difference(
-        stayed=KnownRows(known.places[kept], known.xmins[kept], known.lines[kept]),
-        gone=np.sort(known.lines[is_gone]),
-        new=RowVersions(seen.places[~is_known], seen.xmins[~is_known]),
+    """Return what happened between the log's last look and this one; both are in order of place.
+
+    What both begin with and what both end with stayed; of most segments that is nearly all. The two cannot overlap
+    unless all is the same, as no place is there twice.
+    """
+    begin = _common(known, seen, 1)
+    end = _common(known, seen, -1)
+    is_kept = np.ones(len(known), dtype=bool)
+    is_known = np.ones(len(seen), dtype=bool)
+    old, now = slice(begin, len(known) - end), slice(begin, len(seen) - end)
+    is_kept[old], is_known[now] = _matched(
+        RowVersions(known.places[old], known.xmins[old]), RowVersions(seen.places[now], seen.xmins[now])
     )
+    stayed = known
+    if not is_kept.all():
+        stayed = KnownRows(known.places[is_kept], known.xmins[is_kept], known.lines[is_kept])
+    is_new = ~is_known
+    return Difference(
+        stayed=stayed,
+        gone=np.sort(known.lines[~is_kept]),
+        new=RowVersions(seen.places[is_new], seen.xmins[is_new]),
+    )
+
+
+def _common(known: KnownRows, seen: RowVersions, step: int) -> int:
+    """Return how many row versions both have in common from the beginning (step 1) or from the end (-1)."""
+    count = min(len(known), len(seen))
+    for a, b in ((known.places, seen.places), (known.xmins, seen.xmins)):
+        differs = a[::step][:count] != b[::step][:count]
+        if differs.any():
+            count = int(differs.argmax())
+    return count
+
+
+def _matched(old: RowVersions, now: RowVersions) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    """Return which of the old row versions are there now, and which of those now were there before.
+
+    By a table with a cell for each place from the first page to the last: reading and writing cells in order takes a
+    third of the time of a binary search for each row. No row's xmin is 0, the empty cell (PostgreSQL's
+    InvalidTransactionId). A page has at most 291 rows, so the table of a segment has at most 4 million cells.
+    """
+    if not len(old) or not len(now):
+        return np.zeros(len(old), dtype=bool), np.zeros(len(now), dtype=bool)
+    first_page = min(old.places[0], now.places[0]) >> np.uint32(16)
+    bits = int(max(np.bitwise_and(one.places, _OFFSET).max() for one in (old, now))).bit_length()
+    old_cells, now_cells = (_cells(one.places, first_page, bits) for one in (old, now))
+    table = np.zeros(int(max(old_cells[-1], now_cells[-1])) + 1, np.uint32)
+    table[old_cells] = old.xmins
+    is_known = table[now_cells] == now.xmins
+    table[old_cells] = 0
+    table[now_cells] = now.xmins
+    return table[old_cells] == old.xmins, is_known
+
+
+def _cells(places: Uint32, first_page: np.uint32, bits: int) -> Uint32:
+    pages = (places >> np.uint32(16)) - first_page
+    cells: Uint32 = (pages << np.uint32(bits)) | (places & _OFFSET)
+    return cells
 
 
 def ctids_of(places: Uint32, first_page: int) -> list[str]:
     """Return the ctids of segment-relative places as PostgreSQL writes them: (page,offset)."""
     blocks = (places >> np.uint32(16)).astype(np.int64) + first_page
-    offsets = places & np.uint32(0xFFFF)
+    offsets = places & _OFFSET
     return [f"({block},{offset})" for block, offset in zip(blocks.tolist(), offsets.tolist(), strict=True)]

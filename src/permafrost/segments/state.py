@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import zstandard
 
 from permafrost.segments.chain import Chain, Element
@@ -183,8 +184,11 @@ def pack_rows(rows: KnownRows) -> bytes:
 
 
 def _planes(column: Uint32) -> bytes:
-    differences = np.diff(column, prepend=np.uint32(0)).astype("<u4")  # modulo 2^32
-    return differences.view(np.uint8).reshape(-1, 4).T.tobytes()
+    differences = np.diff(column, prepend=np.uint32(0))  # modulo 2^32
+    planes = np.empty((4, len(column)), np.uint8)
+    for number, plane in enumerate(planes):
+        plane[:] = (differences >> np.uint32(8 * number)).astype(np.uint8)
+    return planes.tobytes()
 
 
 def unpack_rows(packed: bytes) -> KnownRows:
@@ -192,13 +196,18 @@ def unpack_rows(packed: bytes) -> KnownRows:
     size = zstandard.frame_content_size(packed) // 3
     if not size:
         return NO_ROWS
-    unpacked = []
-    with zstandard.ZstdDecompressor().stream_reader(packed) as reader:
-        for _ in range(3):
-            planes = np.frombuffer(reader.read(size), np.uint8).reshape(4, -1)
-            differences = np.ascontiguousarray(planes.T).view("<u4").reshape(-1)
-            unpacked.append(np.cumsum(differences, dtype=np.uint32))
-    return KnownRows(unpacked[0], unpacked[1], unpacked[2])
+    unpacked = np.frombuffer(zstandard.ZstdDecompressor().decompress(packed), np.uint8)
+    places, xmins, lines = (_column(planes) for planes in unpacked.reshape(3, 4, size // 4))
+    return KnownRows(places, xmins, lines)
+
+
+def _column(planes: npt.NDArray[np.uint8]) -> Uint32:
+    """Return the column whose differences lie in these planes; most planes are nothing but zeros."""
+    differences = np.zeros(planes.shape[1], np.uint32)
+    for number, plane in enumerate(planes):
+        if plane.any():
+            differences |= plane.astype(np.uint32) << np.uint32(8 * number)
+    return np.cumsum(differences, out=differences)
 
 
 def pack_chain(chain: Chain) -> bytes:
