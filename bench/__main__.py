@@ -1,7 +1,8 @@
 """python -m bench: measures, and writes docs/benchmarks.md, its plots, and the numbers that both are made of.
 
 One run measures one part: everything at one size; with --sizes the log engine at several sizes; with --churns the
-log engine with several amounts of churn. The parts measured before stay in the document, each with its own date.
+log engine with several amounts of churn; with --pgbench the log engine and others on pgbench's database. The parts
+measured before stay in the document, each with its own date.
 """
 
 from __future__ import annotations
@@ -15,13 +16,14 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 
+from bench.pgbench import measure_pgbench
 from bench.plots import plots
 from bench.programs import BenchError
 from bench.report import document, summary
@@ -65,11 +67,16 @@ def _options() -> argparse.Namespace:
     parts = parser.add_mutually_exclusive_group()
     parts.add_argument("--sizes", type=_numbers, metavar="GB,GB", help="the log engine at these sizes")
     parts.add_argument("--churns", type=_numbers, metavar="X,X", help="the log engine with so many times the churn")
+    parts.add_argument(
+        "--pgbench", type=int, metavar="SCALE", help="another kind of database: pgbench's, of that scale"
+    )
     parts.add_argument("--render", action="store_true", help="measure nothing, write the document anew")
     parser.add_argument("--output", type=Path, default=DOCUMENTS, metavar="DIR", help="where all of it goes")
     options = parser.parse_args()
     if min(options.size, *(options.sizes or ()), *(options.churns or ()), 1) <= 0 or options.hours < 1:
         parser.error("sizes and churns have to be above 0, and --hours at least 1")
+    if options.pgbench is not None and options.pgbench < 1:
+        parser.error("--pgbench has to be at least 1")
     return options
 
 
@@ -81,6 +88,8 @@ def _measure(options: argparse.Namespace, results: Results, folder: Path) -> Res
         return replace(results, sizes=measure_sizes(folder, facts, sizes, options.hours, _say))
     if options.churns:
         return replace(results, churns=measure_churns(folder, facts, size, options.churns, options.hours, _say))
+    if options.pgbench:
+        return replace(results, pgbench=measure_pgbench(folder, facts, options.pgbench, options.hours, _say))
     return replace(results, one_size=measure_one_size(folder, facts, size, options.hours, _say))
 
 
@@ -89,10 +98,9 @@ def _numbers(text: str) -> tuple[float, ...]:
 
 
 def _facts() -> Facts:
-    words = [word for word in sys.argv[1:] if not word.startswith("--output")]
     return Facts(
         date=f"{datetime.now(UTC):%Y-%m-%d}",
-        command=shlex.join(("python", "-m", "bench", *words)),
+        command=shlex.join(("python", "-m", "bench", *_telling(sys.argv[1:]))),
         cpus=len(os.sched_getaffinity(0)),
         load=os.getloadavg()[0],
         versions={
@@ -108,6 +116,15 @@ def _facts() -> Facts:
             "Python": platform.python_version(),
         },
     )
+
+
+def _telling(words: Sequence[str]) -> list[str]:
+    """Return the words of a command that say what is measured, and not where the document goes."""
+    return [
+        word
+        for before, word in zip(("", *words), words, strict=False)
+        if "--output" not in (before, word) and not word.startswith("--output=")
+    ]
 
 
 @contextmanager

@@ -48,16 +48,23 @@ class _Known:
 class Alternatives:
     """Measures several systems on the same database, one after the other.
 
-    What each has stored is carried before the next begins.
+    What each has stored is carried before the next begins. With `is_each_restored`, so is every backup after an hour.
     """
 
     def __init__(
-        self, servers: Servers, systems: Sequence[Alternative], say: Say, carry: Callable[[str, After], None]
+        self,
+        servers: Servers,
+        systems: Sequence[Alternative],
+        say: Say,
+        carry: Callable[[str, After], None],
+        *,
+        is_each_restored: bool = False,
     ) -> None:
         self._servers = servers
         self._known = [_Known(system) for system in systems]
         self._say = say
         self._carry = carry
+        self._is_each_restored = is_each_restored
 
     def settle(self) -> None:
         """Wait until the WAL of what was done is archived, so that no other system is measured meanwhile."""
@@ -81,6 +88,12 @@ class Alternatives:
                 f"peak {bytes_text(took.peak_bytes)}"
             )
             self._carry(one.system.name, "hour" if one.backups[1:] else "first")
+
+    def after_an_hour(self) -> None:
+        """Let each make a backup, and restore it if that is to be."""
+        self.back_up()
+        if self._is_each_restored:
+            self.restore()
 
     def restore(self) -> None:
         """Let each restore its newest backup, and compare every row."""

@@ -11,6 +11,7 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
 from bench.programs import pipe
+from bench.systems import PublishedSetup
 from permafrost.postgres.binaries import client_program
 from permafrost.postgres.scratch import ScratchCluster
 
@@ -131,3 +132,23 @@ def give_to_server(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     if os.geteuid() == 0:
         pipe(("chown", "postgres:postgres", str(folder)))
+
+
+class Published(_OfADump):
+    """The published set-up, taken like the others."""
+
+    name = PublishedSetup.name
+
+    def __init__(self, folder: Path, conninfo: str, server_major: int, gpg_home: Path) -> None:
+        super().__init__(folder, conninfo, server_major)
+        self._setup = PublishedSetup(folder / "files", conninfo, gpg_home, server_major)
+        self.stored = self._setup.stored
+
+    def backup(self) -> None:
+        """Dump, compress, then encrypt."""
+        self._setup.first()
+
+    def restore(self, target: ScratchCluster) -> str:
+        """Decrypt, decompress, give it to psql, and analyse; return how to connect."""
+        self._setup.restore(target)
+        return self._analysed(target)

@@ -33,7 +33,12 @@ def make_database(cluster: ScratchCluster, size_bytes: int) -> Data:
     create_database(cluster.conninfo("postgres"), DATABASE)
     with psycopg.connect(cluster.conninfo(DATABASE)) as connection:
         load(connection, accounts=accounts, statuses=statuses)
-    with psycopg.connect(cluster.conninfo(DATABASE), autocommit=True) as connection:
+    return settled(cluster.conninfo(DATABASE), statuses)
+
+
+def settled(conninfo: str, statuses: int = 0) -> Data:
+    """Vacuum and analyse a database that was just filled, write it out, and return what it takes."""
+    with psycopg.connect(conninfo, autocommit=True) as connection:
         connection.execute("VACUUM ANALYZE")  # or the first to read would do it for all others
         connection.execute("CHECKPOINT")
         row = connection.execute(
@@ -41,7 +46,7 @@ def make_database(cluster: ScratchCluster, size_bytes: int) -> Data:
             WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"""
         ).fetchone()
     size, heap = (int(one) for one in row) if row else (0, 0)
-    rows = sum(table.rows for table in contents(cluster.conninfo(DATABASE)).values())
+    rows = sum(table.rows for table in contents(conninfo).values())
     return Data(size, heap, rows, statuses)
 
 

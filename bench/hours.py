@@ -1,4 +1,4 @@
-"""The log engine, hour by hour: churn, a backup, and its restore compared in every row."""
+"""The log engine, hour by hour: what an hour brings, a backup, and its restore compared in every row."""
 
 from __future__ import annotations
 
@@ -20,19 +20,35 @@ from samples.churn import churn
 from samples.database import OWNER
 
 Say = Callable[[str], None]
+Live = Callable[[str, int, float], object]
+"""Lets an hour pass on a database: how to connect, the hour's number from 0, and how much happens in it."""
+
+
+def live_as_mastodon(conninfo: str, number: int, amount: float) -> None:
+    """Let an hour of a small Mastodon server pass."""
+    with psycopg.connect(conninfo, autocommit=True) as connection:
+        churn(connection, hour=number, amount=amount)
 
 
 @dataclass(frozen=True, slots=True)
 class Servers:
-    """The server that is backed up, and the one that is restored to. Neither vacuums on its own: churn does."""
+    """The server that is backed up, and the one that is restored to. Neither vacuums on its own: `live` does."""
 
     source: ScratchCluster
     target: ScratchCluster
+    database: str = DATABASE
+    live: Live = live_as_mastodon
 
     @property
     def conninfo(self) -> str:
         """How to connect to the database that is backed up."""
-        return self.source.conninfo(DATABASE)
+        return self.source.conninfo(self.database)
+
+    @property
+    def major(self) -> int:
+        """The server's major version."""
+        with psycopg.connect(self.conninfo) as connection:
+            return connection.info.server_version // 10000
 
     def make_owner(self) -> None:
         """Make the role that owns the database, on the server that is restored to."""
@@ -68,8 +84,7 @@ def live_an_hour(
 ) -> Hour:
     """Let an hour pass, `settle`, back up, restore, compare; raise `BenchError` if a row differs."""
     measure_of_changes = ChangeMeasure(servers.conninfo)
-    with psycopg.connect(servers.conninfo, autocommit=True) as connection:
-        churn(connection, hour=number, amount=amount)
+    servers.live(servers.conninfo, number, amount)
     settle()
     run = log_run(servers, system)
     changes = measure_of_changes.since()  # not before: it would warm up what the run has to read

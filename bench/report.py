@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from bench import texts
 from bench.judgement import figures
+from bench.pgbench_report import pgbench_parts, pgbench_rows
 from bench.reasons import shortfalls
 from bench.results import Data, OneSize, Results, Series
 from bench.rows import (
@@ -49,6 +50,8 @@ def summary(results: Results) -> list[str]:
     for series in (sizes_of(results), results.churns):
         if series:
             lines += ["", *text_table(SERIES, series_rows(series))]
+    if results.pgbench:
+        lines += ["", *text_table(OTHERS, pgbench_rows(results.pgbench))]
     return lines
 
 
@@ -61,6 +64,8 @@ def document(results: Results) -> str:
         parts += _series("size", "The same hour at several sizes", texts.SIZES, sizes)
     if results.churns:
         parts += _series("churn", "Several amounts of churn", texts.CHURNS, results.churns)
+    if results.pgbench:
+        parts += pgbench_parts(results.pgbench)
     return "\n\n".join(parts) + "\n"
 
 

@@ -146,6 +146,18 @@ class OneSize:
 
 
 @dataclass(frozen=True, slots=True)
+class Pgbench:
+    """The log engine and others on pgbench's database; an hour is so many transactions. Every hour was restored."""
+
+    facts: Facts
+    scale: int
+    transactions: int
+    log: LogRuns
+    systems: tuple[SystemRuns, ...]
+    carried: tuple[CarriedRuns, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Series:
     """The log engine at several sizes, or with several amounts of churn."""
 
@@ -160,6 +172,7 @@ class Results:
     one_size: OneSize | None = None
     sizes: Series | None = None
     churns: Series | None = None
+    pgbench: Pgbench | None = None
 
 
 _FORM = TypeAdapter(Results)

@@ -129,13 +129,17 @@ def other_rows(measured: OneSize) -> list[tuple[str, ...]]:
     """Return a row for the log engine, the published set-up and each system that a user would pick instead."""
     restored = {one.name: tuple(Taken(run.wall_s, run.cpu_s, 0, 0) for run in one.runs) for one in measured.restores}
     carried = {one.name: one for one in measured.carried}
-    hours = tuple(_taken(hour.run) for hour in measured.log.hours)
-    name = "permafrost, engine log"
-    log = SystemRuns(name, _taken(measured.log.first), hours, restored.get(name, ()))
+    log = log_system(measured.log, restored.get("permafrost, engine log", ()))
     rows = [other_row(one, carried.get(one.name)) for one in (log, *measured.systems)]
     if found := carried.get("published set-up"):
         rows.insert(1, _published_row(measured, found, restored.get(found.name, ())))
     return rows
+
+
+def log_system(log: LogRuns, restores: Sequence[Taken]) -> SystemRuns:
+    """Return the log engine's runs as those of one of the systems."""
+    hours = tuple(_taken(hour.run) for hour in log.hours)
+    return SystemRuns("permafrost, engine log", _taken(log.first), hours, tuple(restores))
 
 
 def _published_row(measured: OneSize, carried: CarriedRuns, restores: Sequence[Taken]) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from bench.alternatives import Alternative, Alternatives
 from bench.archives import Borg, Restic, ZstdArchive
 from bench.carrying import carrying
 from bench.data import DATABASE, make_database
-from bench.hours import Say, Servers, live_an_hour, log_run, restore_and_compare
+from bench.hours import Live, Say, Servers, live_an_hour, live_as_mastodon, log_run, restore_and_compare
 from bench.measuring import Measurement, measure
 from bench.pgbackrest import PgBackRest
 from bench.results import After, Data, Facts, LogRuns, OneSize, Restored, Run, Series
@@ -27,9 +27,9 @@ RESTORES = 3
 
 def measure_one_size(folder: Path, facts: Facts, size_bytes: int, hours: int, say: Say) -> OneSize:
     """Measure all systems on one database, the log engine for so many hours, and every restore."""
-    with _servers(folder) as servers, temporary_home() as gpg_home:
+    with running_servers(folder) as servers, temporary_home() as gpg_home:
         data = _make(servers, size_bytes, say)
-        major = _server_major(servers)
+        major = servers.major
         published = PublishedSetup(folder / "published", servers.conninfo, gpg_home, major)
         dump = Permafrost(folder / "dump", servers.conninfo, "dump")
         log = Permafrost(folder / "log", servers.conninfo, "log")
@@ -42,7 +42,7 @@ def measure_one_size(folder: Path, facts: Facts, size_bytes: int, hours: int, sa
             others.back_up()
             full = {published.name: [_full(published, say)], dump.name: [_full(dump, say)]}
             carrier.carry(published.name, "first")
-            runs = _log_runs(servers, log, data, [1.0] * hours, full[published.name], say, others, carrier.carry)
+            runs = log_runs(servers, log, data, [1.0] * hours, full[published.name], say, others, carrier.carry)
             others.restore()
             for system in (published, dump, published, dump):  # again, so that no moment's noise decides
                 full[system.name].append(_full(system, say))
@@ -77,12 +77,12 @@ def measure_churns(
 def _measure_log(folder: Path, size_bytes: int, amounts: Sequence[float], say: Say) -> LogRuns:
     folder.mkdir()
     folder.chmod(0o711)
-    with _servers(folder) as servers, temporary_home() as gpg_home:
+    with running_servers(folder) as servers, temporary_home() as gpg_home:
         data = _make(servers, size_bytes, say)
-        published = PublishedSetup(folder / "published", servers.conninfo, gpg_home, _server_major(servers))
+        published = PublishedSetup(folder / "published", servers.conninfo, gpg_home, servers.major)
         log = Permafrost(folder / "log", servers.conninfo, "log")
         full = [_full(published, say)]
-        return _log_runs(servers, log, data, amounts, full, say)
+        return log_runs(servers, log, data, amounts, full, say)
 
 
 def _others(folder: Path, servers: Servers, gpg_home: Path, major: int) -> Sequence[Alternative]:
@@ -95,7 +95,7 @@ def _others(folder: Path, servers: Servers, gpg_home: Path, major: int) -> Seque
     )
 
 
-def _log_runs(
+def log_runs(
     servers: Servers,
     log: Permafrost,
     data: Data,
@@ -105,6 +105,10 @@ def _log_runs(
     others: Alternatives | None = None,
     carry: Callable[[str, After], None] | None = None,
 ) -> LogRuns:
+    """Measure the log engine's first run, one after each hour with such an amount of churn, and two after nothing.
+
+    The others make their backups after the same hours, and what the log engine stored is carried each time.
+    """
     carry = carry or _not_carried
 
     def still() -> Run:
@@ -122,7 +126,7 @@ def _log_runs(
         hours.append(live_an_hour(servers, log, number, amount, say, others.settle if others else _at_once))
         carry(log.name, "hour")
         if others:
-            others.back_up()
+            others.after_an_hour()
     unchanged.append(still())
     return LogRuns(data, tuple(published), first, tuple(unchanged), tuple(hours))
 
@@ -140,7 +144,8 @@ def _with_published(runs: LogRuns, published: Sequence[Measurement]) -> LogRuns:
 
 
 @contextmanager
-def _servers(folder: Path) -> Iterator[Servers]:
+def running_servers(folder: Path, database: str = DATABASE, live: Live = live_as_mastodon) -> Iterator[Servers]:
+    """Yield a server to back up and one to restore to."""
     settings = {"autovacuum": "off"}
     archiving = {"archive_mode": "on", "full_page_writes": "on"}  # else pgBackRest's WAL would look small
     with (
@@ -150,7 +155,7 @@ def _servers(folder: Path) -> Iterator[Servers]:
         with psycopg.connect(source.conninfo("postgres"), autocommit=True) as connection:
             connection.execute("ALTER SYSTEM SET archive_command = '/bin/true'")  # until pgBackRest sets its own
             connection.execute("SELECT pg_reload_conf()")
-        servers = Servers(source, target)
+        servers = Servers(source, target, database, live)
         servers.make_owner()
         yield servers
 
@@ -160,11 +165,6 @@ def _make(servers: Servers, size_bytes: int, say: Say) -> Data:
     data = make_database(servers.source, size_bytes)
     say(f"it takes {bytes_text(data.database_bytes)}, with {data.statuses:,} statuses and {data.rows:,} rows in all")
     return data
-
-
-def _server_major(servers: Servers) -> int:
-    with psycopg.connect(servers.source.conninfo(DATABASE)) as connection:
-        return connection.info.server_version // 10000
 
 
 def _full(system: System, say: Say) -> Measurement:
