@@ -31,7 +31,7 @@ from permafrost.segments import chain, rows, worker
 from permafrost.segments.chain import Chain
 from permafrost.segments.reconcile import forget_what_changed, reason_to_forget_everything, remember
 from permafrost.segments.state import SegmentState
-from permafrost.segments.worker import THIS_RUNS_DELTA, SegmentWork, segments_of, update_segment
+from permafrost.segments.worker import THIS_RUNS_DELTA, SegmentWork, Workplace, segments_of, update_segment
 from tests.segments.memory_store import MemoryStore, rebuilt
 
 TABLES = ("plain", "wide", "moody", "part_one", "part_two")
@@ -260,7 +260,7 @@ class LoggedDatabase(RuleBasedStateMachine):
             for table in tables:
                 for number in segments_of(table):
                     known = self.state.segment(table.oid, number)
-                    result = update_segment(connection, SegmentWork(table, number, known), self.store)
+                    result = update_segment(connection, SegmentWork(table, number, known), Workplace(self.store))
                     self.state.set_segment(table.oid, number, result.segment)
                     chains[table.oid, number] = result.segment.chain
             name = self.store.finish()

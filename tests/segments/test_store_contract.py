@@ -17,6 +17,7 @@ from permafrost.openpgp.sealing import OpeningKey, PassphraseSealing, open_bytes
 from permafrost.repository.objects import stored_objects
 from permafrost.segments.repository_store import RepositoryStore
 from permafrost.segments.rows import Uint32
+from permafrost.timing import WorkTimes
 from tests.fixtures.server import MakeServer
 from tests.segments.memory_store import MemoryStore, members_of
 
@@ -49,7 +50,7 @@ class InRepository(RepositoryStore):
         from permafrost.repository.layout import Layout  # noqa: PLC0415 - only here
 
         self._key = OpeningKey(passphrase_file)
-        super().__init__(Layout(server_path), home, PassphraseSealing(passphrase_file))
+        super().__init__(Layout(server_path), home, PassphraseSealing(passphrase_file), WorkTimes())
 
     def delta(self) -> str | None:
         stored = self.finish()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,8 +13,12 @@ from permafrost.cli.amounts import bytes_text, seconds_text
 from permafrost.cli.options import config_option, config_path, json_option, reporting
 from permafrost.cli.rendering import Rendering
 from permafrost.config.loading import load_configuration
+from permafrost.config.models import Configuration
+from permafrost.events import Note, Reporter
 from permafrost.importing import imported_beside
 from permafrost.operations.backup import BackupResult, back_up
+from permafrost.repository.layout import SnapshotId
+from permafrost.syncthing.presence import NO_VAULT, has_syncthing
 
 
 @click.command()
@@ -44,15 +49,14 @@ def backup(
       permafrost backup --audit --wait
     """
     configuration = load_configuration(config_path(config_file))
-    with imported_beside("permafrost.operations.replication"):
+    replicates = wait or has_syncthing(configuration.syncthing)
+    with imported_beside("permafrost.operations.replication") if replicates else nullcontext():
         result = back_up(configuration, is_audited=audit, is_full=full, report=rendering.report, now=datetime.now(UTC))
-    from permafrost.operations.replication import tell_syncthing, wait_for_vaults  # noqa: PLC0415
-
     vaults: tuple[str, ...] = ()
-    if wait:
-        vaults = wait_for_vaults(configuration, result.snapshot, timeout_s=wait_timeout, report=rendering.report)
+    if replicates:
+        vaults = _replicate(configuration, result.snapshot, rendering.report, wait_timeout if wait else None)
     else:
-        tell_syncthing(configuration, result.snapshot, rendering.report)
+        rendering.report(Note(NO_VAULT))
     document = {
         **asdict(result),
         "snapshot": str(result.snapshot),
@@ -60,7 +64,26 @@ def backup(
         "held_by": list(vaults),
     }
     document.pop("is_audited")
-    rendering.result(document, [_summary(result), *(f"held by vault {vault}" for vault in vaults)])
+    lines = [_summary(result), _work(result), *(f"held by vault {vault}" for vault in vaults)]
+    rendering.result(document, lines)
+
+
+def _replicate(
+    configuration: Configuration, snapshot: SnapshotId, report: Reporter, wait_timeout_s: int | None
+) -> tuple[str, ...]:
+    """Tell Syncthing, or wait for the vaults, and return the names of those that hold the snapshot."""
+    from permafrost.operations.replication import tell_syncthing, wait_for_vaults  # noqa: PLC0415
+
+    if wait_timeout_s is not None:
+        return wait_for_vaults(configuration, snapshot, timeout_s=wait_timeout_s, report=report)
+    tell_syncthing(configuration, snapshot, report)
+    return ()
+
+
+def _work(result: BackupResult) -> str:
+    """Return where the time went, as far as it shows."""
+    parts = (f"{work} {seconds:.2f} s" for work, seconds in result.work_s.items() if seconds >= 0.005)
+    return f"time by work, workers added up: {', '.join(parts)}"
 
 
 def _summary(result: BackupResult) -> str:

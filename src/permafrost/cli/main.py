@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from importlib import import_module
 
 import click
@@ -40,6 +41,8 @@ class Commands(click.Group):
             return None
         module, _, attribute = _COMMANDS[cmd_name].partition(":")
         command: click.Command = getattr(import_module(f"permafrost.cli.{module}"), attribute)
+        gc.freeze()  # modules stay for good, so collections need not look at them
+        gc.enable()
         return command
 
 
@@ -60,5 +63,13 @@ def main() -> None:
 
 
 def run() -> None:
-    """Run the command line; the entry point."""
-    main(prog_name="permafrost")
+    """Run the command line; the entry point.
+
+    Without a collector while modules are imported and when the process ends anyway: together that was a tenth of a
+    second, of a run that takes one.
+    """
+    gc.disable()
+    try:
+        main(prog_name="permafrost")
+    finally:
+        gc.freeze()

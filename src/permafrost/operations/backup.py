@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from importlib import import_module
 
 from permafrost import __version__
 from permafrost.config.models import Configuration
@@ -21,8 +22,6 @@ from permafrost.openpgp.home import temporary_home
 from permafrost.openpgp.signing import sign_detached
 from permafrost.operations.contents import SnapshotContents
 from permafrost.operations.distrust import reason_for_distrust, trust_again
-from permafrost.operations.dump_engine import dumped
-from permafrost.operations.log_engine import logged
 from permafrost.operations.run_context import RunContext
 from permafrost.operations.sealing_choice import sealing_of
 from permafrost.operations.secret_archive import pack_secrets
@@ -36,9 +35,10 @@ from permafrost.repository.repository import Repository
 from permafrost.repository.sealed import put_sealed, seal_bytes
 from permafrost.repository.snapshots import list_snapshots, publish_snapshot, remove_snapshots
 from permafrost.runs import RunRecords
+from permafrost.timing import WorkTimes
 
 _STEPS = 5
-_ENGINES = {"dump": dumped, "log": logged}
+_ENGINES = {"dump": "dump_engine:dumped", "log": "log_engine:logged"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,8 @@ class BackupResult:
     """What a backup stored: bytes new in the repository, row versions new and gone since the last snapshot.
 
     `snapshot_bytes` is all that the snapshot needs, what a backup that starts afresh would store. The dump engine
-    stores every row anew, and knows no segments.
+    stores every row anew, and knows no segments. `work_s` is seconds by kind of work, those of workers side by side
+    added up (permafrost.timing).
     """
 
     snapshot: SnapshotId
@@ -61,6 +62,7 @@ class BackupResult:
     segments: int
     segments_changed: int
     is_audited: bool
+    work_s: Mapping[str, float]
 
 
 def back_up(
@@ -88,13 +90,14 @@ def back_up(
             report(Warned(f"everything is read anew: {reason}"))
         is_full = is_full or reason is not None
         record.update(is_audited=is_audited)
-        run = RunContext(configuration, repository, sealing, home, steps, report, is_audited, is_full)
+        times = WorkTimes()
+        run = RunContext(configuration, repository, sealing, home, steps, report, is_audited, is_full, times)
         with steps.step("clear what an unfinished run left"):
             _clear(run)
-        with _ENGINES[configuration.database.engine](run) as contents:
-            with steps.step("seal the secrets"):
+        with _engine(configuration.database.engine)(run) as contents:
+            with steps.step("seal the secrets"), times.of("seal"):
                 secrets = _seal_secrets(run)
-            with steps.step("publish the snapshot"):
+            with steps.step("publish the snapshot"), times.of("publish"):
                 snapshot, published = _publish(run, contents, secrets, now)
         if is_full:
             trust_again(configuration.state.path)
@@ -113,9 +116,19 @@ def back_up(
             segments=contents.counts.segments,
             segments_changed=contents.counts.segments_changed,
             is_audited=is_audited,
+            work_s=times.seconds(),
         )
         record.update(snapshot=str(snapshot), duration_s=result.duration_s, bytes_new=result.bytes_new)
     return result
+
+
+def _engine(name: str) -> Callable[[RunContext], AbstractContextManager[SnapshotContents]]:
+    """Return the engine of that name; only that one is imported."""
+    module, _, attribute = _ENGINES[name].partition(":")
+    engine: Callable[[RunContext], AbstractContextManager[SnapshotContents]] = getattr(
+        import_module(f"permafrost.operations.{module}"), attribute
+    )
+    return engine
 
 
 @contextmanager

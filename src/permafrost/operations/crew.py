@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from functools import partial
 from queue import Empty, SimpleQueue
 from threading import Event, Lock
@@ -33,6 +33,7 @@ class Crew:
         self._executor = ThreadPoolExecutor(jobs + 1)
         self._futures: list[Future[object]] = []
         self._connections: set[psycopg.Connection] = set()
+        self._ahead: SimpleQueue[Future[tuple[ExitStack, psycopg.Connection]]] = SimpleQueue()
         self._lock = Lock()
         self._is_given_up = Event()
 
@@ -42,7 +43,21 @@ class Crew:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is not None:
             self._give_up()
+        while not self._ahead.empty():  # nobody took it
+            future = self._ahead.get()
+            if not future.cancel() and future.exception() is None:
+                future.result()[0].close()
         self._executor.shutdown(wait=True, cancel_futures=True)
+
+    def connect_ahead(self) -> None:
+        """Begin to connect, so that the first tasks need not wait for that; what fails is raised by `do_all`."""
+        for _ in range(self._jobs):
+            self._ahead.put(self._executor.submit(self._connected))
+
+    def _connected(self) -> tuple[ExitStack, psycopg.Connection]:
+        with ExitStack() as stack:
+            connection = stack.enter_context(self._connect())
+            return stack.pop_all(), connection
 
     def beside(self, work: Callable[[], T]) -> Future[T]:
         """Start work that needs no connection of the crew's."""
@@ -67,7 +82,11 @@ class Crew:
             future.result()
 
     def _drain(self, queue: SimpleQueue[Task]) -> None:
-        with self._connect() as connection:
+        try:
+            stack, connection = self._ahead.get_nowait().result()
+        except Empty:
+            stack, connection = self._connected()
+        with stack:
             with self._lock:
                 self._connections.add(connection)
             try:

@@ -38,6 +38,7 @@ def dumped(run: RunContext) -> Iterator[SnapshotContents]:
         )
         with (
             run.steps.step("dump the database, compress and seal it"),
+            run.times.of("dump"),
             _measuring(url, exported, tables, is_audited=run.is_audited) as measured,
         ):
             frame = put_sealed(

@@ -15,10 +15,10 @@ from permafrost.operations.run_context import RunContext
 from permafrost.postgres.archive import explain_pg_dump, mask_archive_time
 from permafrost.processes import Pipeline, Program
 from permafrost.repository.objects import StoredObject, put_object
-from permafrost.repository.sealed import SILENCE_S
-from permafrost.segments.repository_store import compressed
+from permafrost.repository.sealed import SILENCE_S, compressed
 
 _HEAD_BYTES = 64
+_LEVEL = 3
 
 
 class _SameAsBeforeError(Exception):
@@ -57,7 +57,9 @@ def store_frame(
     """
     with Pipeline([dump], silence_s=SILENCE_S) as dumping:
         hashed = _Hashed(dumping.chunks())
-        sealing = Pipeline([seal_program(run.sealing, run.home)], source=compressed(hashed), silence_s=SILENCE_S)
+        sealing = Pipeline(
+            [seal_program(run.sealing, run.home)], source=compressed(hashed, _LEVEL, run.times), silence_s=SILENCE_S
+        )
 
         def finish() -> None:
             sealing.finish(explain_sealing)

@@ -18,8 +18,8 @@ from permafrost.repository.snapshots import MANIFEST, OBJECT_LIST, SIGNATURE, re
 from permafrost.syncthing.access import foreign_client
 from permafrost.syncthing.client import Client
 from permafrost.syncthing.holdings import wait_until_held
-from permafrost.syncthing.home import home_exists
 from permafrost.syncthing.instance import Instance
+from permafrost.syncthing.presence import NO_VAULT, has_syncthing
 
 _BASE_FILES = ("README.txt", "restore.py", "repository.json", "signing-key.asc")
 
@@ -31,8 +31,8 @@ def tell_syncthing(configuration: Configuration, snapshot: SnapshotId, report: R
     it starts, and once an hour.
     """
     server = server_side_of(configuration)
-    if server.syncthing.managed and not home_exists(server.syncthing.home):
-        report(Note("no vault is paired yet, so the snapshot is on this machine only: permafrost vault invite NAME"))
+    if not has_syncthing(server.syncthing):
+        report(Note(NO_VAULT))
         return
     try:
         with _client_of_running(server) as client:

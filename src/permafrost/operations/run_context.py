@@ -10,6 +10,7 @@ from permafrost.events import Reporter, Steps
 from permafrost.openpgp.sealing import Sealing
 from permafrost.repository.layout import Layout
 from permafrost.repository.repository import Repository
+from permafrost.timing import WorkTimes
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,7 @@ class RunContext:
     report: Reporter
     is_audited: bool
     is_full: bool
+    times: WorkTimes
 
     @property
     def layout(self) -> Layout:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
+import zstandard
+
 from permafrost.errors import PermafrostError
 from permafrost.openpgp.sealing import Sealing, explain_sealing, seal_program
 from permafrost.processes import Finished, Pipeline, Program
 from permafrost.repository.layout import Layout
 from permafrost.repository.objects import StoredObject, put_object
+from permafrost.timing import WorkTimes
 
 Explain = Callable[[Finished], PermafrostError | None]
 
@@ -26,18 +29,38 @@ def put_sealed(
     source: Iterable[bytes] | None = None,
     explain: Explain | None = None,
     on_bytes: Callable[[int], None] | None = None,
+    times: WorkTimes | None = None,
 ) -> StoredObject:
     """Store what `programs` write (or `source` yields, through them) as one sealed object, once all have ended well.
 
-    `explain` turns a program's failure into a telling error; `on_bytes` hears how many sealed bytes there are.
+    `explain` turns a program's failure into a telling error; `on_bytes` hears how many sealed bytes there are. Of
+    `times`, "seal" is what is left of the whole when the source does not keep gpg and the disk waiting.
     """
 
     def judged(finished: Finished) -> PermafrostError | None:
         return (explain(finished) if explain else None) or explain_sealing(finished)
 
-    pipeline = Pipeline([*programs, seal_program(sealing, home)], source=source, silence_s=SILENCE_S)
-    with pipeline:
-        return put_object(layout, _counted(pipeline.chunks(), on_bytes), lambda: pipeline.finish(judged))
+    def put(source: Iterable[bytes] | None) -> StoredObject:
+        with Pipeline([*programs, seal_program(sealing, home)], source=source, silence_s=SILENCE_S) as pipeline:
+            return put_object(layout, _counted(pipeline.chunks(), on_bytes), lambda: pipeline.finish(judged))
+
+    if times is None or source is None:
+        return put(source)
+    with times.around("seal", source) as metered:
+        return put(metered)
+
+
+def compressed(chunks: Iterable[bytes], level: int, times: WorkTimes) -> Iterator[bytes]:
+    """Yield `chunks` compressed by zstd, as one frame."""
+    compressor = zstandard.ZstdCompressor(level=level).compressobj()
+    for chunk in chunks:
+        with times.of("compress"):
+            out = compressor.compress(chunk)
+        if out:
+            yield out
+    with times.of("compress"):
+        out = compressor.flush()
+    yield out
 
 
 def _counted(chunks: Iterable[bytes], on_bytes: Callable[[int], None] | None) -> Iterator[bytes]:

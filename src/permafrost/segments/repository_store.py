@@ -8,17 +8,18 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO
 
-import zstandard
-
 from permafrost.openpgp.sealing import Sealing
 from permafrost.repository.layout import Layout
 from permafrost.repository.objects import StoredObject
-from permafrost.repository.sealed import put_sealed
+from permafrost.repository.sealed import compressed, put_sealed
 from permafrost.segments.delta_file import DeltaWriter
 from permafrost.segments.rows import Uint32
+from permafrost.timing import WorkTimes
 
-_LEVEL = 3
 _READ_BYTES = 1 << 18
+_BASE_LEVEL = 3
+_DELTA_LEVEL = 9
+"""An hour's delta is small, and is kept and sent as often as there are hours: a tenth smaller for 30 ms more."""
 
 
 class AbandonedError(Exception):
@@ -31,8 +32,8 @@ class RepositoryStore:
     The delta object is made on first use: its tar goes through a pipe to a thread that compresses and seals it.
     """
 
-    def __init__(self, layout: Layout, home: Path, sealing: Sealing) -> None:
-        self._layout, self._home, self._sealing = layout, home, sealing
+    def __init__(self, layout: Layout, home: Path, sealing: Sealing, times: WorkTimes) -> None:
+        self._layout, self._home, self._sealing, self._times = layout, home, sealing, times
         self._lock = threading.Lock()
         self._writer: DeltaWriter | None = None
         self._pipe: IO[bytes] | None = None
@@ -44,7 +45,7 @@ class RepositoryStore:
 
     def put_base(self, chunks: Iterable[bytes]) -> str:
         """Store a base as an object of its own; return its name."""
-        stored = put_sealed(self._layout, self._home, self._sealing, source=compressed(chunks))
+        stored = self._sealed(chunks, _BASE_LEVEL)
         with self._lock:
             self.bases.append(stored)
         return stored.name
@@ -90,12 +91,15 @@ class RepositoryStore:
 
     def _put(self, read_end: int) -> None:
         try:
-            source = compressed(self._from_pipe(read_end))
-            self._delta = put_sealed(self._layout, self._home, self._sealing, source=source)
+            self._delta = self._sealed(self._from_pipe(read_end), _DELTA_LEVEL)
         except BaseException as error:  # noqa: BLE001 - raised again where the run is
             self._error = error
         finally:
             os.close(read_end)
+
+    def _sealed(self, chunks: Iterable[bytes], level: int) -> StoredObject:
+        source = compressed(chunks, level, self._times)
+        return put_sealed(self._layout, self._home, self._sealing, source=source, times=self._times)
 
     def _from_pipe(self, read_end: int) -> Iterator[bytes]:
         while chunk := os.read(read_end, _READ_BYTES):
@@ -106,12 +110,3 @@ class RepositoryStore:
     def _join(self) -> None:
         if self._thread is not None:
             self._thread.join()
-
-
-def compressed(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield `chunks` compressed by zstd, as one frame."""
-    compressor = zstandard.ZstdCompressor(level=_LEVEL).compressobj()
-    for chunk in chunks:
-        if out := compressor.compress(chunk):
-            yield out
-    yield compressor.flush()

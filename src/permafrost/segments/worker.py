@@ -6,7 +6,7 @@ import hashlib
 import threading
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -28,6 +28,7 @@ from permafrost.segments.rows import (
     join_scans,
 )
 from permafrost.segments.state import KnownSegment, pack_rows
+from permafrost.timing import WorkTimes
 
 SMALL_BASE_PAGES = 64
 """A base of fewer pages goes into the run's delta object: a hundred small tables would else be a hundred files."""
@@ -94,53 +95,67 @@ def segments_of(table: LoggedTable) -> range:
     return range(-(-table.pages // SEGMENT_PAGES))
 
 
-def update_segment(
-    connection: psycopg.Connection, work: SegmentWork, store: SegmentStore, missing: Collection[str] = ()
-) -> SegmentResult:
-    """Look at a segment under the connection's snapshot, store what changed, and return what the log now knows.
+@dataclass(frozen=True, slots=True)
+class Workplace:
+    """What the work on every segment of a run needs.
 
-    A segment whose chain needs an object of `missing` starts again with a new base.
+    `missing` are objects that are not there any more: a segment whose chain needs one starts again with a new base.
     """
+
+    store: SegmentStore
+    missing: Collection[str] = ()
+    times: WorkTimes = field(default_factory=WorkTimes)
+
+
+def update_segment(connection: psycopg.Connection, work: SegmentWork, place: Workplace) -> SegmentResult:
+    """Look at a segment under the connection's snapshot, store what changed, and return what the log now knows."""
     known = work.known
-    if known is not None and any(element.object_name in missing for element in known.chain):
+    if known is not None and any(element.object_name in place.missing for element in known.chain):
         known = None
-    first = _scan_part(connection, work, work.first_page)
+    first = _scan_part(connection, work, work.first_page, place.times)
     is_dense = len(first) > _DENSE_BYTES_A_PAGE * min(SCAN_PAGES, work.pages)
     with _dense_segments_are_alone if is_dense else nullcontext():
-        return _update(connection, work, known, first, store)
+        return _update(connection, work, known, first, place)
 
 
 def _update(
-    connection: psycopg.Connection, work: SegmentWork, known: KnownSegment | None, first: bytes, store: SegmentStore
+    connection: psycopg.Connection, work: SegmentWork, known: KnownSegment | None, first: bytes, place: Workplace
 ) -> SegmentResult:
-    digest, raw = _scan(connection, work, first)
+    digest, raw = _scan(connection, work, first, place.times)
     if known is not None and known.scan_digest == digest:
         return SegmentResult(known, 0, 0, is_changed=False)
-    seen = _decoded(raw, work)
-    if known is None:
-        return _new_base(connection, work, seen, digest, store, rows_gone=0)
-    difference = compare(known.rows(), seen)
-    if not difference:  # another answer, the same rows: they came in another order
-        return SegmentResult(_known(known.chain, digest, difference.stayed), 0, 0, is_changed=False)
-    planned = plan(known.chain, difference)
+    with place.times.of("compare"):
+        seen = _decoded(raw, work)
+        if known is None:
+            difference = planned = None
+        else:
+            difference = compare(known.rows(), seen)
+            if not difference:  # another answer, the same rows: they came in another order
+                return SegmentResult(_known(known.chain, digest, difference.stayed), 0, 0, is_changed=False)
+            planned = plan(known.chain, difference)
+    if difference is None:
+        return _new_base(connection, work, seen, digest, place, rows_gone=0)
     new, gone = len(difference.new), len(difference.gone)
     del difference  # of a dense segment these are many MB
     if isinstance(planned, NewDelta):
         del seen
-        return _new_delta(connection, work, planned, digest, store, rows_new=new, rows_gone=gone)
-    return _new_base(connection, work, seen, digest, store, rows_gone=gone, new=new)
+        return _new_delta(connection, work, planned, digest, place, rows_new=new, rows_gone=gone)
+    return _new_base(connection, work, seen, digest, place, rows_gone=gone, new=new)
 
 
-def _scan_part(connection: psycopg.Connection, work: SegmentWork, page: int) -> bytes:
-    return scan_pages(connection, work.table, page, min(page + SCAN_PAGES, work.end_page))
+def _scan_part(connection: psycopg.Connection, work: SegmentWork, page: int, times: WorkTimes) -> bytes:
+    with times.of("scan"):
+        return scan_pages(connection, work.table, page, min(page + SCAN_PAGES, work.end_page))
 
 
-def _scan(connection: psycopg.Connection, work: SegmentWork, first: bytes) -> tuple[bytes, list[bytes]]:
+def _scan(
+    connection: psycopg.Connection, work: SegmentWork, first: bytes, times: WorkTimes
+) -> tuple[bytes, list[bytes]]:
     """Return the digest of the whole scan and its raw parts, of which the first is there already."""
     digest = hashlib.blake2b(first, digest_size=16)
     parts = [first]
     for page in range(work.first_page + SCAN_PAGES, work.end_page, SCAN_PAGES):
-        parts.append(_scan_part(connection, work, page))
+        parts.append(_scan_part(connection, work, page, times))
         digest.update(parts[-1])
     return digest.digest(), parts
 
@@ -156,7 +171,7 @@ def _new_base(
     work: SegmentWork,
     seen: RowVersions,
     digest: bytes,
-    store: SegmentStore,
+    place: Workplace,
     *,
     rows_gone: int,
     new: int | None = None,
@@ -168,12 +183,12 @@ def _new_base(
         text = copy_table(connection, work.table)
     else:
         text = copy_pages(connection, work.table, work.first_page, work.end_page)
-    counted = CountedLines(text)
+    counted = CountedLines(place.times.waiting_for("fetch", text))
     if work.pages <= SMALL_BASE_PAGES:
-        member, _ = store.add_delta(np.empty(0, np.uint32), counted)
+        member, _ = place.store.add_delta(np.empty(0, np.uint32), counted)
         name = THIS_RUNS_DELTA
     else:
-        member, name = None, store.put_base(counted)
+        member, name = None, place.store.put_base(counted)
     counted.expect(len(seen), work)
     base = Element(name, member, 0, 0, len(seen), counted.size_bytes, np.empty(0, np.uint32))
     return SegmentResult(_known((base,), digest, rows_after_base(seen)), count, rows_gone, is_changed=True)
@@ -184,16 +199,18 @@ def _new_delta(
     work: SegmentWork,
     planned: NewDelta,
     digest: bytes,
-    store: SegmentStore,
+    place: Workplace,
     *,
     rows_new: int,
     rows_gone: int,
 ) -> SegmentResult:
-    counted = CountedLines(copy_ctids(connection, work.table, ctids_of(planned.rows.places, work.first_page)))
-    member, size = store.add_delta(planned.gone, counted)
+    text = copy_ctids(connection, work.table, ctids_of(planned.rows.places, work.first_page))
+    counted = CountedLines(place.times.waiting_for("fetch", text))
+    member, size = place.store.add_delta(planned.gone, counted)
     counted.expect(len(planned.rows), work)
     delta = Element(THIS_RUNS_DELTA, member, planned.level, planned.first_line, len(planned.rows), size, planned.gone)
-    known = _known((*planned.kept, delta), digest, rows_after_delta(planned))
+    with place.times.of("compare"):
+        known = _known((*planned.kept, delta), digest, rows_after_delta(planned))
     return SegmentResult(known, rows_new, rows_gone, is_changed=True)
 
 

@@ -19,12 +19,12 @@ from permafrost.errors import ReplicationError
 from permafrost.processes import run_checked
 from permafrost.syncthing.device_id import device_id_of
 from permafrost.syncthing.dialect import Dialect
+from permafrost.syncthing.presence import CONFIG_FILE
 
 GENERATE_S = 60.0
 RECONNECT_S = 5
 """How often an unconnected device is dialled; the least that Syncthing takes. Its own 60 s would be felt at pairing."""
 _USER = "permafrost"
-_CONFIG = "config.xml"
 _CERTIFICATE = "cert.pem"
 _SILENT = {
     "startBrowser": "false",
@@ -59,7 +59,7 @@ def prepare_home(settings: Syncthing, dialect: Dialect, device_name: str) -> Hom
     home = settings.home
     home.mkdir(parents=True, exist_ok=True)
     home.chmod(0o700)
-    is_new = not (home / _CONFIG).exists()
+    is_new = not (home / CONFIG_FILE).exists()
     if is_new:
         # Nobody knows this password: without one, Syncthing's web interface is open to every local user.
         password = secrets.token_urlsafe(32).encode("ascii") + b"\n"
@@ -68,8 +68,8 @@ def prepare_home(settings: Syncthing, dialect: Dialect, device_name: str) -> Hom
     before = ET.tostring(tree.getroot())
     _apply(tree, settings, device_id_of(home / _CERTIFICATE), device_name if is_new else None)
     if ET.tostring(tree.getroot()) != before:
-        _write(home / _CONFIG, tree)
-    for name in (_CONFIG, _CERTIFICATE, "key.pem"):
+        _write(home / CONFIG_FILE, tree)
+    for name in (CONFIG_FILE, _CERTIFICATE, "key.pem"):
         (home / name).chmod(0o600)
     return read_home(home)
 
@@ -79,25 +79,20 @@ def read_home(path: Path) -> Home:
     tree = _read(path)
     gui, api_key = tree.findtext("gui/address"), tree.findtext("gui/apikey")
     if not gui or not api_key:
-        raise ReplicationError(f"{path / _CONFIG} names no address or no API key for its interface")
+        raise ReplicationError(f"{path / CONFIG_FILE} names no address or no API key for its interface")
     return Home(path, gui, api_key, device_id_of(path / _CERTIFICATE))
-
-
-def home_exists(path: Path) -> bool:
-    """Return whether a home was made at `path`."""
-    return (path / _CONFIG).exists()
 
 
 def _read(home: Path) -> ET.ElementTree[ET.Element[str]]:
     try:
-        return ET.parse(home / _CONFIG)  # noqa: S314 - the file is ours, mode 0600, written by Syncthing and here
+        return ET.parse(home / CONFIG_FILE)  # noqa: S314 - the file is ours, mode 0600, written by Syncthing and here
     except OSError as error:
         raise ReplicationError(
             f"there is no Syncthing home at {home}: {error.strerror}", hint="is [syncthing] home the right folder?"
         ) from error
     except ET.ParseError as error:
         raise ReplicationError(
-            f"{home / _CONFIG} is not XML: {error}",
+            f"{home / CONFIG_FILE} is not XML: {error}",
             hint="move config.xml away and pair the vaults again; the keys beside it keep the device's identity",
         ) from error
 

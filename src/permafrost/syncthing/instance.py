@@ -27,7 +27,8 @@ from permafrost.errors import ReplicationError
 from permafrost.processes import Daemon, session_members
 from permafrost.syncthing.client import Client
 from permafrost.syncthing.dialect import detect_dialect
-from permafrost.syncthing.home import Home, home_exists, prepare_home, read_home
+from permafrost.syncthing.home import Home, prepare_home, read_home
+from permafrost.syncthing.presence import home_exists
 
 READY_S = 60.0
 SHUTDOWN_S = 4.0

@@ -1,0 +1,20 @@
+"""Whether there is a Syncthing to speak to at all, told without importing what speaks to it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from permafrost.config.models import Syncthing
+
+CONFIG_FILE = "config.xml"
+NO_VAULT = "no vault is paired yet, so the snapshot is on this machine only: permafrost vault invite NAME"
+
+
+def has_syncthing(settings: Syncthing) -> bool:
+    """Return whether a managed Syncthing was ever set up, or one that is there already is to be used."""
+    return not settings.managed or home_exists(settings.home)
+
+
+def home_exists(path: Path) -> bool:
+    """Return whether a home was made at `path`."""
+    return (path / CONFIG_FILE).exists()
