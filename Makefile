@@ -20,12 +20,13 @@ check:
 	@.venv/bin/lint-imports --no-logo > .import-linter.log || (cat .import-linter.log; exit 1)
 
 # make bench SIZE=1 HOURS=10, make bench SIZES=0.1,1,4, make bench SIZE=1 CHURNS=0.3,1,3,10 (sizes in GB),
-# make bench PGBENCH=50 HOURS=3 (pgbench's scale: 50 is about 0.8 GB)
+# make bench SIZE=1 MINUTES=15, make bench PGBENCH=50 HOURS=3 (pgbench's scale: 50 is about 0.8 GB)
 bench:
 	@scripts/bootstrap bench
 	@$(PYTHON) -m bench $(if $(SIZE),--size $(SIZE)) $(if $(HOURS),--hours $(HOURS)) \
 	    $(if $(SIZES),--sizes $(SIZES)) $(if $(CHURNS),--churns $(CHURNS)) \
-	    $(if $(PGBENCH),--pgbench $(PGBENCH))
+	    $(if $(PGBENCH),--pgbench $(PGBENCH)) \
+	    $(if $(MINUTES),--minutes $(MINUTES))
 
 reference:
 	@$(PYTHON) -m scripts.reference

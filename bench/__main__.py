@@ -1,8 +1,9 @@
 """python -m bench: measures, and writes docs/benchmarks.md, its plots, and the numbers that both are made of.
 
 One run measures one part: everything at one size; with --sizes the log engine at several sizes; with --churns the
-log engine with several amounts of churn; with --pgbench the log engine and others on pgbench's database. The parts
-measured before stay in the document, each with its own date.
+log engine with several amounts of churn; with --pgbench the log engine and others on pgbench's database; with
+--minutes a backup every minute, carried to a vault. The parts measured before stay in the document, each with its own
+date.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 
+from bench.minutes import measure_minutes
 from bench.pgbench import measure_pgbench
 from bench.plots import plots
 from bench.programs import BenchError
@@ -70,13 +72,14 @@ def _options() -> argparse.Namespace:
     parts.add_argument(
         "--pgbench", type=int, metavar="SCALE", help="another kind of database: pgbench's, of that scale"
     )
+    parts.add_argument("--minutes", type=int, metavar="N", help="a backup every minute, so many, carried to a vault")
     parts.add_argument("--render", action="store_true", help="measure nothing, write the document anew")
     parser.add_argument("--output", type=Path, default=DOCUMENTS, metavar="DIR", help="where all of it goes")
     options = parser.parse_args()
     if min(options.size, *(options.sizes or ()), *(options.churns or ()), 1) <= 0 or options.hours < 1:
         parser.error("sizes and churns have to be above 0, and --hours at least 1")
-    if options.pgbench is not None and options.pgbench < 1:
-        parser.error("--pgbench has to be at least 1")
+    if any(one is not None and one < 1 for one in (options.pgbench, options.minutes)):
+        parser.error("--pgbench and --minutes have to be at least 1")
     return options
 
 
@@ -88,6 +91,8 @@ def _measure(options: argparse.Namespace, results: Results, folder: Path) -> Res
         return replace(results, sizes=measure_sizes(folder, facts, sizes, options.hours, _say))
     if options.churns:
         return replace(results, churns=measure_churns(folder, facts, size, options.churns, options.hours, _say))
+    if options.minutes:
+        return replace(results, minutes=measure_minutes(folder, facts, size, options.minutes, _say))
     if options.pgbench:
         return replace(results, pgbench=measure_pgbench(folder, facts, options.pgbench, options.hours, _say))
     return replace(results, one_size=measure_one_size(folder, facts, size, options.hours, _say))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from bench.measuring import median
 from bench.report import sizes_of
-from bench.results import LogRuns, Results, Series
+from bench.results import LogRuns, Minutes, Results, Series
 from bench.rows import median_hour
 from permafrost.cli.amounts import bytes_text
 
@@ -21,7 +21,7 @@ _DASHES = ("", "6 4", "", "2 3")
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A named line through points; both coordinates are above 0."""
+    """A named line through points; both coordinates are above 0. Without points it is only named."""
 
     name: str
     points: tuple[tuple[float, float], ...]
@@ -29,19 +29,28 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class _Axis:
-    """A logarithmic axis from `low` to `high`, drawn from `start` to `end` in pixels."""
+    """An axis from `low` to `high`, drawn from `start` to `end` in pixels, logarithmic or linear."""
 
     low: float
     high: float
     start: float
     end: float
+    is_linear: bool = False
 
     def place(self, value: float) -> float:
+        if self.is_linear:
+            return self.start + (value - self.low) / (self.high - self.low) * (self.end - self.start)
         share = math.log(value / self.low) / math.log(self.high / self.low)
         return self.start + share * (self.end - self.start)
 
     def ticks(self) -> list[float]:
-        """Return 1, 2 and 5 times the powers of ten between both ends, or the powers alone if those are many."""
+        """Return 1, 2 and 5 times the powers of ten between both ends, or the powers alone if those are many.
+
+        On a linear axis, return whole numbers, about ten of them.
+        """
+        if self.is_linear:
+            step = max(1, math.ceil((self.high - self.low) / 12))
+            return [float(mark) for mark in range(math.ceil(self.low), math.floor(self.high) + 1, step)]
         decades = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
         steps = (1, 2, 5) if len(decades) <= 4 else (1,)
         marks = [step * 10.0**decade for decade in decades for step in steps]
@@ -57,7 +66,30 @@ def plots(results: Results) -> Mapping[str, str]:
     if results.churns:
         over = ("new row versions in an hour", [float(median_hour(run).rows) for run in results.churns.runs])
         drawn.update(_both("churn", over, results.churns))
+    if results.minutes:
+        drawn.update(_minutes(results.minutes))
     return drawn
+
+
+def _minutes(measured: Minutes) -> dict[str, str]:
+    label, minutes = "run, one a minute", list(enumerate(measured.minutes, 1))
+
+    def line(name: str, values: Sequence[tuple[int, float | None]]) -> Line:
+        return Line(name, tuple((float(number), value) for number, value in values if value))
+
+    lag = (
+        line("the vault's receipt is there", [(number, one.receipt_s) for number, one in minutes]),
+        line("the vault's Syncthing holds it", [(number, one.held_s) for number, one in minutes]),
+        line("the run is over", [(number, one.run.wall_s) for number, one in minutes]),
+    )
+    share = (
+        line("server, all together", [(number, one.server_share) for number, one in minutes]),
+        line("vault, all together", [(number, one.vault_share) for number, one in minutes]),
+    )
+    return {
+        "lag-by-minute.svg": line_plot("Time since a run began", label, "seconds", lag, x_is_linear=True),
+        "share-by-minute.svg": line_plot("Share of one core", label, "share", share, x_is_linear=True),
+    }
 
 
 def _both(name: str, over: tuple[str, list[float]], series: Series) -> dict[str, str]:
@@ -86,9 +118,11 @@ def _both(name: str, over: tuple[str, list[float]], series: Series) -> dict[str,
     }
 
 
-def line_plot(title: str, x_label: str, y_label: str, lines: Sequence[Line]) -> str:
-    """Return an SVG of lines over two logarithmic axes."""
+def line_plot(title: str, x_label: str, y_label: str, lines: Sequence[Line], *, x_is_linear: bool = False) -> str:
+    """Return an SVG of lines over two logarithmic axes, or over a linear one from side to side."""
     x = _axis([point[0] for line in lines for point in line.points], _LEFT, _WIDTH - _RIGHT)
+    if x_is_linear:
+        x = _Axis(x.low * 1.25 - 1, x.high / 1.25 + 1, x.start, x.end, is_linear=True)
     y = _axis([point[1] for line in lines for point in line.points], _HEIGHT - _BOTTOM, _TOP)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" font-family="sans-serif">',
@@ -102,7 +136,7 @@ def line_plot(title: str, x_label: str, y_label: str, lines: Sequence[Line]) -> 
     for mark in y.ticks():
         at = y.place(mark)
         parts.append(_rule(_LEFT, at, _WIDTH - _RIGHT, at))
-        told = bytes_text(round(mark)) if y_label == "bytes" else f"{mark:g} s"
+        told = {"bytes": bytes_text(round(mark)), "seconds": f"{mark:g} s", "share": f"{mark * 100:g}%"}[y_label]
         parts.append(_text(_LEFT - 8, at + 4, told, anchor="end"))
     parts.append(_text((_LEFT + _WIDTH - _RIGHT) / 2, _HEIGHT - _BOTTOM + 36, x_label, anchor="middle"))
     for number, line in enumerate(lines):

@@ -6,12 +6,14 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench.memory import PeakMemory
+
+_END_S = 30.0
 
 
 class BenchError(Exception):
@@ -74,12 +76,41 @@ class Told:
     peak_bytes: int
 
 
+@contextmanager
+def service(*words: str, log: Path) -> Iterator[int]:
+    """Run a permafrost command beside the block, and yield its process id; what it says goes into the file."""
+    with log.open("wb") as said:
+        running = subprocess.Popen(
+            _permafrost(words), stdin=subprocess.DEVNULL, stdout=said, stderr=said, env=_environment()
+        )
+        try:
+            yield running.pid
+        finally:
+            running.terminate()
+            try:
+                running.wait(_END_S)
+            except subprocess.TimeoutExpired:
+                running.kill()
+                running.wait()
+
+
+def _permafrost(words: Sequence[str]) -> tuple[str, ...]:
+    return (sys.executable, "-P", "-m", "permafrost", *words)
+
+
+def _environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith(("PG", "PERMAFROST_"))}
+
+
 def permafrost(*words: str) -> Told:
     """Run the permafrost command of this environment to its end."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "PERMAFROST_"))}
-    argv = (sys.executable, "-P", "-m", "permafrost", *words)
     with subprocess.Popen(
-        argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=kept
+        _permafrost(words),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=_environment(),
     ) as running:
         memory = PeakMemory(running.pid)
         try:

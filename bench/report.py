@@ -7,9 +7,10 @@ from dataclasses import replace
 
 from bench import texts
 from bench.judgement import figures
+from bench.minutes_report import MINUTES, minute_rows, minutes_parts
 from bench.pgbench_report import pgbench_parts, pgbench_rows
 from bench.reasons import shortfalls
-from bench.results import Data, OneSize, Results, Series
+from bench.results import OneSize, Results, Series
 from bench.rows import (
     BACKUPS,
     HOURS,
@@ -25,7 +26,7 @@ from bench.rows import (
     series_rows,
 )
 from bench.tables import markdown, text_table
-from bench.texts import facts_text
+from bench.texts import data_text, facts_text
 from permafrost.cli.amounts import bytes_text
 
 
@@ -50,6 +51,8 @@ def summary(results: Results) -> list[str]:
     for series in (sizes_of(results), results.churns):
         if series:
             lines += ["", *text_table(SERIES, series_rows(series))]
+    if results.minutes:
+        lines += ["", *text_table(MINUTES, minute_rows(results.minutes))]
     if results.pgbench:
         lines += ["", *text_table(OTHERS, pgbench_rows(results.pgbench))]
     return lines
@@ -64,6 +67,8 @@ def document(results: Results) -> str:
         parts += _series("size", "The same hour at several sizes", texts.SIZES, sizes)
     if results.churns:
         parts += _series("churn", "Several amounts of churn", texts.CHURNS, results.churns)
+    if results.minutes:
+        parts += minutes_parts(results.minutes)
     if results.pgbench:
         parts += pgbench_parts(results.pgbench)
     return "\n\n".join(parts) + "\n"
@@ -86,7 +91,7 @@ def _one_size(measured: OneSize) -> list[str]:
     return [
         "## What was promised, and what it is",
         facts_text(measured.facts),
-        _data(log.data),
+        data_text(log.data),
         markdown(JUDGED, judged_rows(measured)),
         *(("What falls short, and why:", "\n".join(missed)) if missed else ()),
         "## Backup",
@@ -117,13 +122,6 @@ def _others(measured: OneSize) -> list[str]:
 def _series(name: str, title: str, text: str, series: Series) -> list[str]:
     pictures = (f"![Time by {name}](plots/time-by-{name}.svg)", f"![Bytes by {name}](plots/bytes-by-{name}.svg)")
     return [f"## {title}", text, facts_text(series.facts), markdown(SERIES, series_rows(series)), "\n\n".join(pictures)]
-
-
-def _data(data: Data) -> str:
-    return (
-        f"The database is Mastodon-like, {bytes_text(data.database_bytes)} (`pg_database_size`; the tables' heaps are "
-        f"{bytes_text(data.heap_bytes)})\nwith {data.statuses:,} statuses and {data.rows:,} rows, made by `samples/`."
-    )
 
 
 def _seconds(values: Sequence[float]) -> str:

@@ -158,6 +158,60 @@ class Pgbench:
 
 
 @dataclass(frozen=True, slots=True)
+class Spent:
+    """Processor time, in seconds, of what runs all the time on a server and on a vault, each Syncthing by itself."""
+
+    server_s: float
+    server_syncthing_s: float
+    vault_s: float
+    vault_syncthing_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Minute:
+    """One `permafrost backup` of those that are started on the clock, and the time until the next one.
+
+    It began `late_s` after its turn, because the one before was not over; the next turn came after `elapsed_s`. Since
+    it began, `held_s` passed until the vault's Syncthing held the snapshot, `receipt_s` until the vault's receipt
+    said so, None if it came too late to be waited for. Syncthing sent `sent_bytes`.
+    """
+
+    run: Run
+    late_s: float
+    elapsed_s: float
+    held_s: float
+    receipt_s: float | None
+    sent_bytes: int
+    spent: Spent
+
+    @property
+    def server_share(self) -> float:
+        """How much of one core all on the server took: the run, PostgreSQL for it, the service, Syncthing."""
+        run = self.run.cpu_s + self.run.server_cpu_s
+        return (run + self.spent.server_s + self.spent.server_syncthing_s) / self.elapsed_s
+
+    @property
+    def vault_share(self) -> float:
+        """How much of one core all on the vault took."""
+        return (self.spent.vault_s + self.spent.vault_syncthing_s) / self.elapsed_s
+
+
+@dataclass(frozen=True, slots=True)
+class Minutes:
+    """Runs at a fixed pace, carried to a vault; the last snapshot was restored from the vault, equal in every row."""
+
+    facts: Facts
+    data: Data
+    pause_s: float
+    first: Run
+    minutes: tuple[Minute, ...]
+    snapshots: int
+    vault_snapshots: int
+    tables_equal: int
+    rows_equal: int
+
+
+@dataclass(frozen=True, slots=True)
 class Series:
     """The log engine at several sizes, or with several amounts of churn."""
 
@@ -173,6 +227,7 @@ class Results:
     sizes: Series | None = None
     churns: Series | None = None
     pgbench: Pgbench | None = None
+    minutes: Minutes | None = None
 
 
 _FORM = TypeAdapter(Results)

@@ -28,7 +28,7 @@ RESTORES = 3
 def measure_one_size(folder: Path, facts: Facts, size_bytes: int, hours: int, say: Say) -> OneSize:
     """Measure all systems on one database, the log engine for so many hours, and every restore."""
     with running_servers(folder) as servers, temporary_home() as gpg_home:
-        data = _make(servers, size_bytes, say)
+        data = make_mastodon(servers, size_bytes, say)
         major = servers.major
         published = PublishedSetup(folder / "published", servers.conninfo, gpg_home, major)
         dump = Permafrost(folder / "dump", servers.conninfo, "dump")
@@ -78,7 +78,7 @@ def _measure_log(folder: Path, size_bytes: int, amounts: Sequence[float], say: S
     folder.mkdir()
     folder.chmod(0o711)
     with running_servers(folder) as servers, temporary_home() as gpg_home:
-        data = _make(servers, size_bytes, say)
+        data = make_mastodon(servers, size_bytes, say)
         published = PublishedSetup(folder / "published", servers.conninfo, gpg_home, servers.major)
         log = Permafrost(folder / "log", servers.conninfo, "log")
         full = [_full(published, say)]
@@ -160,7 +160,8 @@ def running_servers(folder: Path, database: str = DATABASE, live: Live = live_as
         yield servers
 
 
-def _make(servers: Servers, size_bytes: int, say: Say) -> Data:
+def make_mastodon(servers: Servers, size_bytes: int, say: Say) -> Data:
+    """Make the database of about that size, and tell what it takes."""
     say(f"making a database of about {bytes_text(size_bytes)}")
     data = make_database(servers.source, size_bytes)
     say(f"it takes {bytes_text(data.database_bytes)}, with {data.statuses:,} statuses and {data.rows:,} rows in all")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import secrets
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
@@ -123,9 +124,14 @@ class Permafrost:
         self.name = f"permafrost, engine {engine}"
         self.repository = folder / "repository"
         self.state = folder / "state"
+        self.restore_from = self.repository
         self.restore_peak_bytes = 0
+        self.began = 0.0
+        """When the last backup began, by the monotonic clock."""
+        self.newest = ""
+        """The last backup's snapshot."""
         self._folder = folder
-        file = folder / "permafrost.toml"
+        self.config_file = file = folder / "permafrost.toml"
         self._config = f"--config={file}"
         places = (f"--repository={self.repository}", f"--state={self.state}")
         permafrost("init", self._config, f"--database={conninfo}", "--name=bench", *places)
@@ -136,8 +142,10 @@ class Permafrost:
 
     def backup(self) -> BackupSays:
         """Make a snapshot, and return what the command says of it."""
+        self.began = time.monotonic()
         told = permafrost("backup", self._config, "--json")
         said = json.loads(told.text)
+        self.newest = str(said["snapshot"])
         return BackupSays(
             bytes_new=int(said["bytes_new"]),
             files_new=int(said["files_new"]),
@@ -158,7 +166,7 @@ class Permafrost:
         """Restore as on disaster day: from the folder and the passphrase."""
         name = "mastodon_restored"
         told = permafrost(
-            *("restore", "latest", f"--repository={self.repository}", f"--database={name}"),
+            *("restore", "latest", f"--repository={self.restore_from}", f"--database={name}"),
             *(f"--passphrase-file={self._folder / 'passphrase'}", f"--server={target.conninfo('postgres')}"),
             f"--runbook={self._folder / 'runbook'}",
         )

@@ -6,6 +6,7 @@ from xml.dom.minidom import parseString
 
 from bench.judgement import Figure, figures
 from bench.measuring import Measurement, Taken
+from bench.minutes_report import minute_rows
 from bench.plots import plots
 from bench.report import document, sizes_of, summary
 from bench.results import (
@@ -16,11 +17,14 @@ from bench.results import (
     Facts,
     Hour,
     LogRuns,
+    Minute,
+    Minutes,
     OneSize,
     Restored,
     Results,
     Run,
     Series,
+    Spent,
     SystemRuns,
     load_results,
     save_results,
@@ -52,7 +56,21 @@ ONE_SIZE = OneSize(
 )
 SMALL = replace(LOG, data=replace(DATA, database_bytes=100_000_000), published=(Measurement(3.0, 3.0, 20_000_000),))
 TAKEN = Taken(5.0, 5.0, 1.0, 90_000_000, 110_000_000, 500_000_000, 12, 60)
-ALL = Results(ONE_SIZE, Series(FACTS, (SMALL, LOG)), Series(FACTS, (LOG, LOG)))
+MINUTE = Minute(
+    replace(LATER, server_cpu_s=0.6, counted_files=4),
+    late_s=0.1,
+    elapsed_s=60.0,
+    held_s=1.8,
+    receipt_s=4.0,
+    sent_bytes=30_000,
+    spent=Spent(server_s=0.3, server_syncthing_s=0.3, vault_s=0.4, vault_syncthing_s=0.2),
+)
+MINUTES = Minutes(
+    *(FACTS, DATA, 60.0, FIRST),
+    (MINUTE, replace(MINUTE, held_s=2.8), replace(MINUTE, receipt_s=None, sent_bytes=31_000)),
+    *(4, 4, 115, 3_674_990),
+)
+ALL = Results(ONE_SIZE, Series(FACTS, (SMALL, LOG)), Series(FACTS, (LOG, LOG)), minutes=MINUTES)
 
 
 def test_a_promise_is_kept_by_all_runs_by_their_median_or_not() -> None:
@@ -101,6 +119,19 @@ def test_what_syncthing_sent_stands_beside_what_the_files_say() -> None:
     assert "outBytesTotal" not in document(Results(replace(measured, carried=())))
 
 
+def test_a_run_every_minute_is_told_by_its_median_and_its_worst() -> None:
+    """Shares are of one core, of all that runs on a side; a receipt that did not come in time is counted, not timed."""
+    rows = {row[0]: row[1:] for row in minute_rows(MINUTES)}
+    assert rows["held by the vault's Syncthing after"] == ("1.80 s", "2.80 s")
+    assert rows["receipt there after"] == ("4.00 s", "4.00 s")
+    assert rows["bytes sent"] == ("30 kB", "31 kB")
+    assert rows["share: all on the server"] == ("4.0%", "4.0%")
+    assert rows["share: all on the vault"] == ("1.0%", "1.0%")
+    text = document(Results(minutes=MINUTES))
+    assert "1 of 3 receipts came too late" in text
+    assert "The 3 runs made 12 files and left 4 snapshots" in text
+
+
 def test_rows_say_what_was_measured() -> None:
     """Backups and restores are compared with the published set-up, each hour has its own row."""
     assert [row[-1] for row in backup_rows(ONE_SIZE)] == ["1.000", "0.233", "0.233", "0.053", "0.033"]
@@ -144,6 +175,8 @@ def test_the_document_names_the_plots_that_are_drawn() -> None:
     assert sorted(drawn) == [
         "bytes-by-churn.svg",
         "bytes-by-size.svg",
+        "lag-by-minute.svg",
+        "share-by-minute.svg",
         "time-by-churn.svg",
         "time-by-size.svg",
     ]
