@@ -73,20 +73,21 @@ def read_log(
     state = SegmentState(run.configuration.state.path / "segments.sqlite")
     stack.callback(state.close)
     stack.enter_context(state.changing())
-    store = RepositoryStore(run.layout, run.home, run.sealing, run.times)
+    jobs = run.configuration.database.jobs
+    store = RepositoryStore(run.layout, run.home, run.sealing, run.times, jobs)
     found = _Found()
     with (
         _abandoned_on_failure(store),
-        Crew(lambda: snapshot_connection(url, snapshot), run.configuration.database.jobs) as crew,
+        Crew(lambda: snapshot_connection(url, snapshot), jobs) as crew,
     ):
         crew.connect_ahead()
         job = _prepare(run, snapshot, state, sealing_mark)
         known = known_frame(state.fact("frame"), job.there)
         beside = crew.beside(lambda: read_surroundings(run, snapshot, job.tables, known, is_last=is_last))
         crew.do_all(_tasks(run, job, state, store, found))
-        delta = store.finish()
+        stored = store.finish()
         wait_until_flushed(snapshot.connection, job.identity.lsn, snapshot.taken_at, lambda: push_wal(url))
-    return _settle(run, state, job, beside.result(), found, store.bases, delta)
+    return _settle(run, state, job, beside.result(), found, stored)
 
 
 def _prepare(run: RunContext, snapshot: LockedSnapshot, state: SegmentState, sealing_mark: str) -> _Job:
@@ -195,25 +196,21 @@ def _settle(
     job: _Job,
     beside: Surroundings,
     found: _Found,
-    bases: list[StoredObject],
-    delta: StoredObject | None,
+    stored: Mapping[str, StoredObject],
 ) -> SnapshotContents:
-    """Give the run's delta object its name everywhere, note what the next run needs, and return the contents."""
-    if delta is not None:
-        _name_delta(state, found, delta.name)
+    """Give what was stored its name everywhere, note what the next run needs, and return the contents.
+
+    `stored` is what the run's store has, by the name that it had until now.
+    """
+    _name_objects(state, found, {until_now: one.name for until_now, one in stored.items()})
     frame = beside.frame.stored
     known: dict[str, tuple[ObjectKind, int]] = dict(job.known_objects)
-    known.update({base.name: ("base", base.size_bytes) for base in bases})
-    if delta is not None:
-        known[delta.name] = ("delta", delta.size_bytes)
+    for until_now, one in stored.items():
+        known[one.name] = ("delta" if until_now == THIS_RUNS_DELTA else "base", one.size_bytes)
     known[frame.name] = ("frame", frame.size_bytes)
     names = [frame.name, *objects_of_chains(found.chains)]
     objects = tuple((StoredObject(name, known[name][1]), known[name][0]) for name in names)
-    new = (
-        {stored.name for stored in bases}
-        | ({delta.name} if delta else set())
-        | ({frame.name} if beside.frame.is_new else set())
-    )
+    new = {one.name for one in stored.values()} | ({frame.name} if beside.frame.is_new else set())
     state.replace_objects({name: known[name] for name in names})
     remember(state, job.identity)
     state.set_fact("repository", run.repository.repository_id)
@@ -233,13 +230,12 @@ def _settle(
     )
 
 
-def _name_delta(state: SegmentState, found: _Found, name: str) -> None:
-    """The delta object's name is its hash, so the elements in it learn it only when it is whole."""
+def _name_objects(state: SegmentState, found: _Found, name_of: Mapping[str, str]) -> None:
+    """An object's name is its hash, so the elements in it learn it only when it is whole."""
     for (oid, number), chain in list(found.chains.items()):
-        if any(element.object_name == THIS_RUNS_DELTA for element in chain):
+        if any(element.object_name in name_of for element in chain):
             named = tuple(
-                replace(element, object_name=name) if element.object_name == THIS_RUNS_DELTA else element
-                for element in chain
+                replace(element, object_name=name_of.get(element.object_name, element.object_name)) for element in chain
             )
             found.chains[oid, number] = named
             state.set_chain(oid, number, named)

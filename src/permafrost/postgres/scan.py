@@ -22,15 +22,29 @@ SCAN_PAGES = 2048
 _CTIDS_AT_ONCE = 20_000
 _CHUNK_BYTES = 1 << 18
 
-_SCAN = sql.SQL(
-    "SELECT count(*), coalesce(string_agg(tidsend(ctid) || xidsend(xmin), ''::bytea), '') FROM ONLY {} "
-    "WHERE ctid >= {}::tid AND ctid < {}::tid"
-)
+WHOLE_TABLE_ROWS = 500_000
+"""A table of no more rows than this may be scanned in one query, whatever its pages; the answer is 5 MB then, too."""
+
+_SCAN = sql.SQL("SELECT count(*), coalesce(string_agg(tidsend(ctid) || xidsend(xmin), ''::bytea), '') FROM ONLY {}")
+_PAGES = sql.SQL(" WHERE ctid >= {}::tid AND ctid < {}::tid")
 
 
 def scan_pages(connection: psycopg.Connection, table: LoggedTable, first_page: int, end_page: int) -> bytes:
     """Return ctid and xmin of every visible row on the pages, 10 bytes a row, as the server sends them."""
-    query = _SCAN.format(table.name.identifier(), _tid(first_page), _tid(end_page))
+    pages = _PAGES.format(_tid(first_page), _tid(end_page))
+    return _scanned(connection, table, _SCAN.format(table.name.identifier()) + pages)
+
+
+def scan_table(connection: psycopg.Connection, table: LoggedTable) -> bytes:
+    """Return the same of every row of the table.
+
+    A sequential scan takes an eighth less than one by pages, as no row's place has to be compared, and goes through a
+    small ring of the server's buffers instead of pushing out what others use.
+    """
+    return _scanned(connection, table, _SCAN.format(table.name.identifier()))
+
+
+def _scanned(connection: psycopg.Connection, table: LoggedTable, query: sql.Composed) -> bytes:
     with database_errors(f"cannot scan {table.name}"):
         row = connection.execute(query, binary=True).fetchone()
     if row is None or len(row[1]) != 10 * row[0]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import IO
 
@@ -14,6 +15,7 @@ from permafrost.repository.objects import StoredObject
 from permafrost.repository.sealed import compressed, put_sealed
 from permafrost.segments.delta_file import DeltaWriter
 from permafrost.segments.rows import Uint32
+from permafrost.segments.worker import THIS_RUNS_DELTA
 from permafrost.timing import WorkTimes
 
 _READ_BYTES = 1 << 18
@@ -26,14 +28,34 @@ class AbandonedError(Exception):
     """The run was given up; the delta object under way must not appear."""
 
 
-class RepositoryStore:
-    """Stores for one run; a `SegmentStore`. Bases are put by the threads that read them.
+class _Reading:
+    """Passes a base's text on, and tells when no more of it will be read."""
 
-    The delta object is made on first use: its tar goes through a pipe to a thread that compresses and seals it.
+    def __init__(self, chunks: Iterable[bytes]) -> None:
+        self._chunks = chunks
+        self.is_over = threading.Event()
+        self.is_whole = False
+
+    def __iter__(self) -> Iterator[bytes]:
+        try:
+            yield from self._chunks
+            self.is_whole = True
+        finally:
+            self.is_over.set()
+
+
+class RepositoryStore:
+    """Stores for one run; a `SegmentStore`. What it stores has its real name once the run is over (`finish`).
+
+    A base is put by a thread of its own, so that its reader can go on to the next segment while gpg ends and the disk
+    writes and gives back what it got: a twentieth of a first run. The delta object is made on first use: its tar goes
+    through a pipe to a thread that compresses and seals it.
     """
 
-    def __init__(self, layout: Layout, home: Path, sealing: Sealing, times: WorkTimes) -> None:
+    def __init__(self, layout: Layout, home: Path, sealing: Sealing, times: WorkTimes, jobs: int) -> None:
         self._layout, self._home, self._sealing, self._times = layout, home, sealing, times
+        self._putters = ThreadPoolExecutor(2 * jobs)  # for each reader a base that it reads, and the one before
+        self._bases: dict[str, Future[StoredObject]] = {}
         self._lock = threading.Lock()
         self._writer: DeltaWriter | None = None
         self._pipe: IO[bytes] | None = None
@@ -41,14 +63,19 @@ class RepositoryStore:
         self._is_abandoned = False
         self._delta: StoredObject | None = None
         self._error: BaseException | None = None
-        self.bases: list[StoredObject] = []
 
     def put_base(self, chunks: Iterable[bytes]) -> str:
-        """Store a base as an object of its own; return its name."""
-        stored = self._sealed(chunks, _BASE_LEVEL)
+        """Return once all of a base is read; it becomes an object of its own, which `finish` names."""
+        reading = _Reading(chunks)
+        future = self._putters.submit(self._sealed, iter(reading), _BASE_LEVEL)
+        future.add_done_callback(lambda _: reading.is_over.set())
         with self._lock:
-            self.bases.append(stored)
-        return stored.name
+            name = f"base {len(self._bases)}"
+            self._bases[name] = future
+        reading.is_over.wait()
+        if not reading.is_whole:
+            future.result()
+        return name
 
     def add_delta(self, gone: Uint32, chunks: Iterable[bytes]) -> tuple[int, int]:
         """Add a change to the delta object; return its member number and its text's bytes."""
@@ -61,8 +88,17 @@ class RepositoryStore:
             self._join()
             raise self._error or AbandonedError from None
 
-    def finish(self) -> StoredObject | None:
-        """Return the delta object once it is durable, None if nothing was added to it."""
+    def finish(self) -> Mapping[str, StoredObject]:
+        """Return all that was stored, once it is durable, by the name that it had until now.
+
+        The delta object's is `THIS_RUNS_DELTA`; there is none if nothing was added to it.
+        """
+        stored = {name: future.result() for name, future in self._bases.items()}
+        self._putters.shutdown()
+        delta = self._finish_delta()
+        return stored if delta is None else {**stored, THIS_RUNS_DELTA: delta}
+
+    def _finish_delta(self) -> StoredObject | None:
         if self._writer is None or self._pipe is None:
             return None
         try:
@@ -76,7 +112,8 @@ class RepositoryStore:
         return self._delta
 
     def abandon(self) -> None:
-        """Give the delta object up; it does not appear."""
+        """Give the delta object up; it does not appear. Bases that are under way do, or fail."""
+        self._putters.shutdown(cancel_futures=True)
         self._is_abandoned = True
         if self._pipe is not None and not self._pipe.closed:
             self._pipe.close()

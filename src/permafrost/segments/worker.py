@@ -14,7 +14,15 @@ import psycopg
 
 from permafrost.errors import DatabaseError
 from permafrost.postgres.logged import LoggedTable
-from permafrost.postgres.scan import SCAN_PAGES, copy_ctids, copy_pages, copy_table, scan_pages
+from permafrost.postgres.scan import (
+    SCAN_PAGES,
+    WHOLE_TABLE_ROWS,
+    copy_ctids,
+    copy_pages,
+    copy_table,
+    scan_pages,
+    scan_table,
+)
 from permafrost.segments.chain import Chain, Element, NewDelta, plan, rows_after_base, rows_after_delta
 from permafrost.segments.rows import (
     NO_ROWS,
@@ -34,6 +42,7 @@ SMALL_BASE_PAGES = 64
 """A base of fewer pages goes into the run's delta object: a hundred small tables would else be a hundred files."""
 
 
+_NEWLINE = 10
 _DENSE_BYTES_A_PAGE = 600
 _dense_segments_are_alone = threading.Lock()
 """A segment of narrow rows has up to 1.8 million of them, which take some 100 MB while they are compared: one at a
@@ -41,10 +50,10 @@ time, whatever the number of workers. Dense is 60 rows a page; a scan answers 10
 
 
 class SegmentStore(Protocol):
-    """Where bases and deltas go. Both return the object's name; a delta's is known only at the end of the run."""
+    """Where bases and deltas go. Their objects' real names, their hashes, may be known only at the end of the run."""
 
     def put_base(self, chunks: Iterable[bytes]) -> str:
-        """Store a base of its own, durably; return the object's name."""
+        """Read all of a base, to be an object of its own; return its name until the run ends."""
         ...
 
     def add_delta(self, gone: Uint32, chunks: Iterable[bytes]) -> tuple[int, int]:
@@ -53,7 +62,7 @@ class SegmentStore(Protocol):
 
 
 THIS_RUNS_DELTA = ""
-"""The object name of an element that lies in the delta object of the run under way."""
+"""The object name, until the run ends, of an element that lies in the delta object of the run under way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +122,7 @@ def update_segment(connection: psycopg.Connection, work: SegmentWork, place: Wor
     if known is not None and any(element.object_name in place.missing for element in known.chain):
         known = None
     first = _scan_part(connection, work, work.first_page, place.times)
-    is_dense = len(first) > _DENSE_BYTES_A_PAGE * min(SCAN_PAGES, work.pages)
+    is_dense = len(first) > _DENSE_BYTES_A_PAGE * min(_pages_at_once(work), work.pages)
     with _dense_segments_are_alone if is_dense else nullcontext():
         return _update(connection, work, known, first, place)
 
@@ -145,7 +154,19 @@ def _update(
 
 def _scan_part(connection: psycopg.Connection, work: SegmentWork, page: int, times: WorkTimes) -> bytes:
     with times.of("scan"):
+        if _is_one_scan(work):
+            return scan_table(connection, work.table)
         return scan_pages(connection, work.table, page, min(page + SCAN_PAGES, work.end_page))
+
+
+def _is_one_scan(work: SegmentWork) -> bool:
+    """Return whether the segment is its whole table and was small enough for one query when it was last looked at."""
+    is_whole = work.pages == work.table.pages
+    return is_whole and work.known is not None and work.known.row_count <= WHOLE_TABLE_ROWS
+
+
+def _pages_at_once(work: SegmentWork) -> int:
+    return SEGMENT_PAGES if _is_one_scan(work) else SCAN_PAGES
 
 
 def _scan(
@@ -154,7 +175,7 @@ def _scan(
     """Return the digest of the whole scan and its raw parts, of which the first is there already."""
     digest = hashlib.blake2b(first, digest_size=16)
     parts = [first]
-    for page in range(work.first_page + SCAN_PAGES, work.end_page, SCAN_PAGES):
+    for page in range(work.first_page + _pages_at_once(work), work.end_page, SCAN_PAGES):
         parts.append(_scan_part(connection, work, page, times))
         digest.update(parts[-1])
     return digest.digest(), parts
@@ -228,7 +249,7 @@ class CountedLines:
 
     def __iter__(self) -> Iterator[bytes]:
         for chunk in self._chunks:
-            self.lines += chunk.count(b"\n")
+            self.lines += int(np.count_nonzero(np.frombuffer(chunk, np.uint8) == _NEWLINE))  # a quarter of bytes.count
             self.size_bytes += len(chunk)
             yield chunk
 
