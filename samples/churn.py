@@ -23,6 +23,10 @@ HOUR_MS = 3_600_000
 BATCHES = 360
 ACTIVE_ACCOUNTS = 2500
 LATEST_STATUSES = 1500
+_POINTS_PER_ID = 4
+# no join, so that no plan reads all counters
+_LONELY = """coalesce((SELECT n.replies_count + n.reblogs_count FROM status_stats AS n
+    WHERE n.status_id = statuses.id), 0) = 0"""
 
 POSTS = 3000
 FAVOURITE_COUNTS = 1700
@@ -148,17 +152,27 @@ def _some_ids(connection: Connection, rng: Random, table: str, count: int, condi
     return [number for (number,) in found]
 
 
+def _ids_by_index(connection: Connection, rng: Random, table: str, count: int, condition: str = "id > 0") -> list[int]:
+    """Return what `_some_ids` does, without reading a large table: the ids that follow points all over their range."""
+    row = connection.execute(sql.SQL("SELECT min(id), max(id) FROM {}").format(sql.Identifier(table))).fetchone()
+    low, high = row if row and row[0] is not None else (0, 0)
+    query = sql.SQL(
+        """SELECT next.id FROM unnest(%s::bigint[]) WITH ORDINALITY AS points (point, n), LATERAL
+            (SELECT id FROM {} WHERE id >= point AND {} ORDER BY id LIMIT 1) AS next ORDER BY n"""
+    ).format(sql.Identifier(table), sql.SQL(condition))
+    found = connection.execute(query, ([rng.randint(low, high) for _ in range(_POINTS_PER_ID * count)],))
+    ids = list(dict.fromkeys(number for (number,) in found))[:count]
+    return ids if len(ids) == count else _some_ids(connection, rng, table, count, condition)
+
+
 def _choose_doomed(connection: Connection, rng: Random, amount: float, before: Before) -> dict[str, list[int]]:
     """Return what is deleted: no status that an answer of this hour may need, nor one with other statuses on it."""
     oldest = min((one.id for one in before.latest), default=0)
-    lonely = (
-        f"id < {oldest} AND NOT EXISTS (SELECT FROM status_stats AS n"
-        " WHERE n.status_id = statuses.id AND n.replies_count + n.reblogs_count > 0)"
-    )
+    lonely = f"id < {oldest} AND {_LONELY}"
     return {
-        "statuses": _some_ids(connection, rng, "statuses", round(DELETED_STATUSES * amount), lonely),
-        "favourites": _some_ids(connection, rng, "favourites", round(DELETED_FAVOURITES * amount)),
-        "follows": _some_ids(connection, rng, "follows", round(DELETED_FOLLOWS * amount)),
+        "statuses": _ids_by_index(connection, rng, "statuses", round(DELETED_STATUSES * amount), lonely),
+        "favourites": _ids_by_index(connection, rng, "favourites", round(DELETED_FAVOURITES * amount)),
+        "follows": _ids_by_index(connection, rng, "follows", round(DELETED_FOLLOWS * amount)),
     }
 
 
@@ -205,16 +219,14 @@ def _count_posts(connection: Connection, new: Sequence[Status], now_ms: int) -> 
 
 def _count_favourites(connection: Connection, ids: Sequence[int], now_ms: int) -> int:
     """Count favourites that other servers tell of; return how many counters were updated."""
-    return sum(
-        _execute(
-            connection,
+    with connection.cursor() as cursor:
+        cursor.executemany(  # without waiting for each answer
             """UPDATE status_stats SET updated_at = %s,
                 untrusted_favourites_count = coalesce(untrusted_favourites_count, favourites_count) + 1
             WHERE status_id = %s""",
-            (moment(now_ms), one),
+            [(moment(now_ms), one) for one in ids],
         )
-        for one in ids
-    )
+        return max(cursor.rowcount, 0)
 
 
 def _refresh(connection: Connection, ids: Sequence[int], now_ms: int) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from functools import cache
 from itertools import accumulate
 from random import Random
 from typing import Any
@@ -25,12 +26,17 @@ def copy_rows(connection: Connection, table: str, rows: Iterable[Row]) -> None:
     first = next(several, None)
     if first is None:
         return
-    columns = sql.SQL(", ").join(map(sql.Identifier, first))
-    command = sql.SQL("COPY {} ({}) FROM STDIN").format(sql.Identifier(table), columns)
+    command = _copy_command(table, tuple(first))
     with connection.cursor() as cursor, cursor.copy(command) as copy:
         copy.write_row(tuple(first.values()))
         for row in several:
             copy.write_row(tuple(row.values()))
+
+
+@cache
+def _copy_command(table: str, columns: tuple[str, ...]) -> bytes:
+    named = sql.SQL(", ").join(map(sql.Identifier, columns))
+    return sql.SQL("COPY {} ({}) FROM STDIN").format(sql.Identifier(table), named).as_bytes()
 
 
 def snowflake(rng: Random, milliseconds: int) -> int:
