@@ -66,6 +66,9 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--size", type=float, default=0.3, metavar="GB", help="about so big a database; default 0.3")
     parser.add_argument("--hours", type=int, default=3, metavar="N", help="hours of churn; default 3")
+    parser.add_argument(
+        "--week-hours", type=int, default=168, metavar="N", help="hours of the week after them; default 168, 0 for none"
+    )
     parts = parser.add_mutually_exclusive_group()
     parts.add_argument("--sizes", type=_numbers, metavar="GB,GB", help="the log engine at these sizes")
     parts.add_argument("--churns", type=_numbers, metavar="X,X", help="the log engine with so many times the churn")
@@ -80,6 +83,8 @@ def _options() -> argparse.Namespace:
         parser.error("sizes and churns have to be above 0, and --hours at least 1")
     if any(one is not None and one < 1 for one in (options.pgbench, options.minutes)):
         parser.error("--pgbench and --minutes have to be at least 1")
+    if options.week_hours < 0:
+        parser.error("--week-hours has to be 0 or more")
     return options
 
 
@@ -95,7 +100,8 @@ def _measure(options: argparse.Namespace, results: Results, folder: Path) -> Res
         return replace(results, minutes=measure_minutes(folder, facts, size, options.minutes, _say))
     if options.pgbench:
         return replace(results, pgbench=measure_pgbench(folder, facts, options.pgbench, options.hours, _say))
-    return replace(results, one_size=measure_one_size(folder, facts, size, options.hours, _say))
+    one_size = measure_one_size(folder, facts, size, options.hours, _say, week_hours=options.week_hours)
+    return replace(results, one_size=one_size)
 
 
 def _numbers(text: str) -> tuple[float, ...]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import secrets
+from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 
 import psycopg
@@ -27,6 +29,11 @@ class _OfADump:
         self._pg_dump = (client_program("pg_dump", server_major), f"--dbname={conninfo}")
         self._psql = (client_program("psql", server_major), "--quiet", "--no-psqlrc", "--set=ON_ERROR_STOP=1")
         self._pg_restore = client_program("pg_restore", server_major)
+
+    @property
+    def plain_dump(self) -> tuple[str, ...]:
+        """The program whose output restic and borg are given."""
+        return (*self._pg_dump, "-C")
 
     def server_of_restore(self, target: ScratchCluster) -> int | None:
         """Return the process id of the server that is restored to."""
@@ -82,14 +89,31 @@ class Restic(_OfADump):
 
     def __init__(self, folder: Path, conninfo: str, server_major: int) -> None:
         super().__init__(folder, conninfo, server_major)
-        self._keys = {"RESTIC_PASSWORD": secrets.token_hex(20), "RESTIC_CACHE_DIR": str(folder / "cache")}
+        self._keys = {
+            "RESTIC_PASSWORD": secrets.token_hex(20),
+            "RESTIC_CACHE_DIR": str(folder / "cache"),
+            "TZ": "UTC",  # --time is local time
+        }
         self._restic = ("restic", "--quiet", "--repo", str(self.stored))
         pipe((*self._restic, "init"), extra=self._keys)
 
-    def backup(self, *more: str) -> None:
-        """Dump into restic."""
+    def backup(self, *more: str, dump: Sequence[str] = ()) -> None:
+        """Dump into restic; `dump` is a program that gives the dump, if it is made elsewhere."""
         words = ("backup", "--stdin", "--stdin-filename", "mastodon.sql", "--host", "bench", *more)
-        pipe((*self._pg_dump, "-C"), (*self._restic, *words), extra=self._keys)
+        pipe(dump or self.plain_dump, (*self._restic, *words), extra=self._keys)
+
+    def backup_at(self, moment: datetime, dump: Sequence[str] = ()) -> None:
+        """Dump into restic, as if it were that moment."""
+        self.backup(f"--time={moment:%Y-%m-%d %H:%M:%S}", dump=dump)
+
+    def keep(self, hourly: int, daily: int) -> None:
+        """Keep so many of its backups, and remove what no other needs."""
+        rules = (f"--keep-hourly={hourly}", f"--keep-daily={daily}")
+        pipe((*self._restic, "forget", *rules, "--prune"), extra=self._keys)
+
+    def count(self) -> int:
+        """Return how many backups there are."""
+        return sum(1 for _ in (self.stored / "snapshots").iterdir())
 
     def restore(self, target: ScratchCluster) -> str:
         """Give what restic kept to psql, and analyse; return how to connect."""
@@ -110,15 +134,32 @@ class Borg(_OfADump):
             "BORG_PASSPHRASE": secrets.token_hex(20),
             "BORG_BASE_DIR": str(folder / "home"),
             "BORG_RELOCATED_REPO_ACCESS_IS_OK": "yes",
+            "TZ": "UTC",  # its days are local ones
         }
         pipe(("borg", "init", "--encryption=repokey-blake2", str(self.stored)), extra=self._keys)
 
-    def backup(self, *more: str) -> None:
-        """Dump into borg."""
+    def backup(self, *more: str, dump: Sequence[str] = ()) -> None:
+        """Dump into borg; `dump` is a program that gives the dump, if it is made elsewhere."""
         self._number += 1
         archive = f"{self.stored}::{self._number}"
         create = ("borg", "create", "--compression=zstd,3", "--stdin-name=mastodon.sql", *more, archive, "-")
-        pipe((*self._pg_dump, "-C"), create, extra=self._keys)
+        pipe(dump or self.plain_dump, create, extra=self._keys)
+
+    def backup_at(self, moment: datetime, dump: Sequence[str] = ()) -> None:
+        """Dump into borg, as if it were that moment."""
+        self.backup(f"--timestamp={moment:%Y-%m-%dT%H:%M:%S}", dump=dump)
+
+    def keep(self, hourly: int, daily: int) -> None:
+        """Keep so many of its backups, and remove what no other needs."""
+        rules = (f"--keep-hourly={hourly}", f"--keep-daily={daily}")
+        pipe(("borg", "prune", *rules, str(self.stored)), extra=self._keys)
+        pipe(("borg", "compact", str(self.stored)), extra=self._keys)
+
+    def count(self) -> int:
+        """Return how many backups there are."""
+        names = self._folder / "names"
+        pipe(("borg", "list", "--short", str(self.stored)), target=names, extra=self._keys)
+        return len(names.read_text().splitlines())
 
     def restore(self, target: ScratchCluster) -> str:
         """Give what borg kept to psql, and analyse; return how to connect."""

@@ -55,6 +55,17 @@ class Servers:
         with psycopg.connect(self.target.conninfo("postgres")) as connection:
             connection.execute(sql.SQL("CREATE ROLE {} LOGIN").format(sql.Identifier(OWNER)))
 
+    def drop_restored(self, name: str) -> None:
+        """Drop a database on the server that is restored to."""
+        with psycopg.connect(self.target.conninfo("postgres"), autocommit=True) as connection:
+            connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+    def archive_nothing(self) -> None:
+        """Let the server throw its WAL away, which archive_mode keeps until a command has taken it."""
+        with psycopg.connect(self.source.conninfo("postgres"), autocommit=True) as connection:
+            connection.execute("ALTER SYSTEM SET archive_command = '/bin/true'")
+            connection.execute("SELECT pg_reload_conf()")
+
 
 def log_run(servers: Servers, system: Permafrost) -> Run:
     """Make a backup, and return what it took and what it left in the repository's folder."""
@@ -115,6 +126,5 @@ def restore_and_compare(servers: Servers, system: System) -> tuple[Measurement, 
     os.sync()
     took = measure(work)
     tables, rows = check_equal(servers.conninfo, servers.target.conninfo(names[0]))
-    with psycopg.connect(servers.target.conninfo("postgres"), autocommit=True) as connection:
-        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(names[0])))
+    servers.drop_restored(names[0])
     return took, tables, rows

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from bench.measuring import median
 from bench.results import OneSize
+from bench.week_rules import sent_in_week
 from permafrost.cli.amounts import bytes_text
 
 UNCHANGED_BYTES = 64 * 1024
@@ -66,6 +67,7 @@ def figures(measured: OneSize) -> tuple[Figure, ...]:
         ),
         *restore_figures(measured),
         *figures_against_others(measured),
+        *figures_of_the_week(measured),
     )
 
 
@@ -90,6 +92,20 @@ def figures_against_others(measured: OneSize) -> tuple[Figure, ...]:
             first = log.first.wall_s / one.first.wall_s
             found.append(Figure("log engine, first run, time / restic", 1.0, (first,), _ratio))
     return tuple(found)
+
+
+def figures_of_the_week(measured: OneSize) -> tuple[Figure, ...]:
+    """Return the promises of a week with retention, none if no week was measured."""
+    week = measured.week
+    by_name = {one.name: one for one in week.systems} if week else {}
+    if week is None or "restic" not in by_name:
+        return ()
+    own, restic = week.systems[0], by_name["restic"]
+    sent = sent_in_week(own, week.hours) / sent_in_week(restic, week.hours)
+    return (
+        Figure("log engine, stored after a week / restic", 1 / 20, (own.stored_bytes / restic.stored_bytes,), _ratio),
+        Figure("log engine, sent in a week / restic (estimate)", 0.01, (sent,), _ratio),
+    )
 
 
 def restore_figures(measured: OneSize) -> tuple[Figure, ...]:

@@ -5,18 +5,23 @@ from __future__ import annotations
 import html
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bench.measuring import median
 from bench.report import sizes_of
 from bench.results import LogRuns, Minutes, Results, Series
 from bench.rows import median_hour
+from bench.week_report import PLOT
+from bench.week_results import Week
+from bench.week_rules import file_stored, newest_hours
 from permafrost.cli.amounts import bytes_text
 
 _WIDTH, _HEIGHT = 640, 400
 _LEFT, _RIGHT, _TOP, _BOTTOM = 80, 20, 40, 90
 _COLOURS = ("#b5482a", "#7a7a7a", "#1f6f8b", "#3c8d53")
 _DASHES = ("", "6 4", "", "2 3")
+_DOTS = 40
+_STEPS = (1, 2, 3, 6, 12, 24)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +51,13 @@ class _Axis:
     def ticks(self) -> list[float]:
         """Return 1, 2 and 5 times the powers of ten between both ends, or the powers alone if those are many.
 
-        On a linear axis, return whole numbers, about ten of them.
+        On a linear axis, return whole numbers, about ten of them, that go well with hours and minutes.
         """
         if self.is_linear:
-            step = max(1, math.ceil((self.high - self.low) / 12))
-            return [float(mark) for mark in range(math.ceil(self.low), math.floor(self.high) + 1, step)]
+            least = (self.high - self.low) / 12
+            step = next((one for one in _STEPS if one >= least), math.ceil(least))
+            first = math.ceil(self.low / step) * step
+            return [float(mark) for mark in range(first, math.floor(self.high) + 1, step)]
         decades = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
         steps = (1, 2, 5) if len(decades) <= 4 else (1,)
         marks = [step * 10.0**decade for decade in decades for step in steps]
@@ -68,6 +75,8 @@ def plots(results: Results) -> Mapping[str, str]:
         drawn.update(_both("churn", over, results.churns))
     if results.minutes:
         drawn.update(_minutes(results.minutes))
+    if results.one_size and results.one_size.week:
+        drawn[PLOT] = _week(results.one_size.week)
     return drawn
 
 
@@ -90,6 +99,22 @@ def _minutes(measured: Minutes) -> dict[str, str]:
         "lag-by-minute.svg": line_plot("Time since a run began", label, "seconds", lag, x_is_linear=True),
         "share-by-minute.svg": line_plot("Share of one core", label, "share", share, x_is_linear=True),
     }
+
+
+def _week(week: Week) -> str:
+    """Return the plot of what each system stored over the week; at its end, after the removal."""
+    lines = [
+        Line(one.name, (*((run.hour, run.stored_bytes) for run in one.runs[:-1]), (week.hours, one.stored_bytes)))
+        for one in week.systems
+    ]
+    published = week.files[0]
+    versions = len(published.kept_hours)
+    at_hours = (
+        (hour, file_stored(replace(published, kept_hours=newest_hours(hour, versions)), week.hours))
+        for hour in range(week.hours + 1)
+    )
+    lines.append(Line(f"{published.name}, {versions} files, computed", tuple(at_hours)))
+    return line_plot("Bytes stored over a week", "hour", "bytes", lines, x_is_linear=True)
 
 
 def _both(name: str, over: tuple[str, list[float]], series: Series) -> dict[str, str]:
@@ -145,15 +170,16 @@ def line_plot(title: str, x_label: str, y_label: str, lines: Sequence[Line], *, 
 
 
 def _drawn(number: int, line: Line, x: _Axis, y: _Axis) -> list[str]:
-    """Return the line, a dot for each point, and its place in the legend."""
+    """Return the line, a dot for each point if they are few, and its place in the legend."""
     colour, dashes = _COLOURS[number], _DASHES[number]
     places = [(x.place(a), y.place(b)) for a, b in line.points]
     path = " ".join(f"{a:.1f},{b:.1f}" for a, b in places)
+    radius = 3 if len(places) <= _DOTS else 0
     stroke = f'fill="none" stroke="{colour}" stroke-width="2" stroke-dasharray="{dashes}"'
     left, top = _LEFT + 260 * (number % 2), _HEIGHT - 32 + 20 * (number // 2)
     return [
         f'<polyline points="{path}" {stroke}/>',
-        *(f'<circle cx="{a:.1f}" cy="{b:.1f}" r="3" fill="{colour}"/>' for a, b in places),
+        *(f'<circle cx="{a:.1f}" cy="{b:.1f}" r="{radius}" fill="{colour}"/>' for a, b in places if radius),
         f'<polyline points="{left},{top - 4} {left + 26},{top - 4}" {stroke}/>',
         _text(left + 32, top, line.name),
     ]

@@ -27,6 +27,7 @@ from bench.rows import (
 )
 from bench.tables import markdown, text_table
 from bench.texts import data_text, facts_text
+from bench.week_report import WEEK, week_rows, week_section
 from permafrost.cli.amounts import bytes_text
 
 
@@ -48,6 +49,8 @@ def summary(results: Results) -> list[str]:
     lines: list[str] = []
     if results.one_size:
         lines += text_table(JUDGED, judged_rows(results.one_size))
+        if results.one_size.week:
+            lines += ["", *text_table(WEEK, week_rows(results.one_size.week))]
     for series in (sizes_of(results), results.churns):
         if series:
             lines += ["", *text_table(SERIES, series_rows(series))]
@@ -107,6 +110,7 @@ def _one_size(measured: OneSize) -> list[str]:
         "## Restore",
         texts.RESTORE,
         markdown(RESTORES, restore_rows(measured)),
+        *(week_section(measured.week) if measured.week else ()),
     ]
 
 

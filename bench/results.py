@@ -10,6 +10,7 @@ from typing import Literal
 from pydantic import TypeAdapter
 
 from bench.measuring import Measurement, Taken
+from bench.week_results import Week
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +144,7 @@ class OneSize:
     restores: tuple[Restored, ...]
     systems: tuple[SystemRuns, ...] = ()
     carried: tuple[CarriedRuns, ...] = ()
+    week: Week | None = None
 
 
 @dataclass(frozen=True, slots=True)

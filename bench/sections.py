@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
-import psycopg
-
-from bench.alternatives import Alternative, Alternatives
+from bench.alternatives import Alternatives
 from bench.archives import Borg, Restic, ZstdArchive
 from bench.carrying import carrying
 from bench.data import DATABASE, make_database
@@ -18,6 +17,7 @@ from bench.measuring import Measurement, measure
 from bench.pgbackrest import PgBackRest
 from bench.results import After, Data, Facts, LogRuns, OneSize, Restored, Run, Series
 from bench.systems import Permafrost, PlainArchive, PublishedSetup, System
+from bench.week import WeekSystems, measure_week
 from permafrost.cli.amounts import bytes_text
 from permafrost.openpgp.home import temporary_home
 from permafrost.postgres.scratch import ScratchCluster
@@ -25,8 +25,10 @@ from permafrost.postgres.scratch import ScratchCluster
 RESTORES = 3
 
 
-def measure_one_size(folder: Path, facts: Facts, size_bytes: int, hours: int, say: Say) -> OneSize:
-    """Measure all systems on one database, the log engine for so many hours, and every restore."""
+def measure_one_size(
+    folder: Path, facts: Facts, size_bytes: int, hours: int, say: Say, *, week_hours: int = 0
+) -> OneSize:
+    """Measure all systems on one database, the log engine for so many hours, every restore, and a week if asked to."""
     with running_servers(folder) as servers, temporary_home() as gpg_home:
         data = make_mastodon(servers, size_bytes, say)
         major = servers.major
@@ -49,15 +51,18 @@ def measure_one_size(folder: Path, facts: Facts, size_bytes: int, hours: int, sa
                 if system is published:
                     carrier.carry(published.name, "hour")
         _full(archive, say)
-        restores = _restores(servers, (published, archive, dump, log), say)
-    return OneSize(
-        facts,
-        _with_published(runs, full[published.name]),
-        tuple(full[dump.name]),
-        restores,
-        others.measured(),
-        carrier.measured(),
-    )
+        measured = OneSize(
+            facts,
+            _with_published(runs, full[published.name]),
+            tuple(full[dump.name]),
+            _restores(servers, (published, archive, dump, log), say),
+            others.measured(),
+            carrier.measured(),
+        )
+        if not week_hours:
+            return measured
+        in_week = WeekSystems(log, published, *systems[:3])
+        return replace(measured, week=measure_week(servers, in_week, measured, week_hours, say))
 
 
 def measure_sizes(folder: Path, facts: Facts, sizes_bytes: Sequence[int], hours: int, say: Say) -> Series:
@@ -85,7 +90,7 @@ def _measure_log(folder: Path, size_bytes: int, amounts: Sequence[float], say: S
         return log_runs(servers, log, data, amounts, full, say)
 
 
-def _others(folder: Path, servers: Servers, gpg_home: Path, major: int) -> Sequence[Alternative]:
+def _others(folder: Path, servers: Servers, gpg_home: Path, major: int) -> tuple[ZstdArchive, Restic, Borg, PgBackRest]:
     conninfo = servers.conninfo
     return (
         ZstdArchive(folder / "zstd", conninfo, major, gpg_home),
@@ -152,10 +157,8 @@ def running_servers(folder: Path, database: str = DATABASE, live: Live = live_as
         ScratchCluster(folder / "source", settings={**settings, **archiving}) as source,
         ScratchCluster(folder / "target", settings=settings) as target,
     ):
-        with psycopg.connect(source.conninfo("postgres"), autocommit=True) as connection:
-            connection.execute("ALTER SYSTEM SET archive_command = '/bin/true'")  # until pgBackRest sets its own
-            connection.execute("SELECT pg_reload_conf()")
         servers = Servers(source, target, database, live)
+        servers.archive_nothing()  # until pgBackRest sets its own command
         servers.make_owner()
         yield servers
 

@@ -164,9 +164,13 @@ class Permafrost:
 
     def restore(self, target: ScratchCluster) -> str:
         """Restore as on disaster day: from the folder and the passphrase."""
+        return self.restore_snapshot(target, "latest")
+
+    def restore_snapshot(self, target: ScratchCluster, choice: str) -> str:
+        """Restore one snapshot, which also counts its rows, and return the database's name there."""
         name = "mastodon_restored"
         told = permafrost(
-            *("restore", "latest", f"--repository={self.restore_from}", f"--database={name}"),
+            *("restore", choice, f"--repository={self.restore_from}", f"--database={name}"),
             *(f"--passphrase-file={self._folder / 'passphrase'}", f"--server={target.conninfo('postgres')}"),
             f"--runbook={self._folder / 'runbook'}",
         )

@@ -1,0 +1,100 @@
+"""The week's part of docs/benchmarks.md."""
+
+from __future__ import annotations
+
+import textwrap
+
+from bench.tables import markdown
+from bench.week_results import FileWeek, SystemWeek, Week
+from bench.week_rules import file_sent, file_stored, is_estimate, sent_in_week
+from permafrost.cli.amounts import bytes_text
+
+WEEK = ("system", "kept", "sent in the week", "stored", "files", "/ permafrost's", "time before", "time after")
+PLOT = "bytes-by-hour.svg"
+
+_TEXT = """\
+After all else was measured, {hours} hours of the same churn pass on the same database, which grows from {first} to
+{last}. Each system goes on with its repository, and keeps its last 24 hourly and 7 daily backups by its own rules.
+
+permafrost makes a backup each hour and prunes after it, as its service does, with `[retention]` `hourly = 24` and
+`daily = 7` alone; its runs are made in one process, by a clock that is set an hour on each time. restic and borg make
+only those backups that they would still have at the end (`restic backup --time`, `borg create --timestamp`), all but
+the last of them from one dump at once; then `restic forget --keep-hourly 24 --keep-daily 7 --prune`, and `borg prune`
+with the same and `borg compact`. All others they would have made and removed by then: that is in their favour, as
+removing costs time and may leave something. So what they would have sent in the week is not known. Marked with ~ is an
+estimate: the hours times the mean of a usual hour before the week and a usual one at its end.
+
+Of the published set-up, one file on the server and six versions of it on a vault are kept, as it does it; of the
+archive as many as of the others. Both were computed from the size of the file before the week and after it, as if it
+grew evenly. pgBackRest is left out: it keeps full backups with all that depends on them, and no hours and days of
+incremental ones; its archiving of WAL is off, so that it does not slow the week down.
+
+Times are whole commands after an hour's churn, each alone on the machine: before the week the median of the hours
+above, after it one run. Kept are more than 30 where a backup from before the week is one of the days."""
+
+_UNDER_THE_PLOT = """\
+restic's and borg's lines go through the backups that they made. Before the last day they would have had more: the last
+24 hours of each moment. All systems had their backups from before the week too."""
+
+
+def week_rows(week: Week) -> list[tuple[str, ...]]:
+    """Return a row for each system."""
+    own = week.systems[0].stored_bytes
+    return [
+        *(_row(one, week.hours, own) for one in week.systems),
+        *(_file_row(one, week.hours, own) for one in week.files),
+    ]
+
+
+def week_section(week: Week) -> list[str]:
+    """Return the parts of the section."""
+    text = _TEXT.format(
+        hours=week.hours, first=bytes_text(week.database_first_bytes), last=bytes_text(week.database_last_bytes)
+    )
+    return [
+        "## A week",
+        text,
+        markdown(WEEK, week_rows(week)),
+        textwrap.fill(_told(week), 118),
+        f"![Bytes stored over the week](plots/{PLOT})",
+        _UNDER_THE_PLOT,
+    ]
+
+
+def _row(one: SystemWeek, hours: int, own: int) -> tuple[str, ...]:
+    return (
+        one.name,
+        str(one.kept),
+        ("~" if is_estimate(one, hours) else "") + bytes_text(sent_in_week(one, hours)),
+        bytes_text(one.stored_bytes),
+        str(one.files),
+        f"{one.stored_bytes / own:.1f}",
+        f"{one.wall_first_s:.1f} s",
+        f"{one.wall_last_s:.1f} s",
+    )
+
+
+def _file_row(one: FileWeek, hours: int, own: int) -> tuple[str, ...]:
+    stored, count = file_stored(one, hours), len(one.kept_hours)
+    return (
+        f"{one.name}, computed",
+        str(count),
+        bytes_text(file_sent(one, hours)),
+        bytes_text(stored),
+        str(count),
+        f"{stored / own:.1f}",
+        f"{one.wall_first_s:.1f} s",
+        f"{one.wall_last_s:.1f} s",
+    )
+
+
+def _told(week: Week) -> str:
+    newest, oldest = week.restores
+    removed = " and ".join(f"{one.name} {one.prune_s:.1f} s" for one in week.systems if one.prune_s)
+    when = f"of hour {oldest.hour}" if oldest.hour else "from before the week"
+    return (
+        f"At the end permafrost's newest snapshot was restored in {newest.wall_s:.1f} s, and all "
+        f"{newest.rows_equal or 0:,} rows were equal to the source's; its oldest one, {when}, was restored in "
+        f"{oldest.wall_s:.1f} s, with as many rows in each table as were backed up. The removal at the end took "
+        f"{removed}; permafrost's is in each of its runs."
+    )
