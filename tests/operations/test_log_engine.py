@@ -99,7 +99,7 @@ def test_hours_of_changes(server: Server) -> None:
         )
         result = run(server)
         moments[result.snapshot] = contents_of(url)
-        assert result.bytes_new < first.bytes_new / (10 if hour != FAN_IN else 2)
+        assert result.bytes_new < first.bytes_new / (10 if hour != FAN_IN - 1 else 2)
         assert result.rows_new >= 35
         assert result.segments_changed == 2
         assert result.files_new <= 5

@@ -25,6 +25,7 @@ class World:
         self.rows: KnownRows = NO_ROWS
         self.texts: dict[str, list[str]] = {}
         self.lines_sent = 0
+        self.number = -1
 
     def put(self, place: int) -> None:
         """Put a new row version at a place, in place of what is there."""
@@ -38,12 +39,13 @@ class World:
 
     def run(self) -> None:
         """Bring the log up to date."""
+        self.number += 1
         seen = self.seen()
         difference = compare(self.rows, seen)
         if not difference:
             return
         name = f"object {len(self.texts)}"
-        planned = plan(self.chain, difference)
+        planned = plan(self.chain, difference, self.number)
         if isinstance(planned, NewBase):
             lines, gone = seen, np.empty(0, np.uint32)
             kept: tuple[Element, ...] = ()
@@ -56,7 +58,7 @@ class World:
         self.texts[name] = [f"{place}:{xmin}" for place, xmin in zip(lines.places, lines.xmins, strict=True)]
         self.lines_sent += len(lines)
         size = sum(len(text) for text in self.texts[name]) + len(gone)
-        element = Element(name, 0 if kept else None, level, first, len(lines), size, gone)
+        element = Element(name, 0 if kept else None, level, first, len(lines), size, gone, self.number)
         self.chain = (*kept, element) if len(seen) or len(kept) else ()
 
     def restored(self) -> list[str]:
@@ -124,7 +126,7 @@ def test_merged_deltas_forget_what_came_and_went() -> None:
     for place in range(5000):
         world.put(place)
     world.run()
-    for number in range(FAN_IN):
+    for number in range(FAN_IN - 1):
         world.put(10_000 + number % 2)  # the same two places again and again
         world.run()
     world.put(1)
@@ -182,13 +184,46 @@ def test_rows_round_trip(places: list[int], data: st.DataObject) -> None:
         assert one.tolist() == two.tolist()
 
 
-@given(st.sets(st.integers(0, 2**32 - 1)), st.integers(0, 9), st.none() | st.integers(0, 99))
-def test_chain_round_trip(gone: set[int], level: int, member: int | None) -> None:
+def test_segments_merge_in_the_same_run() -> None:
+    """Whether a segment changes in every run or in some, after an epoch nothing of it is named but the merged delta."""
+    worlds = [World() for _ in range(3)]
+    for world in worlds:
+        for place in range(1000):
+            world.put(place)
+        world.run()
+    for run in range(1, FAN_IN + 1):
+        for every, world in zip((1, 3, 4), worlds, strict=True):
+            if run % every == 0:  # the last run changes all of them
+                world.put(2000 + run)
+            world.run()
+    assert [[element.run for element in world.chain] for world in worlds] == [[0, FAN_IN]] * 2 + [
+        [0, 4, 8, 12, 16, 20, 24]
+    ]  # five are not worth it
+
+
+def test_a_segment_that_hardly_changes_is_not_sent_again_and_again() -> None:
+    """A change an epoch costs a row now, and each row at most once a level later."""
+    world = World()
+    for place in range(1000):
+        world.put(place)
+    world.run()
+    world.lines_sent = 0
+    for run in range(1, 100 * FAN_IN):
+        if run % FAN_IN == 7:
+            world.put(2000 + run)
+        world.run()
+    assert world.restored() == world.expected()
+    assert world.lines_sent <= 100 * 3
+    assert len(world.chain) <= 30
+
+
+@given(st.sets(st.integers(0, 2**32 - 1)), st.integers(0, 9), st.none() | st.integers(0, 99), st.integers(0, 10**9))
+def test_chain_round_trip(gone: set[int], level: int, member: int | None, run: int) -> None:
     """A packed chain is unpacked as it was."""
-    element = Element("ab" * 32, member, level, 7, 3, 99, np.array(sorted(gone), dtype=np.uint32))
+    element = Element("ab" * 32, member, level, 7, 3, 99, np.array(sorted(gone), dtype=np.uint32), run)
     (unpacked,) = unpack_chain(pack_chain((element,)))
     assert unpacked.gone.tolist() == element.gone.tolist()
-    for name in ("object_name", "member", "level", "first_line", "lines", "size_bytes"):
+    for name in ("object_name", "member", "level", "first_line", "lines", "size_bytes", "run"):
         assert getattr(unpacked, name) == getattr(element, name)
 
 

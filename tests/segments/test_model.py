@@ -29,7 +29,7 @@ from permafrost.postgres.scan import copy_table
 from permafrost.postgres.scratch import ScratchCluster
 from permafrost.segments import chain, rows, worker
 from permafrost.segments.chain import Chain
-from permafrost.segments.reconcile import forget_what_changed, reason_to_forget_everything, remember
+from permafrost.segments.reconcile import forget_what_changed, next_run, reason_to_forget_everything, remember
 from permafrost.segments.state import SegmentState
 from permafrost.segments.worker import THIS_RUNS_DELTA, SegmentWork, Workplace, segments_of, update_segment
 from tests.segments.memory_store import MemoryStore, rebuilt
@@ -256,11 +256,12 @@ class LoggedDatabase(RuleBasedStateMachine):
                 self.state.forget_everything()
             tables = describe_tables(connection, snapshot.tables)
             forget_what_changed(self.state, tables)
+            place = Workplace(self.store, next_run(self.state))
             chains: dict[tuple[int, int], Chain] = {}
             for table in tables:
                 for number in segments_of(table):
                     known = self.state.segment(table.oid, number)
-                    result = update_segment(connection, SegmentWork(table, number, known), Workplace(self.store))
+                    result = update_segment(connection, SegmentWork(table, number, known), place)
                     self.state.set_segment(table.oid, number, result.segment)
                     chains[table.oid, number] = result.segment.chain
             name = self.store.finish()
@@ -280,7 +281,7 @@ class LoggedDatabase(RuleBasedStateMachine):
                 ]
                 assert sorted(found) == expected, table.name
             wait_until_flushed(connection, identity.lsn, snapshot.taken_at, lambda: None)
-            remember(self.state, identity)
+            remember(self.state, identity, place.run)
             if dies:
                 raise CrashError
 

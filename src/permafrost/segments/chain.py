@@ -2,10 +2,14 @@
 
 The rows of a segment are all lines of its elements, in order, less all lines that any element calls gone. A new
 delta may take the place of the last few, as the levels of dump(8) do, so that a chain stays short and a row is
-sent again about once per level: with `FAN_IN` deltas of one level at the tail, the next one covers them all and
-is one level up. It then holds the rows born since the first covered line that are still there, and the lines gone
-since then of those older than it; lines born and gone in between vanish. Only the tail's numbers change, so older
-snapshots, which name the finer deltas, stay right.
+sent again about once per level. It then holds the rows born since the first covered line that are still there, and
+the lines gone since then of those older than it; lines born and gone in between vanish. Only the tail's numbers
+change, so older snapshots, which name the finer deltas, stay right.
+
+Runs are numbered. Every `FAN_IN` of them an epoch of the first level ends, every `FAN_IN` of those one of the second,
+and so on; the first delta after an epoch covers what the ended ones have left at its segment's tail. So all segments
+merge in the same run, and the delta objects before it, which hold changes of many segments each, are all let go
+together (docs/decisions/0034).
 """
 
 from __future__ import annotations
@@ -18,6 +22,8 @@ from permafrost.segments.rows import Difference, KnownRows, RowVersions, Uint32
 
 FAN_IN = 24
 """Of hourly runs, one a day merges the day before."""
+_WORTH_MERGING = 6
+"""Fewer deltas than this are left as they are: a segment that hardly ever changes is not sent again each time."""
 MAXIMUM_LINES = 1 << 31
 
 
@@ -37,6 +43,8 @@ class Element:
     size_bytes: int
     """Of its text, uncompressed: the new lines and the gone numbers."""
     gone: Uint32
+    run: int = 0
+    """The number of the run that made it."""
 
     @property
     def next_line(self) -> int:
@@ -69,15 +77,15 @@ class NewDelta:
     """The rows that keep their lines."""
 
 
-def plan(chain: Chain, difference: Difference) -> NewBase | NewDelta:
-    """Return how the chain goes on after `difference`, which is not empty.
+def plan(chain: Chain, difference: Difference, run: int) -> NewBase | NewDelta:
+    """Return how the chain goes on after `difference`, which is not empty, in the run of that number.
 
     A new base is due when there is none, or when more lines of the segment would be gone than are left: what is kept
     and read in vain stays below half. Rows that only came are no reason, however many: they are as good in a delta.
     """
     if not chain or _mostly_gone(chain, difference) or chain[-1].next_line >= MAXIMUM_LINES:
         return NewBase()
-    covered_from, level = _covered(chain)
+    covered_from, level = _covered(chain, run)
     kept = chain[:covered_from]
     first_line = chain[covered_from].first_line if covered_from < len(chain) else chain[-1].next_line
     is_older = difference.stayed.lines < first_line
@@ -101,16 +109,18 @@ def _mostly_gone(chain: Chain, difference: Difference) -> bool:
     return chain[-1].next_line + len(difference.new) - left > left
 
 
-def _covered(chain: Chain) -> tuple[int, int]:
+def _covered(chain: Chain, run: int) -> tuple[int, int]:
     """Return from which element on the next delta covers, and its level; the base (element 0) is never covered."""
     covered_from, level = len(chain), 0
-    while True:
-        run = 0
-        while covered_from - run - 1 >= 1 and chain[covered_from - run - 1].level == level:
-            run += 1
-        if run < FAN_IN:
-            return covered_from, level
-        covered_from, level = covered_from - run, level + 1
+    start, higher, epoch = len(chain), 1, FAN_IN
+    while epoch <= run:
+        while start > 1 and chain[start - 1].level < higher:
+            start -= 1
+        ended = sum(element.run // epoch < run // epoch for element in chain[start:])
+        if ended >= min(_WORTH_MERGING, FAN_IN):
+            covered_from, level = start, higher
+        higher, epoch = higher + 1, epoch * FAN_IN
+    return covered_from, level
 
 
 def _merged(first: RowVersions, second: RowVersions) -> RowVersions:
