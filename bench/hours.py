@@ -87,6 +87,7 @@ def log_run(servers: Servers, system: Permafrost) -> Run:
         all_peak_bytes=took.peak_bytes,
         stored_bytes=took.stored_bytes,
         files=took.files,
+        work_s=one.work_s,
     )
 
 

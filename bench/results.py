@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -40,7 +40,8 @@ class Run:
 
     `bytes_new` and `files_new` are what it says; in the repository's folder `counted_bytes` appeared or changed,
     and `counted_files` appeared. `peak_bytes` is the most memory that was resident in permafrost's own process,
-    `all_peak_bytes` in all programs together. Afterwards the repository held `stored_bytes` in `files`.
+    `all_peak_bytes` in all programs together. Afterwards the repository held `stored_bytes` in `files`. `work_s` is
+    seconds by kind of work, those of workers side by side added up.
     """
 
     wall_s: float
@@ -57,6 +58,7 @@ class Run:
     all_peak_bytes: int = 0
     stored_bytes: int = 0
     files: int = 0
+    work_s: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import json
 import re
 import secrets
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
@@ -114,6 +115,7 @@ class BackupSays:
     rows_new: int
     rows_gone: int
     peak_bytes: int
+    work_s: Mapping[str, float]
 
 
 class Permafrost:
@@ -152,6 +154,7 @@ class Permafrost:
             rows_new=int(said["rows_new"]),
             rows_gone=int(said["rows_gone"]),
             peak_bytes=told.peak_bytes,
+            work_s=said["work_s"],
         )
 
     def first(self) -> int:
