@@ -43,13 +43,13 @@ def catalogue_mark(connection: psycopg.Connection, logged: Collection[int]) -> s
             return None
         found = connection.execute(_query([name for name, _ in readable])).fetchall()
         roles = connection.execute("SELECT oid::int8, rolname FROM pg_roles ORDER BY 1").fetchall()
-    facts = (connection.info.server_version, readable, sorted(found), roles)
+    facts = (connection.info.server_version, readable, sorted(found, key=lambda row: str(row[0])), roles)
     return hashlib.sha256(repr(facts).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _query(names: Collection[str]) -> sql.Composed:
-    """Return a query that lists each table's row versions in the order in which they lie."""
-    one = "SELECT {}, count(*), md5(string_agg(tidsend(ctid) || xidsend(xmin), ''::bytea)) FROM pg_catalog.{}"
+    """Return a query that hashes each table's row versions, in the order in which they lie."""
+    one = "SELECT {}, sha256(string_agg(tidsend(ctid) || xidsend(xmin), ''::bytea)) FROM pg_catalog.{}"
     return sql.SQL(" UNION ALL ").join(
         sql.SQL(one).format(sql.Literal(name), sql.Identifier(name)) for name in names if name != _NAMES_ONLY
     )
