@@ -16,11 +16,16 @@ from bench.server_cpu import cpu_of_server_s
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """What a piece of work took; `cpu_s` is user and system time of the programs that it ran to their end."""
+    """What a piece of work took; `cpu_s` is user and system time of the programs that it ran to their end.
+
+    `server_cpu_s` and `peak_bytes` are as in `Taken`, 0 where they were not looked at.
+    """
 
     wall_s: float
     cpu_s: float
     size_bytes: int
+    server_cpu_s: float = 0.0
+    peak_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,4 +112,6 @@ def median(runs: Sequence[Measurement]) -> Measurement:
         statistics.median(run.wall_s for run in runs),
         statistics.median(run.cpu_s for run in runs),
         round(statistics.median(run.size_bytes for run in runs)),
+        statistics.median(run.server_cpu_s for run in runs),
+        round(statistics.median(run.peak_bytes for run in runs)),
     )

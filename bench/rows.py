@@ -12,7 +12,7 @@ from bench.results import CarriedRuns, Hour, LogRuns, OneSize, Run, Series, Syst
 from permafrost.cli.amounts import bytes_text
 
 JUDGED = ("promised", "at most", "median", "worst", "runs", "kept")
-BACKUPS = ("system", "time", "CPU", "bytes to send", "time / published")
+BACKUPS = ("system", "time", "CPU", "server CPU", "peak memory", "bytes to send", "time / published")
 HOURS = (
     *("hour", "new rows", "gone", "their COPY text", "zstd -3 of it", "bytes sent", "ratio"),
     *("files", "time", "CPU", "peak memory", "restore", "rows equal"),
@@ -74,12 +74,15 @@ def backup_rows(measured: OneSize) -> list[tuple[str, ...]]:
         ("permafrost, engine log: first run", _measurement(log.first)),
         ("permafrost, engine log: each hour", median([_measurement(hour.run) for hour in log.hours])),
         ("permafrost, engine log: unchanged", median([_measurement(one) for one in log.unchanged])),
+        *((f"{one.name}: first run", _of_taken(one.first)) for one in measured.systems),
     )
     return [
         (
             name,
             f"{one.wall_s:.1f} s",
             f"{one.cpu_s:.1f} s",
+            f"{one.server_cpu_s:.1f} s" if one.server_cpu_s else "",
+            bytes_text(one.peak_bytes) if one.peak_bytes else "",
             bytes_text(one.size_bytes),
             f"{one.wall_s / published.wall_s:.3f}",
         )
@@ -143,11 +146,12 @@ def log_system(log: LogRuns, restores: Sequence[Taken]) -> SystemRuns:
 
 
 def _published_row(measured: OneSize, carried: CarriedRuns, restores: Sequence[Taken]) -> tuple[str, ...]:
-    """Return its row, without what is only measured of the others: the server's work, and memory."""
-    first, *later = (Taken(one.wall_s, one.cpu_s, 0, 0, *(one.size_bytes,) * 2, 1, 1) for one in measured.log.published)
-    row = other_row(SystemRuns(carried.name, first, tuple(later), tuple(restores)), carried)
-    unknown = (OTHERS.index("server CPU"), OTHERS.index("peak memory"))
-    return tuple("" if place in unknown else cell for place, cell in enumerate(row))
+    """Return its row: the later of its full runs are its hours, as it does the same each time."""
+    first, *later = (
+        Taken(one.wall_s, one.cpu_s, one.server_cpu_s, one.peak_bytes, *(one.size_bytes,) * 2, 1, 1)
+        for one in measured.log.published
+    )
+    return other_row(SystemRuns(carried.name, first, tuple(later), tuple(restores)), carried)
 
 
 def other_row(one: SystemRuns, carried: CarriedRuns | None) -> tuple[str, ...]:
@@ -207,4 +211,8 @@ def _ratio(hour: Hour) -> float:
 
 
 def _measurement(run: Run) -> Measurement:
-    return Measurement(run.wall_s, run.cpu_s, run.counted_bytes)
+    return Measurement(run.wall_s, run.cpu_s, run.counted_bytes, run.server_cpu_s, run.all_peak_bytes)
+
+
+def _of_taken(one: Taken) -> Measurement:
+    return Measurement(one.wall_s, one.cpu_s, one.sent_bytes, one.server_cpu_s, one.peak_bytes)

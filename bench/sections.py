@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -13,7 +12,7 @@ from bench.archives import Borg, Restic, ZstdArchive
 from bench.carrying import carrying
 from bench.data import DATABASE, make_database
 from bench.hours import Live, Say, Servers, live_an_hour, live_as_mastodon, log_run, restore_and_compare
-from bench.measuring import Measurement, measure
+from bench.measuring import Measurement, take
 from bench.pgbackrest import PgBackRest
 from bench.results import After, Data, Facts, LogRuns, OneSize, Restored, Run, Series
 from bench.systems import Permafrost, PlainArchive, PublishedSetup, System
@@ -42,15 +41,15 @@ def measure_one_size(
         with carrying(folder / "carried", stored, say) as carrier:
             others = Alternatives(servers, systems, say, carrier.carry)
             others.back_up()
-            full = {published.name: [_full(published, say)], dump.name: [_full(dump, say)]}
+            full = {published.name: [_full(published, servers, say)], dump.name: [_full(dump, servers, say)]}
             carrier.carry(published.name, "first")
             runs = log_runs(servers, log, data, [1.0] * hours, full[published.name], say, others, carrier.carry)
             others.restore()
             for system in (published, dump, published, dump):  # again, so that no moment's noise decides
-                full[system.name].append(_full(system, say))
+                full[system.name].append(_full(system, servers, say))
                 if system is published:
                     carrier.carry(published.name, "hour")
-        _full(archive, say)
+        _full(archive, servers, say)
         measured = OneSize(
             facts,
             _with_published(runs, full[published.name]),
@@ -86,7 +85,7 @@ def _measure_log(folder: Path, size_bytes: int, amounts: Sequence[float], say: S
         data = make_mastodon(servers, size_bytes, say)
         published = PublishedSetup(folder / "published", servers.conninfo, gpg_home, servers.major)
         log = Permafrost(folder / "log", servers.conninfo, "log")
-        full = [_full(published, say)]
+        full = [_full(published, servers, say)]
         return log_runs(servers, log, data, amounts, full, say)
 
 
@@ -171,9 +170,10 @@ def make_mastodon(servers: Servers, size_bytes: int, say: Say) -> Data:
     return data
 
 
-def _full(system: System, say: Say) -> Measurement:
-    os.sync()
-    one = measure(system.first)
+def _full(system: System, servers: Servers, say: Say) -> Measurement:
+    sizes: list[int] = []
+    took = take(lambda: sizes.append(system.first()), server_pid=lambda: servers.source.pid)
+    one = Measurement(took.wall_s, took.cpu_s, sizes[0], took.server_cpu_s, took.peak_bytes)
     say(f"{system.name}: {one.wall_s:.1f} s, CPU {one.cpu_s:.1f} s, {bytes_text(one.size_bytes)}")
     return one
 

@@ -12,8 +12,9 @@ command and when it was measured; the numbers behind it are in [benchmarks.json]
 BACKUP = """\
 The published set-up is `pg_dump -C | gzip` into a file, then `gpg -c` of that file into another, one after the
 other as it does it, and the same each hour. permafrost is the whole command `permafrost backup`, in each of its
-engines. CPU is user and system time of all programs that a backup starts, without the PostgreSQL server's own.
-Bytes to send is what Syncthing carries to each vault."""
+engines. CPU is user and system time of all programs that a backup starts; the PostgreSQL server's own stands beside it.
+Memory is the most that all of them without the server had together. Bytes to send is what Syncthing carries to each
+vault. The first runs of the other systems stand below, once each."""
 
 HOURS = """\
 An hour of churn (`samples/churn.py`) is 3,000 new posts with what hangs on them, about 5,000 updates and 340

@@ -42,7 +42,11 @@ HOURS = tuple(
     Hour(1.0, CHANGES, replace(LATER, wall_s=wall_s, counted_bytes=counted), 20.0, 115, 3_682_000)
     for wall_s, counted in ((1.5, 880_000), (1.6, 1_280_000), (2.5, 960_000))
 )
-PUBLISHED = (Measurement(30.0, 29.0, 200_000_000), Measurement(33.0, 29.0, 201_000_000), Measurement(26.0, 25.0, 1))
+PUBLISHED = (
+    Measurement(30.0, 29.0, 200_000_000, 2.0, 70_000_000),
+    Measurement(33.0, 29.0, 201_000_000, 3.0, 70_000_000),
+    Measurement(26.0, 25.0, 1, 3.0, 70_000_000),
+)
 LOG = LogRuns(DATA, PUBLISHED, FIRST, (STILL, STILL), HOURS)
 ONE_SIZE = OneSize(
     FACTS,
@@ -114,7 +118,7 @@ def test_what_syncthing_sent_stands_beside_what_the_files_say() -> None:
     log, published, restic = other_rows(measured)
     assert (log[7:9], published[7:9], restic[7:9]) == (("800 kB", "0.40 s"), ("800 kB", "0.40 s"), ("", ""))
     assert published[:3] == ("published set-up", "30.0 s", "200 MB")
-    assert (published[5], published[-1]) == ("", "20.0 s")
+    assert (published[5], published[-1]) == ("3.00 s", "20.0 s")
     assert "outBytesTotal" in document(Results(measured))
     assert "outBytesTotal" not in document(Results(replace(measured, carried=())))
 

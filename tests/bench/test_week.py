@@ -155,7 +155,7 @@ def test_six_hours_with_their_own_retention(server_folder: Path) -> None:
         others = Alternatives(servers, systems, told.append, _not_carried)
         others.back_up()
         others.back_up()
-        runs = LogRuns(data, (_full(published, told.append),), log_run(servers, log), (), HOURS[:1])
+        runs = LogRuns(data, (_full(published, servers, told.append),), log_run(servers, log), (), HOURS[:1])
         measured = OneSize(FACTS, runs, (), (), others.measured())
         week = measure_week(
             servers, WeekSystems(log, published, *systems), measured, 6, told.append, retention=retention
