@@ -27,12 +27,12 @@ from permafrost.postgres.locked_snapshot import locked_snapshot
 from permafrost.postgres.scratch import ScratchCluster
 from permafrost.repository.layout import SnapshotId
 from permafrost.repository.snapshots import list_snapshots
-from permafrost.segments.chain import FAN_IN
 from tests.fixtures.proxy import CuttableProxy
 from tests.fixtures.server import MakeServer, Server, free_port
 from tests.operations.test_backup_restore import contents_of, drop, make_restore
 
 NAME = "restored_log"
+MIDNIGHT = datetime(2026, 11, 22, 0, 40, tzinfo=UTC)
 BIG = "INSERT INTO big SELECT i, md5(i::text) || repeat('x', 200), now() FROM generate_series({}, {}) i"
 
 
@@ -54,10 +54,16 @@ def server(database: str, make_server: MakeServer) -> Server:
 
 
 def run(
-    server: Server, *, report: Reporter = ignore_events, is_audited: bool = True, is_full: bool = False
+    server: Server,
+    *,
+    report: Reporter = ignore_events,
+    is_audited: bool = True,
+    is_full: bool = False,
+    now: datetime | None = None,
 ) -> BackupResult:
     """Back up."""
-    return back_up(server.configuration, is_audited=is_audited, is_full=is_full, report=report, now=datetime.now(UTC))
+    now = now or datetime.now(UTC)
+    return back_up(server.configuration, is_audited=is_audited, is_full=is_full, report=report, now=now)
 
 
 def restored(server: Server, snapshot: SnapshotId | None = None) -> list[TableContents]:
@@ -86,7 +92,7 @@ def test_hours_of_changes(server: Server) -> None:
     """A day and more of hours with vacuums between: every snapshot restores as the database was then, and each
     costs what changed, but for the one that merges the day before."""
     url = server.configuration.database.url
-    first = run(server)
+    first = run(server, now=MIDNIGHT)
     moments = {first.snapshot: contents_of(url)}
     for hour in range(27):
         do(
@@ -97,9 +103,9 @@ def test_hours_of_changes(server: Server) -> None:
             f"UPDATE small SET note = 'hour {hour}' WHERE id = {hour + 1}",
             "VACUUM big" if hour % 3 else "VACUUM FREEZE",
         )
-        result = run(server)
+        result = run(server, now=MIDNIGHT + timedelta(hours=hour + 1))
         moments[result.snapshot] = contents_of(url)
-        assert result.bytes_new < first.bytes_new / (10 if hour != FAN_IN - 1 else 2)
+        assert result.bytes_new < first.bytes_new / (10 if hour != 22 else 2)
         assert result.rows_new >= 35
         assert result.segments_changed == 2
         assert result.files_new <= 5

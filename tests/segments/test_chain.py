@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from datetime import UTC, datetime
 
 import numpy as np
 import pytest
@@ -10,13 +11,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from permafrost.segments import chain
-from permafrost.segments.chain import FAN_IN, Element, NewBase, plan, rows_after_base, rows_after_delta
-from permafrost.segments.rows import NO_ROWS, KnownRows, RowVersions, Uint32, compare
+from permafrost.segments.chain import Element, NewBase, NewDelta, minute_of, plan, rows_after_base, rows_after_delta
+from permafrost.segments.rows import NO_ROWS, Difference, KnownRows, RowVersions, Uint32, compare
 from permafrost.segments.state import pack_chain, pack_rows, unpack_chain, unpack_rows
+
+HOURS_A_DAY = 24
+NONE = np.empty(0, np.uint32)
+ONE_NEW = Difference(
+    KnownRows(np.arange(7, dtype=np.uint32), np.full(7, 9, np.uint32), np.arange(7, dtype=np.uint32)),
+    NONE,
+    RowVersions(np.array([99], np.uint32), np.array([9], np.uint32)),
+)
 
 
 class World:
-    """A heap of row versions by place, and the log that follows it, with the lines that each element holds."""
+    """A heap of row versions by place, and the log that follows it, hour by hour, with each element's lines."""
 
     def __init__(self) -> None:
         self.heap: dict[int, int] = {}
@@ -25,7 +34,7 @@ class World:
         self.rows: KnownRows = NO_ROWS
         self.texts: dict[str, list[str]] = {}
         self.lines_sent = 0
-        self.number = -1
+        self.hour = -1
 
     def put(self, place: int) -> None:
         """Put a new row version at a place, in place of what is there."""
@@ -39,13 +48,13 @@ class World:
 
     def run(self) -> None:
         """Bring the log up to date."""
-        self.number += 1
+        self.hour += 1
         seen = self.seen()
         difference = compare(self.rows, seen)
         if not difference:
             return
         name = f"object {len(self.texts)}"
-        planned = plan(self.chain, difference, self.number)
+        planned = plan(self.chain, difference, self.hour * 60)
         if isinstance(planned, NewBase):
             lines, gone = seen, np.empty(0, np.uint32)
             kept: tuple[Element, ...] = ()
@@ -58,7 +67,7 @@ class World:
         self.texts[name] = [f"{place}:{xmin}" for place, xmin in zip(lines.places, lines.xmins, strict=True)]
         self.lines_sent += len(lines)
         size = sum(len(text) for text in self.texts[name]) + len(gone)
-        element = Element(name, 0 if kept else None, level, first, len(lines), size, gone, self.number)
+        element = Element(name, 0 if kept else None, level, first, len(lines), size, gone, self.hour * 60)
         self.chain = (*kept, element) if len(seen) or len(kept) else ()
 
     def restored(self) -> list[str]:
@@ -80,7 +89,8 @@ changes = st.lists(st.tuples(st.booleans(), st.integers(0, 40)), max_size=6)
 def test_any_history(start: int, history: list[list[tuple[bool, int]]]) -> None:
     """After every run of any history the chain gives exactly the heap's rows, with unbroken line numbers."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(chain, "FAN_IN", 2)  # so that deltas are merged early and often
+        patch.setattr(chain, "EPOCHS", (120, 240, 480, 960))  # so that deltas are merged early and often
+        patch.setattr(chain, "WORTH_MERGING", 2)
         follow(start, history)
 
 
@@ -116,7 +126,7 @@ def test_a_thousand_small_runs() -> None:
         world.run()
         longest = max(longest, len(world.chain))
     assert world.restored() == world.expected()
-    assert longest <= 1 + 4 * FAN_IN
+    assert longest <= 1 + 4 * HOURS_A_DAY
     assert world.lines_sent <= 1000 * 5
 
 
@@ -126,13 +136,13 @@ def test_merged_deltas_forget_what_came_and_went() -> None:
     for place in range(5000):
         world.put(place)
     world.run()
-    for number in range(FAN_IN - 1):
+    for number in range(HOURS_A_DAY - 1):
         world.put(10_000 + number % 2)  # the same two places again and again
         world.run()
     world.put(1)
     world.run()
     merged = world.chain[-1]
-    assert (len(world.chain), merged.level) == (2, 1)
+    assert (len(world.chain), merged.level) == (2, 2)
     assert (merged.lines, merged.gone.tolist()) == (3, [1])
     assert world.restored() == world.expected()
 
@@ -158,7 +168,7 @@ def test_a_segment_that_only_grows_is_never_sent_again() -> None:
     world = World()
     world.put(0)
     world.run()
-    for hour in range(FAN_IN + 6):
+    for hour in range(HOURS_A_DAY + 6):
         for number in range(100):
             world.put(1 + hour * 100 + number)
         world.run()
@@ -191,14 +201,39 @@ def test_segments_merge_in_the_same_run() -> None:
         for place in range(1000):
             world.put(place)
         world.run()
-    for run in range(1, FAN_IN + 1):
+    for run in range(1, HOURS_A_DAY + 1):
         for every, world in zip((1, 3, 4), worlds, strict=True):
             if run % every == 0:  # the last run changes all of them
                 world.put(2000 + run)
             world.run()
-    assert [[element.run for element in world.chain] for world in worlds] == [[0, FAN_IN]] * 2 + [
+    assert [[element.minute // 60 for element in world.chain] for world in worlds] == [[0, HOURS_A_DAY]] * 2 + [
         [0, 4, 8, 12, 16, 20, 24]
     ]  # five are not worth it
+
+
+def test_a_days_last_hour_merges_the_day() -> None:
+    """With hourly runs the last of a day, in UTC, needs none of the day's fine deltas; within an hour minutes merge."""
+    world = World()
+    world.put(0)
+    for minute in (0, 60):  # the base, and the day's first run
+        world.hour, world.heap[minute] = minute_of(datetime(2026, 11, 22, minute // 60, 40, tzinfo=UTC)) // 60 - 1, 7
+        world.run()
+    for hour in range(2, 24):
+        world.put(hour)
+        world.run()
+        assert len(world.chain) == (hour + 1 if hour < 23 else 2)
+    world.put(99)
+    world.run()
+    assert [element.level for element in world.chain] == [0, 2, 0]
+
+
+def test_minutes_merge_after_their_hour() -> None:
+    """Runs every ten minutes merge when their hour is over, and when the clock was put back."""
+    elements = tuple(Element("", 0, 0, number, 1, 9, NONE, 590 + 10 * number) for number in range(7))
+    for minute, kept, level in ((655, 7, 0), (660, 1, 1), (3, 1, 1)):
+        planned = plan(elements, ONE_NEW, minute)
+        assert isinstance(planned, NewDelta)
+        assert (len(planned.kept), planned.level) == (kept, level)
 
 
 def test_a_segment_that_hardly_changes_is_not_sent_again_and_again() -> None:
@@ -208,8 +243,8 @@ def test_a_segment_that_hardly_changes_is_not_sent_again_and_again() -> None:
         world.put(place)
     world.run()
     world.lines_sent = 0
-    for run in range(1, 100 * FAN_IN):
-        if run % FAN_IN == 7:
+    for run in range(1, 100 * HOURS_A_DAY):
+        if run % HOURS_A_DAY == 7:
             world.put(2000 + run)
         world.run()
     assert world.restored() == world.expected()
@@ -218,12 +253,12 @@ def test_a_segment_that_hardly_changes_is_not_sent_again_and_again() -> None:
 
 
 @given(st.sets(st.integers(0, 2**32 - 1)), st.integers(0, 9), st.none() | st.integers(0, 99), st.integers(0, 10**9))
-def test_chain_round_trip(gone: set[int], level: int, member: int | None, run: int) -> None:
+def test_chain_round_trip(gone: set[int], level: int, member: int | None, minute: int) -> None:
     """A packed chain is unpacked as it was."""
-    element = Element("ab" * 32, member, level, 7, 3, 99, np.array(sorted(gone), dtype=np.uint32), run)
+    element = Element("ab" * 32, member, level, 7, 3, 99, np.array(sorted(gone), dtype=np.uint32), minute)
     (unpacked,) = unpack_chain(pack_chain((element,)))
     assert unpacked.gone.tolist() == element.gone.tolist()
-    for name in ("object_name", "member", "level", "first_line", "lines", "size_bytes", "run"):
+    for name in ("object_name", "member", "level", "first_line", "lines", "size_bytes", "minute"):
         assert getattr(unpacked, name) == getattr(element, name)
 
 

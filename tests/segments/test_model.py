@@ -29,7 +29,7 @@ from permafrost.postgres.scan import copy_table
 from permafrost.postgres.scratch import ScratchCluster
 from permafrost.segments import chain, rows, worker
 from permafrost.segments.chain import Chain
-from permafrost.segments.reconcile import forget_what_changed, next_run, reason_to_forget_everything, remember
+from permafrost.segments.reconcile import forget_what_changed, reason_to_forget_everything, remember
 from permafrost.segments.state import SegmentState
 from permafrost.segments.worker import THIS_RUNS_DELTA, SegmentWork, Workplace, segments_of, update_segment
 from tests.segments.memory_store import MemoryStore, rebuilt
@@ -105,6 +105,7 @@ class LoggedDatabase(RuleBasedStateMachine):
         for table in TABLES:
             self.insert_rows(table, 0, 400, 100)
         self.store = MemoryStore()
+        self.minute = 0
         self.state = SegmentState(Path(tempfile.mkdtemp(dir=self.folder)) / "state")
         self.run_now()
 
@@ -256,7 +257,8 @@ class LoggedDatabase(RuleBasedStateMachine):
                 self.state.forget_everything()
             tables = describe_tables(connection, snapshot.tables)
             forget_what_changed(self.state, tables)
-            place = Workplace(self.store, next_run(self.state))
+            self.minute += 60
+            place = Workplace(self.store, self.minute)
             chains: dict[tuple[int, int], Chain] = {}
             for table in tables:
                 for number in segments_of(table):
@@ -281,7 +283,7 @@ class LoggedDatabase(RuleBasedStateMachine):
                 ]
                 assert sorted(found) == expected, table.name
             wait_until_flushed(connection, identity.lsn, snapshot.taken_at, lambda: None)
-            remember(self.state, identity, place.run)
+            remember(self.state, identity)
             if dies:
                 raise CrashError
 
@@ -292,7 +294,8 @@ def small_segments(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (rows, worker):
         monkeypatch.setattr(module, "SEGMENT_PAGES", 4)
     monkeypatch.setattr(worker, "SMALL_BASE_PAGES", 3)
-    monkeypatch.setattr(chain, "FAN_IN", 2)
+    monkeypatch.setattr(chain, "EPOCHS", (120, 240, 480, 960))
+    monkeypatch.setattr(chain, "WORTH_MERGING", 2)
 
 
 @pytest.fixture(scope="module")

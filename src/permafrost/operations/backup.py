@@ -91,7 +91,7 @@ def back_up(
         is_full = is_full or reason is not None
         record.update(is_audited=is_audited)
         times = WorkTimes()
-        run = RunContext(configuration, repository, sealing, home, steps, report, is_audited, is_full, times)
+        run = RunContext(configuration, repository, sealing, home, steps, report, is_audited, is_full, times, now)
         with steps.step("clear what an unfinished run left"):
             _clear(run)
         with _engine(configuration.database.engine)(run) as contents:

@@ -22,8 +22,8 @@ from permafrost.postgres.locked_snapshot import LockedSnapshot
 from permafrost.postgres.logged import LoggedTable, describe_tables
 from permafrost.repository.manifest import ObjectKind
 from permafrost.repository.objects import StoredObject
-from permafrost.segments.chain import Chain
-from permafrost.segments.reconcile import forget_what_changed, next_run, reason_to_forget_everything, remember
+from permafrost.segments.chain import Chain, minute_of
+from permafrost.segments.reconcile import forget_what_changed, reason_to_forget_everything, remember
 from permafrost.segments.repository_store import RepositoryStore
 from permafrost.segments.state import SegmentState
 from permafrost.segments.worker import THIS_RUNS_DELTA, SegmentWork, Workplace, segments_of, update_segment
@@ -35,7 +35,6 @@ class _Job:
 
     snapshot: LockedSnapshot
     identity: ServerIdentity
-    number: int
     sealing_mark: str
     tables: tuple[LoggedTable, ...]
     others: tuple[TableName, ...]
@@ -108,7 +107,6 @@ def _prepare(run: RunContext, snapshot: LockedSnapshot, state: SegmentState, sea
     return _Job(
         snapshot=snapshot,
         identity=identity,
-        number=next_run(state),
         sealing_mark=sealing_mark,
         tables=tables,
         others=tuple(name for name in list_tables(connection) if name not in logged_names),
@@ -150,7 +148,7 @@ def _tasks(run: RunContext, job: _Job, state: SegmentState, store: RepositorySto
     """Return what the workers do, the longest first."""
     total = sum(table.pages for table in job.tables)
     work = [(table, number) for table in job.tables for number in segments_of(table)]
-    place = Workplace(store, job.number, job.missing, run.times)
+    place = Workplace(store, minute_of(run.now), job.missing, run.times)
 
     def segment(table: LoggedTable, number: int) -> Task:
         def task(connection: psycopg.Connection) -> None:
@@ -214,7 +212,7 @@ def _settle(
     objects = tuple((StoredObject(name, known[name][1]), known[name][0]) for name in names)
     new = {one.name for one in stored.values()} | ({frame.name} if beside.frame.is_new else set())
     state.replace_objects({name: known[name] for name in names})
-    remember(state, job.identity, job.number)
+    remember(state, job.identity)
     state.set_fact("repository", run.repository.repository_id)
     state.set_fact("sealing", job.sealing_mark)
     state.set_fact("frame", beside.frame.fact())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from permafrost.config.models import Configuration
@@ -26,6 +27,7 @@ class RunContext:
     is_audited: bool
     is_full: bool
     times: WorkTimes
+    now: datetime
 
     @property
     def layout(self) -> Layout:

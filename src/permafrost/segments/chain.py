@@ -6,24 +6,28 @@ sent again about once per level. It then holds the rows born since the first cov
 the lines gone since then of those older than it; lines born and gone in between vanish. Only the tail's numbers
 change, so older snapshots, which name the finer deltas, stay right.
 
-Runs are numbered. Every `FAN_IN` of them an epoch of the first level ends, every `FAN_IN` of those one of the second,
-and so on; the first delta after an epoch covers what the ended ones have left at its segment's tail. So all segments
+Deltas merge by the clock: an epoch of the first level is an hour, of the second a day, then 24 and 576 days. The
+first delta after an epoch that had many covers all that is of lower levels at its segment's tail. So all segments
 merge in the same run, and the delta objects before it, which hold changes of many segments each, are all let go
 together (docs/decisions/0034).
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
+from datetime import datetime
 
 import numpy as np
 
 from permafrost.segments.rows import Difference, KnownRows, RowVersions, Uint32
 
-FAN_IN = 24
-"""Of hourly runs, one a day merges the day before."""
-_WORTH_MERGING = 6
-"""Fewer deltas than this are left as they are: a segment that hardly ever changes is not sent again each time."""
+EPOCHS = (60, 24 * 60, 24 * 24 * 60, 24 * 24 * 24 * 60)
+"""How long an epoch of each level is, in minutes."""
+WORTH_MERGING = 6
+"""An epoch with fewer deltas than this is left to the next level: with hourly runs nothing is merged each hour, and a
+segment that changes once a day is not sent again each day."""
+_LAST_HOUR = 60
 MAXIMUM_LINES = 1 << 31
 
 
@@ -43,8 +47,8 @@ class Element:
     size_bytes: int
     """Of its text, uncompressed: the new lines and the gone numbers."""
     gone: Uint32
-    run: int = 0
-    """The number of the run that made it."""
+    minute: int = 0
+    """When its run was, by `minute_of`."""
 
     @property
     def next_line(self) -> int:
@@ -77,15 +81,24 @@ class NewDelta:
     """The rows that keep their lines."""
 
 
-def plan(chain: Chain, difference: Difference, run: int) -> NewBase | NewDelta:
-    """Return how the chain goes on after `difference`, which is not empty, in the run of that number.
+def minute_of(moment: datetime) -> int:
+    """Return the minute by which epochs are told; they begin an hour before their day does, in UTC.
+
+    Retention keeps the last snapshot of a day. So with hourly runs that is the one that merges the day's deltas, and
+    needs none of the fine ones.
+    """
+    return int(moment.timestamp()) // 60 + _LAST_HOUR
+
+
+def plan(chain: Chain, difference: Difference, minute: int) -> NewBase | NewDelta:
+    """Return how the chain goes on after `difference`, which is not empty, in a run at that minute.
 
     A new base is due when there is none, or when more lines of the segment would be gone than are left: what is kept
     and read in vain stays below half. Rows that only came are no reason, however many: they are as good in a delta.
     """
     if not chain or _mostly_gone(chain, difference) or chain[-1].next_line >= MAXIMUM_LINES:
         return NewBase()
-    covered_from, level = _covered(chain, run)
+    covered_from, level = _covered(chain, minute)
     kept = chain[:covered_from]
     first_line = chain[covered_from].first_line if covered_from < len(chain) else chain[-1].next_line
     is_older = difference.stayed.lines < first_line
@@ -109,17 +122,19 @@ def _mostly_gone(chain: Chain, difference: Difference) -> bool:
     return chain[-1].next_line + len(difference.new) - left > left
 
 
-def _covered(chain: Chain, run: int) -> tuple[int, int]:
-    """Return from which element on the next delta covers, and its level; the base (element 0) is never covered."""
-    covered_from, level = len(chain), 0
-    start, higher, epoch = len(chain), 1, FAN_IN
-    while epoch <= run:
+def _covered(chain: Chain, minute: int) -> tuple[int, int]:
+    """Return from which element on the next delta covers, and its level; the base (element 0) is never covered.
+
+    An epoch that is not the present one has ended, be it earlier or, after a clock was put back, later.
+    """
+    covered_from, level, start = len(chain), 0, len(chain)
+    for higher, epoch in enumerate(EPOCHS, 1):
         while start > 1 and chain[start - 1].level < higher:
             start -= 1
-        ended = sum(element.run // epoch < run // epoch for element in chain[start:])
-        if ended >= min(_WORTH_MERGING, FAN_IN):
+        ended = Counter(element.minute // epoch for element in chain[start:])
+        del ended[minute // epoch]
+        if max(ended.values(), default=0) >= WORTH_MERGING:
             covered_from, level = start, higher
-        higher, epoch = higher + 1, epoch * FAN_IN
     return covered_from, level
 
 

@@ -33,13 +33,6 @@ def forget_what_changed(state: SegmentState, tables: Sequence[LoggedTable]) -> N
         state.forget_segments(table.oid, len(segments_of(table)))
 
 
-def next_run(state: SegmentState) -> int:
-    """Return the number of the run under way: 0 after everything was forgotten, then one more each time."""
-    before: int | None = state.fact("run")
-    return 0 if before is None else before + 1
-
-
-def remember(state: SegmentState, identity: ServerIdentity, run: int) -> None:
-    """Note where in the server's history the state now is, and after which run."""
+def remember(state: SegmentState, identity: ServerIdentity) -> None:
+    """Note where in the server's history the state now is."""
     state.set_fact("identity", asdict(identity))
-    state.set_fact("run", run)

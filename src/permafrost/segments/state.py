@@ -221,7 +221,7 @@ def pack_chain(chain: Chain) -> bytes:
             "lines": one.lines,
             "size": one.size_bytes,
             "gone": np.diff(one.gone, prepend=np.uint32(0)).tolist(),
-            "run": one.run,
+            "minute": one.minute,
         }
         for one in chain
     ]
@@ -239,7 +239,7 @@ def unpack_chain(packed: bytes) -> Chain:
             lines=one["lines"],
             size_bytes=one["size"],
             gone=np.cumsum(np.array(one["gone"], dtype=np.uint32), dtype=np.uint32),
-            run=one.get("run", 0),
+            minute=one.get("minute", 0),
         )
         for one in json.loads(zstandard.ZstdDecompressor().decompress(packed))
     )

@@ -108,12 +108,12 @@ def segments_of(table: LoggedTable) -> range:
 class Workplace:
     """What the work on every segment of a run needs.
 
-    `run` is the run's number. `missing` are objects that are not there any more: a segment whose chain needs one starts
-    again with a new base.
+    `minute` is the run's, by `minute_of`. `missing` are objects that are not there any more: a segment whose chain
+    needs one starts again with a new base.
     """
 
     store: SegmentStore
-    run: int
+    minute: int
     missing: Collection[str] = ()
     times: WorkTimes = field(default_factory=WorkTimes)
 
@@ -143,7 +143,7 @@ def _update(
             difference = compare(known.rows(), seen)
             if not difference:  # another answer, the same rows: they came in another order
                 return SegmentResult(_known(known.chain, digest, difference.stayed), 0, 0, is_changed=False)
-            planned = plan(known.chain, difference, place.run)
+            planned = plan(known.chain, difference, place.minute)
     if difference is None:
         return _new_base(connection, work, seen, digest, place, rows_gone=0)
     new, gone = len(difference.new), len(difference.gone)
@@ -213,7 +213,7 @@ def _new_base(
     else:
         member, name = None, place.store.put_base(counted)
     counted.expect(len(seen), work)
-    base = Element(name, member, 0, 0, len(seen), counted.size_bytes, np.empty(0, np.uint32), place.run)
+    base = Element(name, member, 0, 0, len(seen), counted.size_bytes, np.empty(0, np.uint32), place.minute)
     return SegmentResult(_known((base,), digest, rows_after_base(seen)), count, rows_gone, is_changed=True)
 
 
@@ -239,7 +239,7 @@ def _new_delta(
         len(planned.rows),
         size,
         planned.gone,
-        place.run,
+        place.minute,
     )
     with place.times.of("compare"):
         known = _known((*planned.kept, delta), digest, rows_after_delta(planned))
