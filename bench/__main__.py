@@ -26,7 +26,6 @@ from types import FrameType
 
 from bench.minutes import measure_minutes
 from bench.pgbench import measure_pgbench
-from bench.plots import plots
 from bench.programs import BenchError
 from bench.report import document, summary
 from bench.results import Facts, Results, load_results, save_results
@@ -53,13 +52,19 @@ def main() -> int:
         return 1
     options.output.mkdir(exist_ok=True)
     save_results(file, results)
-    for name, picture in plots(results).items():
-        (options.output / "plots").mkdir(exist_ok=True)
-        (options.output / "plots" / name).write_text(picture)
+    _draw(results, options.output / "plots")
     (options.output / "benchmarks.md").write_text(document(results))
     print("\n".join(("", *summary(results))))
     print(f"\nwritten: {options.output / 'benchmarks.md'}")
     return 0
+
+
+def _draw(results: Results, folder: Path) -> None:
+    from bench.plots import plots  # noqa: PLC0415 - it imports matplotlib, which would delay all else
+
+    for name, picture in plots(results).items():
+        folder.mkdir(exist_ok=True)
+        (folder / name).write_text(picture)
 
 
 def _options() -> argparse.Namespace:

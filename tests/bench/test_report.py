@@ -2,12 +2,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from xml.dom.minidom import parseString
 
 from bench.judgement import Figure, figures
 from bench.measuring import Measurement, Taken
 from bench.minutes_report import minute_rows
-from bench.plots import plots
 from bench.report import document, sizes_of, summary
 from bench.results import (
     Carried,
@@ -171,25 +169,6 @@ def test_the_document_says_how_it_was_made() -> None:
     assert "plots/" not in text
     assert document(Results()).startswith("# Benchmarks\n")
     assert summary(Results()) == []
-
-
-def test_the_document_names_the_plots_that_are_drawn() -> None:
-    """Every plot is in the document, is well-formed, and comes out the same again."""
-    drawn = plots(ALL)
-    assert sorted(drawn) == [
-        "bytes-by-churn.svg",
-        "bytes-by-size.svg",
-        "lag-by-minute.svg",
-        "share-by-minute.svg",
-        "time-by-churn.svg",
-        "time-by-size.svg",
-    ]
-    text = document(ALL)
-    for name, picture in drawn.items():
-        assert f"(plots/{name})" in text
-        assert parseString(picture).getElementsByTagName("polyline")  # noqa: S318 - our own
-    assert plots(ALL) == drawn
-    assert plots(Results(ONE_SIZE)) == {}
 
 
 def test_the_big_database_is_among_the_sizes_once() -> None:

@@ -4,15 +4,15 @@ import shutil
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from xml.dom.minidom import parseString
 
+import numpy as np
 import pytest
 
 from bench.alternatives import Alternatives
 from bench.archives import Borg, Restic, ZstdArchive
 from bench.hours import log_run
 from bench.judgement import figures
-from bench.plots import plots
+from bench.plots import pictures
 from bench.report import document, summary
 from bench.results import LogRuns, OneSize, Results, load_results, save_results
 from bench.sections import _full, _not_carried, make_mastodon, running_servers
@@ -123,14 +123,18 @@ def test_a_week_is_kept_and_drawn(tmp_path: Path) -> None:
     results = Results(replace(ONE_SIZE, week=WEEK))
     save_results(tmp_path / "file", results)
     assert load_results(tmp_path / "file") == results
-    drawn = plots(results)
+    drawn = pictures(results)
     assert sorted(drawn) == ["bytes-by-hour.svg"]
-    picture = parseString(drawn["bytes-by-hour.svg"])  # noqa: S318 - our own
-    assert len(picture.getElementsByTagName("polyline")) == 2 * 3
-    marks = [str(one.firstChild.nodeValue) for one in picture.getElementsByTagName("text") if one.firstChild]
-    assert [mark for mark in marks if mark.isdigit()] == ["0", "24", "48", "72", "96", "120", "144", "168"]
-    dots = picture.getElementsByTagName("circle")
-    assert len(dots) == len(KEPT)
+    axes = drawn["bytes-by-hour.svg"].axes[0]
+    own, restic, published = axes.lines
+    assert own.get_label() == "permafrost, engine log"
+    assert own.get_marker() == ""
+    assert np.asarray(own.get_xdata()).tolist() == list(range(1, 169))
+    assert restic.get_marker() != ""
+    assert np.asarray(restic.get_xdata()).tolist() == list(KEPT)
+    assert published.get_label() == "published set-up, 7 files, computed"
+    first, last = axes.get_xlim()
+    assert [mark for mark in axes.get_xticks() if first <= mark <= last] == [0, 24, 48, 72, 96, 120, 144, 168]
     assert "(plots/bytes-by-hour.svg)" in document(results)
     assert any(line.startswith("restic") for line in summary(results))
 

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from xml.dom.minidom import parseString
+
+from bench.plots import plots
+from bench.report import document
+from bench.results import Results, save_results
+from tests.bench.test_report import ALL, ONE_SIZE
+from tests.bench.test_week import WEEK
+
+WHOLE = replace(ALL, one_size=replace(ONE_SIZE, week=WEEK))
+NAMES = [
+    "bytes-by-churn.svg",
+    "bytes-by-hour.svg",
+    "bytes-by-size.svg",
+    "lag-by-minute.svg",
+    "share-by-minute.svg",
+    "time-by-churn.svg",
+    "time-by-size.svg",
+]
+
+
+def test_the_document_names_the_plots_that_are_drawn() -> None:
+    """Every plot is in the document and is well-formed; what was not measured is not drawn."""
+    drawn = plots(WHOLE)
+    assert sorted(drawn) == NAMES
+    text = document(WHOLE)
+    for name, picture in drawn.items():
+        assert f"(plots/{name})" in text
+        assert parseString(picture).getElementsByTagName("text")  # noqa: S318 - our own
+    assert plots(Results(ONE_SIZE)) == {}
+
+
+def test_the_same_numbers_give_the_same_bytes_in_another_process(tmp_path: Path) -> None:
+    """What the command writes is what is drawn here, and what it writes again."""
+    save_results(tmp_path / "benchmarks.json", WHOLE)
+    drawn = plots(WHOLE)
+    for _ in range(2):
+        command = (sys.executable, "-m", "bench", "--render", f"--output={tmp_path}")
+        subprocess.run(command, check=True, capture_output=True)
+        assert {file.name: file.read_text() for file in (tmp_path / "plots").iterdir()} == drawn
+
+
+def test_bench_starts_without_matplotlib() -> None:
+    """Only who draws waits for its import."""
+    code = "import sys, bench.__main__; print('matplotlib' in sys.modules)"
+    assert subprocess.run((sys.executable, "-c", code), check=True, capture_output=True, text=True).stdout == "False\n"
