@@ -10,11 +10,14 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from itertools import cycle
 
 from matplotlib import color_sequences, style
 from matplotlib.axis import Axis
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MultipleLocator, NullLocator
+from matplotlib.typing import ColorType
 
 from permafrost.cli.amounts import bytes_text
 
@@ -25,6 +28,8 @@ _DOTS = 40
 _STEPS = (1, 2, 3, 6, 12, 24)
 _MANY_MARKS = 12
 _STEPS_OF_TEN = ((1e1, (1.0, 1.5, 2.0, 3.0, 5.0, 7.0)), (1e4, (1.0, 2.0, 5.0)))
+_LEGEND_COLUMNS = 5
+_ROOM_FOR_A_NAME = 0.12
 _UNITS: Mapping[str, Callable[[float], str]] = {
     "bytes": lambda value: bytes_text(round(value)),
     "seconds": lambda value: f"{value:g} s",
@@ -48,6 +53,15 @@ class Line:
 
     name: str
     points: tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A named bar of parts by kind, and what it is compared with."""
+
+    name: str
+    parts: Mapping[str, float]
+    whole: float
 
 
 def line_plot(title: str, x_label: str, unit: str, lines: Sequence[Line], *, x_is_linear: bool = False) -> Figure:
@@ -78,6 +92,30 @@ def line_plot(title: str, x_label: str, unit: str, lines: Sequence[Line], *, x_i
     return figure
 
 
+def bars_plot(title: str, unit: str, whole: str, kinds: Sequence[str], bars: Sequence[Bar]) -> Figure:
+    """Return horizontal bars, each stacked of its kinds, over the whole that it is compared with, at its own scale."""
+    tell = _UNITS[unit]
+    with _our_style():
+        figure = Figure(figsize=(7.5, 1.3 * len(bars) + 1))
+        figure.suptitle(title)
+        for place, bar in enumerate(bars, 1):
+            axes = figure.add_subplot(len(bars), 1, place)
+            axes.set_title(bar.name, loc="left", fontsize="medium")
+            axes.set_yticks((0, 1), (whole, "by kind"))
+            axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: tell(value)))
+            axes.barh(0, bar.whole, color="white", edgecolor="black")
+            end = 0.0
+            for kind, colour in zip(kinds, cycle(_COLOURS)):
+                part = bar.parts.get(kind, 0.0)
+                drawn = axes.barh(1, part, left=end, color=colour, edgecolor="white", label=kind)
+                if part > _ROOM_FOR_A_NAME * max(bar.whole, sum(bar.parts.values())):
+                    axes.bar_label(drawn, [kind], label_type="center", color=_readable_on(colour))
+                end += part
+        legend = figure.axes[0].get_legend_handles_labels()
+        figure.legend(*legend, loc="outside lower center", ncols=min(len(kinds), _LEGEND_COLUMNS))
+    return figure
+
+
 def svg(figure: Figure) -> str:
     """Return the picture; it names neither a date nor matplotlib's version."""
     file = io.StringIO()
@@ -88,6 +126,11 @@ def svg(figure: Figure) -> str:
 
 def _our_style() -> AbstractContextManager[None]:
     return style.context(["default", _STYLE])
+
+
+def _readable_on(colour: ColorType) -> str:
+    red, green, blue = to_rgb(colour)
+    return "black" if 0.3 * red + 0.59 * green + 0.11 * blue >= 0.5 else "white"
 
 
 def _mark_whole_numbers(axis: Axis) -> None:

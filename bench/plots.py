@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from matplotlib.figure import Figure
 
-from bench.drawing import Line, line_plot, svg
+from bench.drawing import Bar, Line, bars_plot, line_plot, svg
 from bench.measuring import median
 from bench.report import sizes_of
 from bench.results import LogRuns, Minutes, Results, Series
@@ -15,6 +15,7 @@ from bench.rows import median_hour
 from bench.week_report import PLOT
 from bench.week_results import Week
 from bench.week_rules import file_stored, newest_hours
+from bench.work_report import WORK_PLOT, WorkDone, kinds_of, work_done
 
 
 def plots(results: Results) -> Mapping[str, str]:
@@ -35,7 +36,14 @@ def pictures(results: Results) -> Mapping[str, Figure]:
         drawn.update(_minutes(results.minutes))
     if results.one_size and results.one_size.week:
         drawn[PLOT] = _week(results.one_size.week)
+    if results.one_size and (done := work_done(results.one_size.log)):
+        drawn[WORK_PLOT] = _work(done)
     return drawn
+
+
+def _work(done: Sequence[WorkDone]) -> Figure:
+    bars = [Bar(one.name, one.work_s, one.wall_s) for one in done]
+    return bars_plot("Seconds by kind of work, workers added up", "seconds", "wall", kinds_of(done), bars)
 
 
 def _minutes(measured: Minutes) -> dict[str, Figure]:

@@ -28,6 +28,7 @@ from bench.rows import (
 from bench.tables import markdown, text_table
 from bench.texts import data_text, facts_text
 from bench.week_report import WEEK, week_rows, week_section
+from bench.work_report import work_parts
 from permafrost.cli.amounts import bytes_text
 
 
@@ -102,6 +103,7 @@ def _one_size(measured: OneSize) -> list[str]:
         markdown(BACKUPS, backup_rows(measured)),
         "Every run, in order:",
         "\n".join(each),
+        *work_parts(log),
         *(_others(measured) if measured.systems else ()),
         "## Hour by hour",
         texts.HOURS,

@@ -6,13 +6,16 @@ from dataclasses import replace
 from pathlib import Path
 from xml.dom.minidom import parseString
 
-from bench.plots import plots
+from matplotlib.patches import Rectangle
+
+from bench.plots import pictures, plots
 from bench.report import document
 from bench.results import Results, save_results
 from tests.bench.test_report import ALL, ONE_SIZE
 from tests.bench.test_week import WEEK
+from tests.bench.test_work_report import WORKED
 
-WHOLE = replace(ALL, one_size=replace(ONE_SIZE, week=WEEK))
+WHOLE = replace(ALL, one_size=replace(ONE_SIZE, log=WORKED, week=WEEK))
 NAMES = [
     "bytes-by-churn.svg",
     "bytes-by-hour.svg",
@@ -21,6 +24,7 @@ NAMES = [
     "share-by-minute.svg",
     "time-by-churn.svg",
     "time-by-size.svg",
+    "work.svg",
 ]
 
 
@@ -49,3 +53,13 @@ def test_bench_starts_without_matplotlib() -> None:
     """Only who draws waits for its import."""
     code = "import sys, bench.__main__; print('matplotlib' in sys.modules)"
     assert subprocess.run((sys.executable, "-c", code), check=True, capture_output=True, text=True).stdout == "False\n"
+
+
+def test_every_kind_of_work_has_its_place_in_the_bar() -> None:
+    """The parts of a run lie end to end, over the time that it took."""
+    first, hour, unchanged = pictures(WHOLE)["work.svg"].axes
+    assert [axes.get_title(loc="left") for axes in (first, hour, unchanged)] == ["first run", "an hour", "unchanged"]
+    whole, *parts = (patch for patch in first.patches if isinstance(patch, Rectangle))
+    assert whole.get_width() == 7.0
+    assert [(part.get_x(), part.get_width()) for part in parts if part.get_width()] == [(0, 5.5), (5.5, 4), (9.5, 0.5)]
+    assert [text.get_text() for text in first.texts] == ["fetch", "compress"]

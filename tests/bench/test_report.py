@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -187,3 +188,13 @@ def test_results_come_back_as_they_were_kept(tmp_path: Path) -> None:
     assert load_results(file) == Results()
     save_results(file, ALL)
     assert load_results(file) == ALL
+
+
+def test_results_of_before_come_back_without_their_work(tmp_path: Path) -> None:
+    """A run that was measured when its work was not told yet has none."""
+    file = tmp_path / "benchmarks.json"
+    save_results(file, Results(ONE_SIZE))
+    kept = json.loads(file.read_text())
+    del kept["one_size"]["log"]["first"]["work_s"]
+    file.write_text(json.dumps(kept))
+    assert load_results(file) == Results(ONE_SIZE)
