@@ -50,8 +50,9 @@ permafrost gives its own: a changed file is not searched for shifted blocks (`we
 watched. The published set-up was carried after each of its three full runs. Nothing else is measured meanwhile."""
 
 RESTORE = """\
-Each several times in turn, to an empty PostgreSQL server on the same machine; for the published set-up
-`gpg -d | gunzip | psql`, for permafrost `permafrost restore` from the folder and the passphrase. Times are medians.
+Each several times in turn (the dump engine, of which nothing is promised, less often), to an empty PostgreSQL server
+on the same machine; for the published set-up `gpg -d | gunzip | psql`, for permafrost `permafrost restore` from the
+folder and the passphrase. Times are medians.
 After each, count and digest of every table's rows were compared with the original's, and are equal. permafrost's time
 includes checking signature and hashes before, and after loading ANALYZE and the comparison of all row counts; the
 other two end when the rows, indexes and keys are there, without statistics. Memory is that of permafrost's own
