@@ -104,7 +104,7 @@ def figures_of_the_week(measured: OneSize) -> tuple[Figure, ...]:
     sent = sent_in_week(own, week.hours) / sent_in_week(restic, week.hours)
     return (
         Figure("log engine, stored after a week / restic", 1 / 20, (own.stored_bytes / restic.stored_bytes,), _ratio),
-        Figure("log engine, sent in a week / restic (estimate)", 0.01, (sent,), _ratio),
+        Figure("log engine, sent in a week / restic (estimate)", 1 / 20, (sent,), _ratio),
     )
 
 

@@ -16,8 +16,8 @@ _REASONS = {
     "log engine, hourly, time / borg": "as against restic",
     "log engine, hourly, bytes / published": "the changed rows alone, by zstd -3, are more than that; a slower level "
     "would come near it and cost a second; an hour costs what changed, so the ratio is better for larger databases",
-    "log engine, stored after a week / restic": "the first snapshot's rows and those of a week's changes are most of "
-    "what is kept; the rest are delta objects, which stay whole while any kept snapshot needs a part of them",
+    "log engine, stored after a week / restic": "a single compressed copy of the database, as it is at the end of the "
+    "week, is more than that",
     "log engine, sent in a week / restic (estimate)": "once a day the changes of a day are merged, which "
     "sends them a second time; and of a small database there is little that restic can send",
     "log engine, restore, time / published": "the rounds of one run on this machine differ by more than is missing",

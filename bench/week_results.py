@@ -23,8 +23,9 @@ class WeekRun:
 class SystemWeek:
     """A system's week: the backups that it made, and what it had when what it does not keep was removed.
 
-    `sent_first_bytes` and `wall_first_s` are medians of the backups after the hours before the week. `wall_last_s` is
-    one backup after an hour at its end, alone on the machine. `prune_s` is how long the removal at the end took.
+    `sent_first_bytes` and `wall_first_s` are medians of the backups after the hours before the week, and `wall_last_s`
+    is one backup after an hour at its end, alone on the machine; permafrost's times are medians of its first and its
+    last day's runs. `prune_s` is how long the removal at the end took.
     """
 
     name: str
