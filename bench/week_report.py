@@ -9,7 +9,7 @@ from bench.week_results import FileWeek, SystemWeek, Week
 from bench.week_rules import file_sent, file_stored, is_estimate, sent_in_week
 from permafrost.cli.amounts import bytes_text
 
-WEEK = ("system", "kept", "sent in the week", "stored", "files", "/ permafrost's", "time at first", "time at last")
+WEEK = ("system", "kept", "sent in the week", "stored", "files", "/ permafrost's", "time first", "time last")
 PLOT = "bytes-by-hour.svg"
 
 _TEXT = """\
@@ -29,9 +29,9 @@ archive as many as of the others. Both were computed from the size of the file b
 grew evenly. pgBackRest is left out: it keeps full backups with all that depends on them, and no hours and days of
 incremental ones; its archiving of WAL is off, so that it does not slow the week down.
 
-Times: permafrost's are the medians of its runs on the first and on the last day, pruning included, without the start of
-Python; the others' are whole commands, before the week the median of the hours above, after it one run. Kept are more
-than 30 where a backup from before the week is one of the days."""
+Times: permafrost's are the medians of its runs on the first and on the last day, pruning included, without the start
+of Python; the others' are whole commands, before the week the median of the hours above, after it one run. Kept are
+more than 30 where a backup from before the week is one of the days."""
 
 _UNDER_THE_PLOT = """\
 restic's and borg's lines go through the backups that they made. Before the last day they would have had more: the last

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from permafrost.config.models import Schedule
+from permafrost.config.models import Configuration, Schedule
 from permafrost.operations.status import status
 from permafrost.runs import RunRecords
 from tests.fixtures.server import MakeServer
@@ -16,12 +16,19 @@ def test_an_old_snapshot(mastodon_database: str, make_server: MakeServer) -> Non
     server = make_server(mastodon_database)
     make_backup(server)
     now = datetime.now(UTC)
-    assert status(server.configuration, now + timedelta(hours=2)).findings == ()
-    (finding,) = status(server.configuration, now + timedelta(hours=4)).findings
+
+    def scheduled(backup: str) -> Configuration:
+        """No audits, which would be overdue too at some hours of the day."""
+        schedule = Schedule(backup=backup, audit="off", drill="off")
+        return server.configuration.model_copy(update={"schedule": schedule})
+
+    hourly = scheduled("40 * * * *")
+    assert status(hourly, now + timedelta(hours=2)).findings == ()
+    (finding,) = status(hourly, now + timedelta(hours=4)).findings
     assert finding.kind == "old-snapshot"
     assert "backups are overdue" in finding.message
 
-    off = server.configuration.model_copy(update={"schedule": Schedule(backup="off", audit="off", drill="off")})
+    off = scheduled("off")
     assert status(off, now + timedelta(hours=25)).findings == ()
     (finding,) = status(off, now + timedelta(hours=27)).findings
     assert finding.message.startswith("the newest snapshot is older than 26 hours")
