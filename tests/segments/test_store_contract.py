@@ -129,6 +129,24 @@ def test_reading_that_fails(store: Store) -> None:
         assert list(store._layout.temporary.iterdir()) == []
 
 
+def test_a_base_that_fails_after_its_reading(make_server: MakeServer) -> None:
+    """What befalls a base once it was read is raised when the next one comes, and at the end; nothing appears."""
+    server = make_server()
+    with temporary_home() as home:
+        store = InRepository(server.path, home, server.passphrase_file)
+        store._layout.objects.rmdir()
+        store._layout.objects.touch()  # no folder to publish in
+        first = store.put_base([b"one\n"])
+        assert isinstance(store._bases[first].exception(), FileExistsError)
+        with pytest.raises(FileExistsError):
+            store.put_base([b"two\n"])
+        assert list(store._bases) == [first]
+        with pytest.raises(FileExistsError):
+            store.finish()
+        store.abandon()
+        assert list(store._layout.temporary.iterdir()) == []
+
+
 def broken_reading() -> Iterator[bytes]:
     """Yield some text, then fail as a lost connection does."""
     yield b"half\n" * 1000

@@ -33,7 +33,6 @@ from permafrost.segments.worker import THIS_RUNS_DELTA, SegmentWork, Workplace, 
 class _Job:
     """What is to be read, fixed under the snapshot."""
 
-    snapshot: LockedSnapshot
     identity: ServerIdentity
     sealing_mark: str
     tables: tuple[LoggedTable, ...]
@@ -105,7 +104,6 @@ def _prepare(run: RunContext, snapshot: LockedSnapshot, state: SegmentState, sea
     forget_what_changed(state, tables)
     logged_names = {table.name for table in tables}
     return _Job(
-        snapshot=snapshot,
         identity=identity,
         sealing_mark=sealing_mark,
         tables=tables,

@@ -19,7 +19,6 @@ from permafrost.syncthing.access import foreign_client
 from permafrost.syncthing.client import Client
 from permafrost.syncthing.holdings import wait_until_held
 from permafrost.syncthing.instance import Instance
-from permafrost.syncthing.presence import NO_VAULT, has_syncthing
 
 _BASE_FILES = ("README.txt", "restore.py", "repository.json", "signing-key.asc")
 
@@ -27,13 +26,12 @@ _BASE_FILES = ("README.txt", "restore.py", "repository.json", "signing-key.asc")
 def tell_syncthing(configuration: Configuration, snapshot: SnapshotId, report: Reporter) -> None:
     """Make a running Syncthing look at what the snapshot added; one that does not run is only noted.
 
+    There must be one that was set up (`has_syncthing`).
+
     The snapshot is safe here already, so nothing that goes wrong now is an error: Syncthing looks by itself when
     it starts, and once an hour.
     """
     server = server_side_of(configuration)
-    if not has_syncthing(server.syncthing):
-        report(Note(NO_VAULT))
-        return
     try:
         with _client_of_running(server) as client:
             if not client.is_answering():

@@ -48,7 +48,7 @@ class RepositoryStore:
     """Stores for one run; a `SegmentStore`. What it stores has its real name once the run is over (`finish`).
 
     A base is put by a thread of its own, so that its reader can go on to the next segment while gpg ends and the disk
-    writes and gives back what it got: a twentieth of a first run. The delta object is made on first use: its tar goes
+    writes and gives back what it got: some 3% of a first run. The delta object is made on first use: its tar goes
     through a pipe to a thread that compresses and seals it.
     """
 
@@ -65,7 +65,14 @@ class RepositoryStore:
         self._error: BaseException | None = None
 
     def put_base(self, chunks: Iterable[bytes]) -> str:
-        """Return once all of a base is read; it becomes an object of its own, which `finish` names."""
+        """Return once all of a base is read; it becomes an object of its own, which `finish` names.
+
+        Raise also what befell an earlier base after its reading, so that a run does not read on in vain.
+        """
+        with self._lock:
+            ended = [future for future in self._bases.values() if future.done()]
+        for future in ended:
+            future.result()
         reading = _Reading(chunks)
         future = self._putters.submit(self._sealed, iter(reading), _BASE_LEVEL)
         future.add_done_callback(lambda _: reading.is_over.set())
