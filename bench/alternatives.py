@@ -12,7 +12,7 @@ from bench.hours import Say, Servers
 from bench.measuring import Taken, take
 from bench.pgbackrest import PgBackRest
 from bench.results import After, SystemRuns
-from permafrost.cli.amounts import bytes_text
+from permafrost.cli.shared.amounts import bytes_text
 from permafrost.postgres.scratch import ScratchCluster
 
 

@@ -20,11 +20,11 @@ from permafrost.config.models import Configuration, Schedule
 from permafrost.config.writing import effective_toml
 from permafrost.errors import ReplicationError
 from permafrost.events import ignore_events
-from permafrost.operations.receipts import read_receipt
-from permafrost.operations.replication import wait_for_vaults
-from permafrost.operations.server_side import paired_vaults, server_side_of
 from permafrost.repository.layout import Layout, SnapshotId
 from permafrost.repository.snapshots import list_snapshots
+from permafrost.sharing.replication import wait_for_vaults
+from permafrost.sharing.server_side import paired_vaults, server_side_of
+from permafrost.status.vaults import read_receipt
 from permafrost.syncthing.client import Client
 from permafrost.syncthing.instance import Instance
 from permafrost.vault.receipt import RECEIPT_FILE, parse_signed

@@ -9,7 +9,7 @@ from hypothesis import settings
 settings.register_profile("permafrost", deadline=None)
 settings.load_profile("permafrost")
 
-pytest_plugins = ["tests.fixtures.postgresql", "tests.fixtures.server"]
+pytest_plugins = ["tests.fixtures.postgresql", "tests.fixtures.server", "tests.fixtures.vault"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -13,6 +13,11 @@ from typing import Any
 
 from permafrost.errors import ConfigurationError
 
+DRILL = "drill"
+"""The operation of drills; those that ended as done have proven their snapshot."""
+MISSED = "missed"
+"""The operation under which missed runs are recorded."""
+
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS runs (
     id INTEGER PRIMARY KEY,

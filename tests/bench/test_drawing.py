@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from bench.drawing import Line, line_plot, svg
 from bench.plots import pictures
-from tests.bench.test_plots import NAMES, WHOLE
+from tests.bench.plot_names import NAMES, WHOLE
 
 LINES = (Line("here", ((1.0, 0.2), (5.0, 30.0), (20.0, 140.0))), Line("there", ((1.0, 3.0), (20.0, 2.0))))
 

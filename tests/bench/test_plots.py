@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 from xml.dom.minidom import parseString
 
@@ -11,21 +10,8 @@ from matplotlib.patches import Rectangle
 from bench.plots import pictures, plots
 from bench.report import document
 from bench.results import Results, save_results
-from tests.bench.test_report import ALL, ONE_SIZE
-from tests.bench.test_week import WEEK
-from tests.bench.test_work_report import WORKED
-
-WHOLE = replace(ALL, one_size=replace(ONE_SIZE, log=WORKED, week=WEEK))
-NAMES = [
-    "bytes-by-churn.svg",
-    "bytes-by-hour.svg",
-    "bytes-by-size.svg",
-    "lag-by-minute.svg",
-    "share-by-minute.svg",
-    "time-by-churn.svg",
-    "time-by-size.svg",
-    "work.svg",
-]
+from tests.bench.measurements import ONE_SIZE
+from tests.bench.plot_names import NAMES, WHOLE
 
 
 def test_the_document_names_the_plots_that_are_drawn() -> None:

@@ -3,16 +3,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from bench.report import document
-from bench.results import LogRuns, Results
+from bench.results import Results
 from bench.work_report import kinds_of, work_done, work_headings, work_parts, work_rows
-from tests.bench.test_report import FIRST, HOURS, LOG, ONE_SIZE, STILL
-
-SCANS = ({"scan": 0.5, "seal": 0.1}, {"scan": 0.3}, {"scan": 0.4, "seal": 0.2, "publish": 0.1})
-WORKED = LogRuns(
-    *(LOG.data, LOG.published, replace(FIRST, work_s={"compress": 4.0, "fetch": 5.5, "of long ago": 0.5})),
-    (STILL, replace(STILL, work_s={"scan": 0.5})),
-    tuple(replace(hour, run=replace(hour.run, work_s=work_s)) for hour, work_s in zip(HOURS, SCANS, strict=True)),
-)
+from tests.bench.measurements import LOG, ONE_SIZE
+from tests.bench.worked import WORKED
 
 
 def test_each_kind_of_work_has_its_own_median() -> None:

@@ -9,33 +9,13 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from permafrost.postgres.connection import conninfo_for
+from tests.fixtures.backups import drop
+from tests.fixtures.commands import command, json_of
 from tests.fixtures.server import MakeServer, Server
-from tests.operations.test_backup_restore import drop
-
-
-def command(*words: str, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    """Run a permafrost command as a program."""
-    return subprocess.run(
-        [sys.executable, "-m", "permafrost", *words],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, **(environment or {})},
-    )
-
-
-def json_of(*words: str) -> dict[str, Any]:
-    """Run a command with --json that must succeed, and return its document."""
-    finished = command(*words, "--json")
-    assert finished.returncode == 0, finished.stdout + finished.stderr
-    document = json.loads(finished.stdout)
-    assert isinstance(document, dict)
-    return document
 
 
 @pytest.fixture

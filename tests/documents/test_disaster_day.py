@@ -26,10 +26,10 @@ from permafrost.vault.settings import Vault, VaultSyncthing
 from samples.environment import environment_file
 from samples.media import write_media
 from samples.rows import LOCAL_DOMAIN
+from tests.fixtures.backups import contents_of, make_backup
+from tests.fixtures.delivery import Clock, make_stage
 from tests.fixtures.server import PASSPHRASE, MakeServer, Server, SigningKey
 from tests.fixtures.syncthing import free_port
-from tests.operations.test_backup_restore import contents_of, make_backup
-from tests.vault.delivery import Clock, make_stage
 
 PAGE = Path(__file__).parents[2] / "docs/how-to/disaster-day.md"
 HEADING = re.compile(r"^#{2,3} (.+)$", re.MULTILINE)

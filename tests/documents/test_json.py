@@ -3,26 +3,15 @@
 from __future__ import annotations
 
 import json
-import re
-from pathlib import Path
 from typing import Any
 
 from psycopg.conninfo import conninfo_to_dict
 
 from permafrost.postgres.connection import conninfo_for
-from tests.cli.test_commands import command, json_of
+from tests.fixtures.backups import drop
+from tests.fixtures.commands import command, json_of
+from tests.fixtures.documented import documented
 from tests.fixtures.server import MakeServer, Server
-from tests.operations.test_backup_restore import drop
-
-DOCUMENT = Path(__file__).parents[2] / "docs/reference/json.md"
-ROW = re.compile(r"^\| `([a-z_.\[\]]+)` \|", re.MULTILINE)
-
-
-def documented(title: str) -> set[str]:
-    """Return the keys in the table under that heading."""
-    sections = DOCUMENT.read_text(encoding="utf-8").split("\n## ")
-    (section,) = [one for one in sections if one.startswith(f"{title}\n")]
-    return set(ROW.findall(section))
 
 
 def keys_of(document: dict[str, Any]) -> set[str]:

@@ -15,8 +15,8 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from permafrost.postgres.scratch import ScratchCluster
+from tests.fixtures.backups import drop
 from tests.fixtures.syncthing import free_port
-from tests.operations.test_backup_restore import drop
 
 TUTORIAL = Path(__file__).parents[2] / "docs/tutorial.md"
 BLOCK = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)

@@ -40,9 +40,9 @@ from tests.emergency.disaster import (
     ended,
     leftovers,
 )
+from tests.fixtures.backups import contents_of, drop
 from tests.fixtures.postgresql import temporary_database
 from tests.fixtures.server import PASSPHRASE, SigningKey
-from tests.operations.test_backup_restore import contents_of, drop
 
 FILES = Path(__file__).parents[2] / "src" / "permafrost" / "repository" / "emergency"
 

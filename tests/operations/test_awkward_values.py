@@ -15,8 +15,8 @@ from permafrost.events import ignore_events
 from permafrost.operations.backup import back_up
 from permafrost.postgres.connection import conninfo_for
 from permafrost.postgres.scratch import ScratchCluster
+from tests.fixtures.backups import contents_of, drop, make_restore
 from tests.fixtures.server import MakeServer, Server
-from tests.operations.test_backup_restore import contents_of, drop, make_restore
 
 NAME = "restored_awkward"
 HERE = Path(__file__).parent

@@ -24,10 +24,10 @@ from permafrost.postgres.scratch import ScratchCluster
 from permafrost.repository.layout import SnapshotId
 from permafrost.repository.lock import repository_lock
 from permafrost.repository.snapshots import list_snapshots
+from tests.fixtures.backups import contents_of, drop, make_backup, make_restore
 from tests.fixtures.postgresql import temporary_database
 from tests.fixtures.proxy import CuttableProxy
 from tests.fixtures.server import MakeServer, Server
-from tests.operations.test_backup_restore import contents_of, drop, make_backup, make_restore
 
 NOISE = (
     "CREATE TABLE noise AS SELECT i, "

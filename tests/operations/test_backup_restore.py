@@ -2,58 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
-import psycopg
-
-from permafrost.events import Reporter, ignore_events
-from permafrost.openpgp.sealing import OpeningKey
-from permafrost.operations.backup import BackupResult, back_up
-from permafrost.operations.opening import Source
-from permafrost.operations.preflight import Target
-from permafrost.operations.restore import RestoreResult, restore
-from permafrost.postgres.catalog import list_tables
-from permafrost.postgres.connection import connected, conninfo_for
-from permafrost.postgres.digest import TableContents, digest_rows
-from permafrost.repository.layout import SnapshotId
-from tests.fixtures.server import MakeServer, Server
-
-
-def contents_of(conninfo: str) -> list[TableContents]:
-    """Return every table's count and digest, read from the database as it is now."""
-    with connected(conninfo) as connection:
-        return [digest_rows(connection, table) for table in list_tables(connection)]
-
-
-def make_backup(server: Server, *, is_audited: bool = False) -> BackupResult:
-    """Back the server up as the command does."""
-    return back_up(server.configuration, is_audited=is_audited, report=ignore_events, now=datetime.now(UTC))
-
-
-def make_restore(
-    server: Server,
-    database: str,
-    *,
-    snapshot: SnapshotId | None = None,
-    replaces: bool = False,
-    report: Reporter = ignore_events,
-) -> RestoreResult:
-    """Restore a snapshot (the newest) as on disaster day: from the folder and the passphrase alone."""
-    return restore(
-        Source(server.path, OpeningKey(server.passphrase_file)),
-        snapshot,
-        Target(database, replaces=replaces, with_owners=True),
-        server=conninfo_for(server.configuration.database.url, dbname="postgres"),
-        secrets_to=None,
-        report=report,
-        now=datetime.now(UTC),
-    )
-
-
-def drop(conninfo: str, name: str) -> None:
-    """Drop a database that a test made."""
-    with psycopg.connect(conninfo_for(conninfo, dbname="postgres"), autocommit=True) as connection:
-        connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+from permafrost.postgres.connection import conninfo_for
+from tests.fixtures.backups import contents_of, drop, make_backup, make_restore
+from tests.fixtures.server import MakeServer
 
 
 def test_restored_equals_backed_up(mastodon_database: str, make_server: MakeServer) -> None:

@@ -19,21 +19,21 @@ import pytest
 
 from permafrost.errors import DifferentRestoreError, IntegrityError, PermafrostError
 from permafrost.events import Event, Note, Reporter, StepStarted, Warned, ignore_events
+from permafrost.loading.scratch_server import scratch_server
+from permafrost.loading.source import Source, opened
 from permafrost.openpgp.sealing import OpeningKey
 from permafrost.operations.backup import back_up
-from permafrost.operations.distrust import reason_for_distrust
 from permafrost.operations.drill import DrillResult, drill, state_of_vault
-from permafrost.operations.opening import Source, opened
-from permafrost.operations.scratch_server import scratch_server
-from permafrost.operations.status import status
 from permafrost.operations.verify import let_next_backup_mend, verify
 from permafrost.postgres.scratch import ScratchCluster
+from permafrost.repository.distrust import reason_for_distrust
 from permafrost.runs import RunRecords
+from permafrost.status.document import status
 from samples.environment import environment_file
 from samples.rows import LOCAL_DOMAIN
+from tests.fixtures.backups import make_backup
+from tests.fixtures.damage import flip_a_bit
 from tests.fixtures.server import MakeServer, Server
-from tests.operations.test_backup_restore import make_backup
-from tests.operations.test_verify import flip_a_bit
 
 
 @pytest.fixture

@@ -15,11 +15,11 @@ from psycopg.conninfo import conninfo_to_dict
 from permafrost.postgres.binaries import client_program
 from permafrost.postgres.connection import conninfo_for
 from permafrost.postgres.scratch import ScratchCluster
+from tests.fixtures.backups import contents_of, drop, make_backup, make_restore
+from tests.fixtures.every_kind import ROLES, unsubscribe
 from tests.fixtures.server import MakeServer
-from tests.operations.test_backup_restore import contents_of, drop, make_backup, make_restore
 
 HERE = Path(__file__).parent
-ROLES = ("every_kind_owner", "every_kind_reader")
 RESTORED, EXPECTED = "every_kind_restored", "every_kind_expected"
 # a subscription and a foreign table make sense in one database only, and publications need wal_level = logical to warn
 VOLATILE = re.compile(r"^(\\(un)?restrict .*|--.*|)$", re.MULTILINE)
@@ -39,15 +39,6 @@ def every_kind(cluster: ScratchCluster, database: str) -> Iterator[str]:
         unsubscribe(conninfo_for(database, dbname=name))
         drop(database, name)
     unsubscribe(database)
-
-
-def unsubscribe(conninfo: str) -> None:
-    """Drop the subscription, which would keep the database from being dropped."""
-    try:
-        with psycopg.connect(conninfo, autocommit=True) as connection:
-            connection.execute("DROP SUBSCRIPTION IF EXISTS idle")
-    except psycopg.OperationalError:
-        pass  # there is no such database
 
 
 def run(conninfo: str, script: Path) -> None:

@@ -19,17 +19,17 @@ from psycopg import sql
 from permafrost.config.models import Encryption
 from permafrost.errors import PermafrostError, RestoreRefusedError
 from permafrost.events import Event, Progress, ignore_events
+from permafrost.loading.source import Source
 from permafrost.openpgp.home import stop_agent
 from permafrost.openpgp.sealing import OpeningKey
 from permafrost.operations.backup import back_up
 from permafrost.operations.export import Exported, ExportWish, Form, export
-from permafrost.operations.opening import Source
 from permafrost.postgres.binaries import client_program
 from permafrost.postgres.connection import conninfo_for
-from tests.cli.test_commands import command, json_of
-from tests.documents.test_json import documented
+from tests.fixtures.backups import contents_of, drop, make_backup
+from tests.fixtures.commands import command, json_of
+from tests.fixtures.documented import documented
 from tests.fixtures.server import PASSPHRASE, MakeServer, Server
-from tests.operations.test_backup_restore import contents_of, drop, make_backup
 
 NAME = "exported_here"
 

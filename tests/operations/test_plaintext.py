@@ -11,8 +11,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from tests.fixtures.backups import drop
 from tests.fixtures.server import MakeServer, Server
-from tests.operations.test_backup_restore import drop
 
 CANARY = "canary-in-the-database-7d1f"
 SECRET_CANARY = "canary-in-the-secrets-9b3e"

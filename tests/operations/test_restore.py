@@ -21,19 +21,19 @@ from permafrost.errors import (
     RestoreRefusedError,
 )
 from permafrost.events import Event, StepStarted, ignore_events
+from permafrost.loading.preflight import Target
+from permafrost.loading.source import Source
 from permafrost.openpgp.sealing import OpeningKey
-from permafrost.operations.opening import Source
-from permafrost.operations.preflight import Target
 from permafrost.operations.restore import RestoreResult, restore
 from permafrost.postgres.connection import conninfo_for
 from permafrost.repository.layout import SnapshotId
 from permafrost.repository.snapshots import list_snapshots
 from samples.database import create_database, load
+from tests.fixtures.backups import contents_of, drop, make_backup, make_restore
+from tests.fixtures.restores import NAME, databases
 from tests.fixtures.server import MakeServer, Server
-from tests.operations.test_backup_restore import contents_of, drop, make_backup, make_restore
 
 SECRETS = "LOCAL_DOMAIN=example.social\nSECRET_KEY_BASE=0123456789abcdef\n"
-NAME = "restored_here"
 
 
 @pytest.fixture
@@ -49,12 +49,6 @@ def server(mastodon_database: str, make_server: MakeServer, tmp_path: Path) -> I
     for name in databases(mastodon_database):
         if name.startswith(NAME):
             drop(mastodon_database, name)
-
-
-def databases(conninfo: str) -> list[str]:
-    """Return the names of the server's databases."""
-    with psycopg.connect(conninfo_for(conninfo, dbname="postgres")) as connection:
-        return [row[0] for row in connection.execute("SELECT datname FROM pg_database ORDER BY 1")]
 
 
 def run(

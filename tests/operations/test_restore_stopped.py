@@ -14,9 +14,9 @@ import pytest
 from permafrost.errors import InterruptedRunError
 from permafrost.events import Event, Reporter, StepStarted
 from permafrost.postgres.connection import conninfo_for
+from tests.fixtures.backups import contents_of, drop, make_backup, make_restore
+from tests.fixtures.restores import NAME, databases
 from tests.fixtures.server import MakeServer, Server
-from tests.operations.test_backup_restore import contents_of, drop, make_backup, make_restore
-from tests.operations.test_restore import NAME, databases
 
 
 @pytest.fixture

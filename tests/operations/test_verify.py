@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,8 +14,9 @@ from permafrost.openpgp.home import temporary_home
 from permafrost.openpgp.signing import export_public_key, generate_signing_key, sign_detached
 from permafrost.operations.verify import VerifyResult, verify
 from permafrost.repository.snapshots import list_snapshots
+from tests.fixtures.backups import make_backup
+from tests.fixtures.damage import flip_a_bit
 from tests.fixtures.server import MakeServer, Server
-from tests.operations.test_backup_restore import make_backup
 
 HOUR = timedelta(hours=1)
 
@@ -36,17 +36,6 @@ def look(server: Server, *, patience: timedelta = HOUR, later: timedelta = timed
     """Verify the server's repository with the fingerprint of its configuration."""
     fingerprint = server.configuration.signing.fingerprint
     return verify(server.path, fingerprint, patience=patience, report=ignore_events, now=datetime.now(UTC) + later)
-
-
-def flip_a_bit(file: Path, position: int) -> None:
-    """Change one bit of a file, as rot does: neither its size nor its time of change."""
-    before = file.stat()
-    content = bytearray(file.read_bytes())
-    content[position % len(content)] ^= 1 << (position % 8)
-    file.chmod(0o644)
-    file.write_bytes(content)
-    file.chmod(0o444)
-    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
 def test_all_good(server: Server) -> None:

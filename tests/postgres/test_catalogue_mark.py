@@ -11,7 +11,7 @@ import pytest
 from permafrost.postgres.catalogue_mark import catalogue_mark
 from permafrost.postgres.connection import connected
 from permafrost.postgres.scratch import ScratchCluster
-from tests.operations.test_every_kind import ROLES, unsubscribe
+from tests.fixtures.every_kind import ROLES, unsubscribe
 
 SCRIPTS = Path(__file__).parents[1] / "operations"
 NO_DEFINITION = re.compile(rb"(INSERT|UPDATE|DELETE|TRUNCATE|SELECT|SET|VACUUM|ANALYZE)\s", re.IGNORECASE)

@@ -18,15 +18,15 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from permafrost.events import ignore_events
+from permafrost.loading.preflight import Target
+from permafrost.loading.source import Source
 from permafrost.openpgp.sealing import OpeningKey
-from permafrost.operations.opening import Source
-from permafrost.operations.preflight import Target
 from permafrost.operations.restore import restore
 from permafrost.operations.verify import verify
 from permafrost.postgres.catalog import list_tables
 from permafrost.postgres.connection import conninfo_for
 from permafrost.postgres.digest import digest_rows
-from tests.operations.test_backup_restore import drop
+from tests.fixtures.backups import drop
 
 FIXTURES = sorted((Path(__file__).parents[1] / "fixtures/repositories").glob("*.tar"))
 NAME = "restored_fixture"

@@ -17,7 +17,7 @@ from permafrost.syncthing.answers import PendingDevice
 from permafrost.vault.admission import GivenInvitation, InvitationStore, judge
 from permafrost.vault.invitation import LINE_PREFIX, PROOF_PREFIX, Invitation, join_proof, parse_invitation
 from permafrost.vault.line import checksum_of, encode
-from tests.vault.conftest import NOW, SERVER_ID
+from tests.fixtures.vault import NOW, SERVER_ID
 
 VAULT_ID = "NBD2DNF-W2RWPOL-MYPV6Z7-XOST3LC-4QKBBIK-XO5IS25-Y6W7RW5-74XMJQD"
 OTHER_ID = "HR4DD32-4JZJ5L4-LLXHOJS-QFSBE7V-FUFD2DH-V5FTHLC-NML35KZ-EFNATAB"

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from permafrost.events import ignore_events
-from permafrost.operations.media_layout import lay_out_media
 from permafrost.repository.repository import Repository
+from permafrost.vault.media_layout import lay_out_media
+from tests.fixtures.delivery import Stage, make_stage, put_as_syncthing_does
 from tests.fixtures.server import SigningKey
-from tests.vault.delivery import Stage, make_stage, put_as_syncthing_does
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)

@@ -10,7 +10,7 @@ import pytest
 from permafrost.errors import ConfigurationError, UsageError
 from permafrost.vault.invitation import Invitation, OfferedFolder
 from permafrost.vault.settings import RESERVED_NAMES, Vault, VaultServer, VaultSettings, open_vault
-from tests.vault.conftest import SERVER_ID
+from tests.fixtures.vault import SERVER_ID
 
 
 @pytest.fixture

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import click
 
-from permafrost.cli.amounts import bytes_text, seconds_text
-from permafrost.cli.options import config_option, config_path, json_option, reporting
-from permafrost.cli.rendering import Rendering
+from permafrost.cli.shared.amounts import bytes_text, seconds_text
+from permafrost.cli.shared.options import config_option, config_path, json_option, reporting
+from permafrost.cli.shared.rendering import Rendering
 from permafrost.config.loading import load_configuration
 from permafrost.config.models import Configuration
 from permafrost.events import Note, Reporter
-from permafrost.importing import imported_beside
+from permafrost.lazy_import import imported_beside
 from permafrost.operations.backup import BackupResult, back_up
 from permafrost.repository.layout import SnapshotId
 from permafrost.syncthing.presence import NO_VAULT, has_syncthing
@@ -50,7 +50,7 @@ def backup(
     """
     configuration = load_configuration(config_path(config_file))
     replicates = wait or has_syncthing(configuration.syncthing)
-    with imported_beside("permafrost.operations.replication") if replicates else nullcontext():
+    with imported_beside("permafrost.sharing.replication") if replicates else nullcontext():
         result = back_up(configuration, is_audited=audit, is_full=full, report=rendering.report, now=datetime.now(UTC))
     vaults: tuple[str, ...] = ()
     if replicates:
@@ -72,7 +72,7 @@ def _replicate(
     configuration: Configuration, snapshot: SnapshotId, report: Reporter, wait_timeout_s: int | None
 ) -> tuple[str, ...]:
     """Tell Syncthing, or wait for the vaults, and return the names of those that hold the snapshot."""
-    from permafrost.operations.replication import tell_syncthing, wait_for_vaults  # noqa: PLC0415
+    from permafrost.sharing.replication import tell_syncthing, wait_for_vaults  # noqa: PLC0415
 
     if wait_timeout_s is not None:
         return wait_for_vaults(configuration, snapshot, timeout_s=wait_timeout_s, report=report)

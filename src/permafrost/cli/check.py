@@ -8,8 +8,8 @@ from pathlib import Path
 import click
 
 from permafrost.cli.health import health_document, health_lines
-from permafrost.cli.options import config_option, config_path, json_option, reporting
-from permafrost.cli.rendering import Rendering
+from permafrost.cli.shared.options import config_option, config_path, json_option, reporting
+from permafrost.cli.shared.rendering import Rendering
 from permafrost.config.loading import load_configuration
 from permafrost.errors import EXIT_FINDINGS
 from permafrost.operations.check import check_database

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
-from permafrost.cli.options import config_option, config_path, json_option, reporting
-from permafrost.cli.rendering import Rendering
+from permafrost.cli.shared.options import config_option, config_path, json_option, reporting
+from permafrost.cli.shared.rendering import Rendering
 from permafrost.config.checking import check_files
 from permafrost.config.loading import load_configuration, locate
 from permafrost.config.problems import InvalidFileError, Problem

@@ -7,18 +7,18 @@ from pathlib import Path
 
 import click
 
-from permafrost.cli.amounts import seconds_text
-from permafrost.cli.choosing import at_option, check_choice, chosen
 from permafrost.cli.health import health_document, health_lines
-from permafrost.cli.options import config_option, config_path, fingerprint_option, json_option, reporting
-from permafrost.cli.rendering import Rendering
+from permafrost.cli.shared.amounts import seconds_text
+from permafrost.cli.shared.choosing import at_option, check_choice, chosen
+from permafrost.cli.shared.options import config_option, config_path, fingerprint_option, json_option, reporting
+from permafrost.cli.shared.rendering import Rendering
 from permafrost.config.loading import load_configuration
 from permafrost.config.models import Configuration
 from permafrost.errors import EXIT_FINDINGS
+from permafrost.loading.scratch_server import DEFAULT_FOLDER
+from permafrost.loading.source import source_of
 from permafrost.operations.drill import DrillResult, state_of_vault
 from permafrost.operations.drill import drill as run_drill
-from permafrost.operations.opening import source_of
-from permafrost.operations.scratch_server import DEFAULT_FOLDER
 
 
 @click.command()

@@ -8,16 +8,16 @@ from pathlib import Path
 
 import click
 
-from permafrost.cli.amounts import bytes_text, seconds_text
-from permafrost.cli.choosing import at_option, check_choice, chosen
-from permafrost.cli.options import config_option, config_path, fingerprint_option, json_option, reporting
-from permafrost.cli.rendering import Rendering
+from permafrost.cli.shared.amounts import bytes_text, seconds_text
+from permafrost.cli.shared.choosing import at_option, check_choice, chosen
+from permafrost.cli.shared.options import config_option, config_path, fingerprint_option, json_option, reporting
+from permafrost.cli.shared.rendering import Rendering
 from permafrost.config.loading import load_configuration
+from permafrost.loading.source import source_of
 from permafrost.openpgp.sealing import RecipientSealing
+from permafrost.openpgp.sealing_choice import sealing_of
 from permafrost.operations.export import Exported, ExportWish, Form
 from permafrost.operations.export import export as export_snapshot
-from permafrost.operations.opening import source_of
-from permafrost.operations.sealing_choice import sealing_of
 
 
 @click.command()

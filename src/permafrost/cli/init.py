@@ -7,11 +7,11 @@ from pathlib import Path
 
 import click
 
-from permafrost.cli.options import config_option, config_path, json_option, reporting
-from permafrost.cli.rendering import Rendering
+from permafrost.cli.shared.options import config_option, config_path, json_option, reporting
+from permafrost.cli.shared.rendering import Rendering
 from permafrost.events import Note
-from permafrost.operations.initial_settings import DEFAULT_REPOSITORY, DEFAULT_STATE, Wishes
-from permafrost.operations.initialise import Initialised, initialise
+from permafrost.mastodon.initial_settings import DEFAULT_REPOSITORY, DEFAULT_STATE, Wishes
+from permafrost.operations.init import Initialised, initialise
 
 _PATH = click.Path(path_type=Path)
 

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import click
 
-from permafrost.cli.amounts import bytes_text, seconds_text
-from permafrost.cli.options import config_option, config_path, fingerprint_option, json_option, reporting
-from permafrost.cli.rendering import Rendering
+from permafrost.cli.shared.amounts import bytes_text, seconds_text
+from permafrost.cli.shared.options import config_option, config_path, fingerprint_option, json_option, reporting
+from permafrost.cli.shared.rendering import Rendering
 from permafrost.config.loading import load_configuration
 from permafrost.errors import EXIT_FINDINGS, IntegrityError
 from permafrost.openpgp.fingerprints import in_groups
-from permafrost.operations.listing import ListedSnapshot, list_repository
 from permafrost.operations.prune import prune as prune_repository
+from permafrost.operations.snapshots import ListedSnapshot, list_repository
 from permafrost.operations.verify import DEFAULT_PATIENCE, let_next_backup_mend
 from permafrost.operations.verify import verify as verify_repository
 

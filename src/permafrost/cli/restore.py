@@ -7,20 +7,20 @@ from pathlib import Path
 
 import click
 
-from permafrost.cli.amounts import seconds_text
-from permafrost.cli.choosing import at_option, check_choice, chosen
-from permafrost.cli.options import config_option, config_path, fingerprint_option, json_option, reporting
-from permafrost.cli.rendering import Rendering
 from permafrost.cli.restore_table import TableWish, restore_table
+from permafrost.cli.shared.amounts import seconds_text
+from permafrost.cli.shared.choosing import at_option, check_choice, chosen
+from permafrost.cli.shared.options import config_option, config_path, fingerprint_option, json_option, reporting
+from permafrost.cli.shared.rendering import Rendering
 from permafrost.config.loading import load_configuration
 from permafrost.config.models import Configuration
 from permafrost.errors import UsageError
+from permafrost.loading.preflight import Target
+from permafrost.loading.restored_runbook import write_runbook
+from permafrost.loading.source import source_of
 from permafrost.mastodon.runbook import steps_as_document
-from permafrost.operations.opening import source_of
-from permafrost.operations.preflight import Target
 from permafrost.operations.restore import RestoreResult
 from permafrost.operations.restore import restore as restore_snapshot
-from permafrost.operations.restored_runbook import write_runbook
 from permafrost.postgres.connection import conninfo_for
 
 

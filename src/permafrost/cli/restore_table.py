@@ -6,14 +6,14 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from permafrost.cli.amounts import seconds_text
-from permafrost.cli.rendering import Rendering
+from permafrost.cli.shared.amounts import seconds_text
+from permafrost.cli.shared.rendering import Rendering
 from permafrost.errors import UsageError
-from permafrost.operations.opening import Source
+from permafrost.loading.source import Source
 from permafrost.repository.layout import SnapshotId
 
 if TYPE_CHECKING:
-    from permafrost.operations.table_rescue import RescuedTable
+    from permafrost.operations.restore_table import RescuedTable
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ def restore_table(
 ) -> None:
     """Restore the table where it is wished."""
     # what a whole restore need not wait for
-    from permafrost.operations.table_rescue import rescue_table, write_table  # noqa: PLC0415
+    from permafrost.operations.restore_table import rescue_table, write_table  # noqa: PLC0415
 
     if wish.is_for_stdout:
         write_table(source, choice, wish.table, sys.stdout.buffer.write, rendering.report)

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import click
 
-from permafrost.cli.options import config_option, config_path, json_option, reporting, stopping_quietly
-from permafrost.cli.rendering import Rendering
+from permafrost.cli.shared.options import config_option, config_path, json_option, reporting, stopping_quietly
+from permafrost.cli.shared.rendering import Rendering
 from permafrost.config.loading import load_configuration
-from permafrost.operations.services import run_server
+from permafrost.service.services import run_server
 
 
 @click.command("run")

@@ -9,13 +9,13 @@ from typing import Any
 
 import click
 
-from permafrost.cli.amounts import bytes_text, seconds_text
-from permafrost.cli.options import config_option, config_path, json_option, reporting
-from permafrost.cli.rendering import Rendering
+from permafrost.cli.shared.amounts import bytes_text, seconds_text
+from permafrost.cli.shared.options import config_option, config_path, json_option, reporting
+from permafrost.cli.shared.rendering import Rendering
 from permafrost.config.loading import load_configuration
 from permafrost.errors import EXIT_FINDINGS
-from permafrost.operations.receipts import VaultReport
-from permafrost.operations.status import status as look
+from permafrost.status.document import status as look
+from permafrost.status.vaults import VaultReport
 
 
 @click.command()

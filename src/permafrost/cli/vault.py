@@ -9,8 +9,8 @@ from typing import Any
 
 import click
 
-from permafrost.cli.options import config_option, config_path, json_option, reporting, stopping_quietly
-from permafrost.cli.rendering import Rendering
+from permafrost.cli.shared.options import config_option, config_path, json_option, reporting, stopping_quietly
+from permafrost.cli.shared.rendering import Rendering
 from permafrost.cli.vault_keep import history_command, media_command, path_option, verify_command
 from permafrost.cli.vault_return import receive_command, send_back_command
 from permafrost.cli.vault_syncthing import running_options, running_syncthing, syncthing_options, vault_syncthing
@@ -18,11 +18,11 @@ from permafrost.config.loading import load_configuration
 from permafrost.errors import UsageError
 from permafrost.events import Note
 from permafrost.openpgp.fingerprints import in_groups
-from permafrost.operations.joining import join
-from permafrost.operations.pairing import accept, invite
-from permafrost.operations.server_side import PairedVault, ServerSide, list_vaults, remove_vault, server_side_of
-from permafrost.operations.services import run_vault
-from permafrost.operations.vault_side import list_servers, remove_server
+from permafrost.operations.vault_invite import accept, invite
+from permafrost.operations.vault_join import join
+from permafrost.service.services import run_vault
+from permafrost.sharing.server_side import PairedVault, ServerSide, list_vaults, remove_vault, server_side_of
+from permafrost.sharing.vault_side import list_servers, remove_server
 from permafrost.vault.settings import VaultServer, VaultSyncthing
 
 _ACCEPT_S = 60

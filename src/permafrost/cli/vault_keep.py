@@ -8,13 +8,13 @@ from typing import Any
 
 import click
 
-from permafrost.cli.amounts import bytes_text, seconds_text
-from permafrost.cli.options import json_option, reporting
-from permafrost.cli.rendering import Rendering
+from permafrost.cli.shared.amounts import bytes_text, seconds_text
+from permafrost.cli.shared.options import json_option, reporting
+from permafrost.cli.shared.rendering import Rendering
 from permafrost.errors import EXIT_FINDINGS, IntegrityError
-from permafrost.operations.media_layout import lay_out_media
 from permafrost.operations.vault_history import ServerHistory, history_of
 from permafrost.operations.vault_verify import verify_vault
+from permafrost.vault.media_layout import lay_out_media
 from permafrost.vault.settings import open_vault
 
 path_option = click.option(

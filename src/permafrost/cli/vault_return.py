@@ -9,16 +9,16 @@ from typing import Any
 
 import click
 
-from permafrost.cli.amounts import bytes_text
-from permafrost.cli.options import fingerprint_option, json_option, reporting
-from permafrost.cli.rendering import Rendering
+from permafrost.cli.shared.amounts import bytes_text
+from permafrost.cli.shared.options import fingerprint_option, json_option, reporting
+from permafrost.cli.shared.rendering import Rendering
 from permafrost.cli.vault_keep import path_option, server_option
 from permafrost.cli.vault_syncthing import syncthing_options, vault_syncthing
 from permafrost.errors import EXIT_FINDINGS, IntegrityError, UsageError
 from permafrost.events import Note
 from permafrost.openpgp.fingerprints import in_groups
-from permafrost.operations.receiving_back import DEFAULT_GUI, ReceivedBack, receive_back
-from permafrost.operations.sending_back import SentBack, send_back, stop_sending_back
+from permafrost.operations.vault_receive import DEFAULT_GUI, ReceivedBack, receive_back
+from permafrost.operations.vault_send_back import SentBack, send_back, stop_sending_back
 from permafrost.vault.settings import VaultSyncthing, open_vault
 
 

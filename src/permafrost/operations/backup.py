@@ -16,16 +16,15 @@ from importlib import import_module
 
 from permafrost import __version__
 from permafrost.config.models import Configuration
+from permafrost.engines.contents import SnapshotContents
+from permafrost.engines.context import RunContext
+from permafrost.engines.facts import database_facts, mastodon_facts, sequence_facts
 from permafrost.errors import ConfigurationError, PermafrostError
 from permafrost.events import Reporter, Steps, Warned
 from permafrost.openpgp.home import temporary_home
+from permafrost.openpgp.sealing_choice import sealing_of
 from permafrost.openpgp.signing import sign_detached
-from permafrost.operations.contents import SnapshotContents
-from permafrost.operations.distrust import reason_for_distrust, trust_again
-from permafrost.operations.run_context import RunContext
-from permafrost.operations.sealing_choice import sealing_of
-from permafrost.operations.secret_archive import pack_secrets
-from permafrost.operations.snapshot_facts import database_facts, mastodon_facts, sequence_facts
+from permafrost.repository.distrust import reason_for_distrust, trust_again
 from permafrost.repository.layout import SnapshotId
 from permafrost.repository.lock import repository_lock
 from permafrost.repository.manifest import Manifest, ManifestObject, ObjectKind, encode_manifest
@@ -33,12 +32,13 @@ from permafrost.repository.object_list import ObjectList
 from permafrost.repository.objects import StoredObject
 from permafrost.repository.repository import Repository
 from permafrost.repository.sealed import put_sealed, seal_bytes
+from permafrost.repository.secret_archive import pack_secrets
 from permafrost.repository.snapshots import list_snapshots, publish_snapshot, remove_snapshots
 from permafrost.runs import RunRecords
 from permafrost.timing import WorkTimes
 
 _STEPS = 5
-_ENGINES = {"dump": "dump_engine:dumped", "log": "log_engine:logged"}
+_ENGINES = {"dump": "dump:dumped", "log": "log:logged"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +126,7 @@ def _engine(name: str) -> Callable[[RunContext], AbstractContextManager[Snapshot
     """Return the engine of that name; only that one is imported."""
     module, _, attribute = _ENGINES[name].partition(":")
     engine: Callable[[RunContext], AbstractContextManager[SnapshotContents]] = getattr(
-        import_module(f"permafrost.operations.{module}"), attribute
+        import_module(f"permafrost.engines.{module}"), attribute
     )
     return engine
 

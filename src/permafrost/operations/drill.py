@@ -15,20 +15,19 @@ from typing import Any
 
 from permafrost.errors import DifferentRestoreError
 from permafrost.events import Note, Reporter, Steps, ignore_events, steps_as_notes
+from permafrost.loading.preflight import Target
+from permafrost.loading.scratch_server import scratch_server
+from permafrost.loading.source import Source, opened
 from permafrost.mastodon.dotenv import parse_dotenv
 from permafrost.mastodon.health.examine import examine, is_mastodon
 from permafrost.mastodon.health.report import HealthReport
-from permafrost.operations.distrust import distrust
-from permafrost.operations.opening import Source, opened
-from permafrost.operations.preflight import Target
 from permafrost.operations.restore import restore, snapshot_secrets
-from permafrost.operations.scratch_server import scratch_server
 from permafrost.postgres.connection import connected
+from permafrost.repository.distrust import distrust
 from permafrost.repository.layout import SnapshotId
 from permafrost.repository.manifest import Manifest
-from permafrost.runs import RunRecords
+from permafrost.runs import DRILL, RunRecords
 
-OPERATION = "drill"
 _DATABASE = "drilled"
 _STEPS = 4
 _VAULT_SETTINGS = "vault.toml"
@@ -66,7 +65,7 @@ def drill(
     if state is None:
         return _drill(source, choice, scratch, jobs, report, now, {})
     records = RunRecords(state)
-    with records.recorded(OPERATION, now) as told:
+    with records.recorded(DRILL, now) as told:
         try:
             result = _drill(source, choice, scratch, jobs, report, now, told)
         except DifferentRestoreError as error:

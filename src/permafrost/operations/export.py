@@ -17,6 +17,10 @@ from typing import Literal
 
 from permafrost.errors import KeyFileError, PermafrostError, RestoreRefusedError
 from permafrost.events import Note, Progress, Reporter, Steps, steps_as_notes
+from permafrost.loading.frame import UNZSTD
+from permafrost.loading.preflight import Target
+from permafrost.loading.scratch_server import scratch_server
+from permafrost.loading.source import OpenedRepository, Source, opened
 from permafrost.openpgp.home import gpg
 from permafrost.openpgp.sealing import (
     PassphraseSealing,
@@ -27,12 +31,7 @@ from permafrost.openpgp.sealing import (
     open_program,
     seal_program,
 )
-from permafrost.operations.frame import UNZSTD
-from permafrost.operations.opening import OpenedRepository, Source, opened
-from permafrost.operations.placing import Placing
-from permafrost.operations.preflight import Target
 from permafrost.operations.restore import restore
-from permafrost.operations.scratch_server import scratch_server
 from permafrost.postgres.archive import explain_pg_dump, explain_pg_restore, libpq_environment
 from permafrost.postgres.binaries import client_program
 from permafrost.postgres.scratch import ScratchCluster
@@ -41,6 +40,7 @@ from permafrost.repository.durable import space_errors
 from permafrost.repository.layout import SnapshotId
 from permafrost.repository.objects import open_object
 from permafrost.repository.reading import CheckedSnapshot
+from permafrost.repository.staging import Placing
 
 Form = Literal["custom", "plain"]
 _ENDINGS: dict[Form, str] = {"custom": ".dump", "plain": ".sql"}

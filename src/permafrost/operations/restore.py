@@ -17,22 +17,15 @@ import psycopg
 
 from permafrost.errors import PermafrostError, RestoreRefusedError
 from permafrost.events import Note, Progress, Reporter, Steps
-from permafrost.importing import imported_beside
+from permafrost.lazy_import import imported_beside
+from permafrost.loading.comparison import compare
+from permafrost.loading.frame import frame_loader
+from permafrost.loading.log_map import check_log_manifest
+from permafrost.loading.preflight import Target, check_target
+from permafrost.loading.restored_runbook import runbook_for
+from permafrost.loading.source import OpenedRepository, Source, opened
 from permafrost.mastodon.runbook import Runbook
 from permafrost.openpgp.sealing import open_bytes
-from permafrost.operations.analysing import compare
-from permafrost.operations.frame import frame_loader
-from permafrost.operations.log_map import check_log_manifest
-from permafrost.operations.opening import OpenedRepository, Source, opened
-from permafrost.operations.preflight import Target, check_target
-from permafrost.operations.restored_runbook import runbook_for
-from permafrost.operations.secret_archive import (
-    MAXIMUM_BYTES,
-    SecretFile,
-    check_places,
-    unpack_secrets,
-    write_secrets,
-)
 from permafrost.postgres.catalog import Grant, TableName
 from permafrost.postgres.connection import connected, conninfo_for
 from permafrost.postgres.loading import loading_conninfo
@@ -53,10 +46,17 @@ from permafrost.repository.layout import SnapshotId
 from permafrost.repository.manifest import Manifest
 from permafrost.repository.objects import open_object
 from permafrost.repository.reading import CheckedSnapshot, check_objects
+from permafrost.repository.secret_archive import (
+    MAXIMUM_BYTES,
+    SecretFile,
+    check_places,
+    unpack_secrets,
+    write_secrets,
+)
 
 _STEPS = 12
 _WORKING_SUFFIX = "_permafrost_new"
-_ROWS = "permafrost.operations.log_rows"
+_ROWS = "permafrost.loading.log_rows"
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +143,7 @@ def _load(
             with steps.step("load types, functions and empty tables"), imported_beside(_ROWS):
                 frame.load_definitions()
             with steps.step("load rows"):
-                from permafrost.operations.log_rows import load_rows  # noqa: PLC0415
+                from permafrost.loading.log_rows import load_rows  # noqa: PLC0415
 
                 load_rows(repository, checked, conninfo, jobs=jobs, report=report)
             with steps.step("load what is not logged, large objects and sequences"):

@@ -11,10 +11,11 @@ from pathlib import Path
 
 from permafrost.errors import IntegrityError, RepositoryError
 from permafrost.events import Progress, Reporter, Steps
+from permafrost.findings import Finding
 from permafrost.openpgp.home import temporary_home
 from permafrost.openpgp.signing import Verifier
-from permafrost.operations.distrust import distrust
 from permafrost.repository.completeness import FileState, Judgement, Seen, SnapshotState, judge
+from permafrost.repository.distrust import distrust
 from permafrost.repository.layout import SnapshotId
 from permafrost.repository.objects import StoredObject, hash_file, stored_objects
 from permafrost.repository.reading import make_verifier
@@ -23,15 +24,6 @@ from permafrost.repository.snapshots import MANIFEST, list_snapshots, read_objec
 
 _MENDED_BY_NEW_BASES = ("corrupt-object", "corrupt-snapshot", "overdue")
 DEFAULT_PATIENCE = timedelta(hours=6)
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """Something that is not as it should be: what, where, and what to do. `kind` is stable."""
-
-    kind: str
-    subject: str
-    message: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""What the commands share: options, rendering, amounts, the choice of a snapshot."""

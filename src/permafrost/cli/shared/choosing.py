@@ -1,0 +1,42 @@
+"""How a command is told which snapshot is meant: an id, `latest`, or --at and a moment."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import click
+
+from permafrost.errors import PermafrostError, UsageError
+from permafrost.events import Reporter
+from permafrost.loading.source import Source, choose_by_time
+from permafrost.repository.layout import SnapshotId, parse_moment, parse_snapshot_choice
+
+
+def _moment(_context: click.Context, _parameter: click.Parameter, typed: str | None) -> datetime | None:
+    try:
+        return parse_moment(typed) if typed is not None else None
+    except PermafrostError as error:
+        raise click.BadParameter(f"{error.message}: {error.hint}") from error
+
+
+at_option = click.option(
+    "--at",
+    metavar="MOMENT",
+    callback=_moment,
+    help='In place of SNAPSHOT: the newest not after "2026-11-22 14:00", local time unless an offset follows.',
+)
+
+
+def check_choice(snapshot: str | None, at: datetime | None) -> None:
+    """Raise `UsageError` unless a snapshot or a moment was given, one of the two, and can be one."""
+    if (snapshot is None) == (at is None):
+        raise UsageError("give a snapshot, latest, or --at MOMENT: one of them", hint="permafrost snapshots lists them")
+    if snapshot is not None:
+        parse_snapshot_choice(snapshot)
+
+
+def chosen(source: Source, snapshot: str | None, at: datetime | None, report: Reporter) -> SnapshotId | None:
+    """Return the snapshot that checked words mean, None for the newest; tell which one --at means."""
+    if at is not None:
+        return choose_by_time(source, at, report)
+    return parse_snapshot_choice(snapshot or "")

@@ -1,0 +1,111 @@
+"""Options that many commands share, and the frame in which every command runs."""
+
+from __future__ import annotations
+
+import errno
+import functools
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import ParamSpec, TypeVar
+
+import click
+
+from permafrost.cli.shared.rendering import Rendering, print_error
+from permafrost.config.models import DEFAULT_PATH
+from permafrost.errors import (
+    ConfigurationError,
+    InterruptedRunError,
+    PermafrostError,
+    SpaceError,
+    exit_code_of,
+)
+from permafrost.events import Note, Reporter
+from permafrost.openpgp.fingerprints import plain
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+config_option = click.option(
+    "--config",
+    "config_file",
+    type=click.Path(path_type=Path),
+    default=None,
+    help=f"Configuration file; else $PERMAFROST_CONFIG, else {DEFAULT_PATH}.",
+)
+fingerprint_option = click.option(
+    "--fingerprint",
+    callback=lambda _context, _parameter, typed: plain(typed) if typed else None,
+    help="The signing key to trust, from the recovery sheet; blanks and small letters do not matter.",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
+
+
+def config_path(given: Path | None) -> Path:
+    """Return the configuration file to use: the option, else $PERMAFROST_CONFIG, else the default."""
+    return given or Path(os.environ.get("PERMAFROST_CONFIG") or DEFAULT_PATH)
+
+
+def reporting(command: Callable[..., int | None]) -> Callable[..., None]:
+    """Run `command` with a `Rendering` as its first argument, and end the process with its exit code.
+
+    The command returns 0 or None when done, 3 when done with findings. It must take `as_json` through
+    `json_option`; the option goes into the rendering. Errors are printed and become exit codes; SIGTERM and
+    SIGINT become `InterruptedRunError` in the main thread, so that everything open is closed on the way out.
+    """
+
+    @functools.wraps(command)
+    def wrapper(*args: object, as_json: bool = False, **kwargs: object) -> None:
+        signal.signal(signal.SIGTERM, _interrupt)
+        signal.signal(signal.SIGINT, _interrupt)
+        try:
+            with Rendering(as_json=as_json) as rendering:
+                code = command(rendering, *args, **kwargs)
+        except PermafrostError as error:
+            print_error(error, as_json=as_json)
+            sys.exit(exit_code_of(error))
+        except OSError as error:
+            told = _told(error)
+            print_error(told, as_json=as_json)
+            sys.exit(exit_code_of(told))
+        except Exception as error:  # noqa: BLE001 - the last resort: told as what it is
+            traceback.print_exc()
+            told = PermafrostError(
+                f"a defect of permafrost: {type(error).__name__}: {error}",
+                unchanged="every snapshot that was there before",
+                hint="report it with the lines above",
+            )
+            print_error(told, as_json=as_json)
+            sys.exit(exit_code_of(told))
+        sys.exit(code or 0)
+
+    return wrapper
+
+
+@contextmanager
+def stopping_quietly(report: Reporter) -> Iterator[None]:
+    """Take SIGTERM and Ctrl-C for what they are to a service, its normal end: a note, and no error."""
+    try:
+        yield
+    except InterruptedRunError:
+        report(Note("stopped"))
+
+
+def _told(error: OSError) -> PermafrostError:
+    what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return SpaceError(f"no space left on the disk: {what}", hint="make room, and run the command again")
+    return ConfigurationError(
+        f"a file or folder cannot be used: {what}", hint="check that it is there, and that permafrost's user may use it"
+    )
+
+
+def _interrupt(signal_number: int, frame: FrameType | None) -> None:
+    del frame
+    signal.signal(signal_number, signal.SIG_IGN)  # a second Ctrl-C must not cut the clean-up short
+    raise InterruptedRunError(signal_number)

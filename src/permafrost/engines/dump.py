@@ -1,0 +1,79 @@
+"""engine = "dump": the whole database as one pg_dump archive per snapshot, sealed as it comes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+
+import psycopg
+
+from permafrost.engines.contents import Counts, SnapshotContents
+from permafrost.engines.context import RunContext
+from permafrost.engines.facts import table_facts
+from permafrost.events import Progress
+from permafrost.postgres.archive import explain_pg_dump, pg_dump_program
+from permafrost.postgres.catalog import TableName, describe_database, is_standby, list_tables, schema_migrations_version
+from permafrost.postgres.digest import TableContents, count_rows, digest_rows
+from permafrost.postgres.snapshot import exported_snapshot, imported_snapshot
+from permafrost.processes import Program
+from permafrost.repository.sealed import put_sealed
+
+_ZSTD = Program(("zstd", "-3", "-T0", "-q", "-c"))
+
+
+@contextmanager
+def dumped(run: RunContext) -> Iterator[SnapshotContents]:
+    """Yield what the dump engine stored of the database; there is nothing to keep for the next run."""
+    url = run.configuration.database.url
+    with run.steps.step("fix one moment of the database"), exported_snapshot(url) as (connection, exported):
+        description = describe_database(connection)
+        tables = list_tables(connection)
+        schema_version = schema_migrations_version(connection)
+        dump = pg_dump_program(
+            url,
+            snapshot=exported,
+            server_major=description.server_version // 10000,
+            is_standby=is_standby(connection),
+        )
+        with (
+            run.steps.step("dump the database, compress and seal it"),
+            run.times.of("dump"),
+            _measuring(url, exported, tables, is_audited=run.is_audited) as measured,
+        ):
+            frame = put_sealed(
+                run.layout,
+                run.home,
+                run.sealing,
+                programs=(dump, _ZSTD),
+                explain=explain_pg_dump,
+                on_bytes=lambda size: run.report(Progress(size, None, "bytes")),
+            )
+            contents = measured.result()
+    yield SnapshotContents(
+        engine="dump",
+        description=description,
+        schema_version=schema_version,
+        tables=table_facts(contents),
+        sequences=(),
+        objects=((frame, "frame"),),
+        new_objects=frozenset({frame.name}),
+        counts=Counts(rows_new=sum(table.rows for table in contents), rows_gone=0),
+    )
+
+
+@contextmanager
+def _measuring(
+    conninfo: str, exported: str, tables: tuple[TableName, ...], *, is_audited: bool
+) -> Iterator[Future[tuple[TableContents, ...]]]:
+    """Count (and digest) the rows of every table under the same snapshot, beside the block."""
+    measure = digest_rows if is_audited else count_rows
+    with imported_snapshot(conninfo, exported) as connection, ThreadPoolExecutor(1) as executor:
+        future = executor.submit(lambda: tuple(measure(connection, table) for table in tables))
+        try:
+            yield future
+        except BaseException:
+            future.cancel()
+            with suppress(psycopg.Error):
+                connection.cancel_safe(timeout=5)
+            raise

@@ -1,0 +1,80 @@
+"""engine = "log": the segment log. Only row versions that are new since the last run are read (docs/engine.md).
+
+The state is changed inside one transaction that is committed when the caller's block, which publishes the snapshot,
+has ended well; a run that dies at any point leaves the old state, which fits the old snapshots.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+
+from permafrost.engines.contents import SnapshotContents
+from permafrost.engines.context import RunContext
+from permafrost.errors import DatabaseError
+from permafrost.events import Note
+from permafrost.lazy_import import imported_beside
+from permafrost.openpgp.sealing import PassphraseSealing
+from permafrost.postgres.connection import LockConflictError
+from permafrost.postgres.locked_snapshot import locked_snapshot
+
+MINIMUM_SERVER_VERSION = 140000
+_ATTEMPTS = 4
+_FIRST_STEP = 2
+_READING = "permafrost.engines.log_run"  # with numpy, which takes as long as to connect
+
+
+@contextmanager
+def logged(run: RunContext) -> Iterator[SnapshotContents]:
+    """Yield what the log engine stored; the state is replaced once the block has ended well."""
+    for attempt in range(1, _ATTEMPTS + 1):
+        try:
+            stack, contents = _attempt(run, is_last=attempt == _ATTEMPTS)
+            break
+        except LockConflictError as error:
+            if attempt == _ATTEMPTS:
+                raise
+            run.report(Note(f"starting again, as another session wants a table for itself: {error.message}"))
+            run.steps.back_to(_FIRST_STEP)
+    with stack:
+        yield contents
+
+
+def _attempt(run: RunContext, *, is_last: bool) -> tuple[ExitStack, SnapshotContents]:
+    """Read everything, and return what was found, with what has to be left when it is published (or not).
+
+    Raise `LockConflictError` if a migration came between; a new attempt then waits for it before it begins.
+    """
+    with ExitStack() as stack:
+        with (
+            run.steps.step("fix one moment of the database"),
+            run.times.of("connect"),
+            imported_beside(_READING),
+            ThreadPoolExecutor(1) as beside,
+        ):
+            mark = beside.submit(_sealing_mark, run)
+            snapshot = stack.enter_context(locked_snapshot(run.configuration.database.url))
+            version = snapshot.connection.info.server_version
+            if version < MINIMUM_SERVER_VERSION:
+                raise DatabaseError(
+                    f"the segment log needs PostgreSQL 14 or newer, and this is {version // 10000}",
+                    hint='set engine = "dump" in [database]',
+                )
+        from permafrost.engines.log_run import read_log  # noqa: PLC0415
+
+        with run.steps.step("find and read what is new"):
+            contents = read_log(run, snapshot, stack, mark.result(), is_last=is_last)
+        return stack.pop_all(), contents
+
+
+def _sealing_mark(run: RunContext) -> str:
+    """Return what tells a changed key: one snapshot must not need two of them.
+
+    By scrypt, bound to the repository: the state must not make guessing a passphrase cheaper than its objects do.
+    """
+    sealing = run.sealing
+    files = (sealing.passphrase_file,) if isinstance(sealing, PassphraseSealing) else sealing.key_files
+    content = b"\0".join(file.read_bytes() for file in files)
+    return hashlib.scrypt(content, salt=run.repository.repository_id.encode(), n=1 << 13, r=8, p=1, dklen=16).hex()

@@ -1,0 +1,81 @@
+"""What a log snapshot holds besides logged rows: facts of the database, sequences, and the frame.
+
+All of it is read on the connection that holds the snapshot, which has nothing else to do while workers read rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from permafrost.engines.context import RunContext
+from permafrost.engines.frame_store import store_frame
+from permafrost.postgres.archive import pg_dump_program
+from permafrost.postgres.catalog import DatabaseDescription, describe_database, is_standby, schema_migrations_version
+from permafrost.postgres.catalogue_mark import catalogue_mark
+from permafrost.postgres.locked_snapshot import HELD_LOCK_TIMEOUT_MS, LOCK_TIMEOUT_MS, LockedSnapshot
+from permafrost.postgres.logged import LoggedTable
+from permafrost.postgres.sequences import SequenceValue, read_sequences
+from permafrost.repository.objects import StoredObject
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A stored frame. `digest` is of its bytes, `mark` of the catalogue that pg_dump read; None where not known."""
+
+    stored: StoredObject
+    digest: str | None
+    mark: str | None
+    is_new: bool = False
+
+    def fact(self) -> dict[str, str | None]:
+        """Return what the state has to remember."""
+        return {"object": self.stored.name, "digest": self.digest, "mark": self.mark}
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """A log snapshot less its logged rows."""
+
+    description: DatabaseDescription
+    schema_version: str | None
+    sequences: tuple[SequenceValue, ...]
+    frame: Frame
+
+
+def known_frame(fact: Mapping[str, str | None] | None, there: Mapping[str, int]) -> Frame | None:
+    """Return the frame that the state remembers, None if it is not `there`, in the repository, with its size."""
+    name = fact["object"] if fact else None
+    if fact is None or name is None or name not in there:
+        return None
+    return Frame(StoredObject(name, there[name]), fact["digest"], fact.get("mark"))
+
+
+def read_surroundings(
+    run: RunContext, snapshot: LockedSnapshot, tables: tuple[LoggedTable, ...], known: Frame | None, *, is_last: bool
+) -> Surroundings:
+    """Read the facts, and store the frame unless it is the one that is known.
+
+    `is_last` makes pg_dump patient with locks of others.
+    """
+    connection = snapshot.connection
+    with run.times.of("frame"):
+        description = describe_database(connection)
+        schema_version = schema_migrations_version(connection)
+        sequences = read_sequences(connection)
+        mark = catalogue_mark(connection, [table.oid for table in tables])
+        if known is not None and mark is not None and mark == known.mark:
+            return Surroundings(description, schema_version, sequences, known)
+        # pg_dump also locks what the holder does not (views, partitioned tables), so its last try is a patient one
+        dump = pg_dump_program(
+            run.configuration.database.url,
+            snapshot=snapshot.name,
+            server_major=description.server_version // 10000,
+            is_standby=is_standby(connection),
+            without_data=[table.name for table in tables] + [one.name for one in sequences],
+            encoding=connection.info.encoding,
+            lock_timeout_ms=LOCK_TIMEOUT_MS if is_last else HELD_LOCK_TIMEOUT_MS,
+        )
+        before = (known.digest, known.stored) if known is not None and known.digest is not None else None
+        stored, digest, is_new = store_frame(run, dump, before)
+    return Surroundings(description, schema_version, sequences, Frame(stored, digest, mark, is_new))

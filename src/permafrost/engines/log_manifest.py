@@ -1,0 +1,60 @@
+"""From what the log knows of segments to the manifest's tables and the snapshot's objects."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from permafrost.engines.facts import table_facts
+from permafrost.postgres.catalog import TableName
+from permafrost.postgres.digest import TableContents
+from permafrost.postgres.logged import LoggedTable
+from permafrost.repository.manifest import Segment, Table
+from permafrost.segments.chain import Chain
+from permafrost.segments.worker import segments_of
+
+Chains = Mapping[tuple[int, int], Chain]
+"""The chain of each segment, by table oid and number."""
+
+
+def objects_of_chains(chains: Chains) -> list[str]:
+    """Return the names of the objects that the chains need, each once, in a steady order."""
+    return list(dict.fromkeys(element.object_name for chain in chains.values() for element in chain))
+
+
+def manifest_tables(
+    tables: Sequence[LoggedTable],
+    chains: Chains,
+    rows: Mapping[TableName, int],
+    others: Sequence[TableContents],
+    digests: Mapping[TableName, str],
+    index_of: Mapping[str, int],
+) -> tuple[Table, ...]:
+    """Return the manifest's tables, logged and others, in order of name.
+
+    `rows` counts the logged tables' rows; `index_of` gives the index of each object by name.
+    """
+    logged = (
+        Table(
+            schema_name=table.name.schema,
+            name=table.name.name,
+            rows=rows[table.name],
+            digest=digests.get(table.name),
+            columns=table.columns,
+            segments=tuple(_segment(chains[table.oid, number], index_of) for number in segments_of(table)),
+        )
+        for table in tables
+    )
+    found = [*table_facts(others), *logged]
+    return tuple(sorted(found, key=lambda one: (one.schema_name, one.name)))
+
+
+def _segment(chain: Chain, index_of: Mapping[str, int]) -> Segment:
+    base = None
+    deltas = []
+    for element in chain:
+        index = index_of[element.object_name]
+        if element.member is None:
+            base = (index, element.lines)
+        else:
+            deltas.append((index, element.member, element.lines))
+    return Segment(base=base, deltas=tuple(deltas))

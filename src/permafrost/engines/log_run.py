@@ -1,0 +1,239 @@
+"""A run of the segment log: frame, segments, counts and digests read under one snapshot, by workers side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from threading import Lock
+
+import psycopg
+
+from permafrost.engines.contents import Counts, SnapshotContents
+from permafrost.engines.context import RunContext
+from permafrost.engines.log_frame import Surroundings, known_frame, read_surroundings
+from permafrost.engines.log_manifest import manifest_tables, objects_of_chains
+from permafrost.events import Note, Progress
+from permafrost.postgres.catalog import TableName, list_tables
+from permafrost.postgres.digest import TableContents, count_rows, digest_rows
+from permafrost.postgres.identity import ServerIdentity, push_wal, read_identity, wait_until_flushed
+from permafrost.postgres.locked_snapshot import LockedSnapshot
+from permafrost.postgres.logged import LoggedTable, describe_tables
+from permafrost.postgres.workers import Crew, Task, snapshot_connection
+from permafrost.repository.manifest import ObjectKind
+from permafrost.repository.objects import StoredObject
+from permafrost.segments.chain import Chain, minute_of
+from permafrost.segments.reconcile import forget_what_changed, reason_to_forget_everything, remember
+from permafrost.segments.repository_store import RepositoryStore
+from permafrost.segments.state import SegmentState
+from permafrost.segments.worker import THIS_RUNS_DELTA, SegmentWork, Workplace, segments_of, update_segment
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """What is to be read, fixed under the snapshot."""
+
+    identity: ServerIdentity
+    sealing_mark: str
+    tables: tuple[LoggedTable, ...]
+    others: tuple[TableName, ...]
+    known_objects: Mapping[str, tuple[ObjectKind, int]]
+    missing: frozenset[str]
+
+    @property
+    def there(self) -> Mapping[str, int]:
+        """The sizes of the objects that the state refers to and that are in the repository, by name."""
+        return {name: size for name, (_, size) in self.known_objects.items() if name not in self.missing}
+
+
+@dataclass(slots=True)
+class _Found:
+    """What the workers found; they fill it in under `lock`."""
+
+    chains: dict[tuple[int, int], Chain] = field(default_factory=dict)
+    rows: dict[TableName, int] = field(default_factory=dict)
+    others: list[TableContents] = field(default_factory=list)
+    digests: dict[TableName, str] = field(default_factory=dict)
+    rows_new: int = 0
+    rows_gone: int = 0
+    segments_changed: int = 0
+    pages_done: int = 0
+    lock: Lock = field(default_factory=Lock)
+
+
+def read_log(
+    run: RunContext, snapshot: LockedSnapshot, stack: ExitStack, sealing_mark: str, *, is_last: bool
+) -> SnapshotContents:
+    """Read what is new since the last run, store it, and return what the snapshot is made of.
+
+    The new state takes the place of the old one when `stack` is left without an error.
+    """
+    url = run.configuration.database.url
+    state = SegmentState(run.configuration.state.path / "segments.sqlite")
+    stack.callback(state.close)
+    stack.enter_context(state.changing())
+    jobs = run.configuration.database.jobs
+    store = RepositoryStore(run.layout, run.home, run.sealing, run.times, jobs)
+    found = _Found()
+    with (
+        _abandoned_on_failure(store),
+        Crew(lambda: snapshot_connection(url, snapshot), jobs) as crew,
+    ):
+        crew.connect_ahead()
+        job = _prepare(run, snapshot, state, sealing_mark)
+        known = known_frame(state.fact("frame"), job.there)
+        beside = crew.beside(lambda: read_surroundings(run, snapshot, job.tables, known, is_last=is_last))
+        crew.do_all(_tasks(run, job, state, store, found))
+        stored = store.finish()
+        wait_until_flushed(snapshot.connection, job.identity.lsn, snapshot.taken_at, lambda: push_wal(url))
+    return _settle(run, state, job, beside.result(), found, stored)
+
+
+def _prepare(run: RunContext, snapshot: LockedSnapshot, state: SegmentState, sealing_mark: str) -> _Job:
+    connection = snapshot.connection
+    identity = read_identity(connection)
+    reason = _reason_to_start_anew(run, state, identity, sealing_mark)
+    if reason:
+        run.report(Note(f"new bases for every table: {reason}"))
+        state.forget_everything()
+    tables = describe_tables(connection, snapshot.tables)
+    known: dict[str, tuple[ObjectKind, int]] = state.objects()  # type: ignore[assignment] # kinds as they were put in
+    missing = frozenset(name for name, (_, size) in known.items() if not _is_there(run, name, size))
+    if missing:
+        run.report(Note(f"{len(missing)} objects that the state refers to are not in the repository any more"))
+    forget_what_changed(state, tables)
+    logged_names = {table.name for table in tables}
+    return _Job(
+        identity=identity,
+        sealing_mark=sealing_mark,
+        tables=tables,
+        others=tuple(name for name in list_tables(connection) if name not in logged_names),
+        known_objects=known,
+        missing=missing,
+    )
+
+
+def _reason_to_start_anew(run: RunContext, state: SegmentState, identity: ServerIdentity, sealing_mark: str) -> str:
+    if run.is_full:
+        return "asked for"
+    reason = reason_to_forget_everything(state, identity)
+    if reason:
+        return reason
+    if state.fact("repository") != run.repository.repository_id:
+        return "the state belongs to another repository"
+    if state.fact("sealing") != sealing_mark:
+        return "the passphrase or the recipients have changed"
+    return ""
+
+
+def _is_there(run: RunContext, name: str, size_bytes: int) -> bool:
+    try:
+        return run.layout.object(name).stat().st_size == size_bytes
+    except OSError:
+        return False
+
+
+@contextmanager
+def _abandoned_on_failure(store: RepositoryStore) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        store.abandon()
+        raise
+
+
+def _tasks(run: RunContext, job: _Job, state: SegmentState, store: RepositoryStore, found: _Found) -> list[Task]:
+    """Return what the workers do, the longest first."""
+    total = sum(table.pages for table in job.tables)
+    work = [(table, number) for table in job.tables for number in segments_of(table)]
+    place = Workplace(store, minute_of(run.now), job.missing, run.times)
+
+    def segment(table: LoggedTable, number: int) -> Task:
+        def task(connection: psycopg.Connection) -> None:
+            one = SegmentWork(table, number, state.segment(table.oid, number))
+            result = update_segment(connection, one, place)
+            if result.segment is not one.known:
+                state.set_segment(table.oid, number, result.segment)
+            with found.lock:
+                found.chains[table.oid, number] = result.segment.chain
+                found.rows[table.name] = found.rows.get(table.name, 0) + result.segment.row_count
+                found.rows_new += result.rows_new
+                found.rows_gone += result.rows_gone
+                found.segments_changed += result.is_changed
+                found.pages_done += one.pages
+                done = found.pages_done
+            block = job.identity.block_size
+            run.report(Progress(done * block, total * block, "bytes"))
+
+        return task
+
+    def measure(name: TableName, *, is_logged: bool) -> Task:
+        def task(connection: psycopg.Connection) -> None:
+            contents = (digest_rows if run.is_audited else count_rows)(connection, name)
+            with found.lock:
+                if is_logged:
+                    found.digests[name] = contents.digest or ""
+                else:
+                    found.others.append(contents)
+
+        return task
+
+    audits = [measure(table.name, is_logged=True) for table in _by_size(job.tables)] if run.is_audited else []
+    work.sort(key=lambda one: min(one[0].pages - one[1] * 8192, 8192), reverse=True)
+    counts = [measure(name, is_logged=False) for name in job.others]
+    return [*audits, *(segment(table, number) for table, number in work), *counts]
+
+
+def _by_size(tables: tuple[LoggedTable, ...]) -> list[LoggedTable]:
+    return sorted(tables, key=lambda table: table.pages, reverse=True)
+
+
+def _settle(
+    run: RunContext,
+    state: SegmentState,
+    job: _Job,
+    beside: Surroundings,
+    found: _Found,
+    stored: Mapping[str, StoredObject],
+) -> SnapshotContents:
+    """Give what was stored its name everywhere, note what the next run needs, and return the contents.
+
+    `stored` is what the run's store has, by the name that it had until now.
+    """
+    _name_objects(state, found, {until_now: one.name for until_now, one in stored.items()})
+    frame = beside.frame.stored
+    known: dict[str, tuple[ObjectKind, int]] = dict(job.known_objects)
+    for until_now, one in stored.items():
+        known[one.name] = ("delta" if until_now == THIS_RUNS_DELTA else "base", one.size_bytes)
+    known[frame.name] = ("frame", frame.size_bytes)
+    names = [frame.name, *objects_of_chains(found.chains)]
+    objects = tuple((StoredObject(name, known[name][1]), known[name][0]) for name in names)
+    new = {one.name for one in stored.values()} | ({frame.name} if beside.frame.is_new else set())
+    state.replace_objects({name: known[name] for name in names})
+    remember(state, job.identity)
+    state.set_fact("repository", run.repository.repository_id)
+    state.set_fact("sealing", job.sealing_mark)
+    state.set_fact("frame", beside.frame.fact())
+    index_of = {name: index for index, name in enumerate(names)}
+    rows = {table.name: found.rows.get(table.name, 0) for table in job.tables}
+    return SnapshotContents(
+        engine="log",
+        description=beside.description,
+        schema_version=beside.schema_version,
+        tables=manifest_tables(job.tables, found.chains, rows, found.others, found.digests, index_of),
+        sequences=beside.sequences,
+        objects=objects,
+        new_objects=frozenset(new & set(names)),
+        counts=Counts(found.rows_new, found.rows_gone, len(found.chains), found.segments_changed),
+    )
+
+
+def _name_objects(state: SegmentState, found: _Found, name_of: Mapping[str, str]) -> None:
+    """An object's name is its hash, so the elements in it learn it only when it is whole."""
+    for (oid, number), chain in list(found.chains.items()):
+        if any(element.object_name in name_of for element in chain):
+            named = tuple(
+                replace(element, object_name=name_of.get(element.object_name, element.object_name)) for element in chain
+            )
+            found.chains[oid, number] = named
+            state.set_chain(oid, number, named)

@@ -1,0 +1,1 @@
+"""A snapshot becomes a database: opened, checked, loaded and compared."""

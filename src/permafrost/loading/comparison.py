@@ -1,0 +1,79 @@
+"""Looks at a database while and after it is loaded: its indexes, its statistics, whether it is what it should be."""
+
+from __future__ import annotations
+
+import threading
+
+import psycopg
+
+from permafrost.errors import DifferentRestoreError
+from permafrost.events import Progress, Reporter, Unit
+from permafrost.postgres.catalog import TableName, list_tables
+from permafrost.postgres.connection import connected
+from permafrost.postgres.digest import count_rows, digest_rows
+from permafrost.postgres.workers import Crew, Task
+from permafrost.repository.manifest import Manifest, Table
+
+_MOST_TOLD = 10
+
+
+class Tally:
+    """Reports how many of `total` tasks are done, from any thread."""
+
+    def __init__(self, total: int, unit: Unit, report: Reporter) -> None:
+        self._total, self._unit, self._report = total, unit, report
+        self._done, self._lock = 0, threading.Lock()
+
+    def after(self, task: Task) -> Task:
+        """Return the task with its end reported."""
+
+        def counted(connection: psycopg.Connection) -> None:
+            task(connection)
+            with self._lock:
+                self._done += 1
+                self._report(Progress(self._done, self._total, self._unit))
+
+        return counted
+
+
+def compare(conninfo: str, manifest: Manifest, jobs: int, report: Reporter) -> int:
+    """Count every table's rows (and digest them if the snapshot is audited), and return how many there are.
+
+    Raise `DifferentRestoreError` if a table is missing, added, or differs.
+    """
+    expected = {TableName(table.schema_name, table.name): table for table in manifest.tables}
+    with connected(conninfo) as connection:
+        there = set(list_tables(connection))
+    wrong = [f"{table} is missing" for table in sorted(expected.keys() - there)]
+    wrong += [f"{table} is there, and should not be" for table in sorted(there - expected.keys())]
+    common = sorted(expected.keys() & there, key=lambda name: (-expected[name].rows, name))
+    done = Tally(len(common), "tables", report)
+    found: dict[TableName, int] = {}
+
+    def task(name: TableName) -> Task:
+        def work(connection: psycopg.Connection) -> None:
+            found[name], difference = _look_at(connection, name, expected[name])
+            if difference:
+                wrong.append(difference)
+
+        return done.after(work)
+
+    with Crew(lambda: connected(conninfo), jobs) as crew:
+        crew.do_all([task(name) for name in common])
+    if wrong:
+        more = f"; and {len(wrong) - _MOST_TOLD} more" if len(wrong) > _MOST_TOLD else ""
+        raise DifferentRestoreError(
+            f"the restored database is not what the snapshot says: {'; '.join(wrong[:_MOST_TOLD])}{more}",
+            hint="restore another snapshot, and report this: it is the gravest thing that permafrost can find",
+        )
+    return sum(found.values())
+
+
+def _look_at(connection: psycopg.Connection, name: TableName, expected: Table) -> tuple[int, str]:
+    """Return how many rows the table has, and how it differs from what is expected, "" if it does not."""
+    found = (digest_rows if expected.digest is not None else count_rows)(connection, name)
+    if found.rows != expected.rows:
+        return found.rows, f"{name} has {found.rows} rows instead of {expected.rows}"
+    if expected.digest is not None and found.digest != expected.digest:
+        return found.rows, f"{name} has rows that differ"
+    return found.rows, ""

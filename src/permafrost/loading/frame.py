@@ -1,0 +1,212 @@
+"""A snapshot's frame, a pg_dump archive, loaded into an empty database part by part.
+
+The archive is never in a file on a disk. A small one, as every log snapshot has, is held in memory, so that
+pg_restore can work in parallel; a large one is streamed from its head as often as it takes. Passes that pg_restore
+ends early are cut off then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+
+from permafrost.errors import PermafrostError
+from permafrost.events import Reporter
+from permafrost.loading.comparison import Tally
+from permafrost.loading.source import OpenedRepository
+from permafrost.openpgp.sealing import explain_opening, open_program
+from permafrost.postgres.archive import (
+    Contents,
+    LoadWish,
+    Section,
+    bytes_in_memory,
+    explain_pg_restore,
+    pg_restore_list_program,
+    pg_restore_program,
+    pg_restore_script_program,
+    split_contents,
+)
+from permafrost.postgres.connection import connected
+from permafrost.postgres.foreign_keys import UncheckedKeys, add_foreign_keys, check_foreign_keys
+from permafrost.postgres.index_builds import build_index, read_index_script
+from permafrost.postgres.loading import analyze, tables_by_size
+from permafrost.postgres.workers import Crew
+from permafrost.processes import Finished, Pipeline, Program, ProgramFailedError
+from permafrost.repository.objects import StoredObject, open_object
+from permafrost.repository.reading import CheckedSnapshot
+
+UNZSTD = Program(("zstd", "-d", "-q", "-c"))
+_HELD_IN_MEMORY_BYTES = 16 << 20
+"""Sealed; a schema of this size has some 100,000 tables. Unsealed it may be ten times as much."""
+
+
+class FrameLoader:
+    """Loads the parts of a snapshot's frame into an empty database; made by `frame_loader`.
+
+    `archive_fd` is the whole archive in memory, None if it is too large for that. Every method raises `DatabaseError`
+    at pg_restore's first error.
+    """
+
+    def __init__(self, frame: _SealedFrame, wish: LoadWish, archive_fd: int | None, jobs: int) -> None:
+        self._frame = frame
+        self._wish = wish
+        self._archive_fd = archive_fd
+        self._jobs = jobs
+
+    @cached_property
+    def contents(self) -> Contents:
+        """The archive's table of contents."""
+        listed = self._run(pg_restore_list_program(self._wish.server_major, self._archive_fd))
+        return split_contents(listed.decode("utf-8", "surrogateescape"))
+
+    def load_all(self) -> None:
+        """Load everything but the materialized views' data, in the archive's order."""
+        self._load(self.contents.all_but_refreshes, None, reads_all=True)
+
+    def load_definitions(self) -> None:
+        """Load what tables' rows need: types, functions, tables."""
+        self._load(self.contents.all_but_refreshes, "pre-data")
+
+    def load_data(self) -> None:
+        """Load the rows, large objects and sequences' values that are in the frame itself."""
+        self._load(self.contents.all_but_refreshes, "data", reads_all=True)
+
+    def load_indexes(self, report: Reporter) -> None:
+        """Load indexes and all else that comes before the foreign keys, several at a time."""
+        if self.contents.indexes:
+            script = read_index_script(self._wish.conninfo, self._script_of(self.contents.indexes))
+            done = Tally(len(script.builds), "indexes", report)
+            with Crew(lambda: script.session(self._wish.conninfo), self._jobs) as crew:
+                crew.do_all([done.after(partial(build_index, build=build)) for build in script.builds])
+        self._load(self.contents.early_but_indexes, "post-data", jobs=self._jobs)
+
+    def analyze_and_check_keys(self, report: Reporter) -> None:
+        """Collect the planner's statistics of every table, and add the foreign keys, every row of theirs checked.
+
+        Statistics come first: the checks are joins of whole tables.
+        """
+        keys: Sequence[UncheckedKeys] = ()
+        if self.contents.foreign_keys:
+            keys = add_foreign_keys(self._wish.conninfo, self._script_of(self.contents.foreign_keys))
+        self._analyze_and(keys, report)
+
+    def analyze(self, report: Reporter) -> None:
+        """Collect the planner's statistics of every table."""
+        self._analyze_and((), report)
+
+    def _analyze_and(self, keys: Sequence[UncheckedKeys], report: Reporter) -> None:
+        with connected(self._wish.conninfo) as connection:
+            tables = tables_by_size(connection)
+        done = Tally(len(tables) + len(keys), "tables", report)
+        with Crew(lambda: connected(self._wish.conninfo), self._jobs) as crew:
+            crew.do_all(
+                [
+                    *(done.after(partial(analyze, table=table)) for table in tables),
+                    *(done.after(partial(check_foreign_keys, keys=one)) for one in keys),
+                ]
+            )
+
+    def load_the_rest(self) -> None:
+        """Load what follows the foreign keys: row security, publications, event triggers, comments on keys."""
+        if self.contents.late:
+            self._load(self.contents.late, "post-data", jobs=self._jobs)
+
+    def refresh_materialized_views(self) -> None:
+        """Fill the materialized views that were filled; ANALYZE has to come before."""
+        if self.contents.refreshes:
+            self._load(self.contents.refreshes, None)
+
+    def _script_of(self, entries: str) -> bytes:
+        """Return the SQL of the listed entries, in the dump's encoding."""
+        with _listed(entries) as list_fd:
+            return self._run(pg_restore_script_program(self._wish, list_fd, self._archive_fd))
+
+    def _load(self, entries: str, section: Section | None, *, jobs: int = 1, reads_all: bool = False) -> None:
+        """Run pg_restore over the listed entries of a section."""
+        with _listed(entries) as list_fd:
+            wish = replace(self._wish, archive_fd=self._archive_fd, jobs=jobs)
+            self._run(pg_restore_program(wish, list_fd, section), reads_all=reads_all)
+
+    def _run(self, program: Program, *, reads_all: bool = False) -> bytes:
+        """Run a program that reads the archive, and return what it wrote."""
+        if self._archive_fd is None:
+            return self._frame.run_through(program, reads_all=reads_all)
+        with Pipeline([program]) as pipeline:
+            output = b"".join(pipeline.chunks())
+            pipeline.finish(_explain)
+        return output
+
+
+@dataclass(frozen=True, slots=True)
+class _SealedFrame:
+    """The frame's object in the repository; its bytes must have been checked."""
+
+    repository: OpenedRepository
+    stored: StoredObject
+
+    @property
+    def unsealing(self) -> list[Program]:
+        return [open_program(self.repository.source.key, self.repository.home), UNZSTD]
+
+    def run_through(self, program: Program, *, reads_all: bool) -> bytes:
+        """Stream the archive from its head through `program` and return what it wrote.
+
+        Unless it `reads_all`, the programs before it are cut off as soon as it ends well, and how they end then
+        means nothing; the object's bytes were compared with its name when it was opened.
+        """
+        with (
+            open_object(self.repository.repository.layout, self.stored) as descriptor,
+            Pipeline([*self.unsealing, program], source=descriptor) as pipeline,
+        ):
+            output = b"".join(pipeline.chunks())
+            if reads_all:
+                pipeline.finish(_explain)
+            elif error := explain_pg_restore(pipeline.wait()[-1]):
+                raise error
+        return output
+
+    @contextmanager
+    def in_memory(self) -> Iterator[int | None]:
+        """Yield a descriptor of the whole archive in memory, None if it is too large for that."""
+        if self.stored.size_bytes > _HELD_IN_MEMORY_BYTES:
+            yield None
+            return
+        with (
+            open_object(self.repository.repository.layout, self.stored) as sealed,
+            Pipeline(self.unsealing, source=sealed) as pipeline,
+            bytes_in_memory(pipeline.chunks()) as descriptor,
+        ):
+            pipeline.finish(_explain)
+            yield descriptor
+
+
+@contextmanager
+def frame_loader(
+    repository: OpenedRepository, checked: CheckedSnapshot, conninfo: str, *, with_owners: bool, jobs: int
+) -> Iterator[FrameLoader]:
+    """Yield the loader of the snapshot's frame into the empty database that `conninfo` names.
+
+    Its programs know the snapshot's version and the server's.
+    """
+    with connected(conninfo) as connection:
+        server_major = max(checked.manifest.database.server_version, connection.info.server_version) // 10000
+    (index,) = checked.manifest.indices("frame")
+    frame = _SealedFrame(repository, checked.stored(index))
+    with frame.in_memory() as archive_fd:
+        yield FrameLoader(frame, LoadWish(conninfo, server_major, with_owners), archive_fd, jobs)
+
+
+@contextmanager
+def _listed(entries: str) -> Iterator[int]:
+    with bytes_in_memory([entries.encode("utf-8", "surrogateescape")]) as descriptor:
+        yield descriptor
+
+
+def _explain(finished: Finished) -> PermafrostError | None:
+    if finished.program.name == "pg_restore":
+        return explain_pg_restore(finished)
+    if finished.program.name == "zstd" and finished.returncode > 0:
+        return ProgramFailedError(finished)
+    return explain_opening(finished)

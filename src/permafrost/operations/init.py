@@ -1,0 +1,239 @@
+"""Makes all that a server needs to keep backups: configuration, keys, repository and recovery sheet.
+
+Nothing that exists is overwritten, nothing half-made is left: all is built out of sight and placed at the end,
+the configuration last, so that a server with a configuration has everything that it names.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shlex
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from psycopg.conninfo import conninfo_to_dict
+
+from permafrost.config.checking import check_files
+from permafrost.config.loading import parse_toml
+from permafrost.config.models import Configuration
+from permafrost.config.writing import commented_toml
+from permafrost.errors import ConfigurationError
+from permafrost.events import Reporter, Steps, Warned
+from permafrost.mastodon.environment import read_environment
+from permafrost.mastodon.initial_settings import InitialSettings, Wishes, initial_settings
+from permafrost.openpgp.home import temporary_home
+from permafrost.openpgp.passphrase import new_passphrase
+from permafrost.openpgp.signing import export_public_key, generate_signing_key
+from permafrost.repository.durable import write_new_file
+from permafrost.repository.recovery_sheet import SheetFacts, recovery_sheet
+from permafrost.repository.repository import Repository
+from permafrost.repository.staging import Placing
+
+SECRET_MODE = 0o600
+CONFIGURATION_MODE = 0o640
+_NOT_OF_THE_KEY = ("S.*", "*.lock", ".#*", "*~")  # sockets, locks and backup copies that gpg leaves in its home
+
+
+@dataclass(frozen=True, slots=True)
+class Initialised:
+    """What is there now; `recovery_sheet` is the sheet's text, with the passphrase if there is one."""
+
+    configuration: Configuration
+    config_file: Path
+    repository_id: str
+    fingerprint: str
+    made: tuple[Path, ...]
+    sheet_file: Path
+    recovery_sheet: str = field(repr=False)
+
+
+def initialise(
+    wishes: Wishes, *, now: datetime, report: Reporter, make_passphrase: Callable[[], str] = new_passphrase
+) -> Initialised:
+    """Make configuration, passphrase, signing key, repository and recovery sheet, and return what was made.
+
+    Raise `ConfigurationError` (or what a tool raises) with everything as it was: if any of the targets exists, if
+    Mastodon's settings cannot be read, or if a step fails.
+    """
+    steps = Steps(report, 4)
+    with steps.step("read Mastodon's settings" if wishes.mastodon else "look at what was asked for"):
+        environment = read_environment(wishes.mastodon) if wishes.mastodon else None
+        settings = initial_settings(wishes, environment)
+        if environment is not None:
+            about_database = () if wishes.database_url else environment.database_notes()
+            for note in (*about_database, *environment.notes()):
+                report(Warned(note))
+    with _explained(wishes):
+        with steps.step("look whether anything is there already"):
+            targets = _targets(wishes, settings)
+            _refuse_existing(targets)
+            _refuse_missing_recipients(settings.configuration)
+        with Placing() as placing:
+            with steps.step("make signing key, repository, passphrase and recovery sheet"):
+                made = _build(placing, wishes, settings, now, make_passphrase)
+            with steps.step("put all into place"):
+                placing.make_folder(wishes.state, 0o700)
+                placing.place()
+    for key, message in check_files(made.configuration):
+        report(Warned(f"{key}: {message}"))
+    return made
+
+
+@contextmanager
+def _explained(wishes: Wishes) -> Iterator[None]:
+    """Turn what the system refuses into an error that says how to make the folders that are needed."""
+    try:
+        yield
+    except OSError as error:
+        hint = "choose folders that are yours with --config, --repository and --state"
+        if closed := [folder for folder in wishes.folders if not _may_fill(folder)]:
+            user = shlex.quote(_own_name())
+            hint = f"as root: install -d -o {user} -m 0700 {shlex.join(map(str, closed))}; or {hint}"
+        raise ConfigurationError(
+            f"cannot write {error.filename}: {error.strerror}",
+            hint=hint,
+            unchanged="everything; what this run had made is gone again",
+        ) from error
+
+
+def _may_fill(folder: Path) -> bool:
+    """Return whether we may make files in `folder`, or, if it is missing, make the folder."""
+    there = next(one for one in (folder, *folder.parents) if os.path.lexists(one))
+    return os.access(there, os.W_OK | os.X_OK, effective_ids=True)
+
+
+def _targets(wishes: Wishes, settings: InitialSettings) -> tuple[Path, ...]:
+    """Return all that will be made, the configuration last."""
+    optional = (wishes.passphrase_file, wishes.beside("pgpass") if settings.pgpass else None)
+    return (
+        wishes.repository,
+        settings.configuration.signing.gnupg_home,
+        *(path for path in optional if path is not None),
+        wishes.sheet,
+        wishes.config_file,
+    )
+
+
+def _refuse_existing(targets: tuple[Path, ...]) -> None:
+    existing = [path for path in targets if path.exists() or path.is_symlink()]
+    if existing:
+        raise ConfigurationError(
+            f"there already: {', '.join(map(str, existing))}",
+            hint="to start anew, move them away and keep them: copies made with these keys open with nothing else",
+            unchanged="everything; nothing was made",
+        )
+
+
+def _refuse_missing_recipients(configuration: Configuration) -> None:
+    faults = [message for key, message in check_files(configuration) if key == "encryption.recipients_dir"]
+    if faults:
+        raise ConfigurationError(
+            "; ".join(faults),
+            hint="put each public key there: gpg --armor --export FINGERPRINT > FINGERPRINT.asc",
+            unchanged="everything; nothing was made",
+        )
+
+
+def _build(
+    placing: Placing,
+    wishes: Wishes,
+    settings: InitialSettings,
+    now: datetime,
+    make_passphrase: Callable[[], str],
+) -> Initialised:
+    """Build everything in the staging folders, in the order in which it will be placed."""
+    repository_place = placing.stage(wishes.repository)
+    gnupg_place = placing.stage(settings.configuration.signing.gnupg_home)
+    fingerprint, public_key = _build_signing_key(gnupg_place, settings.configuration.server.name)
+    configuration = settings.with_fingerprint(fingerprint)
+    repository = Repository.create(
+        repository_place,
+        sealing="recipients" if wishes.recipients else "passphrase",
+        recipients=configuration.encryption.recipients,
+        fingerprint=fingerprint,
+        signing_public_key=public_key,
+        now=now,
+    )
+    passphrase = None
+    if wishes.passphrase_file is not None:
+        passphrase = make_passphrase()
+        _write(placing, wishes.passphrase_file, f"{passphrase}\n", SECRET_MODE)
+    if settings.pgpass is not None:
+        _write(placing, wishes.beside("pgpass"), f"{settings.pgpass}\n", SECRET_MODE)
+    sheet = recovery_sheet(
+        SheetFacts(
+            server=configuration.server.name,
+            made_at=now,
+            repository_id=repository.repository_id,
+            fingerprint=fingerprint,
+            repository=wishes.repository,
+            database=_parameter(configuration, "dbname") or "mastodon_production",
+            role=_parameter(configuration, "user") or os.environ.get("PGUSER") or _own_name(),
+            has_secrets=bool(configuration.secrets.files),
+            has_media=configuration.media is not None,
+            passphrase=passphrase,
+            recipients=configuration.encryption.recipients,
+        )
+    )
+    _write(placing, wishes.sheet, sheet, SECRET_MODE)
+    _write(placing, wishes.config_file, _configuration_text(wishes, settings, configuration), CONFIGURATION_MODE)
+    return Initialised(
+        configuration=configuration,
+        config_file=wishes.config_file,
+        repository_id=repository.repository_id,
+        fingerprint=fingerprint,
+        made=_targets(wishes, settings),
+        sheet_file=wishes.sheet,
+        recovery_sheet=sheet,
+    )
+
+
+def _parameter(configuration: Configuration, name: str) -> str:
+    return str(conninfo_to_dict(configuration.database.url).get(name) or "")
+
+
+def _own_name() -> str:
+    """Return the name of the user that this runs as, which libpq takes where no other is given."""
+    return pwd.getpwuid(os.geteuid()).pw_name
+
+
+def _build_signing_key(place: Path, server: str) -> tuple[str, bytes]:
+    """Make the key in a temporary home, and copy the home to `place`; return fingerprint and public key.
+
+    A staging folder's path may be too long for gpg-agent's socket (108 bytes, unix(7)).
+    """
+    with temporary_home() as home:
+        fingerprint = generate_signing_key(home, f"permafrost {server}")
+        public_key = export_public_key(home, fingerprint)
+        place.mkdir(mode=0o700)
+        for path in sorted(home.rglob("*")):
+            if any(path.match(pattern) for pattern in _NOT_OF_THE_KEY):
+                continue
+            target = place / path.relative_to(home)
+            if path.is_dir():
+                target.mkdir(mode=0o700)
+            elif path.is_file():
+                write_new_file(target, path.read_bytes(), SECRET_MODE)
+    return fingerprint, public_key
+
+
+def _write(placing: Placing, final: Path, text: str, mode: int) -> None:
+    write_new_file(placing.stage(final), text.encode(), mode)
+
+
+def _configuration_text(wishes: Wishes, settings: InitialSettings, configuration: Configuration) -> str:
+    text = commented_toml(
+        configuration,
+        heading=(
+            "permafrost's configuration, made by permafrost init.",
+            "It holds no secret. After a change: permafrost config check.",
+        ),
+        notes=settings.notes,
+    )
+    if parse_toml(text, Configuration, wishes.config_file) != configuration:
+        raise AssertionError("the configuration as written is not the one that was meant")
+    return text

@@ -1,0 +1,230 @@
+"""permafrost restore --table: one table of a snapshot, into a schema beside the living tables, or as text.
+
+What the columns are is learnt from a database of definitions alone, made from the frame and dropped again; the
+table is then made, filled and compared in one transaction, so that it is there whole or not at all.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+
+import psycopg
+from psycopg import sql
+
+from permafrost.errors import IntegrityError, PermafrostError, RestoreRefusedError
+from permafrost.events import Note, Reporter, Steps
+from permafrost.loading.frame import UNZSTD
+from permafrost.loading.log_map import check_log_manifest
+from permafrost.loading.source import OpenedRepository, Source, opened
+from permafrost.loading.table_rows import copy_text, find_table
+from permafrost.openpgp.sealing import open_program
+from permafrost.postgres.archive import explain_pg_restore, libpq_environment
+from permafrost.postgres.binaries import client_program
+from permafrost.postgres.catalog import TableName
+from permafrost.postgres.connection import connected, conninfo_for, database_errors
+from permafrost.postgres.digest import digest_rows
+from permafrost.postgres.provision import (
+    NewDatabase,
+    create_database,
+    database_exists,
+    drop_database,
+    is_unfinished_restore,
+    name_with_suffix,
+)
+from permafrost.postgres.table_definition import (
+    ColumnDefinition,
+    create_table,
+    read_columns,
+    set_defaults,
+    table_exists,
+)
+from permafrost.processes import Pipeline, Program
+from permafrost.repository.layout import SnapshotId
+from permafrost.repository.manifest import Table
+from permafrost.repository.objects import open_object
+from permafrost.repository.reading import CheckedSnapshot
+
+_STEPS = 4
+_DEFINITIONS_SUFFIX = "_permafrost_definitions"
+
+
+@dataclass(frozen=True, slots=True)
+class RescuedTable:
+    """What was restored, where it lies, and the columns whose defaults could not be had."""
+
+    snapshot: SnapshotId
+    table: TableName
+    rescued_as: TableName
+    rows: int
+    is_audited: bool
+    defaults_left_out: tuple[str, ...]
+    duration_s: float
+
+
+def write_table(
+    source: Source, choice: SnapshotId | None, name: str, write: Callable[[bytes], object], report: Reporter
+) -> None:
+    """Hand the rows of the table `name` to `write` as COPY text; only its objects are read, and no server is needed."""
+    with opened(source, report) as repository:
+        checked, table = _read(repository, choice, name, report)
+        for chunk in copy_text(repository, checked, table):
+            write(chunk)
+
+
+def rescue_table(
+    source: Source,
+    choice: SnapshotId | None,
+    name: str,
+    *,
+    server: str,
+    database: str,
+    schema: str,
+    report: Reporter,
+) -> RescuedTable:
+    """Restore the table `name` into `schema` of the existing `database`; nothing that is there is touched.
+
+    It has the columns with their types, not null and what defaults can be had, and no keys, indexes or triggers.
+    Raise `RestoreRefusedError` if something of that name is in the schema.
+    """
+    started = time.monotonic()
+    steps = Steps(report, _STEPS)
+    with opened(source, report) as repository:
+        with steps.step("check the snapshot's signature and find the table"):
+            checked, table = _read(repository, choice, name, report)
+        original = TableName(table.schema_name, table.name)
+        rescued = TableName(schema, table.name)
+        with steps.step("look at the database that it goes to"):
+            _check_place(server, database, rescued)
+        with steps.step("learn its columns from the snapshot's definitions"):
+            columns = _definitions(repository, checked, original, server, database)
+        with (
+            steps.step(f"make {rescued}, load its rows, compare them"),
+            connected(conninfo_for(server, dbname=database)) as connection,
+        ):
+            left_out = _load(connection, repository, checked, table, rescued, columns)
+    return RescuedTable(
+        snapshot=checked.object_list.snapshot,
+        table=original,
+        rescued_as=rescued,
+        rows=table.rows,
+        is_audited=table.digest is not None,
+        defaults_left_out=left_out,
+        duration_s=round(time.monotonic() - started, 3),
+    )
+
+
+def _read(
+    repository: OpenedRepository, choice: SnapshotId | None, name: str, report: Reporter
+) -> tuple[CheckedSnapshot, Table]:
+    checked = repository.read(choice)
+    report(Note(f"snapshot {checked.object_list.snapshot} of {checked.manifest.database.name}"))
+    check_log_manifest(checked)
+    return checked, find_table(checked.manifest, name)
+
+
+def _check_place(server: str, database: str, rescued: TableName) -> None:
+    with connected(conninfo_for(server)) as connection:
+        if not database_exists(connection, database):
+            raise RestoreRefusedError(
+                f"there is no database {database}",
+                unchanged="everything",
+                hint="--table goes into a database that is there; leave it out to restore the whole snapshot",
+            )
+    with connected(conninfo_for(server, dbname=database)) as connection:
+        if table_exists(connection, rescued):
+            raise RestoreRefusedError(
+                f"{rescued} is in the database {database} already",
+                unchanged="everything",
+                hint="give another schema with --schema NAME; it is made if it is not there",
+            )
+
+
+def _definitions(
+    repository: OpenedRepository, checked: CheckedSnapshot, table: TableName, server: str, database: str
+) -> tuple[ColumnDefinition, ...]:
+    name = name_with_suffix(database, _DEFINITIONS_SUFFIX)
+    with connected(conninfo_for(server)) as connection, _temporary_database(connection, name, checked):
+        conninfo = conninfo_for(server, dbname=name)
+        words = (
+            client_program("pg_restore", max(_major(checked), connection.info.server_version // 10000)),
+            *("--format=custom", "--section=pre-data", "--exit-on-error", "--no-owner", "--no-acl", "--no-password"),
+            f"--dbname={conninfo}",
+        )
+        (index,) = checked.manifest.indices("frame")
+        chain = [
+            open_program(repository.source.key, repository.home),
+            UNZSTD,
+            Program(words, libpq_environment()),
+        ]
+        with (
+            open_object(repository.repository.layout, checked.stored(index)) as descriptor,
+            Pipeline(chain, source=descriptor, output_discarded=True) as pipeline,
+        ):
+            # it reads no further than the definitions; those before it are cut off then, which means nothing
+            if error := explain_pg_restore(pipeline.wait()[-1]):
+                raise error
+        with connected(conninfo) as definitions:
+            return read_columns(definitions, table)
+
+
+def _major(checked: CheckedSnapshot) -> int:
+    return checked.manifest.database.server_version // 10000
+
+
+@contextmanager
+def _temporary_database(connection: psycopg.Connection, name: str, checked: CheckedSnapshot) -> Iterator[None]:
+    """Make an empty database for the block; what a killed run left under its name is dropped before."""
+    if database_exists(connection, name):
+        if not is_unfinished_restore(connection, name):
+            raise RestoreRefusedError(
+                f"the database {name}, in which definitions are looked at, exists and is not one of permafrost's",
+                unchanged="everything",
+                hint="rename it",
+            )
+        drop_database(connection, name)
+    wanted = NewDatabase(name, None, checked.manifest.database.encoding, "C", "C", "c", None)
+    create_database(connection, wanted)
+    try:
+        yield
+    except BaseException:
+        with suppress(PermafrostError):
+            drop_database(connection, name)
+        raise
+    drop_database(connection, name)
+
+
+def _load(
+    connection: psycopg.Connection,
+    repository: OpenedRepository,
+    checked: CheckedSnapshot,
+    table: Table,
+    rescued: TableName,
+    columns: tuple[ColumnDefinition, ...],
+) -> tuple[str, ...]:
+    readable = tuple(column.name for column in columns if not column.generated)
+    if table.columns is not None and table.columns != readable:
+        raise IntegrityError(f"the snapshot's definition of {table.name} and its rows do not fit together")
+    encoding = checked.manifest.database.encoding
+    here = connection.info.parameter_status("server_encoding")
+    with database_errors(f"cannot load {rescued}"), connection.transaction():
+        create_table(connection, rescued, columns)
+        is_same = "SQL_ASCII" in (encoding, here) or encoding == here
+        if not is_same:
+            connection.execute(sql.SQL("SET LOCAL client_encoding = {}").format(sql.Literal(encoding)))
+        listed = sql.SQL(", ").join(sql.Identifier(name) for name in readable)
+        query = sql.SQL("COPY {} {} FROM STDIN").format(
+            rescued.identifier(), sql.SQL("({})").format(listed) if readable else sql.SQL("")
+        )
+        with connection.cursor() as cursor, cursor.copy(query) as copy:
+            for chunk in copy_text(repository, checked, table):
+                copy.write(chunk)
+        if table.digest is not None and is_same and digest_rows(connection, rescued).digest != table.digest:
+            raise IntegrityError(
+                f"the rows of {rescued} are not those of the snapshot",
+                unchanged="the database is as it was",
+                hint="restore another snapshot, and report this: it is the gravest thing that permafrost can find",
+            )
+        return set_defaults(connection, rescued, columns)

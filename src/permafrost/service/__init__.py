@@ -1,0 +1,1 @@
+"""The two long-running services, and the jobs of one of them."""

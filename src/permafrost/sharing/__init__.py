@@ -1,0 +1,1 @@
+"""What goes through Syncthing, and to whom."""

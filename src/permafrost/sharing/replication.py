@@ -1,0 +1,91 @@
+"""After a snapshot is published: Syncthing is told of it, and, if asked, vaults are waited for until they hold it."""
+
+from __future__ import annotations
+
+from permafrost.config.models import Configuration
+from permafrost.errors import InterruptedRunError, PermafrostError, ReplicationError
+from permafrost.events import Note, Reporter, Warned
+from permafrost.repository.layout import SnapshotId, object_path, snapshot_path
+from permafrost.repository.repository import Repository
+from permafrost.repository.snapshots import MANIFEST, OBJECT_LIST, SIGNATURE, read_object_list
+from permafrost.sharing.server_side import (
+    PairedVault,
+    ServerSide,
+    opened_server,
+    paired_vaults,
+    server_side_of,
+)
+from permafrost.syncthing.access import foreign_client
+from permafrost.syncthing.client import Client
+from permafrost.syncthing.holdings import wait_until_held
+from permafrost.syncthing.instance import Instance
+
+_BASE_FILES = ("README.txt", "restore.py", "repository.json", "signing-key.asc")
+
+
+def tell_syncthing(configuration: Configuration, snapshot: SnapshotId, report: Reporter) -> None:
+    """Make a running Syncthing look at what the snapshot added; one that does not run is only noted.
+
+    There must be one that was set up (`has_syncthing`).
+
+    The snapshot is safe here already, so nothing that goes wrong now is an error: Syncthing looks by itself when
+    it starts, and once an hour.
+    """
+    server = server_side_of(configuration)
+    try:
+        with _client_of_running(server) as client:
+            if not client.is_answering():
+                report(Note("Syncthing does not run; permafrost run keeps it up, and vaults receive the snapshot then"))
+            elif client.folder(server.repository_folder_id) is not None:
+                client.scan(server.repository_folder_id, ["objects", snapshot_path(snapshot)])
+    except InterruptedRunError:
+        raise
+    except PermafrostError as error:
+        report(Warned(f"Syncthing was not told of the snapshot: {error.message}"))
+
+
+def _client_of_running(server: ServerSide) -> Client:
+    if server.syncthing.managed:
+        return Instance(server.syncthing, f"permafrost {server.name}").client()
+    return foreign_client(server.syncthing)
+
+
+def wait_for_vaults(
+    configuration: Configuration,
+    snapshot: SnapshotId,
+    *,
+    vault_name: str | None = None,
+    timeout_s: float,
+    report: Reporter,
+) -> tuple[str, ...]:
+    """Return the names of the paired vaults (or of the one asked for) once each holds the whole snapshot.
+
+    First the objects, then the snapshot's own files, as Syncthing keeps no order. A managed Syncthing that does
+    not run is run for as long as this takes. Raise `ReplicationError` if there is no vault, or one makes no
+    progress for `timeout_s`.
+    """
+    server = server_side_of(configuration)
+    repository = Repository.open(configuration.repository.path)
+    object_list, _, _ = read_object_list(repository.layout, snapshot)
+    objects = [object_path(stored.name) for stored in object_list.objects]
+    folder = snapshot_path(snapshot)
+    files = [*_BASE_FILES, *(f"{folder}/{name}" for name in (MANIFEST, OBJECT_LIST, SIGNATURE))]
+    with opened_server(server) as client:
+        vaults = _chosen(paired_vaults(client, server), vault_name)
+        for vault in vaults:
+            report(Note(f"waiting until the vault {vault.name} holds {snapshot}"))
+            for paths in (objects, files):
+                wait_until_held(
+                    client, server.repository_folder_id, vault.device_id, paths, timeout_s=timeout_s, report=report
+                )
+    return tuple(vault.name for vault in vaults)
+
+
+def _chosen(paired: tuple[PairedVault, ...], name: str | None) -> tuple[PairedVault, ...]:
+    chosen = tuple(vault for vault in paired if name in (None, vault.name))
+    if not chosen:
+        raise ReplicationError(
+            "no vault is paired" if name is None else f"no vault {name} is paired",
+            hint="pair one with: permafrost vault invite NAME",
+        )
+    return chosen

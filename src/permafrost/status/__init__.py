@@ -1,0 +1,1 @@
+"""What can be said of snapshots, runs and vaults. Reads only."""

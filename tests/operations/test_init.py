@@ -1,0 +1,347 @@
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import signal
+import stat
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from psycopg.conninfo import conninfo_to_dict
+
+from permafrost.config.checking import check_files
+from permafrost.config.loading import load_configuration
+from permafrost.config.secret_files import read_secret_file
+from permafrost.errors import ConfigurationError, InterruptedRunError, PermafrostError, ToolError, UsageError
+from permafrost.events import Event, Warned, ignore_events
+from permafrost.mastodon.initial_settings import Wishes
+from permafrost.openpgp.home import temporary_home
+from permafrost.openpgp.passphrase import ALPHABET, new_passphrase
+from permafrost.openpgp.signing import Verifier, sign_detached
+from permafrost.operations.init import Initialised, initialise
+from permafrost.repository.repository import Repository
+
+NOW = datetime(2026, 11, 22, 23, 40, tzinfo=UTC)
+FINGERPRINT = "0123456789ABCDEF0123456789ABCDEF01234567"
+ENV = """\
+LOCAL_DOMAIN=social.example
+DB_HOST=/var/run/postgresql
+DB_PASS='pa:ss'
+SECRET_KEY_BASE=a
+VAPID_PRIVATE_KEY=b
+VAPID_PUBLIC_KEY=c
+"""
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder with a short path: gpg-agent's sockets go below it."""
+    folder = Path(tempfile.mkdtemp(prefix="pf-"))
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def mastodon(folder: Path) -> Path:
+    """A Mastodon with an environment file and a media folder."""
+    live = folder / "live"
+    (live / "public/system").mkdir(parents=True)
+    (live / ".env.production").write_text(ENV)
+    return live
+
+
+@pytest.fixture
+def wishes(folder: Path, mastodon: Path) -> Wishes:
+    """What an admin asks for who gives Mastodon's folder."""
+    return Wishes(
+        config_file=folder / "etc/permafrost.toml",
+        mastodon=mastodon,
+        repository=folder / "var/repository",
+        state=folder / "var/state",
+    )
+
+
+def run(
+    wishes: Wishes,
+    report: Callable[[Event], None] = ignore_events,
+    make_passphrase: Callable[[], str] = new_passphrase,
+) -> Initialised:
+    """Run init at a fixed time."""
+    return initialise(wishes, now=NOW, report=report, make_passphrase=make_passphrase)
+
+
+def tree(folder: Path) -> dict[str, tuple[int, bytes]]:
+    """Return everything below `folder`: modes of folders, modes and contents of files."""
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        content = path.read_bytes() if path.is_file() else b""
+        found[str(path.relative_to(folder))] = (path.lstat().st_mode, content)
+    return found
+
+
+def test_everything_is_made(wishes: Wishes, folder: Path) -> None:
+    """Configuration, passphrase, pgpass, key, repository and sheet are there, with their modes, and fit together."""
+    made = run(wishes)
+    configuration = load_configuration(wishes.config_file)
+    assert configuration == made.configuration
+    assert check_files(configuration) == []
+    assert configuration.server.name == "social.example"
+    assert configuration.secrets.files == (folder / "live/.env.production",)
+    assert configuration.media is not None
+    assert configuration.media.path == folder / "live/public/system"
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (folder / "etc").iterdir()}
+    assert modes == {
+        "gnupg": 0o700,
+        "passphrase": 0o600,
+        "pgpass": 0o600,
+        "permafrost.toml": 0o640,
+        "recovery-sheet.txt": 0o600,
+    }
+    assert {path.name for path in (folder / "var").iterdir()} == {"repository", "state"}
+    repository = Repository.open(folder / "var/repository")
+    assert repository.repository_id == made.repository_id
+    assert repository.fingerprint == configuration.signing.fingerprint == made.fingerprint
+
+
+def test_the_sheet_is_enough(wishes: Wishes, folder: Path) -> None:
+    """The recovery sheet names id, fingerprint, passphrase and commands, and fits on paper."""
+    made = run(wishes)
+    sheet = (folder / "etc/recovery-sheet.txt").read_text()
+    assert sheet == made.recovery_sheet
+    assert made.repository_id in sheet
+    assert made.fingerprint in sheet.replace(" ", "")
+    assert made.fingerprint not in sheet
+    assert read_secret_file(folder / "etc/passphrase") in sheet
+    assert "permafrost restore latest --repository" in sheet
+    assert "pa:ss" not in sheet
+    assert max(map(len, sheet.splitlines())) <= 80
+
+
+def test_the_sheet_asks_for_nothing_that_is_not_there(wishes: Wishes) -> None:
+    """Without secrets and media, and a database of the superuser's, the sheet names none of them and makes no role."""
+    url = "postgresql:///mastodon?host=/run/postgresql&user=postgres"
+    sheet = run(replace(wishes, mastodon=None, database_url=url)).recovery_sheet
+    assert "--database mastodon" in sheet
+    for word in ("--secrets-to", ".env.production", "media", "createuser", "--secret-key-file"):
+        assert word not in sheet
+
+
+def beside(wishes: Wishes, folder: Path) -> Wishes:
+    """Return the same wishes for another folder."""
+    return replace(wishes, config_file=folder / "x.toml", repository=folder / "repository", state=folder / "state")
+
+
+@contextmanager
+def ordinary_user() -> Iterator[str]:
+    """Be somebody whom file modes stop, within the block; yield the name."""
+    if os.geteuid() != 0:
+        yield pwd.getpwuid(os.geteuid()).pw_name
+        return
+    os.seteuid(pwd.getpwnam("nobody").pw_uid)
+    try:
+        yield "nobody"
+    finally:
+        os.seteuid(0)
+
+
+@pytest.mark.parametrize("is_there", [False, True])
+def test_folders_of_somebody_else(wishes: Wishes, folder: Path, *, is_there: bool) -> None:
+    """Where the user may make nothing, the hint has the line that makes the folders, for that user."""
+    run(beside(wishes, folder / "warm"))  # Python's own modules that load late may be closed to the other user
+    if is_there:
+        for name in ("etc", "var"):
+            (folder / name).mkdir(mode=0o500 if os.geteuid() else 0o700)
+    folder.chmod(0o555)
+    try:
+        with ordinary_user() as user, pytest.raises(ConfigurationError, match="Permission denied") as caught:
+            run(wishes)
+    finally:
+        folder.chmod(0o755)
+    assert f"as root: install -d -o {user} -m 0700 {folder}/etc {folder}/var;" in caught.value.hint
+
+
+def test_the_signing_key_signs(wishes: Wishes, folder: Path) -> None:
+    """The key in its place signs without a passphrase, and the repository's public key verifies it."""
+    made = run(wishes)
+    signature = sign_detached(folder / "etc/gnupg", made.fingerprint, b"data")
+    public_key = (folder / "var/repository/signing-key.asc").read_bytes()
+    with temporary_home() as home:
+        verifier = Verifier(home, public_key, made.fingerprint)
+        assert verifier.is_valid(b"data", signature)
+        assert not verifier.is_valid(b"other", signature)
+
+
+def test_the_database_password_goes_into_a_file(wishes: Wishes, folder: Path) -> None:
+    """The password of Mastodon's settings stands in pgpass, and nowhere in configuration and repository."""
+    run(wishes)
+    url = load_configuration(wishes.config_file).database.url
+    assert conninfo_to_dict(url) == {
+        "user": "mastodon",
+        "dbname": "mastodon_production",
+        "host": "/var/run/postgresql",
+        "passfile": str(folder / "etc/pgpass"),
+    }
+    assert (folder / "etc/pgpass").read_text() == "*:5432:*:mastodon:pa\\:ss\n"
+    assert "pa:ss" not in wishes.config_file.read_text()
+
+
+def test_a_given_url_is_used_instead(wishes: Wishes, folder: Path) -> None:
+    """--database wins over Mastodon's settings; its password goes into pgpass too, and no port is remarked on."""
+    (folder / "live/.env.production").write_text(ENV + "DB_PORT=6432\n")
+    events: list[Event] = []
+    run(replace(wishes, database_url="postgresql://u:hush@db.example/m?sslmode=require"), events.append)
+    assert conninfo_to_dict(load_configuration(wishes.config_file).database.url) == {
+        "user": "u",
+        "dbname": "m",
+        "host": "db.example",
+        "sslmode": "require",
+        "passfile": str(folder / "etc/pgpass"),
+    }
+    assert (folder / "etc/pgpass").read_text() == "db.example:*:*:u:hush\n"
+    assert not [event for event in events if isinstance(event, Warned) and "port" in event.message]
+
+
+def test_init_without_mastodon(wishes: Wishes, folder: Path) -> None:
+    """A database alone is enough: no media, no secrets, no pgpass, and the URL as it was given."""
+    url = "postgresql:///mastodon?host=/run/postgresql"
+    run(replace(wishes, mastodon=None, database_url=url))
+    configuration = load_configuration(wishes.config_file)
+    assert (configuration.database.url, configuration.media, configuration.secrets.files) == (url, None, ())
+    assert not (folder / "etc/pgpass").exists()
+
+
+def test_media_in_an_object_store_are_noted(wishes: Wishes, mastodon: Path) -> None:
+    """With S3 there is no media section; the file and a warning say why."""
+    (mastodon / ".env.production").write_text(ENV + "S3_ENABLED=true\nS3_BUCKET=files\n")
+    events: list[Event] = []
+    run(wishes, events.append)
+    assert load_configuration(wishes.config_file).media is None
+    assert "media lie in S3 and are not carried" in wishes.config_file.read_text()
+    assert any("S3 (files)" in event.message for event in events if isinstance(event, Warned))
+
+
+def test_recipients_need_no_passphrase(wishes: Wishes, folder: Path) -> None:
+    """Sealed to public keys, there is no passphrase anywhere, and the sheet names the keys instead."""
+    keys = folder / "keys"
+    keys.mkdir()
+    (keys / f"{FINGERPRINT}.asc").write_text("a public key\n")
+    made = run(replace(wishes, recipients=(FINGERPRINT.lower(),), recipients_dir=keys))
+    assert made.configuration.encryption.recipients == (FINGERPRINT,)
+    assert not (folder / "etc/passphrase").exists()
+    assert "0123 4567 89AB CDEF" in made.recovery_sheet
+    assert "--secret-key-file secret-key.asc" in made.recovery_sheet
+    assert Repository.open(wishes.repository).facts.sealing == "recipients"
+
+
+@pytest.mark.parametrize(
+    "existing",
+    ["etc/permafrost.toml", "etc/passphrase", "etc/pgpass", "etc/gnupg", "etc/recovery-sheet.txt", "var/repository"],
+)
+def test_nothing_is_overwritten(wishes: Wishes, folder: Path, existing: str) -> None:
+    """If any target exists, be it a broken link, it is named and nothing at all is made or changed."""
+    place = folder / existing
+    place.parent.mkdir()
+    place.symlink_to("nowhere")
+    before = tree(folder)
+    with pytest.raises(ConfigurationError, match=f"there already: {place}$"):
+        run(wishes)
+    assert tree(folder) == before
+
+
+def test_a_second_init_changes_nothing(wishes: Wishes, folder: Path) -> None:
+    """A second run names all that is there and leaves every byte as it was."""
+    run(wishes)
+    before = tree(folder)
+    with pytest.raises(ConfigurationError) as caught:
+        run(wishes)
+    assert all(name in str(caught.value) for name in ("passphrase", "gnupg", "repository", "pgpass", "sheet", "toml"))
+    assert tree(folder) == before
+
+
+@pytest.mark.parametrize("error", [InterruptedRunError(signal.SIGTERM), OSError(28, "No space left on device", "x")])
+def test_a_failure_midway_leaves_nothing(wishes: Wishes, folder: Path, error: Exception) -> None:
+    """If a step fails or a signal ends the run, all that the run had made is gone again."""
+    before = tree(folder)
+
+    def fail() -> str:
+        raise error
+
+    with pytest.raises(PermafrostError):
+        run(wishes, make_passphrase=fail)
+    assert tree(folder) == before
+
+
+def test_what_appears_meanwhile_is_not_overwritten(wishes: Wishes, folder: Path) -> None:
+    """A target that appears during the run is kept, and all that the run had placed is gone again."""
+
+    def intrude() -> str:
+        wishes.config_file.write_text("mine\n")
+        return "passphrase"
+
+    with pytest.raises(ConfigurationError, match="has appeared"):
+        run(wishes, make_passphrase=intrude)
+    assert {path.name for path in folder.iterdir()} == {"live", "etc"}
+    assert {path.name: path.read_text() for path in (folder / "etc").iterdir()} == {"permafrost.toml": "mine\n"}
+
+
+def test_without_gpg_nothing_is_made(wishes: Wishes, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A missing gpg is an error that names it, and nothing is left."""
+    before = tree(folder)
+    monkeypatch.setenv("PATH", str(folder))
+    with pytest.raises(ToolError, match="gpg"):
+        run(wishes)
+    assert tree(folder) == before
+
+
+@pytest.mark.parametrize("repository", ["etc", ".", "var", "etc/gnupg"])
+def test_secrets_never_go_into_the_repository(wishes: Wishes, folder: Path, repository: str) -> None:
+    """A repository folder that would hold passphrase, sheet, key or state is refused, and nothing is made."""
+    before = tree(folder)
+    with pytest.raises(ConfigurationError, match="carried to the vaults"):
+        run(replace(wishes, repository=folder / repository))
+    assert tree(folder) == before
+
+
+def test_wishes_must_fit_together(wishes: Wishes, folder: Path) -> None:
+    """No database, recipients without their folder or without their keys, and a wrong name are errors."""
+    before = tree(folder)
+    with pytest.raises(UsageError, match="no database"):
+        run(replace(wishes, mastodon=None))
+    with pytest.raises(UsageError, match="belong together"):
+        run(replace(wishes, recipients=(FINGERPRINT,)))
+    with pytest.raises(ConfigurationError, match=rf"{FINGERPRINT}\.asc"):
+        run(replace(wishes, recipients=(FINGERPRINT,), recipients_dir=folder))
+    with pytest.raises(ConfigurationError, match=r"server\.name"):
+        run(replace(wishes, name="No Name"))
+    with pytest.raises(ConfigurationError, match=r"no .*/\.env\.production"):
+        run(replace(wishes, mastodon=folder))
+    assert tree(folder) == before
+
+
+def test_passphrases_have_200_bits() -> None:
+    """A passphrase has 40 letters, each chosen from 32 of which none look alike."""
+    passphrase = new_passphrase()
+    groups = passphrase.split("-")
+    assert [len(group) for group in groups] == [5] * 8
+    assert len(set(ALPHABET)) == 32
+    assert not set(ALPHABET) & set("01lo")
+    assert set("".join(groups)) <= set(ALPHABET)
+    letters = Counter(letter for _ in range(400) for letter in new_passphrase().replace("-", ""))
+    assert len(letters) == 32
+    assert max(letters.values()) < 2 * min(letters.values())  # 500 of each expected; by chance under 1 in 10^9
+
+
+@given(st.lists(st.sampled_from(ALPHABET), min_size=40, max_size=40))
+def test_every_letter_is_a_choice(letters: list[str]) -> None:
+    """A passphrase is nothing but the letters that were chosen, in their order."""
+    choices = iter(letters)
+    assert new_passphrase(lambda _: next(choices)).replace("-", "") == "".join(letters)
