@@ -9,7 +9,12 @@ from hypothesis import settings
 settings.register_profile("permafrost", deadline=None)
 settings.load_profile("permafrost")
 
-pytest_plugins = ["tests.fixtures.postgresql", "tests.fixtures.server", "tests.fixtures.vault"]
+pytest_plugins = [
+    "tests.fixtures.postgresql",
+    "tests.fixtures.server",
+    "tests.fixtures.vault",
+    "tests.fixtures.newer_postgresql",
+]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

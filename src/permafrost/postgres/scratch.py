@@ -86,7 +86,7 @@ class ScratchCluster:
         self.log_file = self.folder / "log"
         self.pass_file = self.folder / "passfile"
         self.tcp_port = tcp_port
-        self._binaries = binaries or server_binaries()
+        self.binaries = binaries or server_binaries()
         self._locale = locale
         self._settings = {**_SETTINGS, **({} if durable else _NOT_DURABLE), **(settings or {})}
         self._name = f"scratch-{hashlib.sha256(os.fsencode(self.folder)).hexdigest()[:16]}"
@@ -222,7 +222,7 @@ class ScratchCluster:
         finished = run(
             Program(
                 (
-                    str(self._binaries / "initdb"),
+                    str(self.binaries / "initdb"),
                     f"--pgdata={self._unfinished}",
                     f"--username={SERVER_USER}",
                     "--auth=trust",
@@ -251,7 +251,7 @@ class ScratchCluster:
             "unix_socket_directories": str(self.socket_folder),
         }
         options = (word for name, value in settings.items() for word in ("-c", f"{name}={value}"))
-        return (str(self._binaries / "postgres"), "-D", str(self.data_folder), *options)
+        return (str(self.binaries / "postgres"), "-D", str(self.data_folder), *options)
 
     def _make_socket_folder(self) -> None:
         longest = self._socket_link / f".s.PGSQL.{self._port}"
