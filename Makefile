@@ -1,13 +1,14 @@
 # demo and test install what is missing (scripts/bootstrap) and leave nothing running.
 PYTHON := .venv/bin/python
 
-.PHONY: demo test check bench bootstrap reference
+.PHONY: demo test check coverage bench bootstrap reference
 
 demo:
 	@scripts/bootstrap demo
 	@$(PYTHON) -m demo
 
-# PYTEST narrows it down: make test PYTEST="tests/repository -k retention"
+# PYTEST narrows it down: make test PYTEST="tests/repository -k retention"; the segment log's model test tries 20
+# histories, 200 where $CI is set, or as many as asked: make test PYTEST="tests/segments/test_model.py --model-examples 5000"
 test:
 	@scripts/bootstrap test
 	@$(MAKE) --no-print-directory check
@@ -18,6 +19,12 @@ check:
 	@.venv/bin/ruff check --quiet .
 	@.venv/bin/mypy --no-error-summary
 	@.venv/bin/lint-imports --no-logo > .import-linter.log || (cat .import-linter.log; exit 1)
+
+# which branches the tests reach, by room, in subprocesses too
+coverage:
+	@scripts/bootstrap test
+	@$(PYTHON) -m pytest -q -n 2 --dist loadfile --cov --cov-report= $(PYTEST)
+	@$(PYTHON) -m scripts.coverage
 
 # make bench SIZE=1 HOURS=10 WEEK_HOURS=168, make bench SIZES=0.1,1,4, make bench SIZE=1 CHURNS=0.3,1,3,10 (sizes in GB),
 # make bench SIZE=1 MINUTES=15, make bench PGBENCH=50 HOURS=3 (pgbench's scale: 50 is about 0.8 GB)

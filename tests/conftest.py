@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 from hypothesis import settings
 
@@ -19,5 +21,6 @@ pytest_plugins = [
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Let the longest tests be run as long as one likes."""
-    parser.addoption("--model-examples", type=int, default=200, help="examples of the segment log's model test")
+    examples = 200 if os.environ.get("CI") else 20  # where somebody waits for the result, a tenth has to do
+    parser.addoption("--model-examples", type=int, default=examples, help="examples of the segment log's model test")
     parser.addoption("--vault-objects", type=int, default=2000, help="objects of the snapshot that a vault receives")
