@@ -36,6 +36,7 @@ from permafrost.config.models import (
 )
 from permafrost.config.writing import commented_toml
 from permafrost.errors import ERROR_CLASSES, EXIT_DONE, EXIT_FINDINGS, InterruptedRunError
+from permafrost.findings import FindingKind
 from permafrost.vault.settings import SETTINGS_FILE, History, VaultServer, VaultSettings, VaultSyncthing
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "reference"
@@ -58,6 +59,7 @@ def documents() -> dict[str, str]:
         "commands.md": _commands(),
         "configuration.md": _configuration(),
         "exit-codes.md": _exit_codes(),
+        "findings.md": _findings(),
     }
 
 
@@ -258,6 +260,21 @@ def _exit_codes() -> str:
         "`--json` it is a document on stdout, see [json.md](json.md)."
     )
     return _text("# Exit codes", _MADE, words, "\n".join(table))
+
+
+# --- findings ---
+
+
+def _findings() -> str:
+    words = _wrapped(
+        "What needs a human, as `permafrost status`, `permafrost verify` and `permafrost vault history` report it. The "
+        "kinds are stable: a script may rely on them. A kind that a vault has reported about itself bears `vault-` in "
+        "front when its server shows it. An **alarm** says that a backup cannot be relied on, or that somebody "
+        "interferes: look at it now. A **warning** can wait for days, a **notice** for ever."
+    )
+    table = ["| kind | severity | what it means | what to do |", "|---|---|---|---|"]
+    table += [f"| `{kind.code}` | {kind.severity.word} | {kind.meaning} | {kind.remedy} |" for kind in FindingKind]
+    return _text("# Findings", _MADE, words, "\n".join(table))
 
 
 def main() -> None:

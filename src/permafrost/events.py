@@ -5,9 +5,11 @@ Operations take a `Reporter` and call it; the terminal, JSON lines and the journ
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from dataclasses import fields as dataclass_fields
 from typing import Literal
 
 from permafrost.errors import PermafrostError
@@ -50,6 +52,29 @@ class Warned:
 
 Event = StepStarted | Progress | Note | Warned
 Reporter = Callable[[Event], None]
+_KINDS: dict[str, type[StepStarted | Progress | Note | Warned]] = {
+    kind.__name__: kind for kind in (StepStarted, Progress, Note, Warned)
+}
+"""The names are those of the JSON lines that commands write with --json, and that the service reads from its jobs."""
+
+
+def encode_event(event: Event) -> str:
+    """Return the event as a line of JSON, without its end."""
+    return json.dumps({"event": type(event).__name__, **asdict(event)})
+
+
+def decode_event(line: str) -> Event | None:
+    """Return the event that a line of JSON tells of, None if it tells of none that is known here.
+
+    Fields that a newer version adds are left alone.
+    """
+    try:
+        fields = json.loads(line)
+        kind = _KINDS[fields["event"]]
+        known = {field.name: fields[field.name] for field in dataclass_fields(kind)}
+        return kind(**known)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
 
 
 def ignore_events(event: Event) -> None:

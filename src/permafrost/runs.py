@@ -56,24 +56,35 @@ class Run:
 class RunRecords:
     """The records in a state folder."""
 
-    def __init__(self, state_folder: Path) -> None:
-        """Open or make the records; raise `ConfigurationError` if the folder cannot be used."""
+    def __init__(self, state_folder: Path, *, is_read_only: bool = False) -> None:
+        """Open or make the records; raise `ConfigurationError` if the folder cannot be used.
+
+        With `is_read_only` nothing is made or written, and records that do not exist are empty.
+        """
+        self._file = state_folder / "runs.sqlite"
+        self._is_read_only = is_read_only
+        if is_read_only:
+            return
         try:
             state_folder.mkdir(mode=0o750, parents=True, exist_ok=True)
         except OSError as error:
             raise ConfigurationError(
                 f"the state folder {state_folder} cannot be made: {error.strerror}", hint="check [state] path"
             ) from error
-        self._file = state_folder / "runs.sqlite"
+
+    def _connect(self) -> sqlite3.Connection:
+        if self._is_read_only and self._file.exists():
+            return sqlite3.connect(f"{self._file.absolute().as_uri()}?mode=ro", timeout=30, uri=True)
+        database = sqlite3.connect(":memory:" if self._is_read_only else self._file, timeout=30)
+        database.execute(_SCHEMA)
+        database.execute(_INDEX)
+        return database
 
     @contextmanager
     def _database(self) -> Iterator[sqlite3.Connection]:
         try:
-            with closing(sqlite3.connect(self._file, timeout=30)) as database:
-                database.execute(_SCHEMA)
-                database.execute(_INDEX)
-                with database:
-                    yield database
+            with closing(self._connect()) as database, database:
+                yield database
         except sqlite3.DatabaseError as error:
             raise ConfigurationError(
                 f"the run records {self._file} cannot be used: {error}",

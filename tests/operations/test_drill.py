@@ -24,7 +24,7 @@ from permafrost.loading.source import Source, opened
 from permafrost.openpgp.sealing import OpeningKey
 from permafrost.operations.backup import back_up
 from permafrost.operations.drill import DrillResult, drill, state_of_vault
-from permafrost.operations.verify import let_next_backup_mend, verify
+from permafrost.operations.verify import verify
 from permafrost.postgres.scratch import ScratchCluster
 from permafrost.repository.distrust import reason_for_distrust
 from permafrost.runs import RunRecords
@@ -143,7 +143,7 @@ def test_one_bit_fails_it(server: Server, scratch: Path) -> None:
         run(server, scratch)
     assert caught.value.exit_code == 14
     told = status(server.configuration, datetime.now(UTC))
-    assert [finding.kind for finding in told.findings] == ["drill-failed"]
+    assert [finding.code for finding in told.findings] == ["drill-failed"]
     assert told.newest_proven is None
 
 
@@ -180,8 +180,9 @@ def test_a_row_that_was_missed_is_found_and_mended(
 def test_verify_has_the_next_backup_mend(server: Server, scratch: Path) -> None:
     """After verify found an object of the server's own damaged, the next backup needs it no more, and comes back."""
     flip_a_bit(max(server.repository.layout.objects.rglob("*.gpg"), key=lambda file: file.stat().st_size), 4000)
-    found = verify(server.path, None, patience=timedelta(0), report=ignore_events, now=datetime.now(UTC))
-    assert let_next_backup_mend(server.configuration.state.path, found)
+    state = server.configuration.state.path
+    now = datetime.now(UTC)
+    assert verify(server.path, None, patience=timedelta(0), report=ignore_events, now=now, state=state).is_mended_next
     make_backup(server)
     run(server, scratch)
 

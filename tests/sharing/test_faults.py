@@ -104,7 +104,7 @@ class Pair:
 
 def findings(keeper: Keeper) -> set[str]:
     """Return the kinds of what the vault has found."""
-    return {finding.kind for finding in keeper.servers[0].records.findings()}
+    return {finding.code for finding in keeper.servers[0].records.ledger.open()}
 
 
 def connect(sender: Peer, receiver: Peer) -> None:

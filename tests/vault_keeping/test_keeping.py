@@ -186,7 +186,7 @@ def test_a_vaults_clock_that_jumps(stage: Stage, is_rebooted: bool) -> None:
         stage.deliver()
         stage.keep()
         assert set(stage.kept()) == kept
-    assert "vault-clock" in stage.findings()
+    assert "clock-jumped" in stage.findings()
 
 
 def test_another_keys_snapshot_is_refused(stage: Stage, tmp_path: Path) -> None:
@@ -256,7 +256,7 @@ def test_the_history_stops_at_its_share_of_the_disk(
     first = stage.sender.snapshot(stage.clock.wall)
     stage.deliver()
     stage.keep()
-    monkeypatch.setattr("permafrost.vault_keeping.server_turn.free_bytes", lambda _: (1000, 400_000))
+    monkeypatch.setattr("permafrost.vault_keeping.quota.free_bytes", lambda _: (1000, 400_000))
     stage.clock.pass_time(HOUR)
     stage.sender.snapshot(stage.clock.wall)
     stage.deliver()

@@ -16,7 +16,7 @@ from permafrost.errors import EXIT_FINDINGS, IntegrityError
 from permafrost.openpgp.fingerprints import in_groups
 from permafrost.operations.prune import prune as prune_repository
 from permafrost.operations.snapshots import ListedSnapshot, list_repository
-from permafrost.operations.verify import DEFAULT_PATIENCE, let_next_backup_mend
+from permafrost.operations.verify import DEFAULT_PATIENCE
 from permafrost.operations.verify import verify as verify_repository
 
 repository_option = click.option(
@@ -97,12 +97,13 @@ def verify(
         state = configuration.state.path
     if patience is not None:
         waits = timedelta(minutes=patience)
-    result = verify_repository(repository, fingerprint, patience=waits, report=rendering.report, now=datetime.now(UTC))
+    result = verify_repository(
+        repository, fingerprint, patience=waits, report=rendering.report, now=datetime.now(UTC), state=state
+    )
     trusted = "the one given" if fingerprint else "the folder's own: compare it with the recovery sheet"
-    is_mended = state is not None and let_next_backup_mend(state, result)
     lines = [finding.message for finding in result.findings]
-    if is_mended:
-        lines.append("the next backup reads everything anew, and needs none of it: permafrost backup")
+    if result.is_mended_next:
+        lines.append("the next backup reads everything again, and needs none of it: permafrost backup")
     lines.append(
         f"{result.snapshots} snapshots ({result.in_flight} in flight), {result.objects} objects, "
         f"{bytes_text(result.size_bytes)} read in {seconds_text(result.duration_s)}: "
@@ -119,7 +120,7 @@ def verify(
         "bytes": result.size_bytes,
         "unreferenced": result.unreferenced,
         "duration_s": result.duration_s,
-        "findings": [asdict(finding) for finding in result.findings],
+        "findings": [finding.document() for finding in result.findings],
     }
     rendering.result(document, lines)
     if result.is_corrupt:

@@ -9,7 +9,7 @@ import click
 from permafrost.cli.shared.options import config_option, config_path, json_option, reporting, stopping_quietly
 from permafrost.cli.shared.rendering import Rendering
 from permafrost.config.loading import load_configuration
-from permafrost.service.services import run_server
+from permafrost.service.server import run_server
 
 
 @click.command("run")

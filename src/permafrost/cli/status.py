@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,8 +13,10 @@ from permafrost.cli.shared.options import config_option, config_path, json_optio
 from permafrost.cli.shared.rendering import Rendering
 from permafrost.config.loading import load_configuration
 from permafrost.errors import EXIT_FINDINGS
+from permafrost.findings import Finding
+from permafrost.status.document import Status
 from permafrost.status.document import status as look
-from permafrost.status.vaults import VaultReport
+from permafrost.vault.report import VaultReport
 
 
 @click.command()
@@ -38,7 +39,7 @@ def status(rendering: Rendering, *, config_file: Path | None) -> int:
         "newest_age_s": result.newest_age_s,
         "newest_proven": str(result.newest_proven) if result.newest_proven else None,
         "vaults": [_vault(vault, now) for vault in result.vaults],
-        "findings": [asdict(finding) for finding in result.findings],
+        "findings": [_finding(result, finding) for finding in result.findings],
     }
     lines = [f"{result.snapshots} snapshots in {configuration.repository.path}"]
     if result.newest is not None and result.newest_age_s is not None:
@@ -49,9 +50,19 @@ def status(rendering: Rendering, *, config_file: Path | None) -> int:
     else:
         lines.append("no snapshot is proven by a drill: permafrost drill")
     lines += [_vault_line(vault, now) for vault in result.vaults]
-    lines += [f"finding: {finding.message}" for finding in result.findings]
+    for finding in result.findings:
+        lines += [f"{finding.severity.word}: {finding.message}", f"    {finding.remedy}"]
     rendering.result(document, lines)
     return EXIT_FINDINGS if result.findings else 0
+
+
+def _finding(result: Status, finding: Finding) -> dict[str, str | None]:
+    known = result.known_since(finding)
+    return {
+        **finding.document(),
+        "first_seen": known.first_at.isoformat() if known else None,
+        "last_seen": known.last_at.isoformat() if known else None,
+    }
 
 
 def _vault(vault: VaultReport, now: datetime) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from permafrost.events import Note
 from permafrost.openpgp.fingerprints import in_groups
 from permafrost.operations.vault_invite import accept, invite
 from permafrost.operations.vault_join import join
-from permafrost.service.services import run_vault
+from permafrost.service.vault import run_vault
 from permafrost.sharing.server_side import PairedVault, ServerSide, list_vaults, remove_vault, server_side_of
 from permafrost.sharing.vault_side import list_servers, remove_server
 from permafrost.vault.settings import VaultServer, VaultSyncthing

@@ -77,7 +77,7 @@ def verify_command(rendering: Rendering, *, root: Path, server_name: str | None)
             "objects": one.result.objects,
             "bytes": one.result.size_bytes,
             "duration_s": one.result.duration_s,
-            "findings": [asdict(finding) for finding in one.result.findings],
+            "findings": [finding.document() for finding in one.result.findings],
         }
         for one in verified
     ]
@@ -133,7 +133,7 @@ def _document(one: ServerHistory) -> dict[str, Any]:
         "size_bytes": one.size_bytes,
         "free_bytes": one.free_bytes,
         "all_verified_since": one.oldest_verified_at,
-        "findings": [asdict(finding) for finding in one.findings],
+        "findings": [finding.document() for finding in one.findings],
     }
 
 
@@ -142,5 +142,5 @@ def _lines_of(one: ServerHistory) -> list[str]:
     for kept in one.snapshots:
         arrived = f"{kept.arrived_by_clock:%Y-%m-%d %H:%M} UTC" if kept.arrived_by_clock else "at an unknown time"
         lines.append(f"  {kept.snapshot}  arrived {arrived}  {bytes_text(kept.size_bytes)}")
-    lines += [f"  {finding.kind}: {finding.message}" for finding in one.findings]
+    lines += [f"  {finding.severity.word}: {finding.code}: {finding.message}" for finding in one.findings]
     return lines

@@ -36,6 +36,7 @@ from permafrost.repository.secret_archive import pack_secrets
 from permafrost.repository.snapshots import list_snapshots, publish_snapshot, remove_snapshots
 from permafrost.runs import RunRecords
 from permafrost.timing import WorkTimes
+from permafrost.vault.receipt import RECEIPTS
 
 _STEPS = 5
 _ENGINES = {"dump": "dump:dumped", "log": "log:logged"}
@@ -119,7 +120,16 @@ def back_up(
             work_s=times.seconds(),
         )
         record.update(snapshot=str(snapshot), duration_s=result.duration_s, bytes_new=result.bytes_new)
+    if (configuration.state.path / RECEIPTS).is_dir():
+        _refresh_status(configuration, report)
     return result
+
+
+def _refresh_status(configuration: Configuration, report: Reporter) -> None:
+    """Look at what the vaults have sent: where cron starts backups, nothing else does. Loaded only for this."""
+    from permafrost.operations.refresh_status import refresh_status  # noqa: PLC0415
+
+    refresh_status(configuration, report, datetime.now(UTC))
 
 
 def _engine(name: str) -> Callable[[RunContext], AbstractContextManager[SnapshotContents]]:

@@ -6,7 +6,8 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 
-from permafrost.vault.arrivals import KEPT, Arrival, Records, VaultFinding
+from permafrost.ledger import LedgerEntry
+from permafrost.vault.arrivals import KEPT, Arrival, Records
 from permafrost.vault.history_folder import free_bytes
 from permafrost.vault.settings import Vault
 
@@ -22,7 +23,7 @@ class ServerHistory:
     size_bytes: int
     free_bytes: int
     oldest_verified_at: datetime | None
-    findings: tuple[VaultFinding, ...]
+    findings: tuple[LedgerEntry, ...]
 
 
 def history_of(vault: Vault, name: str | None = None) -> tuple[ServerHistory, ...]:
@@ -32,8 +33,10 @@ def history_of(vault: Vault, name: str | None = None) -> tuple[ServerHistory, ..
     for server in servers:
         with closing(Records(vault.records(server))) as records:
             count, size, oldest = records.size()
-            snapshots = tuple(sorted(records.arrivals(KEPT), key=lambda one: (str(one.arrived_at), one.snapshot)))
-            findings = records.findings()
+            snapshots = tuple(
+                sorted(records.arrivals(KEPT), key=lambda arrival: (str(arrival.arrived_at), arrival.snapshot))
+            )
+            findings = records.ledger.open()
         free, _ = free_bytes(vault.root)
         found.append(
             ServerHistory(server.name, str(vault.history(server)), snapshots, count, size, free, oldest, findings)

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from permafrost.errors import RepositoryError
 from permafrost.events import Note, Reporter
+from permafrost.findings import Finding, FindingKind
 from permafrost.operations.verify import VerifyResult, verify
 from permafrost.repository.layout import Layout
 from permafrost.vault.arrivals import KeptObject, Records
@@ -48,19 +49,20 @@ def verify_vault(vault: Vault, name: str | None, report: Reporter) -> tuple[Veri
 
 
 def _record(vault: Vault, server: VaultServer, result: VerifyResult) -> None:
-    bad = {finding.subject for finding in result.findings if finding.kind == "corrupt-object"}
+    bad = {finding.subject for finding in result.findings if finding.kind is FindingKind.CORRUPT_OBJECT}
     with closing(Records(vault.records(server))) as records:
         own = records.own_time()
         if own is None:
             return
         known = (records.object(name) for name in list(records.object_names()))
         read: list[KeptObject] = [
-            replace(one, verified_at=own.now, is_good=one.name not in bad) for one in known if one
+            replace(kept, verified_at=own.now, is_good=kept.name not in bad) for kept in known if kept
         ]
         with records.together():
             for damaged in records.bad_objects():
                 if damaged.name not in bad:
-                    records.settle("rot", damaged.name)
+                    records.ledger.end(FindingKind.ROT.code, damaged.name, own.now)
             records.record_objects(read)
             for name in bad:
-                records.tell("rot", name, f"the object {name} in the history is damaged", own.now)
+                message = f"the object {name} in the history is damaged"
+                records.ledger.saw(Finding(FindingKind.ROT, name, message), own.now)

@@ -1,25 +1,36 @@
-"""permafrost status: what is there, how old it is, and what needs a human."""
+"""permafrost status: what is there, how old it is, and what needs a human.
+
+It only reads, starts no program and needs no database, so it can be asked at any time, on a disk that is read-only too.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from permafrost.config.models import Configuration
-from permafrost.findings import Finding
+from permafrost.findings import Finding, FindingKind
+from permafrost.ledger import LedgerEntry, read_open
 from permafrost.repository.layout import SnapshotId
 from permafrost.repository.repository import Repository
 from permafrost.repository.snapshots import list_snapshots
 from permafrost.runs import DRILL, RunRecords
-from permafrost.schedule import calendar_of, local_zone
+from permafrost.schedule import Calendar, calendar_of, local_zone
 from permafrost.status.schedule import late_snapshot, schedule_findings
-from permafrost.status.vaults import VaultReport, read_receipts, receipt_findings
+from permafrost.status.vaults import receipt_findings
+from permafrost.status.written import WrittenStatus, read_written
 from permafrost.vault.receipt import RECEIPTS
+from permafrost.vault.report import VaultReport
+
+_AHEAD = timedelta(minutes=5)
+_STALE = timedelta(hours=3)
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What can be told from the repository and the run records, without touching the database."""
+    """What can be told from the repository, the run records and the vaults' receipts, without the database."""
 
     snapshots: int
     newest: SnapshotId | None
@@ -28,49 +39,86 @@ class Status:
     last_failure: str | None
     vaults: tuple[VaultReport, ...]
     findings: tuple[Finding, ...]
+    """The most severe first."""
+    ledger: tuple[LedgerEntry, ...]
+    """What the ledger says holds: since when each finding is known."""
+
+    def known_since(self, finding: Finding) -> LedgerEntry | None:
+        """Return the ledger's entry on a finding, None if it has none yet."""
+        return next(
+            (entry for entry in self.ledger if (entry.code, entry.subject) == (finding.code, finding.subject)), None
+        )
 
 
 def status(configuration: Configuration, now: datetime) -> Status:
     """Return what is there. Raise `RepositoryError` if there is no repository."""
     repository = Repository.open(configuration.repository.path)
-    there = list_snapshots(repository.layout)
-    newest = there[-1] if there else None
+    state = configuration.state.path
+    snapshots = tuple(list_snapshots(repository.layout))
+    newest = snapshots[-1] if snapshots else None
     calendar = calendar_of(configuration.schedule, local_zone())
-    findings = []
-    if newest is None:
-        findings.append(Finding("no-snapshot", "repository", "there is no snapshot yet: permafrost backup"))
-    elif newest.made_at - now > timedelta(minutes=5):
-        findings.append(
-            Finding("clock", str(newest), "the newest snapshot lies in the future: the clock is, or was, wrong")
-        )
-    else:
-        late = late_snapshot(calendar, newest, now)
-        findings += [late] if late else []
-    records = RunRecords(configuration.state.path)
+    records = RunRecords(state, is_read_only=True)
+    written = read_written(state)
+    reports = written.vaults if written is not None else ()
+    findings = [
+        *_about_newest(newest, calendar, now),
+        *_about_runs(records),
+        *schedule_findings(calendar, records, now),
+        *_about_receipts(state, written, now),
+        *receipt_findings(reports, repository.layout, snapshots, records, now),
+    ]
     proven = records.snapshots(DRILL, "done")
-    drilled = records.newest(DRILL)
-    if drilled is not None and drilled.outcome == "failed":
-        findings.append(
-            Finding(
-                "drill-failed",
-                str(drilled.snapshot or "drill"),
-                f"the last drill failed: {drilled.details.get('error', 'unknown')}",
-            )
-        )
-    last = records.newest("backup")
-    failure = None
-    if last is not None and last.outcome == "failed":
-        failure = str(last.details.get("error", "unknown"))
-        findings.append(Finding("backup-failed", "backup", f"the last backup failed: {failure}"))
-    findings += schedule_findings(calendar, records, now)
-    vaults = read_receipts(configuration.state.path / RECEIPTS, repository.repository_id, now)
-    findings += receipt_findings(vaults, repository.layout, tuple(there), records, now)
     return Status(
-        snapshots=len(there),
+        snapshots=len(snapshots),
         newest=newest,
         newest_age_s=(now - newest.made_at).total_seconds() if newest else None,
-        newest_proven=max((one for one in there if str(one) in proven), default=None),
-        last_failure=failure,
-        vaults=vaults,
-        findings=tuple(findings),
+        newest_proven=max((snapshot for snapshot in snapshots if str(snapshot) in proven), default=None),
+        last_failure=_last_failure(records),
+        vaults=reports,
+        findings=tuple(sorted(findings, key=lambda finding: -finding.severity)),
+        ledger=read_open(state),
     )
+
+
+def _about_newest(newest: SnapshotId | None, calendar: Calendar, now: datetime) -> Iterator[Finding]:
+    if newest is None:
+        yield Finding(FindingKind.NO_SNAPSHOT, "repository", "there is no snapshot yet: permafrost backup")
+    elif newest.made_at - now > _AHEAD:
+        message = "the newest snapshot lies in the future: the clock is, or was, wrong"
+        yield Finding(FindingKind.CLOCK, str(newest), message)
+    elif (late := late_snapshot(calendar, newest, now)) is not None:
+        yield late
+
+
+def _last_failure(records: RunRecords) -> str | None:
+    last = records.newest("backup")
+    failed = last is not None and last.outcome == "failed"
+    return str(last.details.get("error", "unknown")) if last is not None and failed else None
+
+
+def _about_runs(records: RunRecords) -> Iterator[Finding]:
+    drilled = records.newest(DRILL)
+    if drilled is not None and drilled.outcome == "failed":
+        message = f"the last drill failed: {drilled.details.get('error', 'unknown')}"
+        yield Finding(FindingKind.DRILL_FAILED, str(drilled.snapshot or "drill"), message)
+    failure = _last_failure(records)
+    if failure is not None:
+        yield Finding(FindingKind.BACKUP_FAILED, "backup", f"the last backup failed: {failure}")
+
+
+def _about_receipts(state: Path, written: WrittenStatus | None, now: datetime) -> Iterator[Finding]:
+    """Yield the finding that receipts come and nothing looks at them."""
+    try:
+        paired = sorted(folder.name for folder in (state / RECEIPTS).iterdir() if folder.is_dir())
+    except OSError:
+        return
+    if not paired:
+        return
+    age = now - written.written_at if written is not None else None
+    if age is None:
+        message = f"nothing has looked at the receipts of {', '.join(paired)} yet: is permafrost run running?"
+        yield Finding(FindingKind.STATUS_STALE, "receipts", message)
+    elif age > _STALE:
+        hours = age.total_seconds() / 3600
+        message = f"nothing has looked at the vaults' receipts for {hours:.0f} hours: is permafrost run running?"
+        yield Finding(FindingKind.STATUS_STALE, "receipts", message)

@@ -7,12 +7,11 @@ import os
 import sys
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import asdict
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 from permafrost.errors import PermafrostError, exit_code_of
-from permafrost.events import Event, Note, Progress, StepStarted, Warned
+from permafrost.events import Event, Note, Progress, StepStarted, Warned, encode_event
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -41,7 +40,7 @@ class Rendering:
 
     def _render(self, event: Event) -> None:
         if self.as_json:
-            sys.stderr.write(json.dumps({"event": type(event).__name__, **asdict(event)}) + "\n")
+            sys.stderr.write(encode_event(event) + "\n")
             sys.stderr.flush()
             return
         match event:
