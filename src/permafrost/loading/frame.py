@@ -14,22 +14,21 @@ from functools import cached_property, partial
 
 from permafrost.events import Reporter
 from permafrost.loading.comparison import Tally
+from permafrost.loading.memory_file import bytes_in_memory
 from permafrost.loading.opened_snapshot import OpenedSnapshot
-from permafrost.postgres.archive import (
-    Contents,
-    LoadWish,
+from permafrost.postgres.archive_contents import Contents, split_contents
+from permafrost.postgres.connection import connected, server_major
+from permafrost.postgres.foreign_keys import UncheckedKeys, add_foreign_keys, check_foreign_keys
+from permafrost.postgres.index_builds import build_index, read_index_script
+from permafrost.postgres.loading import analyze, tables_by_size
+from permafrost.postgres.restore_program import (
+    LoadRequest,
     Section,
-    bytes_in_memory,
     explain_pg_restore,
     pg_restore_list_program,
     pg_restore_program,
     pg_restore_script_program,
-    split_contents,
 )
-from permafrost.postgres.connection import connected
-from permafrost.postgres.foreign_keys import UncheckedKeys, add_foreign_keys, check_foreign_keys
-from permafrost.postgres.index_builds import build_index, read_index_script
-from permafrost.postgres.loading import analyze, tables_by_size
 from permafrost.postgres.workers import Crew
 from permafrost.processes import Pipeline, Program
 
@@ -44,16 +43,16 @@ class FrameLoader:
     at pg_restore's first error.
     """
 
-    def __init__(self, snapshot: OpenedSnapshot, wish: LoadWish, archive_fd: int | None, jobs: int) -> None:
+    def __init__(self, snapshot: OpenedSnapshot, request: LoadRequest, archive_fd: int | None, jobs: int) -> None:
         self._snapshot = snapshot
-        self._wish = wish
+        self._request = request
         self._archive_fd = archive_fd
         self._jobs = jobs
 
     @cached_property
     def contents(self) -> Contents:
         """The archive's table of contents."""
-        listed = self._run(pg_restore_list_program(self._wish.server_major, self._archive_fd))
+        listed = self._run(pg_restore_list_program(self._request.server_major, self._archive_fd))
         return split_contents(listed.decode("utf-8", "surrogateescape"))
 
     def load_all(self) -> None:
@@ -71,9 +70,9 @@ class FrameLoader:
     def load_indexes(self, report: Reporter) -> None:
         """Load indexes and all else that comes before the foreign keys, several at a time."""
         if self.contents.indexes:
-            script = read_index_script(self._wish.conninfo, self._script_of(self.contents.indexes))
+            script = read_index_script(self._request.conninfo, self._script_of(self.contents.indexes))
             done = Tally(len(script.builds), "indexes", report)
-            with Crew(lambda: script.session(self._wish.conninfo), self._jobs) as crew:
+            with Crew(lambda: script.session(self._request.conninfo), self._jobs) as crew:
                 crew.do_all([done.after(partial(build_index, build=build)) for build in script.builds])
         self._load(self.contents.early_but_indexes, "post-data", jobs=self._jobs)
 
@@ -84,7 +83,7 @@ class FrameLoader:
         """
         keys: Sequence[UncheckedKeys] = ()
         if self.contents.foreign_keys:
-            keys = add_foreign_keys(self._wish.conninfo, self._script_of(self.contents.foreign_keys))
+            keys = add_foreign_keys(self._request.conninfo, self._script_of(self.contents.foreign_keys))
         self._analyze_and(keys, report)
 
     def analyze(self, report: Reporter) -> None:
@@ -92,10 +91,10 @@ class FrameLoader:
         self._analyze_and((), report)
 
     def _analyze_and(self, keys: Sequence[UncheckedKeys], report: Reporter) -> None:
-        with connected(self._wish.conninfo) as connection:
+        with connected(self._request.conninfo) as connection:
             tables = tables_by_size(connection)
         done = Tally(len(tables) + len(keys), "tables", report)
-        with Crew(lambda: connected(self._wish.conninfo), self._jobs) as crew:
+        with Crew(lambda: connected(self._request.conninfo), self._jobs) as crew:
             crew.do_all(
                 [
                     *(done.after(partial(analyze, table=table)) for table in tables),
@@ -116,13 +115,13 @@ class FrameLoader:
     def _script_of(self, entries: str) -> bytes:
         """Return the SQL of the listed entries, in the dump's encoding."""
         with _listed(entries) as list_fd:
-            return self._run(pg_restore_script_program(self._wish, list_fd, self._archive_fd))
+            return self._run(pg_restore_script_program(self._request, list_fd, self._archive_fd))
 
     def _load(self, entries: str, section: Section | None, *, jobs: int = 1, reads_all: bool = False) -> None:
         """Run pg_restore over the listed entries of a section."""
         with _listed(entries) as list_fd:
-            wish = replace(self._wish, archive_fd=self._archive_fd, jobs=jobs)
-            self._run(pg_restore_program(wish, list_fd, section), reads_all=reads_all)
+            request = replace(self._request, archive_fd=self._archive_fd, jobs=jobs)
+            self._run(pg_restore_program(request, list_fd, section), reads_all=reads_all)
 
     def _run(self, program: Program, *, reads_all: bool = False) -> bytes:
         """Run a program that reads the archive, and return what it wrote."""
@@ -142,13 +141,13 @@ def frame_loader(snapshot: OpenedSnapshot, conninfo: str, *, with_owners: bool, 
     Its programs know the snapshot's version and the server's.
     """
     with connected(conninfo) as connection:
-        server_major = max(snapshot.manifest.database.server_version, connection.info.server_version) // 10000
-    wish = LoadWish(conninfo, server_major, with_owners)
+        major = max(snapshot.manifest.database.server_major, server_major(connection))
+    request = LoadRequest(conninfo, major, with_owners)
     if snapshot.stored(snapshot.frame_index).size_bytes > _HELD_IN_MEMORY_BYTES:
-        yield FrameLoader(snapshot, wish, None, jobs)
+        yield FrameLoader(snapshot, request, None, jobs)
         return
     with bytes_in_memory(_archive(snapshot)) as archive_fd:
-        yield FrameLoader(snapshot, wish, archive_fd, jobs)
+        yield FrameLoader(snapshot, request, archive_fd, jobs)
 
 
 def _archive(snapshot: OpenedSnapshot) -> Iterator[bytes]:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import difflib
-import os
 from collections.abc import Iterable, Iterator
 
 from permafrost.errors import IntegrityError, RestoreRefusedError
 from permafrost.loading.log_rows import table_lines
 from permafrost.loading.opened_snapshot import OpenedSnapshot
-from permafrost.postgres.binaries import client_program
-from permafrost.processes import Program
+from permafrost.postgres.catalog import TableName
+from permafrost.postgres.restore_program import pg_restore_rows_program
 from permafrost.repository.manifest import Manifest, Table
 
 _COPY = b"COPY "
@@ -58,15 +57,9 @@ def copy_text(snapshot: OpenedSnapshot, table: Table) -> Iterator[bytes]:
 
 def _framed_lines(snapshot: OpenedSnapshot, table: Table) -> Iterator[bytes]:
     encoding = _PYTHON_NAMES.get(snapshot.manifest.database.encoding, "utf-8")
-    words = (
-        client_program("pg_restore", snapshot.manifest.database.server_version // 10000),
-        "--format=custom",
-        "--data-only",
-        f"--schema={os.fsdecode(table.schema_name.encode(encoding))}",
-        f"--table={os.fsdecode(table.name.encode(encoding))}",
-        "--file=-",
-    )
-    with snapshot.unsealed_frame(Program(words)) as pipeline:
+    name = TableName(table.schema_name, table.name)
+    rows = pg_restore_rows_program(snapshot.manifest.database.server_major, name, encoding)
+    with snapshot.unsealed_frame(rows) as pipeline:
         yield from _between(pipeline.chunks())
 
 

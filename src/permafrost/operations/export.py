@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
 
 from permafrost.errors import KeyFileError, PermafrostError, RestoreRefusedError
 from permafrost.events import Note, Progress, Reporter, Steps, steps_as_notes
@@ -30,29 +29,28 @@ from permafrost.openpgp.sealing import (
     seal_program,
 )
 from permafrost.operations.restore import restore
-from permafrost.postgres.archive import explain_pg_dump, libpq_environment
-from permafrost.postgres.binaries import client_program
+from permafrost.postgres.dump_program import DumpForm, explain_pg_dump, pg_dump_file_program
+from permafrost.postgres.restore_program import pg_restore_text_program
 from permafrost.postgres.scratch import ScratchCluster
 from permafrost.processes import Finished, Pipeline, Program, run_checked
 from permafrost.repository.durable import space_errors
 from permafrost.repository.layout import SnapshotId
 from permafrost.repository.staging import Placing
 
-Form = Literal["custom", "plain"]
-_ENDINGS: dict[Form, str] = {"custom": ".dump", "plain": ".sql"}
+_ENDINGS: dict[DumpForm, str] = {"custom": ".dump", "plain": ".sql"}
 _STEPS = 2
 _DATABASE = "exported"
 
 
 @dataclass(frozen=True, slots=True)
-class ExportWish:
+class ExportRequest:
     """What file to make: its form, where (None: a telling name in the current folder), sealed or not.
 
     `scratch` is the folder in which a server may be made, for a log snapshot; the server's user must be able to
     pass through its parents.
     """
 
-    form: Form
+    form: DumpForm
     place: Path | None
     is_sealed: bool
     scratch: Path
@@ -71,14 +69,14 @@ class Exported:
 def export(
     source: Source,
     choice: SnapshotId | None,
-    wish: ExportWish,
+    request: ExportRequest,
     *,
     recipients: RecipientSealing | None,
     jobs: int,
     report: Reporter,
     now: datetime,
 ) -> Exported:
-    """Make the dump file that `wish` says out of the chosen snapshot (None: the newest).
+    """Make the dump file that `request` says out of the chosen snapshot (None: the newest).
 
     It is sealed with the repository's passphrase, or to `recipients`, else to the public keys of the secret key
     that opens it. Raise `RestoreRefusedError` if a file of that name is there.
@@ -89,21 +87,24 @@ def export(
         with steps.step("check the snapshot's signature, and the place of the file"):
             snapshot = repository.read(choice)
             report(Note(f"snapshot {snapshot.id} of {snapshot.manifest.database.name}"))
-            place = (wish.place or Path(_name(snapshot, wish))).absolute()
+            place = (request.place or Path(_name(snapshot, request))).absolute()
             if os.path.lexists(place):
                 raise RestoreRefusedError(
                     f"{place} is there already", unchanged="everything", hint="give another name: --output FILE"
                 )
-            sealing = _sealing(repository, recipients) if wish.is_sealed else None
+            sealing = _sealing(repository, recipients) if request.is_sealed else None
             staged = placing.stage(place)
         seal = [seal_program(sealing, repository.home)] if sealing is not None else []
         with steps.step(f"write {place.name}"):
             if snapshot.manifest.engine == "dump":
-                _write_frame(snapshot, wish.form, seal, staged, report)
+                _write_frame(snapshot, request.form, seal, staged, report)
             else:
-                with scratch_server(snapshot.manifest.database, wish.scratch, report) as server:
+                with scratch_server(snapshot.manifest.database, request.scratch, report) as server:
                     _restore(source, snapshot.id, server, jobs, report, now)
-                    with Pipeline([_dump(snapshot, wish.form, server), *seal]) as pipeline:
+                    dump = pg_dump_file_program(
+                        server.conninfo(_DATABASE), request.form, snapshot.manifest.database.server_major
+                    )
+                    with Pipeline([dump, *seal]) as pipeline:
                         _write(pipeline, staged, report)
                         pipeline.finish(_explain)
         size = staged.stat().st_size
@@ -111,9 +112,9 @@ def export(
     return Exported(snapshot.id, place, size, round(time.monotonic() - started, 3))
 
 
-def _name(snapshot: OpenedSnapshot, wish: ExportWish) -> str:
+def _name(snapshot: OpenedSnapshot, request: ExportRequest) -> str:
     database = snapshot.manifest.database.name.replace("/", "_")
-    return f"{database}-{snapshot.id}{_ENDINGS[wish.form]}{'.gpg' if wish.is_sealed else ''}"
+    return f"{database}-{snapshot.id}{_ENDINGS[request.form]}{'.gpg' if request.is_sealed else ''}"
 
 
 def _restore(
@@ -154,25 +155,16 @@ def _sealing(repository: OpenedRepository, recipients: RecipientSealing | None) 
 
 def _write_frame(
     snapshot: OpenedSnapshot,
-    form: Form,
+    form: DumpForm,
     seal: Sequence[Program],
     staged: Path,
     report: Reporter,
 ) -> None:
     programs: list[Program] = []
     if form == "plain":
-        major = snapshot.manifest.database.server_version // 10000
-        programs.append(Program((client_program("pg_restore", major), "--format=custom", "--file=-")))
+        programs.append(pg_restore_text_program(snapshot.manifest.database.server_major))
     with snapshot.unsealed_frame(*programs, *seal) as pipeline:
         _write(pipeline, staged, report)
-
-
-def _dump(snapshot: OpenedSnapshot, form: Form, server: ScratchCluster) -> Program:
-    words = (
-        client_program("pg_dump", snapshot.manifest.database.server_version // 10000),
-        *(f"--format={form}", "--no-password", f"--dbname={server.conninfo(_DATABASE)}"),
-    )
-    return Program(words, libpq_environment())
 
 
 def _write(pipeline: Pipeline, staged: Path, report: Reporter) -> None:
