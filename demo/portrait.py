@@ -19,6 +19,7 @@ from psycopg import sql
 from demo.machine import DemoError
 from permafrost.postgres.binaries import client_program
 from permafrost.postgres.catalog import TableName
+from permafrost.postgres.connection import server_major
 from permafrost.postgres.digest import digest_rows
 
 SYNCTHINGS_OWN = (".stfolder", ".stignore", ".stversions")
@@ -91,7 +92,7 @@ def _portray_table(connection: psycopg.Connection, name: TableName) -> TablePort
 
 def _schema_hash(connection: psycopg.Connection, conninfo: str) -> str:
     """Hash what pg_dump says of tables, keys, indexes, views, functions, owners and grants."""
-    program = client_program("pg_dump", connection.info.server_version // 10000)
+    program = client_program("pg_dump", server_major(connection))
     argv = (program, "--schema-only", f"--dbname={conninfo}")
     done = subprocess.run(argv, capture_output=True, check=False, env={**os.environ, "LC_ALL": "C"})
     if done.returncode != 0:

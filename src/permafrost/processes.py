@@ -8,6 +8,7 @@ duration.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import pwd
@@ -340,20 +341,22 @@ class Pipeline:
             raise self._feed_error
         return finished
 
-    def finish(self, explain: Callable[[Finished], PermafrostError | None] | None = None) -> list[Finished]:
-        """Wait for every program, and raise for the first that did not end with 0.
+    def finish(
+        self, explain: Callable[[Finished], PermafrostError | None] | None = None, *, last_only: bool = False
+    ) -> list[Finished]:
+        """Wait for every program, and raise for the first that did not end with 0; with `last_only`, for the last.
 
-        A program that died of SIGPIPE because a later one failed is not the cause, so the others are judged
-        first. `explain` may turn a failure into a more telling error, and may fail a program that ended with 0.
+        A program that was cut off because a later one failed is not the cause, so the others are judged first.
+        `explain` may turn a failure into a more telling error, and may fail a program that ended with 0.
         """
         finished = self.wait()
-        by_blame = sorted(finished, key=lambda one: one.returncode == -signal.SIGPIPE)
-        for one in by_blame:
-            error = explain(one) if explain else None
+        judged = finished[-1:] if last_only else finished
+        for program in sorted(judged, key=_is_cut_off):
+            error = explain(program) if explain else None
             if error is not None:
                 raise error
-            if one.returncode != 0:
-                raise ProgramFailedError(one)
+            if program.returncode != 0:
+                raise ProgramFailedError(program)
         return finished
 
     def _end_all(self) -> None:
@@ -364,6 +367,11 @@ class Pipeline:
         for running in self._running:
             running.wait()
         self._running = []
+
+
+def _is_cut_off(finished: Finished) -> bool:
+    """Return whether nobody read on: most programs die of SIGPIPE; gpg ignores it and reports EPIPE."""
+    return finished.returncode == -signal.SIGPIPE or os.strerror(errno.EPIPE) in finished.stderr_tail
 
 
 def _widen_pipe(stream: IO[bytes]) -> None:

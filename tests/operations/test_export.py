@@ -23,9 +23,10 @@ from permafrost.loading.source import Source
 from permafrost.openpgp.home import stop_agent
 from permafrost.openpgp.sealing import OpeningKey
 from permafrost.operations.backup import back_up
-from permafrost.operations.export import Exported, ExportWish, Form, export
+from permafrost.operations.export import Exported, ExportRequest, export
 from permafrost.postgres.binaries import client_program
 from permafrost.postgres.connection import conninfo_for
+from permafrost.postgres.dump_program import DumpForm
 from tests.fixtures.backups import contents_of, drop, make_backup
 from tests.fixtures.commands import command, json_of
 from tests.fixtures.documented import documented
@@ -55,13 +56,13 @@ def server(
 
 
 def make_export(
-    server: Server, scratch: Path, place: Path, form: Form, *, is_sealed: bool, report: object = ignore_events
+    server: Server, scratch: Path, place: Path, form: DumpForm, *, is_sealed: bool, report: object = ignore_events
 ) -> Exported:
     """Export the newest snapshot from the folder and the passphrase alone."""
     return export(
         Source(server.path, OpeningKey(server.passphrase_file)),
         None,
-        ExportWish(form, place, is_sealed, scratch / "scratch"),
+        ExportRequest(form, place, is_sealed, scratch / "scratch"),
         recipients=None,
         jobs=2,
         report=report,  # type: ignore[arg-type] # a reporter

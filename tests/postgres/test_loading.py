@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from psycopg.conninfo import conninfo_to_dict
 
 from permafrost.errors import DatabaseError
-from permafrost.postgres.archive import split_contents
+from permafrost.postgres.archive_contents import split_contents
 from permafrost.postgres.connection import connected
 from permafrost.postgres.foreign_keys import add_foreign_keys, check_foreign_keys
 from permafrost.postgres.index_builds import build_index, read_index_script

@@ -16,8 +16,9 @@ from permafrost.config.loading import load_configuration
 from permafrost.loading.source import source_of
 from permafrost.openpgp.sealing import RecipientSealing
 from permafrost.openpgp.sealing_choice import sealing_of
-from permafrost.operations.export import Exported, ExportWish, Form
+from permafrost.operations.export import Exported, ExportRequest
 from permafrost.operations.export import export as export_snapshot
+from permafrost.postgres.dump_program import DumpForm
 
 
 @click.command()
@@ -46,7 +47,7 @@ def export(
     *,
     snapshot: str | None,
     at: datetime | None,
-    form: Form,
+    form: DumpForm,
     output: Path | None,
     plaintext: bool,
     repository: Path | None,
@@ -84,7 +85,7 @@ def export(
     result = export_snapshot(
         source,
         chosen(source, snapshot, at, rendering.report),
-        ExportWish(form, output, not plaintext, scratch),
+        ExportRequest(form, output, not plaintext, scratch),
         recipients=sealing if isinstance(sealing, RecipientSealing) else None,
         jobs=jobs,
         report=rendering.report,
@@ -101,7 +102,7 @@ def export(
     rendering.result(document, _lines(result, form, is_sealed=not plaintext))
 
 
-def _lines(result: Exported, form: Form, *, is_sealed: bool) -> list[str]:
+def _lines(result: Exported, form: DumpForm, *, is_sealed: bool) -> list[str]:
     size = f"{bytes_text(result.size_bytes)} in {seconds_text(result.duration_s)}"
     file = shlex.quote(str(result.file))
     reader = "pg_restore --dbname NAME" if form == "custom" else "psql --dbname NAME"

@@ -12,9 +12,9 @@ from permafrost.engines.contents import Counts, SnapshotContents
 from permafrost.engines.context import RunContext
 from permafrost.engines.facts import table_facts
 from permafrost.events import Progress
-from permafrost.postgres.archive import explain_pg_dump, pg_dump_program
 from permafrost.postgres.catalog import TableName, describe_database, is_standby, list_tables, schema_migrations_version
 from permafrost.postgres.digest import TableContents, count_rows, digest_rows
+from permafrost.postgres.dump_program import explain_pg_dump, pg_dump_program
 from permafrost.postgres.snapshot import exported_snapshot, imported_snapshot
 from permafrost.processes import Program
 from permafrost.repository.sealed import put_sealed
@@ -33,7 +33,7 @@ def dumped(run: RunContext) -> Iterator[SnapshotContents]:
         dump = pg_dump_program(
             url,
             snapshot=exported,
-            server_major=description.server_version // 10000,
+            server_major=description.server_major,
             is_standby=is_standby(connection),
         )
         with (

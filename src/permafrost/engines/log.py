@@ -19,6 +19,7 @@ from permafrost.lazy_import import imported_beside
 from permafrost.openpgp.sealing import PassphraseSealing
 from permafrost.postgres.connection import LockConflictError
 from permafrost.postgres.locked_snapshot import locked_snapshot
+from permafrost.postgres.version import major_version
 
 MINIMUM_SERVER_VERSION = 140000
 _ATTEMPTS = 4
@@ -59,7 +60,7 @@ def _attempt(run: RunContext, *, is_last: bool) -> tuple[ExitStack, SnapshotCont
             version = snapshot.connection.info.server_version
             if version < MINIMUM_SERVER_VERSION:
                 raise DatabaseError(
-                    f"the segment log needs PostgreSQL 14 or newer, and this is {version // 10000}",
+                    f"the segment log needs PostgreSQL 14 or newer, and this is {major_version(version)}",
                     hint='set engine = "dump" in [database]',
                 )
         from permafrost.engines.log_run import read_log  # noqa: PLC0415

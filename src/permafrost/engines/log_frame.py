@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 from permafrost.engines.context import RunContext
 from permafrost.engines.frame_store import store_frame
-from permafrost.postgres.archive import pg_dump_program
 from permafrost.postgres.catalog import DatabaseDescription, describe_database, is_standby, schema_migrations_version
 from permafrost.postgres.catalogue_mark import catalogue_mark
+from permafrost.postgres.dump_program import pg_dump_program
 from permafrost.postgres.locked_snapshot import HELD_LOCK_TIMEOUT_MS, LOCK_TIMEOUT_MS, LockedSnapshot
 from permafrost.postgres.logged import LoggedTable
 from permafrost.postgres.sequences import SequenceValue, read_sequences
@@ -70,7 +70,7 @@ def read_surroundings(
         dump = pg_dump_program(
             run.configuration.database.url,
             snapshot=snapshot.name,
-            server_major=description.server_version // 10000,
+            server_major=description.server_major,
             is_standby=is_standby(connection),
             without_data=[table.name for table in tables] + [one.name for one in sequences],
             encoding=connection.info.encoding,

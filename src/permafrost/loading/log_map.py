@@ -10,8 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from permafrost.errors import IntegrityError
-from permafrost.repository.manifest import Segment, Table
-from permafrost.repository.reading import CheckedSnapshot
+from permafrost.repository.manifest import Manifest, Segment, Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,17 +31,17 @@ class LogMap:
     members: Mapping[int, Mapping[int, ElementPlace]]
 
 
-def check_log_manifest(checked: CheckedSnapshot) -> None:
+def check_log_manifest(manifest: Manifest) -> None:
     """Raise `IntegrityError` unless the manifest names each object's parts once, and as what they are."""
-    log_map(checked)
+    log_map(manifest)
 
 
-def log_map(checked: CheckedSnapshot) -> LogMap:
+def log_map(manifest: Manifest) -> LogMap:
     """Return where everything lies; raise `IntegrityError` for indices that are not there or of another kind."""
-    kinds = {one.index: one.kind for one in checked.manifest.objects}
+    kinds = {stored.index: stored.kind for stored in manifest.objects}
     bases: dict[int, ElementPlace] = {}
     members: dict[int, dict[int, ElementPlace]] = defaultdict(dict)
-    for table_number, table in enumerate(checked.manifest.tables):
+    for table_number, table in enumerate(manifest.tables):
         for number, segment in enumerate(table.segments or ()):
             key = (table_number, number)
             line = 0

@@ -7,51 +7,42 @@ to. Gone lines are dropped on the way.
 
 from __future__ import annotations
 
-import io
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Lock
-from typing import IO
 
 import numpy as np
 import psycopg
-import zstandard
 from psycopg import sql
 
 from permafrost.errors import IntegrityError
 from permafrost.events import Progress, Reporter
 from permafrost.loading.log_map import ElementPlace, LogMap, log_map
-from permafrost.loading.source import OpenedRepository
-from permafrost.openpgp.sealing import explain_opening, open_program
+from permafrost.loading.object_text import READ_BYTES, object_text
+from permafrost.loading.opened_snapshot import OpenedSnapshot
 from permafrost.postgres.connection import connected, database_errors
 from permafrost.postgres.workers import Crew, Task
-from permafrost.processes import Pipeline
 from permafrost.repository.manifest import Table
-from permafrost.repository.objects import open_object
-from permafrost.repository.reading import CheckedSnapshot
 from permafrost.segments.delta_file import read_delta
 from permafrost.segments.lines import LineFilter, parse_gone, surviving_lines
 from permafrost.segments.rows import Uint32
 
-_READ_BYTES = 1 << 20
 _GONE_BYTES = 64 << 20
 """A segment has at most 2.4 million rows, and starts again when more of its lines are gone than are left."""
 _SHARE = 1.2  # of an even share; a little more than that costs less than two workers on one table
 
 
-def load_rows(
-    repository: OpenedRepository, checked: CheckedSnapshot, conninfo: str, *, jobs: int, report: Reporter
-) -> None:
+def load_rows(snapshot: OpenedSnapshot, conninfo: str, *, jobs: int, report: Reporter) -> None:
     """Load every logged table of the snapshot into the database that `conninfo` names, which has its tables.
 
     Raise `IntegrityError` if an object does not hold what the manifest says, `DatabaseError` if a row is refused.
     """
-    places = log_map(checked)
+    places = log_map(snapshot.manifest)
     with Crew(lambda: connected(conninfo), jobs) as crew:
-        gone = _gather_gone(repository, checked, places, crew)
-        total = sum(checked.stored(index).size_bytes for index in (*places.bases, *places.members))
+        gone = _gather_gone(snapshot, places, crew)
+        total = sum(snapshot.stored(index).size_bytes for index in (*places.bases, *places.members))
         progress = _Counter(total, report)
 
         def bases(load: _TableLoad) -> Task:
@@ -59,22 +50,22 @@ def load_rows(
                 with _emptied(connection, load):
                     for index in load.bases:
                         target = places.bases[index]
-                        with _opened_text(repository, checked, index) as text:
-                            chunks = iter(lambda: text.read(_READ_BYTES), b"")
+                        with object_text(snapshot, index) as text:
+                            chunks = iter(lambda: text.read(READ_BYTES), b"")
                             kept = surviving_lines(chunks, target.first_line, target.lines, gone[target.segment])
                             _copy(connection, target.table, kept, is_frozen=load.is_whole)
-                        progress.add(checked.stored(index).size_bytes)
+                        progress.add(snapshot.stored(index).size_bytes)
 
             return task
 
         def delta(index: int) -> Task:
             def task(connection: psycopg.Connection) -> None:
-                _load_delta(repository, checked, index, places.members[index], gone, connection)
-                progress.add(checked.stored(index).size_bytes)
+                _load_delta(snapshot, index, places.members[index], gone, connection)
+                progress.add(snapshot.stored(index).size_bytes)
 
             return task
 
-        loads = _table_loads(checked, places, jobs)
+        loads = _table_loads(snapshot, places, jobs)
         crew.do_all([*(bases(load) for load in loads), *(delta(index) for index in places.members)])
 
 
@@ -87,7 +78,7 @@ class _TableLoad:
     is_whole: bool
 
 
-def _table_loads(checked: CheckedSnapshot, places: LogMap, jobs: int) -> list[_TableLoad]:
+def _table_loads(snapshot: OpenedSnapshot, places: LogMap, jobs: int) -> list[_TableLoad]:
     """Return who loads what, the largest first.
 
     A table is loaded by one worker, with its rows frozen and without another that extends the same file at the same
@@ -98,7 +89,7 @@ def _table_loads(checked: CheckedSnapshot, places: LogMap, jobs: int) -> list[_T
         by_table[target.table.schema_name, target.table.name].append(index)
 
     def size(indices: Iterable[int]) -> int:
-        return sum(checked.stored(index).size_bytes for index in indices)
+        return sum(snapshot.stored(index).size_bytes for index in indices)
 
     share = _SHARE * size(places.bases) / jobs
     loads = []
@@ -127,9 +118,9 @@ def _emptied(connection: psycopg.Connection, load: _TableLoad) -> Iterator[None]
         yield
 
 
-def table_lines(repository: OpenedRepository, checked: CheckedSnapshot, wanted: Table) -> Iterator[bytes]:
+def table_lines(snapshot: OpenedSnapshot, wanted: Table) -> Iterator[bytes]:
     """Yield the rows of one logged table as COPY text, its `columns` in their order; only its objects are opened."""
-    places = log_map(checked)
+    places = log_map(snapshot.manifest)
     bases = {index: target for index, target in places.bases.items() if target.table is wanted}
     members = {
         index: own
@@ -138,20 +129,20 @@ def table_lines(repository: OpenedRepository, checked: CheckedSnapshot, wanted: 
     }
     found: dict[tuple[int, int], list[Uint32]] = defaultdict(list)
     for index, own in members.items():
-        for segment, numbers in _gone_in(repository, checked, index, own):
+        for segment, numbers in _gone_in(snapshot, index, own):
             found[segment].append(numbers)
     gone = {key: np.unique(np.concatenate(parts)) for key, parts in found.items()}
     none = np.empty(0, np.uint32)
     for index, target in bases.items():
-        with _opened_text(repository, checked, index) as text:
-            chunks = iter(lambda text=text: text.read(_READ_BYTES), b"")  # type: ignore[misc] # mypy 7460
+        with object_text(snapshot, index) as text:
+            chunks = iter(lambda text=text: text.read(READ_BYTES), b"")  # type: ignore[misc] # mypy 7460
             yield from surviving_lines(chunks, target.first_line, target.lines, gone.get(target.segment, none))
     for index, own in members.items():
         filters = {
             number: LineFilter(target.first_line, target.lines, gone.get(target.segment, none))
             for number, target in own.items()
         }
-        with _opened_text(repository, checked, index) as text:
+        with object_text(snapshot, index) as text:
             for part in read_delta(text):
                 if part.kind == "new" and part.member in filters:
                     for chunk in part.chunks:
@@ -161,10 +152,10 @@ def table_lines(repository: OpenedRepository, checked: CheckedSnapshot, wanted: 
 
 
 def _gone_in(
-    repository: OpenedRepository, checked: CheckedSnapshot, index: int, members: Mapping[int, ElementPlace]
+    snapshot: OpenedSnapshot, index: int, members: Mapping[int, ElementPlace]
 ) -> Iterator[tuple[tuple[int, int], Uint32]]:
     """Yield segment and gone lines of each of the `members` of one delta object."""
-    with _opened_text(repository, checked, index) as text:
+    with object_text(snapshot, index) as text:
         for part in read_delta(text):
             target = members.get(part.member)
             if part.kind != "gone" or target is None:
@@ -174,15 +165,13 @@ def _gone_in(
             yield target.segment, parse_gone(b"".join(part.chunks), target.first_line)
 
 
-def _gather_gone(
-    repository: OpenedRepository, checked: CheckedSnapshot, places: LogMap, crew: Crew
-) -> dict[tuple[int, int], Uint32]:
+def _gather_gone(snapshot: OpenedSnapshot, places: LogMap, crew: Crew) -> dict[tuple[int, int], Uint32]:
     """Return each segment's gone lines, ascending, out of all delta objects."""
     found: dict[tuple[int, int], list[Uint32]] = defaultdict(list)
     lock = Lock()
 
     def read(index: int) -> None:
-        for segment, numbers in _gone_in(repository, checked, index, places.members[index]):
+        for segment, numbers in _gone_in(snapshot, index, places.members[index]):
             with lock:
                 found[segment].append(numbers)
 
@@ -193,8 +182,7 @@ def _gather_gone(
 
 
 def _load_delta(
-    repository: OpenedRepository,
-    checked: CheckedSnapshot,
+    snapshot: OpenedSnapshot,
     index: int,
     members: Mapping[int, ElementPlace],
     gone: Mapping[tuple[int, int], Uint32],
@@ -204,50 +192,13 @@ def _load_delta(
         number: LineFilter(target.first_line, target.lines, gone.get(target.segment, np.empty(0, np.uint32)))
         for number, target in members.items()
     }
-    with _opened_text(repository, checked, index) as text:
+    with object_text(snapshot, index) as text:
         for part in read_delta(text):
             if part.kind == "new" and part.member in filters:
                 pieces = (piece for chunk in part.chunks for piece in filters[part.member].feed(chunk))
                 _copy(connection, members[part.member].table, pieces)
     for one in filters.values():
         one.finish()
-
-
-@contextmanager
-def _opened_text(repository: OpenedRepository, checked: CheckedSnapshot, index: int) -> Iterator[IO[bytes]]:
-    """Yield what an object holds, opened and decompressed, as a stream; its bytes are checked before."""
-    with open_object(repository.repository.layout, checked.stored(index)) as descriptor:
-        program = open_program(repository.source.key, repository.home)
-        with Pipeline([program], source=descriptor) as pipeline:
-            raw = io.BufferedReader(_Chunks(pipeline.chunks()), _READ_BYTES)
-            try:
-                yield io.BufferedReader(zstandard.ZstdDecompressor().stream_reader(raw), _READ_BYTES)
-                while raw.read(_READ_BYTES):
-                    pass  # what zstd did not need; gpg has to come to its end to be judged
-            except zstandard.ZstdError as error:
-                raise IntegrityError(f"an object's compressed data is damaged: {error}") from error
-            pipeline.finish(explain_opening)
-
-
-class _Chunks(io.RawIOBase):
-    """An iterator of bytes as a raw stream."""
-
-    def __init__(self, chunks: Iterator[bytes]) -> None:
-        self._chunks = chunks
-        self._rest = b""
-
-    def readable(self) -> bool:
-        """Yes."""
-        return True
-
-    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override] # what io calls it with
-        """Fill the buffer with what there is."""
-        if not self._rest:
-            self._rest = next(self._chunks, b"")
-        count = min(len(buffer), len(self._rest))
-        buffer[:count] = self._rest[:count]
-        self._rest = self._rest[count:]
-        return count
 
 
 def _copy(connection: psycopg.Connection, table: Table, pieces: Iterator[bytes], *, is_frozen: bool = False) -> None:

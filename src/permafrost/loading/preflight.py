@@ -8,6 +8,7 @@ import psycopg
 
 from permafrost.errors import RestoreRefusedError
 from permafrost.events import Note, Reporter
+from permafrost.postgres.connection import server_major
 from permafrost.postgres.provision import (
     connections_to,
     database_exists,
@@ -72,7 +73,7 @@ def _check_name(connection: psycopg.Connection, target: Target) -> None:
 
 
 def _check_version(connection: psycopg.Connection, facts: DatabaseFacts) -> None:
-    here, there = connection.info.server_version // 10000, facts.server_version // 10000
+    here, there = server_major(connection), facts.server_major
     if here < there:
         raise RestoreRefusedError(
             f"the server is PostgreSQL {here}, and the snapshot was made by PostgreSQL {there}",

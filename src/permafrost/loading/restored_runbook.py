@@ -23,7 +23,7 @@ def runbook_for(
             source_database=manifest.database.name,
             database=database,
             owner=manifest.database.owner,
-            postgresql_major=manifest.database.server_version // 10000,
+            postgresql_major=manifest.database.server_major,
             mastodon_version=mastodon.version if mastodon else None,
             schema_version=mastodon.schema_version if mastodon else None,
             local_domain=mastodon.local_domain if mastodon else None,

@@ -45,7 +45,7 @@ def scratch_server(facts: DatabaseFacts, folder: Path, report: Reporter) -> Iter
     What killed runs left there is taken away first. Nobody else on the machine can connect to the server, and it
     listens on no network. Raise `ToolError` if no server programs are installed that will do.
     """
-    binaries = _binaries_for(facts.server_version // 10000, report)
+    binaries = _binaries_for(facts.server_major, report)
     remove_abandoned(folder, report)
     with _locked_folder(folder) as own:
         report(Note(f"a server of its own in {own}, which nobody else can enter"))

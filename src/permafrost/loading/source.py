@@ -12,18 +12,13 @@ from permafrost.config.models import Configuration
 from permafrost.config.secret_files import read_secret_file
 from permafrost.errors import KeyFileError, UsageError
 from permafrost.events import Note, Reporter
+from permafrost.loading.opened_snapshot import OpenedSnapshot
 from permafrost.openpgp.fingerprints import in_groups
 from permafrost.openpgp.home import temporary_home
 from permafrost.openpgp.sealing import OpeningKey, import_secret_key
 from permafrost.openpgp.signing import Verifier
 from permafrost.repository.layout import SnapshotId
-from permafrost.repository.reading import (
-    CheckedSnapshot,
-    choose_snapshot,
-    make_verifier,
-    newest_not_after,
-    read_snapshot,
-)
+from permafrost.repository.reading import choose_snapshot, make_verifier, newest_not_after, read_snapshot
 from permafrost.repository.repository import Repository
 
 
@@ -78,10 +73,11 @@ class OpenedRepository:
     home: Path
     verifier: Verifier
 
-    def read(self, choice: SnapshotId | None) -> CheckedSnapshot:
+    def read(self, choice: SnapshotId | None) -> OpenedSnapshot:
         """Return the chosen snapshot (None: the newest), its signature, list and manifest checked."""
         snapshot = choose_snapshot(self.repository, choice)
-        return read_snapshot(self.repository, snapshot, self.verifier, self.source.key, self.home)
+        checked = read_snapshot(self.repository, snapshot, self.verifier, self.source.key, self.home)
+        return OpenedSnapshot(self.repository, self.source.key, self.home, checked)
 
 
 @contextmanager

@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import difflib
-import os
 from collections.abc import Iterable, Iterator
 
-from permafrost.errors import IntegrityError, PermafrostError, RestoreRefusedError
-from permafrost.loading.frame import UNZSTD
+from permafrost.errors import IntegrityError, RestoreRefusedError
 from permafrost.loading.log_rows import table_lines
-from permafrost.loading.source import OpenedRepository
-from permafrost.openpgp.sealing import explain_opening, open_program
-from permafrost.postgres.archive import explain_pg_restore
-from permafrost.postgres.binaries import client_program
-from permafrost.processes import Finished, Pipeline, Program, ProgramFailedError
+from permafrost.loading.opened_snapshot import OpenedSnapshot
+from permafrost.postgres.catalog import TableName
+from permafrost.postgres.restore_program import pg_restore_rows_program
 from permafrost.repository.manifest import Manifest, Table
-from permafrost.repository.objects import open_object
-from permafrost.repository.reading import CheckedSnapshot
 
 _COPY = b"COPY "
 _FROM_STDIN = b" FROM stdin;\n"
@@ -43,7 +37,7 @@ def find_table(manifest: Manifest, name: str) -> Table:
     )
 
 
-def copy_text(repository: OpenedRepository, checked: CheckedSnapshot, table: Table) -> Iterator[bytes]:
+def copy_text(snapshot: OpenedSnapshot, table: Table) -> Iterator[bytes]:
     """Yield the table's rows as COPY text, in the columns' order of the table, generated columns left out.
 
     The text is in the snapshot's encoding. Raise `IntegrityError` if it does not hold as many rows as the manifest
@@ -51,7 +45,7 @@ def copy_text(repository: OpenedRepository, checked: CheckedSnapshot, table: Tab
     """
     rows = 0
     is_logged = table.segments is not None
-    for chunk in (table_lines if is_logged else _framed_lines)(repository, checked, table):
+    for chunk in (table_lines if is_logged else _framed_lines)(snapshot, table):
         rows += chunk.count(b"\n")
         yield chunk
     if rows != table.rows:
@@ -61,24 +55,12 @@ def copy_text(repository: OpenedRepository, checked: CheckedSnapshot, table: Tab
         )
 
 
-def _framed_lines(repository: OpenedRepository, checked: CheckedSnapshot, table: Table) -> Iterator[bytes]:
-    (index,) = checked.manifest.indices("frame")
-    encoding = _PYTHON_NAMES.get(checked.manifest.database.encoding, "utf-8")
-    words = (
-        client_program("pg_restore", checked.manifest.database.server_version // 10000),
-        "--format=custom",
-        "--data-only",
-        f"--schema={os.fsdecode(table.schema_name.encode(encoding))}",
-        f"--table={os.fsdecode(table.name.encode(encoding))}",
-        "--file=-",
-    )
-    chain = [open_program(repository.source.key, repository.home), UNZSTD, Program(words)]
-    with (
-        open_object(repository.repository.layout, checked.stored(index)) as descriptor,
-        Pipeline(chain, source=descriptor) as pipeline,
-    ):
+def _framed_lines(snapshot: OpenedSnapshot, table: Table) -> Iterator[bytes]:
+    encoding = _PYTHON_NAMES.get(snapshot.manifest.database.encoding, "utf-8")
+    name = TableName(table.schema_name, table.name)
+    rows = pg_restore_rows_program(snapshot.manifest.database.server_major, name, encoding)
+    with snapshot.unsealed_frame(rows) as pipeline:
         yield from _between(pipeline.chunks())
-        pipeline.finish(_explain)
 
 
 _PYTHON_NAMES = {"UTF8": "utf-8", "LATIN1": "latin-1", "SQL_ASCII": "latin-1", "EUC_JP": "euc_jp"}
@@ -116,11 +98,3 @@ def _between(chunks: Iterable[bytes]) -> Iterator[bytes]:
         kept = max(1, len(text) - len(_END))
         yield text[1:kept]
         tail = text[kept - 1 :]
-
-
-def _explain(finished: Finished) -> PermafrostError | None:
-    if finished.program.name == "pg_restore":
-        return explain_pg_restore(finished)
-    if finished.program.name == "zstd" and finished.returncode > 0:
-        return ProgramFailedError(finished)
-    return explain_opening(finished)

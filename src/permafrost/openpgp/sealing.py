@@ -18,6 +18,7 @@ from permafrost.processes import Finished, Pipeline, Program, run
 # 10 ms (gpg's largest, 65011712, costs 130 ms on each object) and still slows down guessing of a weaker one of
 # the admin's own a thousandfold.
 S2K_COUNT = "1048576"
+_OPEN = "--decrypt"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +62,8 @@ def seal_program(sealing: Sealing, home: Path) -> Program:
 
 
 def explain_sealing(finished: Finished) -> PermafrostError | None:
-    """Return the error that a sealing gpg's end means, None if it sealed or is not gpg."""
-    if finished.program.name != "gpg" or finished.returncode == 0:
+    """Return the error that a sealing gpg's end means, None if it sealed or is another program."""
+    if finished.program.name != "gpg" or finished.returncode == 0 or _OPEN in finished.program.argv:
         return None
     words = _status_words(finished)
     if "INV_RECP" in words:
@@ -120,12 +121,12 @@ def open_program(key: OpeningKey, home: Path) -> Program:
         words += ["--passphrase-file", str(key.passphrase_file)]
     if key.secret_key_file is None:
         words.append("--no-autostart")
-    return gpg(home, *words, "--output", "-", "--decrypt")
+    return gpg(home, *words, "--output", "-", _OPEN)
 
 
 def explain_opening(finished: Finished) -> PermafrostError | None:
-    """Return the error that an opening gpg's end means, None if it opened one whole message or is not gpg."""
-    if finished.program.name != "gpg":
+    """Return the error that an opening gpg's end means, None if it opened one message or is another program."""
+    if finished.program.name != "gpg" or _OPEN not in finished.program.argv:
         return None
     words = _status_words(finished)
     whole = (

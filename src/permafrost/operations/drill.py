@@ -21,7 +21,7 @@ from permafrost.loading.source import Source, opened
 from permafrost.mastodon.dotenv import parse_dotenv
 from permafrost.mastodon.health.examine import examine, is_mastodon
 from permafrost.mastodon.health.report import HealthReport
-from permafrost.operations.restore import restore, snapshot_secrets
+from permafrost.operations.restore import restore
 from permafrost.postgres.connection import connected
 from permafrost.repository.distrust import distrust
 from permafrost.repository.layout import SnapshotId
@@ -132,13 +132,13 @@ def _read(source: Source, choice: SnapshotId | None) -> tuple[Manifest, Snapshot
     The restore reads and checks the snapshot again, and tells whose key it is. Secrets stay in memory.
     """
     with opened(source, ignore_events) as repository:
-        checked = repository.read(choice)
+        snapshot = repository.read(choice)
         environment: dict[str, str] | None = None
-        for file in snapshot_secrets(repository, checked):
+        for file in snapshot.secret_files():
             if file.name.name.startswith(".env"):
                 text = file.content.decode("utf-8-sig", "replace")
                 environment = parse_dotenv(text, environment or {}) | (environment or {})
-    return checked.manifest, checked.object_list.snapshot, environment
+    return snapshot.manifest, snapshot.id, environment
 
 
 def _examine(

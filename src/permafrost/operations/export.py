@@ -13,11 +13,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
 
 from permafrost.errors import KeyFileError, PermafrostError, RestoreRefusedError
 from permafrost.events import Note, Progress, Reporter, Steps, steps_as_notes
-from permafrost.loading.frame import UNZSTD
+from permafrost.loading.opened_snapshot import OpenedSnapshot
 from permafrost.loading.preflight import Target
 from permafrost.loading.scratch_server import scratch_server
 from permafrost.loading.source import OpenedRepository, Source, opened
@@ -26,37 +25,32 @@ from permafrost.openpgp.sealing import (
     PassphraseSealing,
     RecipientSealing,
     Sealing,
-    explain_opening,
     explain_sealing,
-    open_program,
     seal_program,
 )
 from permafrost.operations.restore import restore
-from permafrost.postgres.archive import explain_pg_dump, explain_pg_restore, libpq_environment
-from permafrost.postgres.binaries import client_program
+from permafrost.postgres.dump_program import DumpForm, explain_pg_dump, pg_dump_file_program
+from permafrost.postgres.restore_program import pg_restore_text_program
 from permafrost.postgres.scratch import ScratchCluster
-from permafrost.processes import Finished, Pipeline, Program, ProgramFailedError, run_checked
+from permafrost.processes import Finished, Pipeline, Program, run_checked
 from permafrost.repository.durable import space_errors
 from permafrost.repository.layout import SnapshotId
-from permafrost.repository.objects import open_object
-from permafrost.repository.reading import CheckedSnapshot
 from permafrost.repository.staging import Placing
 
-Form = Literal["custom", "plain"]
-_ENDINGS: dict[Form, str] = {"custom": ".dump", "plain": ".sql"}
+_ENDINGS: dict[DumpForm, str] = {"custom": ".dump", "plain": ".sql"}
 _STEPS = 2
 _DATABASE = "exported"
 
 
 @dataclass(frozen=True, slots=True)
-class ExportWish:
+class ExportRequest:
     """What file to make: its form, where (None: a telling name in the current folder), sealed or not.
 
     `scratch` is the folder in which a server may be made, for a log snapshot; the server's user must be able to
     pass through its parents.
     """
 
-    form: Form
+    form: DumpForm
     place: Path | None
     is_sealed: bool
     scratch: Path
@@ -75,14 +69,14 @@ class Exported:
 def export(
     source: Source,
     choice: SnapshotId | None,
-    wish: ExportWish,
+    request: ExportRequest,
     *,
     recipients: RecipientSealing | None,
     jobs: int,
     report: Reporter,
     now: datetime,
 ) -> Exported:
-    """Make the dump file that `wish` says out of the chosen snapshot (None: the newest).
+    """Make the dump file that `request` says out of the chosen snapshot (None: the newest).
 
     It is sealed with the repository's passphrase, or to `recipients`, else to the public keys of the secret key
     that opens it. Raise `RestoreRefusedError` if a file of that name is there.
@@ -91,32 +85,36 @@ def export(
     steps = Steps(report, _STEPS)
     with opened(source, report) as repository, Placing() as placing:
         with steps.step("check the snapshot's signature, and the place of the file"):
-            checked = repository.read(choice)
-            snapshot = checked.object_list.snapshot
-            report(Note(f"snapshot {snapshot} of {checked.manifest.database.name}"))
-            place = (wish.place or Path(_name(checked, wish))).absolute()
+            snapshot = repository.read(choice)
+            report(Note(f"snapshot {snapshot.id} of {snapshot.manifest.database.name}"))
+            place = (request.place or Path(_name(snapshot, request))).absolute()
             if os.path.lexists(place):
                 raise RestoreRefusedError(
                     f"{place} is there already", unchanged="everything", hint="give another name: --output FILE"
                 )
-            sealing = _sealing(repository, recipients) if wish.is_sealed else None
+            sealing = _sealing(repository, recipients) if request.is_sealed else None
             staged = placing.stage(place)
         seal = [seal_program(sealing, repository.home)] if sealing is not None else []
         with steps.step(f"write {place.name}"):
-            if checked.manifest.engine == "dump":
-                _write_frame(repository, checked, wish.form, seal, staged, report)
+            if snapshot.manifest.engine == "dump":
+                _write_frame(snapshot, request.form, seal, staged, report)
             else:
-                with scratch_server(checked.manifest.database, wish.scratch, report) as server:
-                    _restore(source, snapshot, server, jobs, report, now)
-                    _write([_dump(checked, wish.form, server), *seal], None, staged, report)
+                with scratch_server(snapshot.manifest.database, request.scratch, report) as server:
+                    _restore(source, snapshot.id, server, jobs, report, now)
+                    dump = pg_dump_file_program(
+                        server.conninfo(_DATABASE), request.form, snapshot.manifest.database.server_major
+                    )
+                    with Pipeline([dump, *seal]) as pipeline:
+                        _write(pipeline, staged, report)
+                        pipeline.finish(_explain)
         size = staged.stat().st_size
         placing.place()
-    return Exported(snapshot, place, size, round(time.monotonic() - started, 3))
+    return Exported(snapshot.id, place, size, round(time.monotonic() - started, 3))
 
 
-def _name(checked: CheckedSnapshot, wish: ExportWish) -> str:
-    database = checked.manifest.database.name.replace("/", "_")
-    return f"{database}-{checked.object_list.snapshot}{_ENDINGS[wish.form]}{'.gpg' if wish.is_sealed else ''}"
+def _name(snapshot: OpenedSnapshot, request: ExportRequest) -> str:
+    database = snapshot.manifest.database.name.replace("/", "_")
+    return f"{database}-{snapshot.id}{_ENDINGS[request.form]}{'.gpg' if request.is_sealed else ''}"
 
 
 def _restore(
@@ -156,53 +154,32 @@ def _sealing(repository: OpenedRepository, recipients: RecipientSealing | None) 
 
 
 def _write_frame(
-    repository: OpenedRepository,
-    checked: CheckedSnapshot,
-    form: Form,
+    snapshot: OpenedSnapshot,
+    form: DumpForm,
     seal: Sequence[Program],
     staged: Path,
     report: Reporter,
 ) -> None:
-    (index,) = checked.manifest.indices("frame")
-    chain = [open_program(repository.source.key, repository.home), UNZSTD]
+    programs: list[Program] = []
     if form == "plain":
-        major = checked.manifest.database.server_version // 10000
-        chain.append(Program((client_program("pg_restore", major), "--format=custom", "--file=-")))
-    with open_object(repository.repository.layout, checked.stored(index)) as descriptor:
-        _write([*chain, *seal], descriptor, staged, report)
+        programs.append(pg_restore_text_program(snapshot.manifest.database.server_major))
+    with snapshot.unsealed_frame(*programs, *seal) as pipeline:
+        _write(pipeline, staged, report)
 
 
-def _dump(checked: CheckedSnapshot, form: Form, server: ScratchCluster) -> Program:
-    words = (
-        client_program("pg_dump", checked.manifest.database.server_version // 10000),
-        *(f"--format={form}", "--no-password", f"--dbname={server.conninfo(_DATABASE)}"),
-    )
-    return Program(words, libpq_environment())
-
-
-def _write(programs: Sequence[Program], source: int | None, staged: Path, report: Reporter) -> None:
+def _write(pipeline: Pipeline, staged: Path, report: Reporter) -> None:
     """Write what the programs produce into the new file `staged`, mode 0600, and sync it."""
     size = 0
-    with space_errors(staged.parent), Pipeline(programs, source=source) as pipeline:
+    with space_errors(staged.parent):
         descriptor = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
         with os.fdopen(descriptor, "wb") as file:
             for chunk in pipeline.chunks():
                 file.write(chunk)
                 size += len(chunk)
                 report(Progress(size, None, "bytes"))
-            pipeline.finish(_explain)
             file.flush()
             os.fsync(file.fileno())
 
 
 def _explain(finished: Finished) -> PermafrostError | None:
-    match finished.program.name:
-        case "pg_restore":
-            return explain_pg_restore(finished)
-        case "pg_dump":
-            return explain_pg_dump(finished)
-        case "gpg" if "--decrypt" in finished.program.argv:
-            return explain_opening(finished)
-        case "gpg":
-            return explain_sealing(finished)
-    return ProgramFailedError(finished) if finished.returncode > 0 else None
+    return explain_pg_dump(finished) or explain_sealing(finished)

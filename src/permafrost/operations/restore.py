@@ -21,11 +21,11 @@ from permafrost.lazy_import import imported_beside
 from permafrost.loading.comparison import compare
 from permafrost.loading.frame import frame_loader
 from permafrost.loading.log_map import check_log_manifest
+from permafrost.loading.opened_snapshot import OpenedSnapshot
 from permafrost.loading.preflight import Target, check_target
 from permafrost.loading.restored_runbook import runbook_for
-from permafrost.loading.source import OpenedRepository, Source, opened
+from permafrost.loading.source import Source, opened
 from permafrost.mastodon.runbook import Runbook
-from permafrost.openpgp.sealing import open_bytes
 from permafrost.postgres.catalog import Grant, TableName
 from permafrost.postgres.connection import connected, conninfo_for
 from permafrost.postgres.loading import loading_conninfo
@@ -44,15 +44,7 @@ from permafrost.postgres.provision import (
 from permafrost.postgres.sequences import SequenceValue, set_sequences
 from permafrost.repository.layout import SnapshotId
 from permafrost.repository.manifest import Manifest
-from permafrost.repository.objects import open_object
-from permafrost.repository.reading import CheckedSnapshot, check_objects
-from permafrost.repository.secret_archive import (
-    MAXIMUM_BYTES,
-    SecretFile,
-    check_places,
-    unpack_secrets,
-    write_secrets,
-)
+from permafrost.repository.secret_archive import SecretFile, check_places, write_secrets
 
 _STEPS = 12
 _WORKING_SUFFIX = "_permafrost_new"
@@ -94,43 +86,43 @@ def restore(
     steps = Steps(report, _STEPS)
     with opened(source, report) as repository:
         with _unchanged_until_here(), steps.step("check the snapshot: signature, list, every object's bytes"):
-            checked = repository.read(choice)
-            report(Note(f"snapshot {checked.object_list.snapshot} of {checked.manifest.database.name}"))
-            check_objects(repository.repository, checked, lambda done, total: report(Progress(done, total, "bytes")))
-            check_log_manifest(checked)
-            secrets = _read_secrets(repository, checked, secrets_to)
+            snapshot = repository.read(choice)
+            manifest = snapshot.manifest
+            report(Note(f"snapshot {snapshot.id} of {manifest.database.name}"))
+            snapshot.check_objects(lambda done, total: report(Progress(done, total, "bytes")))
+            check_log_manifest(manifest)
+            secrets = _read_secrets(snapshot, secrets_to)
         with connected(conninfo_for(server)) as connection:
             with _unchanged_until_here(), steps.step("look at the server that it goes to"):
-                check_target(connection, target, checked.manifest.database, report)
+                check_target(connection, target, manifest.database, report)
                 working = name_with_suffix(target.database, _WORKING_SUFFIX)
                 _clear_unfinished(connection, working)
             with _dropped_on_failure(connection, working, target):
                 with steps.step(f"make the database {working}"):
-                    create_database(connection, _new_database(working, checked.manifest, target))
-                at_once = jobs if checked.manifest.engine == "log" else 1  # a dump comes as one stream
+                    create_database(connection, _new_database(working, manifest, target))
+                at_once = jobs if manifest.engine == "log" else 1  # a dump comes as one stream
                 working_conninfo = loading_conninfo(conninfo_for(server, dbname=working), at_once)
-                _load(repository, checked, working_conninfo, target, jobs, steps, report)
+                _load(snapshot, working_conninfo, target, jobs, steps, report)
                 with steps.step("compare it with the snapshot"):
-                    rows = compare(working_conninfo, checked.manifest, jobs, report)
+                    rows = compare(working_conninfo, manifest, jobs, report)
                 with steps.step(f"give it its name {target.database}"):
-                    kept_as = _give_name(connection, working, target, checked.manifest, now)
+                    kept_as = _give_name(connection, working, target, manifest, now)
             written = write_secrets(secrets, secrets_to) if secrets_to is not None else ()
     return RestoreResult(
-        snapshot=checked.object_list.snapshot,
+        snapshot=snapshot.id,
         database=target.database,
         duration_s=round(time.monotonic() - started, 3),
-        tables=len(checked.manifest.tables),
+        tables=len(manifest.tables),
         rows=rows,
-        is_audited=checked.manifest.is_audited,
+        is_audited=manifest.is_audited,
         kept_as=kept_as,
         secrets=written,
-        runbook=runbook_for(checked.manifest, target.database, kept_as=kept_as, secrets=written, secrets_to=secrets_to),
+        runbook=runbook_for(manifest, target.database, kept_as=kept_as, secrets=written, secrets_to=secrets_to),
     )
 
 
 def _load(
-    repository: OpenedRepository,
-    checked: CheckedSnapshot,
+    snapshot: OpenedSnapshot,
     conninfo: str,
     target: Target,
     jobs: int,
@@ -138,17 +130,17 @@ def _load(
     report: Reporter,
 ) -> None:
     """Load the snapshot into its empty database, analyse it, and refresh its materialized views after that."""
-    with frame_loader(repository, checked, conninfo, with_owners=target.with_owners, jobs=jobs) as frame:
-        if checked.manifest.engine == "log":
+    with frame_loader(snapshot, conninfo, with_owners=target.with_owners, jobs=jobs) as frame:
+        if snapshot.manifest.engine == "log":
             with steps.step("load types, functions and empty tables"), imported_beside(_ROWS):
                 frame.load_definitions()
             with steps.step("load rows"):
                 from permafrost.loading.log_rows import load_rows  # noqa: PLC0415
 
-                load_rows(repository, checked, conninfo, jobs=jobs, report=report)
+                load_rows(snapshot, conninfo, jobs=jobs, report=report)
             with steps.step("load what is not logged, large objects and sequences"):
                 frame.load_data()
-                _set_sequences(conninfo, checked.manifest)
+                _set_sequences(conninfo, snapshot.manifest)
             with steps.step("build indexes and keys"):
                 frame.load_indexes(report)
             with steps.step("analyse, check foreign keys"):
@@ -158,7 +150,7 @@ def _load(
         else:
             with steps.step("load everything in the order of the dump"):
                 frame.load_all()
-                _set_sequences(conninfo, checked.manifest)
+                _set_sequences(conninfo, snapshot.manifest)
             steps.skip(3)
             with steps.step("analyse"):
                 frame.analyze(report)
@@ -176,25 +168,13 @@ def _set_sequences(conninfo: str, manifest: Manifest) -> None:
             set_sequences(connection, values)
 
 
-def snapshot_secrets(repository: OpenedRepository, checked: CheckedSnapshot) -> list[SecretFile]:
-    """Return the secret files of a snapshot, opened in memory; its objects' bytes are checked as they are opened."""
-    files: list[SecretFile] = []
-    for index in checked.manifest.indices("secrets"):
-        with open_object(repository.repository.layout, checked.stored(index)) as descriptor:
-            packed = open_bytes(repository.home, repository.source.key, descriptor, limit_bytes=MAXIMUM_BYTES)
-        files.extend(unpack_secrets(packed))
-    return files
-
-
-def _read_secrets(
-    repository: OpenedRepository, checked: CheckedSnapshot, folder: Path | None
-) -> tuple[SecretFile, ...]:
+def _read_secrets(snapshot: OpenedSnapshot, folder: Path | None) -> tuple[SecretFile, ...]:
     if folder is None:
         return ()
-    files = snapshot_secrets(repository, checked)
+    files = snapshot.secret_files()
     if not files:
         raise RestoreRefusedError(
-            f"snapshot {checked.object_list.snapshot} holds no secrets",
+            f"snapshot {snapshot.id} holds no secrets",
             unchanged="everything",
             hint="leave --secrets-to out",
         )

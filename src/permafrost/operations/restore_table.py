@@ -16,13 +16,11 @@ from psycopg import sql
 
 from permafrost.errors import IntegrityError, PermafrostError, RestoreRefusedError
 from permafrost.events import Note, Reporter, Steps
-from permafrost.loading.frame import UNZSTD
+from permafrost.loading.frame import frame_loader
 from permafrost.loading.log_map import check_log_manifest
+from permafrost.loading.opened_snapshot import OpenedSnapshot
 from permafrost.loading.source import OpenedRepository, Source, opened
 from permafrost.loading.table_rows import copy_text, find_table
-from permafrost.openpgp.sealing import open_program
-from permafrost.postgres.archive import explain_pg_restore, libpq_environment
-from permafrost.postgres.binaries import client_program
 from permafrost.postgres.catalog import TableName
 from permafrost.postgres.connection import connected, conninfo_for, database_errors
 from permafrost.postgres.digest import digest_rows
@@ -41,11 +39,8 @@ from permafrost.postgres.table_definition import (
     set_defaults,
     table_exists,
 )
-from permafrost.processes import Pipeline, Program
 from permafrost.repository.layout import SnapshotId
 from permafrost.repository.manifest import Table
-from permafrost.repository.objects import open_object
-from permafrost.repository.reading import CheckedSnapshot
 
 _STEPS = 4
 _DEFINITIONS_SUFFIX = "_permafrost_definitions"
@@ -69,8 +64,8 @@ def write_table(
 ) -> None:
     """Hand the rows of the table `name` to `write` as COPY text; only its objects are read, and no server is needed."""
     with opened(source, report) as repository:
-        checked, table = _read(repository, choice, name, report)
-        for chunk in copy_text(repository, checked, table):
+        snapshot, table = _read(repository, choice, name, report)
+        for chunk in copy_text(snapshot, table):
             write(chunk)
 
 
@@ -93,20 +88,20 @@ def rescue_table(
     steps = Steps(report, _STEPS)
     with opened(source, report) as repository:
         with steps.step("check the snapshot's signature and find the table"):
-            checked, table = _read(repository, choice, name, report)
+            snapshot, table = _read(repository, choice, name, report)
         original = TableName(table.schema_name, table.name)
         rescued = TableName(schema, table.name)
         with steps.step("look at the database that it goes to"):
             _check_place(server, database, rescued)
         with steps.step("learn its columns from the snapshot's definitions"):
-            columns = _definitions(repository, checked, original, server, database)
+            columns = _definitions(snapshot, original, server, database)
         with (
             steps.step(f"make {rescued}, load its rows, compare them"),
             connected(conninfo_for(server, dbname=database)) as connection,
         ):
-            left_out = _load(connection, repository, checked, table, rescued, columns)
+            left_out = _load(connection, snapshot, table, rescued, columns)
     return RescuedTable(
-        snapshot=checked.object_list.snapshot,
+        snapshot=snapshot.id,
         table=original,
         rescued_as=rescued,
         rows=table.rows,
@@ -118,11 +113,11 @@ def rescue_table(
 
 def _read(
     repository: OpenedRepository, choice: SnapshotId | None, name: str, report: Reporter
-) -> tuple[CheckedSnapshot, Table]:
-    checked = repository.read(choice)
-    report(Note(f"snapshot {checked.object_list.snapshot} of {checked.manifest.database.name}"))
-    check_log_manifest(checked)
-    return checked, find_table(checked.manifest, name)
+) -> tuple[OpenedSnapshot, Table]:
+    snapshot = repository.read(choice)
+    report(Note(f"snapshot {snapshot.id} of {snapshot.manifest.database.name}"))
+    check_log_manifest(snapshot.manifest)
+    return snapshot, find_table(snapshot.manifest, name)
 
 
 def _check_place(server: str, database: str, rescued: TableName) -> None:
@@ -143,39 +138,20 @@ def _check_place(server: str, database: str, rescued: TableName) -> None:
 
 
 def _definitions(
-    repository: OpenedRepository, checked: CheckedSnapshot, table: TableName, server: str, database: str
+    snapshot: OpenedSnapshot, table: TableName, server: str, database: str
 ) -> tuple[ColumnDefinition, ...]:
     name = name_with_suffix(database, _DEFINITIONS_SUFFIX)
-    with connected(conninfo_for(server)) as connection, _temporary_database(connection, name, checked):
+    encoding = snapshot.manifest.database.encoding
+    with connected(conninfo_for(server)) as connection, _temporary_database(connection, name, encoding):
         conninfo = conninfo_for(server, dbname=name)
-        words = (
-            client_program("pg_restore", max(_major(checked), connection.info.server_version // 10000)),
-            *("--format=custom", "--section=pre-data", "--exit-on-error", "--no-owner", "--no-acl", "--no-password"),
-            f"--dbname={conninfo}",
-        )
-        (index,) = checked.manifest.indices("frame")
-        chain = [
-            open_program(repository.source.key, repository.home),
-            UNZSTD,
-            Program(words, libpq_environment()),
-        ]
-        with (
-            open_object(repository.repository.layout, checked.stored(index)) as descriptor,
-            Pipeline(chain, source=descriptor, output_discarded=True) as pipeline,
-        ):
-            # it reads no further than the definitions; those before it are cut off then, which means nothing
-            if error := explain_pg_restore(pipeline.wait()[-1]):
-                raise error
+        with frame_loader(snapshot, conninfo, with_owners=False, jobs=1) as frame:
+            frame.load_definitions()
         with connected(conninfo) as definitions:
             return read_columns(definitions, table)
 
 
-def _major(checked: CheckedSnapshot) -> int:
-    return checked.manifest.database.server_version // 10000
-
-
 @contextmanager
-def _temporary_database(connection: psycopg.Connection, name: str, checked: CheckedSnapshot) -> Iterator[None]:
+def _temporary_database(connection: psycopg.Connection, name: str, encoding: str) -> Iterator[None]:
     """Make an empty database for the block; what a killed run left under its name is dropped before."""
     if database_exists(connection, name):
         if not is_unfinished_restore(connection, name):
@@ -185,7 +161,7 @@ def _temporary_database(connection: psycopg.Connection, name: str, checked: Chec
                 hint="rename it",
             )
         drop_database(connection, name)
-    wanted = NewDatabase(name, None, checked.manifest.database.encoding, "C", "C", "c", None)
+    wanted = NewDatabase(name, None, encoding, "C", "C", "c", None)
     create_database(connection, wanted)
     try:
         yield
@@ -198,8 +174,7 @@ def _temporary_database(connection: psycopg.Connection, name: str, checked: Chec
 
 def _load(
     connection: psycopg.Connection,
-    repository: OpenedRepository,
-    checked: CheckedSnapshot,
+    snapshot: OpenedSnapshot,
     table: Table,
     rescued: TableName,
     columns: tuple[ColumnDefinition, ...],
@@ -207,7 +182,7 @@ def _load(
     readable = tuple(column.name for column in columns if not column.generated)
     if table.columns is not None and table.columns != readable:
         raise IntegrityError(f"the snapshot's definition of {table.name} and its rows do not fit together")
-    encoding = checked.manifest.database.encoding
+    encoding = snapshot.manifest.database.encoding
     here = connection.info.parameter_status("server_encoding")
     with database_errors(f"cannot load {rescued}"), connection.transaction():
         create_table(connection, rescued, columns)
@@ -219,7 +194,7 @@ def _load(
             rescued.identifier(), sql.SQL("({})").format(listed) if readable else sql.SQL("")
         )
         with connection.cursor() as cursor, cursor.copy(query) as copy:
-            for chunk in copy_text(repository, checked, table):
+            for chunk in copy_text(snapshot, table):
                 copy.write(chunk)
         if table.digest is not None and is_same and digest_rows(connection, rescued).digest != table.digest:
             raise IntegrityError(

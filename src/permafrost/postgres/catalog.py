@@ -9,6 +9,7 @@ from psycopg import sql
 
 from permafrost.errors import DatabaseError
 from permafrost.postgres.connection import database_errors
+from permafrost.postgres.version import major_version
 
 # what initdb or an extension made comes back by itself; everything else is the database's own
 _OWN_SCHEMAS = "n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'"
@@ -51,6 +52,11 @@ class DatabaseDescription:
     settings: tuple[tuple[str, str, str], ...]
     extensions: tuple[tuple[str, str], ...]
     roles: tuple[RoleFacts, ...]
+
+    @property
+    def server_major(self) -> int:
+        """The server's major version, as 15."""
+        return major_version(self.server_version)
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -5,6 +5,7 @@ Sessions are fixed: what a value looks like as text must be the same today, next
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -13,6 +14,7 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from permafrost.errors import ConfigurationError, DatabaseError
+from permafrost.postgres.version import major_version
 
 APPLICATION_NAME = "permafrost"
 
@@ -58,6 +60,16 @@ def conninfo_for(conninfo: str, **changes: str) -> str:
             hint='see "Connection Strings" in the manual of libpq; for example postgresql:///mastodon_production',
         ) from error
     return make_conninfo("", **{**_LIVENESS, "application_name": APPLICATION_NAME, **given, **changes})
+
+
+def libpq_environment() -> dict[str, str]:
+    """Return the PG* variables that we were given; libpq and its programs honour them."""
+    return {name: value for name, value in os.environ.items() if name.startswith("PG")}
+
+
+def server_major(connection: psycopg.Connection) -> int:
+    """Return the major version of the connection's server, as 15."""
+    return major_version(connection.info.server_version)
 
 
 class LockConflictError(DatabaseError):

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import psycopg
 
 from permafrost.errors import DatabaseError
-from permafrost.postgres.connection import connected, database_errors
+from permafrost.postgres.connection import connected, database_errors, server_major
 
 MAXIMUM_AGE = 1 << 31
 """xmin is 32 bits wide; after this many transactions a number may come again."""
@@ -56,7 +56,7 @@ def read_identity(connection: psycopg.Connection) -> ServerIdentity:
         timeline=int(row[1]),
         database_oid=int(row[2]),
         block_size=int(row[3]),
-        major=connection.info.server_version // 10000,
+        major=server_major(connection),
         next_xid=int(row[4]),
         lsn=int(row[5]),
     )

@@ -13,6 +13,7 @@ import zstandard
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from permafrost.errors import IntegrityError
+from permafrost.postgres.version import major_version
 
 _PIECE_BYTES = 1 << 20
 MAXIMUM_JSON_BYTES = 64 << 20
@@ -71,6 +72,11 @@ class DatabaseFacts(Part):
     )
     extensions: tuple[Extension, ...] = ()
     roles: tuple[Role, ...] = ()
+
+    @property
+    def server_major(self) -> int:
+        """The server's major version, as 15."""
+        return major_version(self.server_version)
 
 
 class Segment(Part):

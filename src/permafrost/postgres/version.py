@@ -1,0 +1,8 @@
+"""Versions of PostgreSQL as the server counts them."""
+
+from __future__ import annotations
+
+
+def major_version(server_version: int) -> int:
+    """Return the major version, as 15, out of a server_version_num, as 150018."""
+    return server_version // 10000
