@@ -87,6 +87,12 @@ class FindingKind(Enum):
         "Scheduled runs were left out: the machine or the service was off, or a run took longer than its interval.",
         "Nothing, if you know why. Otherwise look at the service's log: `journalctl -u permafrost`.",
     )
+    STATE_DAMAGED = (
+        "state-damaged",
+        _W,
+        "A file of the state folder was damaged and is started again. No backup is lost by that.",
+        "Look at the disk (`smartctl -a DEVICE`) that `[state] path` lies on.",
+    )
     STATUS_STALE = (
         "status-stale",
         _W,

@@ -17,6 +17,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from permafrost.findings import Finding, Severity
+from permafrost.state_files import is_no_file, is_sound, other_reason, set_aside
 
 LEDGER_FILE = "findings.sqlite"
 ENDED_ARE_KEPT = timedelta(days=90)
@@ -125,15 +126,18 @@ class Ledger:
 def settle_in(folder: Path, found: Iterable[Finding], now: datetime) -> str | None:
     """Settle the ledger in `folder`. Return None, or what was wrong with a damaged one, which is moved aside.
 
-    Raise `OSError` if the folder cannot be written.
+    Raise `OSError` or `PermafrostError` if the folder cannot be written.
     """
     found = tuple(found)
     file = folder / LEDGER_FILE
     try:
+        if is_no_file(file):
+            raise sqlite3.DatabaseError("it is no regular file")
         _settle_in(file, found, now)
-    except sqlite3.DatabaseError as error:
-        aside = file.with_name(f"{LEDGER_FILE}.damaged")
-        file.replace(aside)
+    except (sqlite3.DatabaseError, ValueError) as error:
+        if isinstance(error, sqlite3.Error) and (reason := other_reason(file, error)):
+            raise reason from error
+        aside = set_aside(file)
         _settle_in(file, found, now)
         return f"the ledger of findings was damaged ({error}) and is started again; the old one is {aside}"
     return None
@@ -141,15 +145,19 @@ def settle_in(folder: Path, found: Iterable[Finding], now: datetime) -> str | No
 
 def _settle_in(file: Path, found: tuple[Finding, ...], now: datetime) -> None:
     with closing(sqlite3.connect(file, timeout=30)) as database, database:
+        if not is_sound(database):
+            raise sqlite3.DatabaseError("pages of it are damaged")
         Ledger(database).settle(found, now)
 
 
 def read_open(folder: Path) -> tuple[LedgerEntry, ...]:
     """Return what the ledger in `folder` says holds, nothing if there is none or it is damaged; nothing is written."""
+    if is_no_file(folder / LEDGER_FILE):
+        return ()
     try:
         with closing(sqlite3.connect(f"{(folder / LEDGER_FILE).absolute().as_uri()}?mode=ro", uri=True)) as database:
             return _entries(database, f"{_SELECT} WHERE ended_at IS NULL ORDER BY last_at DESC, code, subject")
-    except sqlite3.DatabaseError:
+    except (sqlite3.DatabaseError, ValueError):
         return ()
 
 

@@ -10,7 +10,7 @@ from threading import Lock
 import psycopg
 
 from permafrost.engines.contents import Counts, SnapshotContents
-from permafrost.engines.context import RunContext
+from permafrost.engines.context import STATE_FILE, RunContext
 from permafrost.engines.log_frame import Surroundings, known_frame, read_surroundings
 from permafrost.engines.log_manifest import manifest_tables, objects_of_chains
 from permafrost.events import Note, Progress
@@ -69,7 +69,7 @@ def read_log(
     The new state takes the place of the old one when `stack` is left without an error.
     """
     url = run.configuration.database.url
-    state = SegmentState(run.configuration.state.path / "segments.sqlite")
+    state = SegmentState(run.configuration.state.path / STATE_FILE)
     stack.callback(state.close)
     stack.enter_context(state.changing())
     jobs = run.configuration.database.jobs

@@ -86,6 +86,10 @@ def back_up(
         temporary_home() as home,
         _nothing_published(),
     ):
+        if records.set_aside is not None:
+            message = f"the run records were damaged, and are started again; the old ones are {records.set_aside}"
+            report(Warned(message))
+            records.record_damage("runs.sqlite", message, now)
         reason = reason_for_distrust(configuration.state.path)
         if reason is not None:
             report(Warned(f"everything is read anew: {reason}"))

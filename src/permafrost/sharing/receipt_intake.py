@@ -8,8 +8,6 @@ was set back.
 from __future__ import annotations
 
 import hashlib
-import os
-import stat
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,8 +17,12 @@ from permafrost.openpgp.home import temporary_home
 from permafrost.openpgp.signing import Verifier, fingerprint_of_key
 from permafrost.repository.durable import write_durably
 from permafrost.repository.layout import SnapshotId
+from permafrost.small_files import NotASmallFileError, read_small
+from permafrost.state_files import set_aside
 from permafrost.vault.receipt import MAXIMUM_BYTES, NEWEST_FILE, PIN_FILE, RECEIPT_FILE, Receipt, parse_signed
 from permafrost.vault.report import VaultReport
+
+_MOST_BYTES = 4096
 
 
 def take_in_receipts(
@@ -76,25 +78,22 @@ def _checked(content: bytes, repository_id: str) -> tuple[Receipt, str]:
 
 
 def _bytes_of(file: Path) -> bytes | None:
-    """Return what the file holds, None if it is not there; the vault chose what is there, so it is not trusted."""
+    """Return what the file holds, None if it does not exist; the vault chose what is there, so it is not trusted."""
     try:
-        descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        return read_small(file, MAXIMUM_BYTES)
     except FileNotFoundError:
         return None
-    except OSError as error:
-        raise IntegrityError(f"its receipt is no plain file: {error.strerror}") from error
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise IntegrityError("its receipt is no plain file")
-    with os.fdopen(descriptor, "rb") as opened:
-        return opened.read(MAXIMUM_BYTES + 1)
+    except NotASmallFileError as error:
+        raise IntegrityError(
+            f"its receipt is no plain file of at most {MAXIMUM_BYTES} bytes: {error.strerror}"
+        ) from error
 
 
 def _pin(folder: Path, fingerprint: str) -> None:
     """Remember the key of the first receipt; raise `IntegrityError` for another one afterwards."""
     file = folder.with_name(f"{folder.name}.{PIN_FILE}")
     try:
-        known = file.read_text("ascii").strip()
+        known = read_small(file, _MOST_BYTES).decode("ascii", "replace").strip()
     except FileNotFoundError:
         write_durably(file, f"{fingerprint}\n".encode("ascii"), 0o600)
         return
@@ -112,8 +111,11 @@ def _remember(folder: Path, written_at: datetime, now: datetime) -> datetime | N
     """
     file = folder.with_name(f"{folder.name}.{NEWEST_FILE}")
     try:
-        newest = datetime.fromisoformat(file.read_text("ascii").strip())
-    except (FileNotFoundError, ValueError):
+        newest = _moment(read_small(file, _MOST_BYTES).decode("ascii", "replace"))
+    except FileNotFoundError:
+        newest = None
+    except NotASmallFileError:
+        set_aside(file)
         newest = None
     if newest is not None and written_at < newest:
         return newest
@@ -121,3 +123,11 @@ def _remember(folder: Path, written_at: datetime, now: datetime) -> datetime | N
     if newest is None or remembered > newest:
         write_durably(file, f"{remembered.isoformat()}\n".encode("ascii"), 0o600)
     return None
+
+
+def _moment(text: str) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(text.strip())
+    except ValueError:
+        return None
+    return moment if moment.tzinfo is not None else None

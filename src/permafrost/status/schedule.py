@@ -6,10 +6,11 @@ from datetime import datetime, timedelta
 
 from permafrost.findings import Finding, FindingKind
 from permafrost.repository.layout import SnapshotId
-from permafrost.runs import MISSED, Run, RunRecords
+from permafrost.runs import DAMAGED, MISSED, Run, RunRecords
 from permafrost.schedule import Calendar, JobName
 
 MISSED_STAYS = timedelta(days=1)
+DAMAGE_STAYS = timedelta(days=7)
 _OVERDUE: dict[JobName, FindingKind] = {"audit": FindingKind.AUDIT_OVERDUE, "drill": FindingKind.DRILL_OVERDUE}
 _OFF_LIMIT = timedelta(hours=26)
 
@@ -53,4 +54,8 @@ def schedule_findings(calendar: Calendar, records: RunRecords, now: datetime) ->
         findings.append(
             Finding(FindingKind.MISSED_RUNS, str(missed.details.get("job")), str(missed.details.get("message")))
         )
+    damaged = records.newest(DAMAGED)
+    if damaged is not None and timedelta(0) <= now - damaged.started_at < DAMAGE_STAYS:
+        what = str(damaged.details.get("what"))
+        findings.append(Finding(FindingKind.STATE_DAMAGED, what, str(damaged.details.get("message"))))
     return findings

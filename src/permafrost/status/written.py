@@ -10,9 +10,11 @@ from pathlib import Path
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
+from permafrost.small_files import read_small
 from permafrost.vault.report import VaultReport
 
 STATUS_FILE = "status.json"
+MOST_BYTES = 64 << 20
 
 
 class WrittenStatus(BaseModel):
@@ -31,6 +33,6 @@ class WrittenStatus(BaseModel):
 def read_written(state: Path) -> WrittenStatus | None:
     """Return what was written into the state folder last, None if nothing was, or if it cannot be read."""
     try:
-        return WrittenStatus.model_validate_json((state / STATUS_FILE).read_bytes())
+        return WrittenStatus.model_validate_json(read_small(state / STATUS_FILE, MOST_BYTES))
     except (OSError, ValidationError):
         return None

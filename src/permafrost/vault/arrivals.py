@@ -16,6 +16,7 @@ from pathlib import Path
 from permafrost.errors import ConfigurationError
 from permafrost.findings import vault_kind
 from permafrost.ledger import Ledger
+from permafrost.state_files import is_no_file, is_sound, other_reason, set_aside
 from permafrost.vault.clock import Moment, OwnTime
 
 _SCHEMA = """
@@ -73,10 +74,7 @@ class Records:
         self._file = file
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
-            self.database = sqlite3.connect(file, timeout=30, isolation_level=None)
-            self.database.execute("PRAGMA journal_mode = WAL")
-            self.database.execute("PRAGMA synchronous = NORMAL")
-            self.database.executescript(_SCHEMA)
+            self.database = _sound_database(file)
             self.ledger = Ledger(self.database)
             _take_over_findings(self.database)
         except (sqlite3.DatabaseError, OSError) as error:
@@ -215,6 +213,31 @@ class Records:
 _SELECT_ARRIVALS = (
     "SELECT snapshot, seen_at, state, arrived_at, arrived_by_clock, list_hash, objects, size_bytes FROM snapshots"
 )
+
+
+def _sound_database(file: Path) -> sqlite3.Connection:
+    """Return the open database with its tables; a damaged file is set aside first, and a new one made."""
+    for is_last in (False, True):
+        try:
+            if is_no_file(file):
+                set_aside(file)
+            database = sqlite3.connect(file, timeout=30, isolation_level=None)
+            try:
+                if not is_sound(database):
+                    raise sqlite3.DatabaseError("pages of it are damaged")
+                database.execute("PRAGMA journal_mode = WAL")
+                database.execute("PRAGMA synchronous = NORMAL")
+                database.executescript(_SCHEMA)
+            except BaseException:
+                database.close()
+                raise
+        except sqlite3.DatabaseError as error:
+            if is_last or other_reason(file, error) is not None:
+                raise
+            set_aside(file)
+        else:
+            return database
+    raise AssertionError("the last attempt returns or raises")
 
 
 def _take_over_findings(database: sqlite3.Connection) -> None:
