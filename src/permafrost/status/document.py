@@ -5,9 +5,9 @@ It only reads, starts no program and needs no database, so it can be asked at an
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from permafrost.config.models import Configuration
@@ -59,12 +59,13 @@ def status(configuration: Configuration, now: datetime) -> Status:
     calendar = calendar_of(configuration.schedule, local_zone())
     records = RunRecords(state, is_read_only=True)
     written = read_written(state)
-    reports = written.vaults if written is not None else ()
+    paired = _paired(state)
+    reports = _reports(paired, written)
     findings = [
         *_about_newest(newest, calendar, now),
         *_about_runs(records),
         *schedule_findings(calendar, records, now),
-        *_about_receipts(state, written, now),
+        *_about_receipts(paired, written, now),
         *receipt_findings(reports, repository.layout, snapshots, records, now),
     ]
     proven = records.snapshots(DRILL, "done")
@@ -106,12 +107,23 @@ def _about_runs(records: RunRecords) -> Iterator[Finding]:
         yield Finding(FindingKind.BACKUP_FAILED, "backup", f"the last backup failed: {failure}")
 
 
-def _about_receipts(state: Path, written: WrittenStatus | None, now: datetime) -> Iterator[Finding]:
-    """Yield the finding that receipts come and nothing looks at them."""
+def _paired(state: Path) -> dict[str, datetime]:
+    """Return the vaults that have a folder for receipts, and when that was made or last changed."""
     try:
-        paired = sorted(folder.name for folder in (state / RECEIPTS).iterdir() if folder.is_dir())
+        folders = sorted(folder for folder in (state / RECEIPTS).iterdir() if folder.is_dir())
+        return {folder.name: datetime.fromtimestamp(folder.stat().st_mtime, UTC) for folder in folders}
     except OSError:
-        return
+        return {}
+
+
+def _reports(paired: Mapping[str, datetime], written: WrittenStatus | None) -> tuple[VaultReport, ...]:
+    """Return what is known of each paired vault; of one that nobody has looked at yet, its name."""
+    known = {report.name: report for report in written.vaults} if written is not None else {}
+    return tuple(known.get(name) or VaultReport(name=name, paired_at=since) for name, since in paired.items())
+
+
+def _about_receipts(paired: Mapping[str, datetime], written: WrittenStatus | None, now: datetime) -> Iterator[Finding]:
+    """Yield the finding that receipts come and nothing looks at them."""
     if not paired:
         return
     age = now - written.written_at if written is not None else None
