@@ -18,6 +18,7 @@ from permafrost.ledger import settle_in
 from permafrost.repository.durable import write_durably
 from permafrost.repository.repository import Repository
 from permafrost.sharing.receipt_intake import take_in_receipts
+from permafrost.state_files import is_no_file, set_aside
 from permafrost.status.document import Status, status
 from permafrost.status.written import STATUS_FILE, WrittenStatus, read_written
 from permafrost.vault.receipt import RECEIPT_FILE, RECEIPTS
@@ -39,6 +40,8 @@ def refresh_status(configuration: Configuration, report: Reporter, now: datetime
         vaults = take_in_receipts(state / RECEIPTS, repository.repository_id, known, now)
         is_old = written is None or not timedelta(0) <= now - written.written_at < WRITTEN_AT_LEAST
         if is_old or vaults != known:
+            if is_no_file(state / STATUS_FILE):
+                set_aside(state / STATUS_FILE)
             write_durably(state / STATUS_FILE, WrittenStatus(written_at=now, vaults=vaults).encode(), 0o640)
         found = status(configuration, now)
         damage = settle_in(state, found.findings, now)

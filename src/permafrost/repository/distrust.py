@@ -20,6 +20,8 @@ _MOST_BYTES = 1 << 16
 
 def distrust(state: Path, reason: str) -> None:
     """Make the next backup read everything anew, and say `reason`."""
+    if is_no_file(state / _FILE):
+        set_aside(state / _FILE)
     write_durably(state / _FILE, f"{reason}\n".encode(), 0o640)
 
 
