@@ -190,7 +190,7 @@ def assert_restores(server: Server, database: str, what: str) -> None:
 
 
 def test_a_flip_anywhere_in_the_segments(server: Server, database: str) -> None:
-    """Wherever a bit flips in the file that says which rows are stored, no row is missed, and none that went is back."""
+    """Wherever a bit flips in the file that says which rows are stored, no row is missed, and none is back."""
     state = server.configuration.state.path
     (state / "start-anew").unlink()
     file = state / "segments.sqlite"

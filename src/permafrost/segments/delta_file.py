@@ -12,6 +12,7 @@ import re
 import tarfile
 import threading
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import IO, Literal
@@ -56,6 +57,11 @@ class DeltaWriter:
     def close(self) -> None:
         """Write the tar's end."""
         self._tar.close()
+
+    def abandon(self) -> None:
+        """Let go of the output, whatever has become of it; tarfile would write its end when it is collected."""
+        with suppress(OSError, ValueError):
+            self._tar.close()
 
 
 @dataclass(frozen=True, slots=True)
