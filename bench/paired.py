@@ -22,9 +22,10 @@ from permafrost.errors import ReplicationError
 from permafrost.events import ignore_events
 from permafrost.repository.layout import Layout, SnapshotId
 from permafrost.repository.snapshots import list_snapshots
+from permafrost.sharing.paired_vaults import paired_vaults
 from permafrost.sharing.receipt_intake import take_in_receipt
 from permafrost.sharing.replication import wait_for_vaults
-from permafrost.sharing.server_side import paired_vaults, server_side_of
+from permafrost.sharing.server_side import server_side_of
 from permafrost.syncthing.client import Client
 from permafrost.syncthing.instance import Instance
 from permafrost.vault.receipt import RECEIPT_FILE, parse_signed

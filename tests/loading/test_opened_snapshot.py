@@ -12,7 +12,7 @@ from permafrost.events import ignore_events
 from permafrost.loading.opened_snapshot import OpenedSnapshot
 from permafrost.loading.source import Source, opened
 from permafrost.openpgp.sealing import OpeningKey
-from permafrost.processes import Program, ProgramFailedError
+from permafrost.processes.program import Program, ProgramFailedError
 from tests.fixtures.backups import make_backup
 from tests.fixtures.damage import flip_a_bit
 from tests.fixtures.server import MakeServer, Server

@@ -17,7 +17,7 @@ from permafrost.openpgp.home import temporary_home
 _HOLDER = """
 import sys
 from permafrost.openpgp.home import gpg, temporary_home
-from permafrost.processes import run_checked
+from permafrost.processes.run import run_checked
 with temporary_home() as home:
     words = ("--pinentry-mode", "loopback", "--passphrase", "", "--quick-generate-key", "x", "ed25519", "sign", "never")
     run_checked(gpg(home, *words))

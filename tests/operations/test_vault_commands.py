@@ -18,7 +18,7 @@ from click.testing import CliRunner
 from permafrost.cli.vault import vault as vault_group
 from permafrost.config.models import Media, Schedule
 from permafrost.config.writing import effective_toml
-from permafrost.processes import session_members
+from permafrost.processes.proc import session_members
 from tests.fixtures.server import MakeServer
 from tests.fixtures.syncthing import free_port, loopback_settings, wait_for
 

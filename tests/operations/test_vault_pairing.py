@@ -14,17 +14,15 @@ import pytest
 from permafrost.config.models import Syncthing
 from permafrost.errors import ConfigurationError, PermafrostError, ReplicationError, UsageError
 from permafrost.events import Event, Warned
-from permafrost.operations.vault_invite import accept, invite, now_utc
+from permafrost.operations.vault_accept import accept
+from permafrost.operations.vault_invite import invite
 from permafrost.operations.vault_join import Joined, join
+from permafrost.operations.vault_list import list_servers, list_vaults
+from permafrost.operations.vault_remove import remove_server, remove_vault
 from permafrost.repository.layout import SYNCTHING_IGNORES
-from permafrost.sharing.server_side import (
-    PairedVault,
-    ServerSide,
-    addresses_to_offer,
-    list_vaults,
-    remove_vault,
-)
-from permafrost.sharing.vault_side import list_servers, remove_server
+from permafrost.sharing.handshake import now_utc
+from permafrost.sharing.paired_vaults import PairedVault
+from permafrost.sharing.server_side import ServerSide, addresses_to_offer
 from permafrost.syncthing.client import Client
 from permafrost.syncthing.folders import Device, Folder, ensure_device, ensure_folder
 from permafrost.syncthing.home import read_home

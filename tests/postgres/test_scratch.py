@@ -15,7 +15,9 @@ import pytest
 from permafrost.errors import DatabaseError, ToolError
 from permafrost.postgres.binaries import server_binaries
 from permafrost.postgres.scratch import ScratchCluster
-from permafrost.processes import Daemon, Program, run
+from permafrost.processes.daemon import Daemon
+from permafrost.processes.program import Program
+from permafrost.processes.run import run
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 

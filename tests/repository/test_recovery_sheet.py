@@ -24,7 +24,7 @@ from permafrost.operations.backup import back_up
 from permafrost.operations.init import Initialised, initialise
 from permafrost.postgres.binaries import server_binaries
 from permafrost.postgres.scratch import ScratchCluster
-from permafrost.processes import run_checked
+from permafrost.processes.run import run_checked
 
 AS_ROOT = [
     "apt-get install postgresql gnupg zstd python3",

@@ -19,7 +19,7 @@ import psycopg
 import pytest
 
 from permafrost.config.loading import load_configuration
-from permafrost.processes import descendants, session_members
+from permafrost.processes.proc import descendants, session_members
 from permafrost.repository.lock import repository_lock
 from permafrost.repository.snapshots import list_snapshots
 from permafrost.runs import RunRecords

@@ -18,7 +18,8 @@ import pytest
 from permafrost.events import Event
 from permafrost.openpgp.signing import sign_detached
 from permafrost.operations.verify import verify
-from permafrost.processes import Program, run
+from permafrost.processes.program import Program
+from permafrost.processes.run import run
 from permafrost.repository.layout import Layout, SnapshotId
 from permafrost.repository.object_list import ObjectList
 from permafrost.repository.objects import put_object

@@ -17,7 +17,8 @@ import pytest
 from permafrost.events import Warned, ignore_events
 from permafrost.openpgp.home import stop_agent
 from permafrost.openpgp.signing import export_public_key, generate_signing_key
-from permafrost.processes import Program, run
+from permafrost.processes.program import Program
+from permafrost.processes.run import run
 from permafrost.repository.objects import StoredObject, put_object
 from permafrost.repository.repository import Repository
 from permafrost.vault.settings import History, Vault, VaultServer

@@ -18,11 +18,14 @@ from permafrost.config.loading import load_configuration
 from permafrost.errors import UsageError
 from permafrost.events import Note
 from permafrost.openpgp.fingerprints import in_groups
-from permafrost.operations.vault_invite import accept, invite
+from permafrost.operations.vault_accept import accept
+from permafrost.operations.vault_invite import invite
 from permafrost.operations.vault_join import join
+from permafrost.operations.vault_list import list_servers, list_vaults
+from permafrost.operations.vault_remove import remove_server, remove_vault
 from permafrost.service.vault import run_vault
-from permafrost.sharing.server_side import PairedVault, ServerSide, list_vaults, remove_vault, server_side_of
-from permafrost.sharing.vault_side import list_servers, remove_server
+from permafrost.sharing.paired_vaults import PairedVault
+from permafrost.sharing.server_side import ServerSide, server_side_of
 from permafrost.vault.settings import VaultServer, VaultSyncthing
 
 _ACCEPT_S = 60

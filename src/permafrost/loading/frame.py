@@ -30,7 +30,8 @@ from permafrost.postgres.restore_program import (
     pg_restore_script_program,
 )
 from permafrost.postgres.workers import Crew
-from permafrost.processes import Pipeline, Program
+from permafrost.processes.pipeline import Pipeline
+from permafrost.processes.program import Program
 
 _HELD_IN_MEMORY_BYTES = 16 << 20
 """Sealed; a schema of this size has some 100,000 tables. Unsealed it may be ten times as much."""

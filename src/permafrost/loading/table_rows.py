@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterable, Iterator
 
 from permafrost.errors import IntegrityError, RestoreRefusedError
-from permafrost.loading.log_rows import table_lines
+from permafrost.loading.log_lines import table_lines
 from permafrost.loading.opened_snapshot import OpenedSnapshot
 from permafrost.postgres.catalog import TableName
 from permafrost.postgres.restore_program import pg_restore_rows_program

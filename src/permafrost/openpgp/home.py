@@ -21,7 +21,8 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from permafrost.errors import ToolError
-from permafrost.processes import Program, run
+from permafrost.processes.program import Program
+from permafrost.processes.run import run
 
 _IN_MEMORY = Path("/dev/shm")  # noqa: S108 - mkdtemp makes a private folder in it
 _PREFIX = "permafrost-gpg-"

@@ -12,7 +12,9 @@ from pathlib import Path
 
 from permafrost.errors import IntegrityError, KeyFileError, PermafrostError, ToolError
 from permafrost.openpgp.home import gpg
-from permafrost.processes import Finished, Pipeline, Program, run
+from permafrost.processes.pipeline import Pipeline
+from permafrost.processes.program import Finished, Program
+from permafrost.processes.run import run
 
 # A passphrase of init has 200 random bits, which stretching cannot improve; this count keeps one call at about
 # 10 ms (gpg's largest, 65011712, costs 130 ms on each object) and still slows down guessing of a weaker one of

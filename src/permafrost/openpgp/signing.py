@@ -13,7 +13,8 @@ from pathlib import Path
 from permafrost.errors import IntegrityError, KeyFileError, ToolError
 from permafrost.openpgp.fingerprints import in_groups
 from permafrost.openpgp.home import gpg, stop_agent
-from permafrost.processes import ProgramFailedError, run
+from permafrost.processes.program import ProgramFailedError
+from permafrost.processes.run import run
 
 _TIMEOUT_S = 60.0
 _SECRET_KEY_HINT = (

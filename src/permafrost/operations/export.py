@@ -32,7 +32,9 @@ from permafrost.operations.restore import restore
 from permafrost.postgres.dump_program import DumpForm, explain_pg_dump, pg_dump_file_program
 from permafrost.postgres.restore_program import pg_restore_text_program
 from permafrost.postgres.scratch import ScratchCluster
-from permafrost.processes import Finished, Pipeline, Program, run_checked
+from permafrost.processes.pipeline import Pipeline
+from permafrost.processes.program import Finished, Program
+from permafrost.processes.run import run_checked
 from permafrost.repository.durable import space_errors
 from permafrost.repository.layout import SnapshotId
 from permafrost.repository.staging import Placing

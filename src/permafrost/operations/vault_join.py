@@ -1,4 +1,4 @@
-"""Joining a server: what a vault does with an invitation, until both say that they see each other."""
+"""permafrost vault join: what a vault does with an invitation, until both say that they see each other."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from pathlib import Path
 
 from permafrost.errors import ReplicationError, UsageError
 from permafrost.events import Reporter, Steps
-from permafrost.operations.vault_invite import FIRST_FILE, LOOK_S, TAKEN_S, Now, now_utc
-from permafrost.sharing.handshake import knock, showing
+from permafrost.sharing.handshake import FIRST_FILE, LOOK_S, TAKEN_S, Now, knock, now_utc, showing
 from permafrost.sharing.vault_side import ensure_server
 from permafrost.syncthing.access import opened, wait_for_hangup
 from permafrost.syncthing.answers import SyncthingEvent

@@ -1,4 +1,4 @@
-"""permafrost vault receive: a new server gets repository and media from a vault. The vault's half: sending_back.
+"""permafrost vault receive: a new server gets repository and media from a vault. The vault's half: vault_send_back.
 
 For this it has a Syncthing of its own, with keys of its own, in `.receiving` below the folder; it is gone afterwards,
 and so is whatever the vault could send. Nothing has its name before all of it has come and was read.
@@ -7,33 +7,32 @@ and so is whatever the vault could send. Nothing has its name before all of it h
 from __future__ import annotations
 
 import secrets
-import shutil
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
 from permafrost.config.models import Syncthing
-from permafrost.errors import ConfigurationError, IntegrityError, ReplicationError, SpaceError, UsageError
-from permafrost.events import Note, Progress, Reporter, Steps, Warned, steps_as_notes
+from permafrost.errors import ConfigurationError, IntegrityError, ReplicationError, UsageError
+from permafrost.events import Note, Progress, Reporter, Steps, steps_as_notes
 from permafrost.openpgp.fingerprints import in_groups
-from permafrost.operations.vault_invite import Now, now_utc
 from permafrost.operations.verify import VerifyResult, verify
-from permafrost.repository.durable import fsync_folder, make_folder_durably, write_durably
+from permafrost.repository.durable import make_folder_durably
+from permafrost.sharing.door import Door
+from permafrost.sharing.handshake import LOOK_S, Now, now_utc
+from permafrost.sharing.incoming_copy import IncomingCopy
 from permafrost.sharing.server_side import addresses_to_offer
 from permafrost.syncthing.access import opened, wait_for_hangup
 from permafrost.syncthing.client import Client
-from permafrost.syncthing.folders import Device, Folder, admit, ensure_folder, sharers
-from permafrost.vault.admission import GivenInvitation, judge
+from permafrost.syncthing.folders import Device, admit, ensure_folder, sharers
+from permafrost.vault.admission import GivenInvitation
 from permafrost.vault.invitation import SECRET_BYTES
-from permafrost.vault.sending import MEDIA, REPOSITORY, SendBackRequest, Sent, read_sent
+from permafrost.vault.sending import REPOSITORY, SendBackRequest, Sent, read_sent
 from permafrost.vault.settings import VaultSyncthing
 
 VALID_FOR = timedelta(days=1)
 SILENCE_S = 900.0
-LOOK_S = 1.0
 HANGUP_S = 60.0
 DEFAULT_GUI = "127.0.0.1:8387"  # beside a server's and a vault's
 _DEVICE = "vault"
@@ -48,40 +47,6 @@ class ReceivedBack:
     media: Path | None
     sent: Sent
     verified: VerifyResult
-
-
-class _Place:
-    """The folder that everything comes into."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.working = root / ".receiving"
-        self.syncthing = self.working / "syncthing"
-        self.copy = self.working / "copy"
-        self._request = self.working / "request.json"
-
-    def request(self) -> SendBackRequest | None:
-        """Return what was asked for in an earlier run that was cut short."""
-        with suppress(OSError, ValueError):
-            return SendBackRequest.model_validate_json(self._request.read_bytes())
-        return None
-
-    def remember(self, request: SendBackRequest) -> None:
-        """Make the request be there for the next run."""
-        write_durably(self._request, request.model_dump_json().encode("utf-8"), 0o600)
-
-    def folder(self, request: SendBackRequest) -> Folder:
-        """Return the folder as Syncthing should have it."""
-        return Folder(request.folder_id, "sent back", self.copy, "copy", is_sent=False)
-
-    def finish(self, sent: Sent) -> tuple[Path, Path | None]:
-        """Give repository and media their names, and take away all else."""
-        for name in (REPOSITORY, MEDIA) if sent.media else (REPOSITORY,):
-            (self.copy / name).mkdir(exist_ok=True)  # an empty one does not travel, if nothing is in it
-            (self.copy / name).rename(self.root / name)
-        fsync_folder(self.root)
-        shutil.rmtree(self.working)
-        return self.root / REPOSITORY, self.root / MEDIA if sent.media else None
 
 
 def receive_back(
@@ -102,24 +67,24 @@ def receive_back(
     something is at these places, `ReplicationError` if no vault comes, or nothing more for `silence_s`,
     `IntegrityError` if what comes is not signed with the key of that `fingerprint` (if one is given).
     """
-    place = _Place(root.absolute())
-    _refuse_what_is_there(place.root)
+    copy = IncomingCopy(root.absolute())
+    copy.refuse_what_is_there()
     steps = Steps(report, 5)
-    settings = Syncthing(home=place.syncthing, **syncthing.model_dump())
+    settings = Syncthing(home=copy.syncthing, **syncthing.model_dump())
     addresses = _addresses(settings)
-    make_folder_durably(place.root, 0o700)
-    make_folder_durably(place.working, 0o700)
+    make_folder_durably(copy.root, 0o700)
+    make_folder_durably(copy.working, 0o700)
     with opened(settings, "permafrost new server") as client:
         with steps.step("prepare a Syncthing for this"):
-            request = _asked(place, client, addresses, fingerprint, valid_for, now)
-            ensure_folder(client, place.folder(request))
+            request = _asked(copy, client, addresses, fingerprint, valid_for, now)
+            ensure_folder(client, copy.folder(request))
         with steps.step("wait for the vault"):
             vault_id = _let_in(client, request, show_line, report, now)
         with steps.step("receive"):
-            sent = _receive(client, place, request, silence_s, report)
+            sent = _receive(client, copy, request, silence_s, report)
         with steps.step("read every object, and check the signatures"):
             verified = verify(
-                place.copy / REPOSITORY,
+                copy.received / REPOSITORY,
                 fingerprint,
                 patience=timedelta(0),
                 report=steps_as_notes(report),
@@ -127,16 +92,8 @@ def receive_back(
             )
         _let_the_vault_learn(client, vault_id)
     with steps.step("put repository and media in place"):
-        repository, media = place.finish(sent)
+        repository, media = copy.finish(sent)
     return ReceivedBack(repository, media, sent, verified)
-
-
-def _refuse_what_is_there(root: Path) -> None:
-    for name in (REPOSITORY, MEDIA):
-        if (root / name).exists() or (root / name).is_symlink():
-            raise UsageError(
-                f"{root / name} is there already", unchanged="everything", hint="give a folder in which it is not"
-            )
 
 
 def _addresses(settings: Syncthing) -> tuple[str, ...]:
@@ -151,7 +108,7 @@ def _addresses(settings: Syncthing) -> tuple[str, ...]:
 
 
 def _asked(
-    place: _Place,
+    copy: IncomingCopy,
     client: Client,
     addresses: tuple[str, ...],
     fingerprint: str | None,
@@ -159,7 +116,7 @@ def _asked(
     now: Now,
 ) -> SendBackRequest:
     own_id = client.own_id()
-    earlier = place.request()
+    earlier = copy.request()
     if earlier is not None and earlier.device_id == own_id:
         if sharers(client, earlier.folder_id) - {own_id} or not earlier.has_expired(now()):
             return earlier
@@ -172,7 +129,7 @@ def _asked(
         secret=secrets.token_hex(SECRET_BYTES),
         expires_at=now() + valid_for,
     )
-    place.remember(request)
+    copy.remember(request)
     return request
 
 
@@ -185,40 +142,33 @@ def _let_in(
     if there:
         report(Note("a vault was let in before; if it does not send any more, run its command again, with this line"))
         return min(there)
-    refused: set[str] = set()
     given = GivenInvitation(vault_name=request.folder_id, secret=request.secret, expires_at=request.expires_at)
+    door = Door(lambda: (given,), report, now)
     kinds = ("PendingDevicesChanged",)
     while not request.has_expired(now()):
-        for device in client.pending_devices():
-            verdict = judge(device, request.device_id, (given,), now())
-            if verdict is not None and verdict.invitation is not None:
-                admit(client, Device(device.device_id, _DEVICE), [request.folder_id])
-                return device.device_id
-            if verdict is not None:
-                client.dismiss_pending_device(device.device_id)
-                if device.device_id not in refused:
-                    refused.add(device.device_id)
-                    report(Warned(f"refused {device.device_id} at {device.address}: {verdict.refusal}"))
+        for device_id, _ in door.proven(client):
+            admit(client, Device(device_id, _DEVICE), [request.folder_id])
+            return device_id
         client.events(kinds, client.latest_event(kinds), LOOK_S)
     raise ReplicationError(
         "no vault has come", unchanged="everything", hint="run this again, and on the vault: permafrost vault send-back"
     )
 
 
-def _receive(client: Client, place: _Place, request: SendBackRequest, silence_s: float, report: Reporter) -> Sent:
+def _receive(client: Client, copy: IncomingCopy, request: SendBackRequest, silence_s: float, report: Reporter) -> Sent:
     heard_at, last = time.monotonic(), (-1, -1)
     sum_after = 0.0
     sent: Sent | None = None
     while True:
         need = client.completion(request.folder_id, request.device_id)
-        if sent is None and (sent := read_sent(place.copy)) is not None:
+        if sent is None and (sent := read_sent(copy.received)) is not None:
             _refuse_another(sent, request)
-            _announce(sent, need.need_bytes, place, report)
+            _announce(sent, need.need_bytes, copy, report)
         if sent is not None:
             report(Progress(max(0, sent.size_bytes - need.need_bytes), sent.size_bytes, "bytes"))
         if sent is not None and not need.need_items and time.monotonic() >= sum_after:
             began = time.monotonic()
-            if sent.is_whole(place.copy):
+            if sent.is_whole(copy.received):
                 return sent
             sum_after = time.monotonic() + 10 * (time.monotonic() - began)
         if (need.need_bytes, need.need_items) != last:
@@ -249,13 +199,7 @@ def _refuse_another(sent: Sent, request: SendBackRequest) -> None:
         )
 
 
-def _announce(sent: Sent, need_bytes: int, place: _Place, report: Reporter) -> None:
+def _announce(sent: Sent, need_bytes: int, copy: IncomingCopy, report: Reporter) -> None:
     media = f", and {sent.media.files} media files" if sent.media else ""
     report(Note(f"{sent.server}: {sent.snapshots} snapshots{media}, {sent.size_bytes / 1e9:.2f} GB in all"))
-    free = shutil.disk_usage(place.root).free
-    if need_bytes > free:
-        raise SpaceError(
-            f"{need_bytes} bytes are still to come, and {free} are free in {place.root}",
-            unchanged="what has come already",
-            hint="make room, and run this again",
-        )
+    copy.refuse_too_much(need_bytes)

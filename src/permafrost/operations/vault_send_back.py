@@ -1,4 +1,4 @@
-"""permafrost vault send-back: a vault sends its history and the media to a new server. That one's half: receiving_back.
+"""permafrost vault send-back: a vault sends its history and the media to a new server. The other half: vault_receive.
 
 What goes out comes from the history, which the vault has compared byte by byte and no server can touch. Whatever the
 vault still shares with the old server stays as it is.
@@ -6,26 +6,21 @@ vault still shares with the old server stays as it is.
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 from permafrost.errors import IntegrityError, ReplicationError, UsageError
-from permafrost.events import Note, Progress, Reporter, Steps
+from permafrost.events import Progress, Reporter, Steps
 from permafrost.openpgp.fingerprints import in_groups
-from permafrost.operations.vault_invite import Now, now_utc
-from permafrost.repository.durable import make_folder_durably, write_durably
-from permafrost.sharing.copy_layout import lay_out_copy
-from permafrost.sharing.handshake import LOOK_S, knock, showing
+from permafrost.sharing.handshake import LOOK_S, Now, knock, now_utc, showing
+from permafrost.sharing.outgoing_copy import OutgoingCopy, outgoing_place, take_copy_away
 from permafrost.syncthing.access import opened
 from permafrost.syncthing.answers import SyncthingEvent
 from permafrost.syncthing.client import Client
-from permafrost.syncthing.folders import Device, Folder, ensure_device, ensure_folder, unshare
+from permafrost.syncthing.folders import Device, ensure_device, ensure_folder
 from permafrost.syncthing.holdings import missing_on
-from permafrost.vault.sending import SENT_FILE, SendBackRequest, Sent, parse_request, read_sent
+from permafrost.vault.sending import SENT_FILE, SendBackRequest, Sent, parse_request
 from permafrost.vault.settings import Vault, VaultServer
 
 SILENCE_S = 900.0
@@ -40,27 +35,6 @@ class SentBack:
     server: str
     device_id: str
     sent: Sent
-
-
-@dataclass(frozen=True, slots=True)
-class _Sending:
-    """One sending-back, and where it lies in the vault: not right beside the received folders, whose place is known."""
-
-    vault: Vault
-    server: VaultServer
-    request: SendBackRequest
-
-    @property
-    def place(self) -> Path:
-        return _place(self.vault, self.server)
-
-    @property
-    def copy(self) -> Path:
-        return self.place / "copy"
-
-    @property
-    def folder(self) -> Folder:
-        return Folder(self.request.folder_id, f"{self.server.name} sent back", self.copy, "copy", is_sent=True)
 
 
 def send_back(
@@ -83,7 +57,8 @@ def send_back(
     with steps.step("read the invitation"):
         server = chosen_server(vault, server_name)
         request = parse_request(line)
-        goes_on = _request_of(vault, server) == request
+        copy = OutgoingCopy(vault, server, request)
+        goes_on = copy.begun() == request
         if not goes_on and request.has_expired(now()):
             raise UsageError(
                 f"the invitation expired at {request.expires_at:%Y-%m-%d %H:%M} UTC",
@@ -97,30 +72,29 @@ def send_back(
                 unchanged="everything",
                 hint="is it another server's recovery sheet? --server NAME says whose copies to send",
             )
-    sending = _Sending(vault, server, request)
     with opened(vault.syncthing(), vault.settings.name) as client:
         with steps.step("lay out what is kept"):
             if not goes_on:
-                _take_away(client, vault, server)
-            sent = _laid_out(sending, snapshot, report)
+                take_copy_away(client, vault, server)
+            sent = copy.lay_out(snapshot, report)
         with steps.step("let Syncthing read it"):
-            _index(client, sending)
+            _index(client, copy)
         with steps.step("wait for the new server to let the vault in"):
-            _knock(client, sending, silence_s)
+            _knock(client, copy, silence_s)
         with steps.step("wait until the new server has everything"):
-            _wait_until_taken(client, sending, sent, silence_s, report)
+            _wait_until_taken(client, copy, sent, silence_s, report)
         with steps.step("take the share away"):
-            _take_away(client, vault, server)
+            take_copy_away(client, vault, server)
     return SentBack(server.name, request.device_id, sent)
 
 
 def stop_sending_back(vault: Vault, server_name: str | None) -> str:
     """Make nothing of that server be sent back any more, and return its name; raise `UsageError` if nothing is."""
     server = chosen_server(vault, server_name)
-    if not _place(vault, server).exists():
+    if not outgoing_place(vault, server).exists():
         raise UsageError(f"nothing of {server.name} is being sent back", unchanged="everything")
     with opened(vault.syncthing(), vault.settings.name) as client:
-        _take_away(client, vault, server)
+        take_copy_away(client, vault, server)
     return server.name
 
 
@@ -134,31 +108,10 @@ def chosen_server(vault: Vault, name: str | None) -> VaultServer:
     return vault.settings.servers[0]
 
 
-def _place(vault: Vault, server: VaultServer) -> Path:
-    return vault.root / server.name / "sending-back"
-
-
-def _request_of(vault: Vault, server: VaultServer) -> SendBackRequest | None:
-    """Return what the vault has begun to answer."""
-    with suppress(OSError, ValueError):
-        return SendBackRequest.model_validate_json((_place(vault, server) / "request.json").read_bytes())
-    return None
-
-
-def _laid_out(sending: _Sending, snapshot: str | None, report: Reporter) -> Sent:
-    there = read_sent(sending.copy)
-    if there is not None:  # written last
-        report(Note("going on with what was laid out before"))
-        return there
-    make_folder_durably(sending.place, 0o700)
-    write_durably(sending.place / "request.json", sending.request.model_dump_json().encode("utf-8"), 0o600)
-    return lay_out_copy(sending.vault, sending.server, snapshot, sending.copy, report)
-
-
-def _index(client: Client, sending: _Sending) -> None:
+def _index(client: Client, copy: OutgoingCopy) -> None:
     """Make Syncthing know all files of the copy."""
-    folder_id = sending.request.folder_id
-    ensure_folder(client, sending.folder)
+    folder_id = copy.request.folder_id
+    ensure_folder(client, copy.folder)
     client.scan(folder_id)
     errors = client.folder_errors(folder_id)
     if errors:
@@ -170,20 +123,20 @@ def _index(client: Client, sending: _Sending) -> None:
         )
 
 
-def _knock(client: Client, sending: _Sending, wait_s: float) -> None:
+def _knock(client: Client, copy: OutgoingCopy, wait_s: float) -> None:
     """Return once the new server takes what is shared with it."""
-    request = sending.request
+    request = copy.request
     own_id = client.own_id()
-    looked_for = ("dynamic",) if sending.vault.settings.syncthing.discovery else ()
+    looked_for = ("dynamic",) if copy.vault.settings.syncthing.discovery else ()
     addresses = tuple(dict.fromkeys((*request.addresses, *looked_for))) or ("dynamic",)
 
     def is_let_in(_events: Sequence[SyncthingEvent]) -> bool:
         return not missing_on(client, request.folder_id, request.device_id, [SENT_FILE])
 
-    with showing(client, own_id, request.proof_of(own_id), sending.vault.settings.name):
+    with showing(client, own_id, request.proof_of(own_id), copy.vault.settings.name):
         was_known = client.device(request.device_id) is not None
         ensure_device(client, Device(request.device_id, _DEVICE, addresses))
-        ensure_folder(client, sending.folder, [request.device_id])
+        ensure_folder(client, copy.folder, [request.device_id])
         if not knock(client, request.device_id, is_let_in, wait_s, was_known=was_known):
             raise ReplicationError(
                 "the new server has not let this vault in",
@@ -193,8 +146,8 @@ def _knock(client: Client, sending: _Sending, wait_s: float) -> None:
             )
 
 
-def _wait_until_taken(client: Client, sending: _Sending, sent: Sent, silence_s: float, report: Reporter) -> None:
-    request = sending.request
+def _wait_until_taken(client: Client, copy: OutgoingCopy, sent: Sent, silence_s: float, report: Reporter) -> None:
+    request = copy.request
     heard_at, last_need = time.monotonic(), -1
     while not _is_taken(client, request):
         need = client.completion(request.folder_id, request.device_id).need_bytes
@@ -216,13 +169,3 @@ def _is_taken(client: Client, request: SendBackRequest) -> bool:
     if missing_on(client, request.folder_id, request.device_id, [SENT_FILE]):
         return False
     return next(client.remote_need(request.folder_id, request.device_id), None) is None
-
-
-def _take_away(client: Client, vault: Vault, server: VaultServer) -> None:
-    """Make neither folder, device nor copy of an earlier sending-back be there."""
-    request = _request_of(vault, server)
-    if request is not None:
-        if client.folder(request.folder_id) is not None:
-            client.remove_folder(request.folder_id)
-        unshare(client, [request.folder_id], request.device_id)
-    shutil.rmtree(_place(vault, server), ignore_errors=True)

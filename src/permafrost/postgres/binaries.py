@@ -8,7 +8,8 @@ import shutil
 from pathlib import Path
 
 from permafrost.errors import ToolError
-from permafrost.processes import Program, run_checked
+from permafrost.processes.program import Program
+from permafrost.processes.run import run_checked
 
 _FOLDERS = (
     (Path("/usr/lib/postgresql"), "*/bin"),  # Debian and its children

@@ -13,7 +13,7 @@ from permafrost.errors import DatabaseError, PermafrostError
 from permafrost.postgres.binaries import client_program
 from permafrost.postgres.catalog import TableName
 from permafrost.postgres.connection import LockConflictError, conninfo_for, libpq_environment
-from permafrost.processes import Finished, Program
+from permafrost.processes.program import Finished, Program
 
 DumpForm = Literal["custom", "plain"]
 

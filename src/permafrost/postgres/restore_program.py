@@ -14,7 +14,7 @@ from permafrost.errors import DatabaseError, PermafrostError
 from permafrost.postgres.binaries import client_program
 from permafrost.postgres.catalog import TableName
 from permafrost.postgres.connection import libpq_environment
-from permafrost.processes import Finished, Program
+from permafrost.processes.program import Finished, Program
 
 Section = Literal["pre-data", "data", "post-data"]
 

@@ -34,7 +34,9 @@ from psycopg.conninfo import make_conninfo
 
 from permafrost.errors import DatabaseError, ToolError
 from permafrost.postgres.binaries import server_binaries
-from permafrost.processes import Daemon, Program, ProgramFailedError, run
+from permafrost.processes.daemon import Daemon
+from permafrost.processes.program import Program, ProgramFailedError
+from permafrost.processes.run import run
 
 SERVER_USER = "postgres"
 READY_S = 60.0

@@ -15,7 +15,7 @@ import psycopg
 from permafrost.postgres.locked_snapshot import HELD_LOCK_TIMEOUT_MS, LockedSnapshot, lock_error
 from permafrost.postgres.logged import lock_tables
 from permafrost.postgres.snapshot import imported_snapshot
-from permafrost.processes import end_every_program
+from permafrost.processes.running import end_every_program
 
 T = TypeVar("T")
 Task = Callable[[psycopg.Connection], None]

@@ -9,7 +9,8 @@ import zstandard
 
 from permafrost.errors import PermafrostError
 from permafrost.openpgp.sealing import Sealing, explain_sealing, seal_program
-from permafrost.processes import Finished, Pipeline, Program
+from permafrost.processes.pipeline import Pipeline
+from permafrost.processes.program import Finished, Program
 from permafrost.repository.layout import Layout
 from permafrost.repository.objects import StoredObject, put_object
 from permafrost.timing import WorkTimes

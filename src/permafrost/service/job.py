@@ -19,7 +19,8 @@ from typing import Any
 
 from permafrost.errors import EXIT_DONE, EXIT_FINDINGS, LockedError
 from permafrost.events import Event, StepStarted, decode_event
-from permafrost.processes import Attended, Program
+from permafrost.processes.attended import Attended
+from permafrost.processes.program import Program
 from permafrost.service.sd_notify import without_service_manager
 
 PATIENCE_S = 6.0

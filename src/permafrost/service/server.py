@@ -15,11 +15,11 @@ from permafrost.config.models import Configuration
 from permafrost.errors import InterruptedRunError, PermafrostError
 from permafrost.events import Note, Reporter, Warned
 from permafrost.operations.refresh_status import StatusRefresher
-from permafrost.operations.vault_invite import Doorkeeper
 from permafrost.schedule import calendar_of, local_zone
 from permafrost.service.job_runner import JobRunner
 from permafrost.service.sd_notify import ServiceManager
 from permafrost.service.syncthing_uptime import SyncthingUptime
+from permafrost.sharing.doorkeeper import Doorkeeper
 from permafrost.sharing.server_side import ensure_sent_folders, server_side_of
 from permafrost.syncthing.client import Client
 

@@ -8,13 +8,8 @@ from permafrost.events import Note, Reporter, Warned
 from permafrost.repository.layout import SnapshotId, object_path, snapshot_path
 from permafrost.repository.repository import Repository
 from permafrost.repository.snapshots import MANIFEST, OBJECT_LIST, SIGNATURE, read_object_list
-from permafrost.sharing.server_side import (
-    PairedVault,
-    ServerSide,
-    opened_server,
-    paired_vaults,
-    server_side_of,
-)
+from permafrost.sharing.paired_vaults import PairedVault, paired_vaults
+from permafrost.sharing.server_side import ServerSide, opened_server, server_side_of
 from permafrost.syncthing.access import foreign_client
 from permafrost.syncthing.client import Client
 from permafrost.syncthing.holdings import wait_until_held

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from permafrost.errors import ToolError
-from permafrost.processes import Program, run_checked
+from permafrost.processes.program import Program
+from permafrost.processes.run import run_checked
 
 OLDEST = (1, 19)
 ANSWER_S = 20.0

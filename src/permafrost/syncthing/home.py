@@ -16,7 +16,7 @@ from pathlib import Path
 
 from permafrost.config.models import Syncthing
 from permafrost.errors import ReplicationError
-from permafrost.processes import run_checked
+from permafrost.processes.run import run_checked
 from permafrost.syncthing.device_id import device_id_of
 from permafrost.syncthing.dialect import Dialect
 from permafrost.syncthing.presence import CONFIG_FILE

@@ -24,7 +24,8 @@ from pathlib import Path
 
 from permafrost.config.models import Syncthing
 from permafrost.errors import ReplicationError
-from permafrost.processes import Daemon, session_members
+from permafrost.processes.daemon import Daemon
+from permafrost.processes.proc import session_members
 from permafrost.syncthing.client import Client
 from permafrost.syncthing.dialect import detect_dialect
 from permafrost.syncthing.home import Home, prepare_home, read_home

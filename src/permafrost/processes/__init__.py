@@ -1,0 +1,1 @@
+"""The only modules that start programs. The rules that all of them keep are in `launch`."""
