@@ -262,7 +262,7 @@ def test_readme_commands_restore_as_they_stand(disaster: Disaster, tmp_path: Pat
 def test_readme_is_for_a_terminal() -> None:
     """README.txt is short, fits 78 columns, and its commands can be told from its words."""
     lines = (FILES / "README.txt").read_text().splitlines()
-    assert len(lines) < 160
+    assert len(lines) <= 160
     assert max(map(len, lines)) <= 78
     prose = [line for line in lines if not line.startswith("    ")]
     assert not [line for line in prose if line.startswith(("   ", "\t"))]

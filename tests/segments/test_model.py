@@ -22,6 +22,7 @@ from hypothesis import HealthCheck, note, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
+from permafrost.postgres.history_mark import leave_mark
 from permafrost.postgres.identity import read_identity, wait_until_flushed
 from permafrost.postgres.locked_snapshot import locked_snapshot
 from permafrost.postgres.logged import describe_tables
@@ -253,7 +254,7 @@ class LoggedDatabase(RuleBasedStateMachine):
         with locked_snapshot(self.conninfo) as snapshot, self.state.changing():
             connection = snapshot.connection
             identity = read_identity(connection)
-            if reason_to_forget_everything(self.state, identity):
+            if reason_to_forget_everything(self.state, identity, connection):
                 self.state.forget_everything()
             tables = describe_tables(connection, snapshot.tables)
             forget_what_changed(self.state, tables)
@@ -282,8 +283,9 @@ class LoggedDatabase(RuleBasedStateMachine):
                     for line in rebuilt(chains[table.oid, number], self.store.objects.__getitem__)
                 ]
                 assert sorted(found) == expected, table.name
-            wait_until_flushed(connection, identity.lsn, snapshot.taken_at, lambda: None)
-            remember(self.state, identity)
+            mark = leave_mark(self.conninfo)
+            wait_until_flushed(connection, identity.lsn, snapshot.taken_at)
+            remember(self.state, identity, mark)
             if dies:
                 raise CrashError
 

@@ -40,6 +40,7 @@ from permafrost.postgres.connection import conninfo_for
 @fingerprint_option
 @click.option("--server", metavar="CONNINFO", help="The PostgreSQL server, in libpq's form; else the configuration's.")
 @click.option("--no-owner", is_flag=True, help="Leave owners and grants out; everything belongs to who restores.")
+@click.option("--no-tablespaces", is_flag=True, help="Put everything into the server's default tablespace.")
 @click.option("--secrets-to", type=click.Path(path_type=Path), metavar="DIR", help="Write the secrets here.")
 @click.option(
     "--runbook",
@@ -68,6 +69,7 @@ def restore(
     fingerprint: str | None,
     server: str | None,
     no_owner: bool,
+    no_tablespaces: bool,
     secrets_to: Path | None,
     runbook_file: Path | None,
     jobs: int | None,
@@ -130,7 +132,7 @@ def restore(
     result = restore_snapshot(
         source,
         choice,
-        Target(database, replaces=replace, with_owners=not no_owner),
+        Target(database, replaces=replace, with_owners=not no_owner, with_tablespaces=not no_tablespaces),
         server=place,
         secrets_to=secrets_to,
         jobs=jobs or (configuration.database.jobs if configuration else 2),

@@ -67,10 +67,18 @@ def database_facts(description: DatabaseDescription) -> DatabaseFacts:
         collation_version=description.collation_version,
         size_bytes=description.size_bytes,
         comment=description.comment,
+        icu_rules=description.icu_rules,
+        connection_limit=description.connection_limit,
+        is_template=description.is_template or None,
+        tablespace=description.tablespace if description.tablespace != "pg_default" else None,
+        tablespaces=description.tablespaces or None,
+        security_labels=description.security_labels or None,
         grants=None
         if description.grants is None
         else tuple(
-            DatabaseGrant(grantee=one.grantee, privilege=one.privilege, is_grantable=one.is_grantable)
+            DatabaseGrant(
+                grantee=one.grantee, privilege=one.privilege, is_grantable=one.is_grantable, grantor=one.grantor
+            )
             for one in description.grants
         ),
         settings=description.settings,

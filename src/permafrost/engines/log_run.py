@@ -16,7 +16,8 @@ from permafrost.engines.log_manifest import manifest_tables, objects_of_chains
 from permafrost.events import Note, Progress
 from permafrost.postgres.catalog import TableName, list_tables
 from permafrost.postgres.digest import TableContents, count_rows, digest_rows
-from permafrost.postgres.identity import ServerIdentity, push_wal, read_identity, wait_until_flushed
+from permafrost.postgres.history_mark import leave_mark
+from permafrost.postgres.identity import ServerIdentity, read_identity, wait_until_flushed
 from permafrost.postgres.locked_snapshot import LockedSnapshot
 from permafrost.postgres.logged import LoggedTable, describe_tables
 from permafrost.postgres.workers import Crew, Task, snapshot_connection
@@ -85,14 +86,16 @@ def read_log(
         beside = crew.beside(lambda: read_surroundings(run, snapshot, job.tables, known, is_last=is_last))
         crew.do_all(_tasks(run, job, state, store, found))
         stored = store.finish()
-        wait_until_flushed(snapshot.connection, job.identity.lsn, snapshot.taken_at, lambda: push_wal(url))
+        mark = leave_mark(url)
+        wait_until_flushed(snapshot.connection, job.identity.lsn, snapshot.taken_at)
+    remember(state, job.identity, mark)
     return _settle(run, state, job, beside.result(), found, stored)
 
 
 def _prepare(run: RunContext, snapshot: LockedSnapshot, state: SegmentState, sealing_mark: str) -> _Job:
     connection = snapshot.connection
     identity = read_identity(connection)
-    reason = _reason_to_start_anew(run, state, identity, sealing_mark)
+    reason = _reason_to_start_anew(run, state, identity, connection, sealing_mark)
     if reason:
         run.report(Note(f"new bases for every table: {reason}"))
         state.forget_everything()
@@ -113,10 +116,12 @@ def _prepare(run: RunContext, snapshot: LockedSnapshot, state: SegmentState, sea
     )
 
 
-def _reason_to_start_anew(run: RunContext, state: SegmentState, identity: ServerIdentity, sealing_mark: str) -> str:
+def _reason_to_start_anew(
+    run: RunContext, state: SegmentState, identity: ServerIdentity, connection: psycopg.Connection, sealing_mark: str
+) -> str:
     if run.is_full:
         return "asked for"
-    reason = reason_to_forget_everything(state, identity)
+    reason = reason_to_forget_everything(state, identity, connection)
     if reason:
         return reason
     if state.fact("repository") != run.repository.repository_id:
@@ -210,7 +215,6 @@ def _settle(
     objects = tuple((StoredObject(name, known[name][1]), known[name][0]) for name in names)
     new = {one.name for one in stored.values()} | ({frame.name} if beside.frame.is_new else set())
     state.replace_objects({name: known[name] for name in names})
-    remember(state, job.identity)
     state.set_fact("repository", run.repository.repository_id)
     state.set_fact("sealing", job.sealing_mark)
     state.set_fact("frame", beside.frame.fact())

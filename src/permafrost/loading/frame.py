@@ -136,14 +136,16 @@ class FrameLoader:
 
 
 @contextmanager
-def frame_loader(snapshot: OpenedSnapshot, conninfo: str, *, with_owners: bool, jobs: int) -> Iterator[FrameLoader]:
+def frame_loader(
+    snapshot: OpenedSnapshot, conninfo: str, *, with_owners: bool, with_tablespaces: bool, jobs: int
+) -> Iterator[FrameLoader]:
     """Yield the loader of the snapshot's frame into the empty database that `conninfo` names.
 
     Its programs know the snapshot's version and the server's.
     """
     with connected(conninfo) as connection:
         major = max(snapshot.manifest.database.server_major, server_major(connection))
-    request = LoadRequest(conninfo, major, with_owners)
+    request = LoadRequest(conninfo, major, with_owners, with_tablespaces)
     if snapshot.stored(snapshot.frame_index).size_bytes > _HELD_IN_MEMORY_BYTES:
         yield FrameLoader(snapshot, request, None, jobs)
         return

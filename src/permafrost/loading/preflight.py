@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import psycopg
 
 from permafrost.errors import RestoreRefusedError
-from permafrost.events import Note, Reporter
+from permafrost.events import Note, Reporter, Warned
 from permafrost.postgres.connection import server_major
 from permafrost.postgres.provision import (
     connections_to,
@@ -16,6 +16,7 @@ from permafrost.postgres.provision import (
     locale_problem,
     missing_extensions,
     missing_roles,
+    unusable_tablespaces,
 )
 from permafrost.repository.manifest import DatabaseFacts
 
@@ -24,15 +25,19 @@ _UNCHANGED = "everything"
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where a restore goes: the database's final name, whether it takes a living one's place, and owners or not."""
+    """Where a restore goes: the database's final name, and whether it takes a live one's place.
+
+    Owners and grants, and tablespaces, may be left out.
+    """
 
     database: str
     replaces: bool
     with_owners: bool
+    with_tablespaces: bool = True
 
 
-def check_target(connection: psycopg.Connection, target: Target, facts: DatabaseFacts, report: Reporter) -> None:
-    """Raise `RestoreRefusedError` unless the server can take the snapshot as `target` says.
+def check_target(connection: psycopg.Connection, target: Target, facts: DatabaseFacts, report: Reporter) -> Target:
+    """Return the target as the server can take it; raise `RestoreRefusedError` if it cannot take the snapshot.
 
     1. The database's name is free, or is there and unused if it is to be replaced.
     2. The server is not older than the snapshot's.
@@ -40,6 +45,7 @@ def check_target(connection: psycopg.Connection, target: Target, facts: Database
     4. The extensions can be created.
     5. The server's C library knows the collation.
     6. The disk has room for what the database took.
+    7. Its tablespaces are there; without one of them, everything goes into the default one, and a warning says so.
     """
     _check_name(connection, target)
     _check_version(connection, facts)
@@ -48,6 +54,24 @@ def check_target(connection: psycopg.Connection, target: Target, facts: Database
     _check_extensions(connection, facts)
     _check_locale(connection, facts)
     _check_space(connection, facts, report)
+    return _without_missing_tablespaces(connection, target, facts, report)
+
+
+def _without_missing_tablespaces(
+    connection: psycopg.Connection, target: Target, facts: DatabaseFacts, report: Reporter
+) -> Target:
+    if not target.with_tablespaces:
+        return target
+    missing = unusable_tablespaces(connection, facts.tablespaces or ())
+    if not missing:
+        return target
+    report(
+        Warned(
+            f"the server has no tablespace {', '.join(missing)} that this role may use, so everything goes into the"
+            " default one, as with --no-tablespaces; to have them, stop here, CREATE TABLESPACE, and restore again"
+        )
+    )
+    return replace(target, with_tablespaces=False)
 
 
 def _check_name(connection: psycopg.Connection, target: Target) -> None:

@@ -37,7 +37,7 @@ def snapshot_columns(
     encoding = snapshot.manifest.database.encoding
     with connected(conninfo_for(server)) as connection, _temporary_database(connection, name, encoding):
         conninfo = conninfo_for(server, dbname=name)
-        with frame_loader(snapshot, conninfo, with_owners=False, jobs=1) as frame:
+        with frame_loader(snapshot, conninfo, with_owners=False, with_tablespaces=False, jobs=1) as frame:
             frame.load_definitions()
         with connected(conninfo) as definitions:
             return read_columns(definitions, table)

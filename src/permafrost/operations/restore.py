@@ -16,7 +16,7 @@ from pathlib import Path
 import psycopg
 
 from permafrost.errors import PermafrostError, RestoreRefusedError
-from permafrost.events import Note, Progress, Reporter, Steps
+from permafrost.events import Note, Progress, Reporter, Steps, Warned
 from permafrost.lazy_import import imported_beside
 from permafrost.loading.comparison import compare
 from permafrost.loading.frame import frame_loader
@@ -28,10 +28,11 @@ from permafrost.loading.source import Source, opened
 from permafrost.mastodon.runbook import Runbook
 from permafrost.postgres.catalog import Grant, TableName
 from permafrost.postgres.connection import connected, conninfo_for
+from permafrost.postgres.database_properties import DatabaseProperties, Refused, apply_properties, make_template
 from permafrost.postgres.loading import loading_conninfo
 from permafrost.postgres.provision import (
     NewDatabase,
-    apply_properties,
+    collation_version,
     create_database,
     database_exists,
     database_oid,
@@ -94,19 +95,20 @@ def restore(
             secrets = _read_secrets(snapshot, secrets_to)
         with connected(conninfo_for(server)) as connection:
             with _unchanged_until_here(), steps.step("look at the server that it goes to"):
-                check_target(connection, target, manifest.database, report)
+                target = check_target(connection, target, manifest.database, report)
                 working = name_with_suffix(target.database, _WORKING_SUFFIX)
                 _clear_unfinished(connection, working)
             with _dropped_on_failure(connection, working, target):
                 with steps.step(f"make the database {working}"):
                     create_database(connection, _new_database(working, manifest, target))
+                    _note_collation(connection, working, manifest, report)
                 at_once = jobs if manifest.engine == "log" else 1  # a dump comes as one stream
                 working_conninfo = loading_conninfo(conninfo_for(server, dbname=working), at_once)
                 _load(snapshot, working_conninfo, target, jobs, steps, report)
                 with steps.step("compare it with the snapshot"):
                     rows = compare(working_conninfo, manifest, jobs, report)
                 with steps.step(f"give it its name {target.database}"):
-                    kept_as = _give_name(connection, working, target, manifest, now)
+                    kept_as = _give_name(connection, working, target, manifest, now, report)
             written = write_secrets(secrets, secrets_to) if secrets_to is not None else ()
     return RestoreResult(
         snapshot=snapshot.id,
@@ -130,7 +132,13 @@ def _load(
     report: Reporter,
 ) -> None:
     """Load the snapshot into its empty database, analyse it, and refresh its materialized views after that."""
-    with frame_loader(snapshot, conninfo, with_owners=target.with_owners, jobs=jobs) as frame:
+    with frame_loader(
+        snapshot,
+        conninfo,
+        with_owners=target.with_owners,
+        with_tablespaces=target.with_tablespaces,
+        jobs=jobs,
+    ) as frame:
         if snapshot.manifest.engine == "log":
             with steps.step("load types, functions and empty tables"), imported_beside(_ROWS):
                 frame.load_definitions()
@@ -241,21 +249,53 @@ def _new_database(name: str, manifest: Manifest, target: Target) -> NewDatabase:
         ctype=facts.ctype,
         locale_provider=facts.locale_provider,
         locale=facts.locale,
+        icu_rules=facts.icu_rules,
+        tablespace=facts.tablespace if target.with_tablespaces else None,
     )
 
 
+def _note_collation(connection: psycopg.Connection, working: str, manifest: Manifest, report: Reporter) -> None:
+    before, now = manifest.database.collation_version, collation_version(connection, working)
+    if before is not None and now is not None and before != now:
+        report(
+            Note(
+                f"the collation {manifest.database.collate} was version {before} and is version {now} here: text may"
+                " sort in another order; indexes are built in the new one"
+            )
+        )
+
+
 def _give_name(
-    connection: psycopg.Connection, working: str, target: Target, manifest: Manifest, now: datetime
+    connection: psycopg.Connection, working: str, target: Target, manifest: Manifest, now: datetime, report: Reporter
 ) -> str | None:
+    refused = apply_properties(connection, working, _properties(manifest, target), target.database)
+    kept_as = None
+    if target.replaces:
+        kept_as = name_with_suffix(target.database, f"_before_{now:%Y%m%dT%H%M%S}")
+        swap_databases(connection, live=target.database, replacement=working, kept_as=kept_as)
+    else:
+        rename_database(connection, working, target.database)
+    if manifest.database.is_template:
+        refused += make_template(connection, target.database)
+    _report_refused(refused, report)
+    return kept_as
+
+
+def _properties(manifest: Manifest, target: Target) -> DatabaseProperties:
     facts = manifest.database
     grants = None
     if target.with_owners and facts.grants is not None:
-        grants = [Grant(one.grantee, one.privilege, one.is_grantable) for one in facts.grants]
-    settings = [one for one in facts.settings if target.with_owners or not one[0]]
-    apply_properties(connection, working, comment=facts.comment, settings=settings, grants=grants)
-    if not target.replaces:
-        rename_database(connection, working, target.database)
-        return None
-    kept_as = name_with_suffix(target.database, f"_before_{now:%Y%m%dT%H%M%S}")
-    swap_databases(connection, live=target.database, replacement=working, kept_as=kept_as)
-    return kept_as
+        grants = [Grant(one.grantee, one.privilege, one.is_grantable, one.grantor) for one in facts.grants]
+    return DatabaseProperties(
+        comment=facts.comment,
+        settings=[one for one in facts.settings if target.with_owners or not one[0]],
+        owner=facts.owner if target.with_owners else None,
+        grants=grants,
+        connection_limit=facts.connection_limit,
+        security_labels=facts.security_labels or (),
+    )
+
+
+def _report_refused(refused: list[Refused], report: Reporter) -> None:
+    for one in refused:
+        report(Warned(f"left out, run it as a superuser: {one.statement} ({one.reason})"))

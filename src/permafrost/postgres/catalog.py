@@ -22,6 +22,7 @@ class Grant:
     grantee: str
     privilege: str
     is_grantable: bool
+    grantor: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,11 @@ class RoleFacts:
 
 @dataclass(frozen=True, slots=True)
 class DatabaseDescription:
-    """What a database is, apart from its contents. Sizes in bytes; collations as the server names them."""
+    """What a database is, apart from its contents: all that `pg_dump --create` writes about it, and more.
+
+    Sizes in bytes; collations as the server names them. `connection_limit` is None without one. `tablespaces` are all
+    that the database or something in it lies in, but the default one; `security_labels` are providers and labels.
+    """
 
     name: str
     owner: str
@@ -48,6 +53,12 @@ class DatabaseDescription:
     collation_version: str | None
     size_bytes: int
     comment: str | None
+    icu_rules: str | None
+    connection_limit: int | None
+    is_template: bool
+    tablespace: str
+    tablespaces: tuple[str, ...]
+    security_labels: tuple[tuple[str, str], ...]
     grants: tuple[Grant, ...] | None
     settings: tuple[tuple[str, str, str], ...]
     extensions: tuple[tuple[str, str], ...]
@@ -82,11 +93,13 @@ def describe_database(connection: psycopg.Connection) -> DatabaseDescription:
         provider = "d.datlocprovider::text" if version >= 150000 else "'c'"
         locale = "d.datlocale" if version >= 170000 else "d.daticulocale" if version >= 150000 else "NULL"
         collation_version = "d.datcollversion" if version >= 150000 else "NULL"
+        rules = "d.daticurules" if version >= 160000 else "NULL"
         row = connection.execute(
             f"""SELECT d.datname, pg_get_userbyid(d.datdba), pg_encoding_to_char(d.encoding), d.datcollate, d.datctype,
                    {provider}, {locale}, {collation_version}, pg_database_size(d.oid),
-                   shobj_description(d.oid, 'pg_database'), d.datacl IS NOT NULL
-            FROM pg_database d WHERE d.datname = current_database()"""  # noqa: S608 - constants of this function
+                   shobj_description(d.oid, 'pg_database'), d.datacl IS NOT NULL, {rules}, d.datconnlimit,
+                   d.datistemplate, t.spcname
+            FROM pg_database d JOIN pg_tablespace t ON t.oid = d.dattablespace WHERE d.datname = current_database()"""  # noqa: S608 - constants of this function
         ).fetchone()
         if row is None:
             raise DatabaseError("the database has vanished from its own catalogue")
@@ -102,6 +115,12 @@ def describe_database(connection: psycopg.Connection) -> DatabaseDescription:
             collation_version=row[7],
             size_bytes=row[8],
             comment=row[9],
+            icu_rules=row[11],
+            connection_limit=row[12] if row[12] >= 0 else None,
+            is_template=row[13],
+            tablespace=row[14],
+            tablespaces=_tablespaces(connection),
+            security_labels=_security_labels(connection),
             grants=_database_grants(connection) if row[10] else None,
             settings=_database_settings(connection),
             extensions=_extensions(connection),
@@ -111,9 +130,11 @@ def describe_database(connection: psycopg.Connection) -> DatabaseDescription:
 
 def _database_grants(connection: psycopg.Connection) -> tuple[Grant, ...]:
     rows = connection.execute(
-        """SELECT coalesce(r.rolname, ''), a.privilege_type, a.is_grantable
-        FROM pg_database d, aclexplode(d.datacl) a LEFT JOIN pg_roles r ON r.oid = a.grantee
-        WHERE d.datname = current_database() ORDER BY 1, 2"""
+        """SELECT coalesce(r.rolname, ''), a.privilege_type, a.is_grantable, g.rolname
+        FROM pg_database d,
+            aclexplode(d.datacl) WITH ORDINALITY AS a (grantor, grantee, privilege_type, is_grantable, place)
+        LEFT JOIN pg_roles r ON r.oid = a.grantee LEFT JOIN pg_roles g ON g.oid = a.grantor
+        WHERE d.datname = current_database() ORDER BY a.place"""
     )
     return tuple(Grant(*row) for row in rows)
 
@@ -122,10 +143,29 @@ def _database_settings(connection: psycopg.Connection) -> tuple[tuple[str, str, 
     rows = connection.execute(
         """SELECT coalesce(r.rolname, ''), split_part(setting, '=', 1), substr(setting, strpos(setting, '=') + 1)
         FROM pg_db_role_setting s JOIN pg_database d ON d.oid = s.setdatabase
-        LEFT JOIN pg_roles r ON r.oid = s.setrole, unnest(s.setconfig) AS setting
-        WHERE d.datname = current_database() ORDER BY 1, 2"""
+        LEFT JOIN pg_roles r ON r.oid = s.setrole, unnest(s.setconfig) WITH ORDINALITY AS c (setting, place)
+        WHERE d.datname = current_database() ORDER BY 1, place"""
     )
     return tuple((row[0], row[1], row[2]) for row in rows)
+
+
+def _tablespaces(connection: psycopg.Connection) -> tuple[str, ...]:
+    rows = connection.execute(
+        """SELECT DISTINCT t.spcname FROM pg_tablespace t WHERE t.spcname <> 'pg_default' AND t.oid IN (
+            SELECT reltablespace FROM pg_class WHERE relpersistence <> 't' AND reltablespace <> 0
+                AND relnamespace <> 'pg_catalog'::regnamespace
+            UNION SELECT dattablespace FROM pg_database WHERE datname = current_database())
+        ORDER BY 1"""
+    )
+    return tuple(row[0] for row in rows)
+
+
+def _security_labels(connection: psycopg.Connection) -> tuple[tuple[str, str], ...]:
+    rows = connection.execute(
+        """SELECT l.provider, l.label FROM pg_shseclabel l JOIN pg_database d ON d.oid = l.objoid
+        WHERE l.classoid = 'pg_database'::regclass AND d.datname = current_database() ORDER BY 1"""
+    )
+    return tuple((row[0], row[1]) for row in rows)
 
 
 def _extensions(connection: psycopg.Connection) -> tuple[tuple[str, str], ...]:

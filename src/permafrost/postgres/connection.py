@@ -82,7 +82,7 @@ def database_errors(doing: str) -> Iterator[None]:
     try:
         yield
     except psycopg.Error as error:
-        raise DatabaseError(f"{doing}: {_first_line(error)}", hint=_hint(error)) from error
+        raise DatabaseError(f"{doing}: {first_line(error)}", hint=_hint(error)) from error
 
 
 def _hint(error: psycopg.Error) -> str:
@@ -99,7 +99,8 @@ def _hint(error: psycopg.Error) -> str:
     return ""
 
 
-def _first_line(error: psycopg.Error) -> str:
+def first_line(error: psycopg.Error) -> str:
+    """Return what the server said, without its context."""
     lines = str(error).strip().splitlines()
     return lines[0] if lines else type(error).__name__
 

@@ -1,20 +1,27 @@
-"""What tells whether a server's heap files are still those that the log has seen, and whether they will stay.
+"""What names a server's history, and whether a snapshot lies further along the history that the log has seen.
 
-A row version's name is only good as long as nobody winds the server back: another system, another timeline, a WAL
-position that went backwards, or half of all transaction numbers used since, and everything is read again.
+A row version's name (file, place, transaction) is given once in a history, and may be given to another row in another
+one. So a run resumes only where it can prove that everything the last run saw is in this server's past:
+
+1. The same system, database, block size and major version: files and names are the same kind of thing.
+2. The same timeline: the one that WAL is being written in. The control file's lags behind it after a promotion, until
+   the first checkpoint, and is not used. A standby shows nobody without special rights what it replays, so it has none.
+3. WAL position and transaction number have not gone backwards, and fewer than half of all numbers were used since.
+4. The mark that the last run left in the history (`history_mark`) is in this one. It detects what a timeline does not:
+   an older disk image or base backup started without recovery, a second timeline with the same number.
+5. Where no mark could be left (on a standby), the server has not been started since: one server in one life follows
+   one history, whatever it replays.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 
 import psycopg
 
-from permafrost.errors import DatabaseError
-from permafrost.postgres.connection import connected, database_errors, server_major
+from permafrost.postgres.connection import database_errors, server_major
 
 MAXIMUM_AGE = 1 << 31
 """xmin is 32 bits wide; after this many transactions a number may come again."""
@@ -22,43 +29,57 @@ MAXIMUM_AGE = 1 << 31
 
 @dataclass(frozen=True, slots=True)
 class ServerIdentity:
-    """Where in which server's history a snapshot lies. `next_xid` is 64 bits wide, `lsn` a byte position in the WAL."""
+    """Where in which server's history a snapshot lies.
+
+    `timeline` is None on a standby, `started_at` the server's start in microseconds since 1970. `next_xid` is 64 bits
+    wide, `lsn` a byte position in the WAL.
+    """
 
     system_identifier: int
-    timeline: int
+    timeline: int | None
+    started_at: int
     database_oid: int
     block_size: int
     major: int
     next_xid: int
     lsn: int
 
-    def continues(self, earlier: ServerIdentity) -> bool:
-        """Return whether row versions named at `earlier` still have the same names now."""
-        same = (self.system_identifier, self.timeline, self.database_oid, self.block_size, self.major)
-        before = (earlier.system_identifier, earlier.timeline, earlier.database_oid, earlier.block_size, earlier.major)
+    def may_continue(self, earlier: ServerIdentity) -> bool:
+        """Return whether nothing speaks against this being a later moment of the same history; no proof that it is."""
+        same = (self.system_identifier, self.database_oid, self.block_size, self.major)
+        before = (earlier.system_identifier, earlier.database_oid, earlier.block_size, earlier.major)
+        if None not in (self.timeline, earlier.timeline) and self.timeline != earlier.timeline:
+            return False
         return same == before and self.lsn >= earlier.lsn and 0 <= self.next_xid - earlier.next_xid < MAXIMUM_AGE
+
+    def is_same_life(self, earlier: ServerIdentity) -> bool:
+        """Return whether the server has not been started since `earlier`."""
+        return self.system_identifier == earlier.system_identifier and self.started_at == earlier.started_at
 
 
 def read_identity(connection: psycopg.Connection) -> ServerIdentity:
     """Return the server's identity, within the transaction whose snapshot is meant."""
     with database_errors("cannot read the server's identity"):
         row = connection.execute(
-            """SELECT s.system_identifier, c.timeline_id,
+            """SELECT system_identifier,
+                CASE WHEN NOT pg_is_in_recovery() THEN left(pg_walfile_name(pg_current_wal_insert_lsn()), 8) END,
+                (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::int8,
                 (SELECT oid::int8 FROM pg_database WHERE datname = current_database()),
                 current_setting('block_size')::int8, pg_snapshot_xmax(pg_current_snapshot())::text::int8,
                 CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_insert_lsn() END
                     - '0/0'::pg_lsn
-            FROM pg_control_system() s, pg_control_checkpoint() c"""
+            FROM pg_control_system()"""
         ).fetchone()
-    assert row is not None  # noqa: S101 - both functions give one row
+    assert row is not None  # noqa: S101 - the function gives one row
     return ServerIdentity(
         system_identifier=int(row[0]),
-        timeline=int(row[1]),
-        database_oid=int(row[2]),
-        block_size=int(row[3]),
+        timeline=int(row[1], 16) if row[1] is not None else None,
+        started_at=int(row[2]),
+        database_oid=int(row[3]),
+        block_size=int(row[4]),
         major=server_major(connection),
-        next_xid=int(row[4]),
-        lsn=int(row[5]),
+        next_xid=int(row[5]),
+        lsn=int(row[6]),
     )
 
 
@@ -66,7 +87,6 @@ def wait_until_flushed(
     connection: psycopg.Connection,
     lsn: int,
     taken_at: float,
-    push: Callable[[], None],
     clock: Callable[[], float] = time.monotonic,
     pause: Callable[[float], None] = time.sleep,
 ) -> None:
@@ -74,11 +94,10 @@ def wait_until_flushed(
 
     With synchronous_commit off a commit can be visible and still be lost, and its transaction number used again at
     the same place. The WAL up to `lsn` (its insert position when the snapshot was taken, at `taken_at` of `clock`)
-    contains every such commit. What is no commit may stay unflushed on an idle server for long: `push` (`push_wal`) is
-    called if it is. The manual's bound also counts: such a commit is on disk after three times wal_writer_delay
-    ("Asynchronous Commit"); one more is added here. On a standby there is nothing to wait for.
+    contains every such commit, and the mark of a run (`history_mark`) has flushed it already. Where none could be left,
+    the manual's bound counts: such a commit is on disk after three times wal_writer_delay ("Asynchronous Commit"); one
+    more is added here. On a standby there is nothing to wait for.
     """
-    is_pushed = False
     with database_errors("cannot read the WAL's position"):
         row = connection.execute(
             """SELECT pg_is_in_recovery(),
@@ -91,22 +110,4 @@ def wait_until_flushed(
             flushed = connection.execute("SELECT pg_current_wal_flush_lsn() - '0/0'::pg_lsn").fetchone()
             if flushed is not None and int(flushed[0]) >= lsn:
                 return
-            if not is_pushed:
-                push()
-                is_pushed = True
-                continue
             pause(0.02)
-
-
-def push_wal(conninfo: str) -> None:
-    """Make the server write its WAL to the disk up to here, if it lets us; nothing is raised if it does not.
-
-    By a commit of our own, of an empty message to logical decoding (manual, "Generic Message Functions": it asks for no
-    privilege), which waits for the local disk. It is some hundred bytes of WAL and a transaction number, and saves an
-    hour's run on an idle server 0.8 seconds of waiting for a background writer that has no commit to hurry for.
-    """
-    with suppress(DatabaseError), connected(conninfo) as connection, database_errors("cannot flush the WAL"):
-        connection.execute("BEGIN READ WRITE")
-        connection.execute("SET LOCAL synchronous_commit = local")
-        connection.execute("SELECT pg_logical_emit_message(true, 'permafrost', '')")
-        connection.execute("COMMIT")

@@ -10,8 +10,6 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
-from permafrost.errors import DatabaseError
-from permafrost.postgres.catalog import Grant
 from permafrost.postgres.connection import database_errors
 
 _MAXIMUM_NAME_BYTES = 63
@@ -20,7 +18,7 @@ UNFINISHED = "permafrost: unfinished restore"
 
 @dataclass(frozen=True, slots=True)
 class NewDatabase:
-    """How to make a database: from template0, with this owner, encoding and collation."""
+    """How to make a database: from template0, with this owner, encoding, collation and tablespace."""
 
     name: str
     owner: str | None
@@ -29,6 +27,8 @@ class NewDatabase:
     ctype: str
     locale_provider: str
     locale: str | None
+    icu_rules: str | None = None
+    tablespace: str | None = None
 
 
 def database_oid(connection: psycopg.Connection, name: str) -> int | None:
@@ -73,19 +73,19 @@ def create_database(connection: psycopg.Connection, wanted: NewDatabase) -> None
         options.append(sql.SQL("LOCALE_PROVIDER libc"))  # template0 may have another
     elif wanted.locale_provider == "i" and version >= 150000:
         options.append(sql.SQL("LOCALE_PROVIDER icu ICU_LOCALE {}").format(sql.Literal(wanted.locale)))
+        if wanted.icu_rules is not None:
+            options.append(sql.SQL("ICU_RULES {}").format(sql.Literal(wanted.icu_rules)))
     elif wanted.locale_provider == "b" and version >= 170000:
         options.append(sql.SQL("LOCALE_PROVIDER builtin BUILTIN_LOCALE {}").format(sql.Literal(wanted.locale)))
+    if wanted.tablespace is not None:
+        options.append(sql.SQL("TABLESPACE {}").format(sql.Identifier(wanted.tablespace)))
     with database_errors(f"cannot create the database {wanted.name}"):
         connection.execute(
             sql.SQL("CREATE DATABASE {} {}").format(sql.Identifier(wanted.name), sql.SQL(" ").join(options))
         )
-        _comment(connection, wanted.name, UNFINISHED)
-
-
-def _comment(connection: psycopg.Connection, name: str, text: str | None) -> None:
-    connection.execute(
-        sql.SQL("COMMENT ON DATABASE {} IS {}").format(sql.Identifier(name), sql.Literal(text))  # NULL removes it
-    )
+        connection.execute(
+            sql.SQL("COMMENT ON DATABASE {} IS {}").format(sql.Identifier(wanted.name), sql.Literal(UNFINISHED))
+        )
 
 
 def is_unfinished_restore(connection: psycopg.Connection, name: str) -> bool:
@@ -101,58 +101,6 @@ def drop_database(connection: psycopg.Connection, name: str) -> None:
     """Drop the database `name`, ending what is still connected to it; nothing happens if it is not there."""
     with database_errors(f"cannot drop the database {name}"):
         connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
-
-
-def apply_properties(
-    connection: psycopg.Connection,
-    name: str,
-    *,
-    comment: str | None,
-    settings: Sequence[tuple[str, str, str]],
-    grants: Sequence[Grant] | None,
-) -> None:
-    """Give the database its comment, its ALTER DATABASE SET settings and, unless None, its grants."""
-    database = sql.Identifier(name)
-    with database_errors(f"cannot set the properties of the database {name}"):
-        for role, setting, value in settings:
-            target = (
-                sql.SQL("ROLE {} IN DATABASE {}").format(sql.Identifier(role), database)
-                if role
-                else sql.SQL("DATABASE {}").format(database)
-            )
-            connection.execute(
-                sql.SQL("ALTER {} SET {} TO {}").format(
-                    target, sql.Identifier(*setting.split(".")), _value(setting, value)
-                )
-            )
-        if grants is not None:
-            connection.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(database))
-            for grant in grants:
-                grantee = sql.Identifier(grant.grantee) if grant.grantee else sql.SQL("PUBLIC")
-                option = sql.SQL(" WITH GRANT OPTION") if grant.is_grantable else sql.SQL("")
-                connection.execute(
-                    sql.SQL("GRANT {} ON DATABASE {} TO {}{}").format(
-                        sql.SQL(_privilege(grant.privilege)), database, grantee, option
-                    )
-                )
-        _comment(connection, name, comment)
-
-
-# settings whose value is a list: quoting it whole would make one element of it (pg_dump's variable_is_guc_list_quote)
-_LIST_SETTINGS = ("search_path", "temp_tablespaces", "local_preload_libraries", "session_preload_libraries")
-
-
-def _value(setting: str, value: str) -> sql.Composable:
-    if setting.lower() in _LIST_SETTINGS:
-        parts = [part.strip().strip('"') for part in value.split(",")]
-        return sql.SQL(", ").join(sql.Literal(part) for part in parts)
-    return sql.Literal(value)
-
-
-def _privilege(name: str) -> str:
-    if name not in ("CREATE", "CONNECT", "TEMPORARY"):
-        raise DatabaseError(f"{name!r} is not a privilege on a database")
-    return name
 
 
 def swap_databases(connection: psycopg.Connection, *, live: str, replacement: str, kept_as: str) -> None:
@@ -185,6 +133,26 @@ def missing_roles(connection: psycopg.Connection, names: Sequence[str]) -> list[
             (list(names),),
         ).fetchall()
     return [row[0] for row in rows]
+
+
+def unusable_tablespaces(connection: psycopg.Connection, names: Sequence[str]) -> list[str]:
+    """Return which of the tablespaces the server does not have, or does not let this role put anything into."""
+    with database_errors("cannot list the tablespaces"):
+        rows = connection.execute(
+            """SELECT name FROM unnest(%s::text[]) AS name WHERE NOT EXISTS (SELECT FROM pg_tablespace
+                WHERE spcname = name AND has_tablespace_privilege(oid, 'CREATE'))""",
+            (list(names),),
+        ).fetchall()
+    return [row[0] for row in rows]
+
+
+def collation_version(connection: psycopg.Connection, name: str) -> str | None:
+    """Return the version of the collation of the database `name`, as it was made; None if it has none."""
+    if connection.info.server_version < 150000:
+        return None
+    with database_errors("cannot look at the database's collation"):
+        row = connection.execute("SELECT datcollversion FROM pg_database WHERE datname = %s", (name,)).fetchone()
+    return row[0] if row else None
 
 
 def missing_extensions(connection: psycopg.Connection, names: Sequence[str]) -> list[str]:

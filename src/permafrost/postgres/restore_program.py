@@ -21,7 +21,7 @@ Section = Literal["pre-data", "data", "post-data"]
 
 @dataclass(frozen=True, slots=True)
 class LoadRequest:
-    """How pg_restore is to load: into which database, which entries, with owners and grants or without.
+    """How pg_restore is to load: into which database, with owners and grants and with tablespaces or without.
 
     `jobs` above 1 needs `archive_fd`, a seekable file; without one the archive comes on stdin.
     """
@@ -29,8 +29,15 @@ class LoadRequest:
     conninfo: str
     server_major: int
     with_owners: bool
+    with_tablespaces: bool = True
     archive_fd: int | None = None
     jobs: int = 1
+
+    @property
+    def without(self) -> list[str]:
+        """What pg_restore has to leave out of every entry, as its options."""
+        words = [] if self.with_owners else ["--no-owner", "--no-acl"]
+        return words if self.with_tablespaces else [*words, "--no-tablespaces"]
 
 
 def pg_restore_program(request: LoadRequest, list_fd: int, section: Section | None = None) -> Program:
@@ -48,8 +55,7 @@ def pg_restore_program(request: LoadRequest, list_fd: int, section: Section | No
     ]
     if section is not None:
         words.append(f"--section={section}")
-    if not request.with_owners:
-        words += ["--no-owner", "--no-acl"]
+    words += request.without
     if request.archive_fd is not None:
         words.append(f"--jobs={request.jobs}")
     return _reading(words, request.archive_fd, list_fd)
@@ -66,8 +72,7 @@ def pg_restore_script_program(request: LoadRequest, list_fd: int, archive_fd: in
         f"--use-list=/proc/self/fd/{list_fd}",
         "--file=-",
     ]
-    if not request.with_owners:
-        words += ["--no-owner", "--no-acl"]
+    words += request.without
     return _reading(words, archive_fd, list_fd)
 
 

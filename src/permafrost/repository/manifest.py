@@ -49,6 +49,7 @@ class DatabaseGrant(Part):
     grantee: str
     privilege: str
     is_grantable: bool
+    grantor: str | None = None
 
 
 class DatabaseFacts(Part):
@@ -66,6 +67,12 @@ class DatabaseFacts(Part):
     collation_version: str | None = None
     size_bytes: int
     comment: str | None = None
+    icu_rules: str | None = None
+    connection_limit: int | None = None
+    is_template: bool | None = None
+    tablespace: str | None = Field(default=None, description="the database's own, if it is not pg_default")
+    tablespaces: tuple[str, ...] | None = Field(default=None, description="all that something in it lies in")
+    security_labels: tuple[tuple[str, str], ...] | None = Field(default=None, description="provider, label")
     grants: tuple[DatabaseGrant, ...] | None = None
     settings: tuple[tuple[str, str, str], ...] = Field(
         default=(), description="role ('' for all), setting, value: ALTER DATABASE SET"

@@ -3,21 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 
+import psycopg
+
+from permafrost.postgres.history_mark import Mark, has_mark
 from permafrost.postgres.identity import ServerIdentity
 from permafrost.postgres.logged import LoggedTable
 from permafrost.segments.state import SegmentState
 from permafrost.segments.worker import segments_of
 
 
-def reason_to_forget_everything(state: SegmentState, identity: ServerIdentity) -> str:
-    """Return why no row version that the state knows can be trusted to be the same now, '' if they can."""
-    earlier = state.fact("identity")
-    if earlier is None:
+def reason_to_forget_everything(state: SegmentState, identity: ServerIdentity, connection: psycopg.Connection) -> str:
+    """Return why no row version that the state knows can be trusted to be the same now, '' if they can.
+
+    `connection` is to the server that `identity` was read from.
+    """
+    facts, mark = state.fact("identity"), state.fact("mark")
+    if facts is None:
         return "the state knows nothing yet"
-    if not identity.continues(ServerIdentity(**earlier)):
-        return "the server's history does not go on where the last run left it"
+    if facts.keys() != {field.name for field in fields(ServerIdentity)}:
+        return "the state was written by another version of permafrost"
+    earlier = ServerIdentity(**facts)
+    if not identity.may_continue(earlier):
+        return "the server's history does not continue where the last run left it"
+    if mark is not None:
+        return "" if has_mark(connection, mark) else "the server's history does not contain the last run"
+    if not identity.is_same_life(earlier):
+        return "the server was restarted, and no mark of the last run proves that its history is still the same"
     return ""
 
 
@@ -33,6 +46,7 @@ def forget_what_changed(state: SegmentState, tables: Sequence[LoggedTable]) -> N
         state.forget_segments(table.oid, len(segments_of(table)))
 
 
-def remember(state: SegmentState, identity: ServerIdentity) -> None:
-    """Note where in the server's history the state now is."""
+def remember(state: SegmentState, identity: ServerIdentity, mark: Mark | None) -> None:
+    """Note where in the server's history the state now is, and the mark that this run left in it."""
     state.set_fact("identity", asdict(identity))
+    state.set_fact("mark", mark)

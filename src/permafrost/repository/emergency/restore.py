@@ -280,6 +280,7 @@ def create(server: str, name: str, facts: dict[str, Any]) -> None:
         LC_CTYPE :'ctype'"""
     if int(psql(server, [b"SHOW server_version_num"])[0]) >= 150000:
         script += " LOCALE_PROVIDER " + PROVIDERS[facts["locale_provider"]]
+        script += " ICU_RULES :'icu_rules'" if "icu_rules" in facts else ""
     psql(server, [script.encode()], **{**facts, "name": name})
 
 
@@ -304,7 +305,7 @@ def restore(reader: Reader, options: argparse.Namespace) -> None:
     if options.secrets_to and "secrets" in objects:
         unpack(reader.opened(objects["secrets"]), Path(options.secrets_to))
     create(server, name, manifest["database"])
-    load = (objects["frame"], "pg_restore", "--exit-on-error", "--no-password", "--dbname", new)
+    load = (objects["frame"], "pg_restore", "--exit-on-error", "--no-password", "--dbname", new, "--no-tablespaces")
     try:
         reader.opened(*load, "--section=pre-data", to_end=False)
         psql(new, rows(reader, files, elements))
@@ -325,7 +326,7 @@ def restore(reader: Reader, options: argparse.Namespace) -> None:
         say(f"""The database {name} is HALF MADE. Drop it:  psql -d "{server}" -c 'DROP DATABASE {quoted(name)}'""")
         raise
     say(f"{name} is restored: {len(manifest['tables'])} tables with as many rows as were backed up")
-    say("Grants on the database itself and its settings (ALTER DATABASE) were not restored; see: restore.py manifest")
+    say("Tablespaces, grants on the database, settings (ALTER DATABASE) were not restored; see: restore.py manifest")
 
 
 def unpack(archive: bytes, folder: Path) -> None:
