@@ -14,6 +14,7 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from permafrost.errors import ConfigurationError, DatabaseError
+from permafrost.postgres.error_text import error_hint, error_text
 from permafrost.postgres.version import major_version
 
 APPLICATION_NAME = "permafrost"
@@ -77,12 +78,16 @@ class LockConflictError(DatabaseError):
 
 
 @contextmanager
-def database_errors(doing: str) -> Iterator[None]:
-    """Turn errors of PostgreSQL inside the block into a `DatabaseError` that says what was being done."""
+def database_errors(doing: str, statement: str | bytes = "") -> Iterator[None]:
+    """Turn errors of PostgreSQL inside the block into a `DatabaseError` that says what was being done.
+
+    It has PostgreSQL's own DETAIL and CONTEXT, and the `statement` that failed where it is given.
+    """
     try:
         yield
     except psycopg.Error as error:
-        raise DatabaseError(f"{doing}: {first_line(error)}", hint=_hint(error)) from error
+        hint = _hint(error) or error_hint(error)
+        raise DatabaseError(f"{doing}: {error_text(error, statement)}", hint=hint) from error
 
 
 def _hint(error: psycopg.Error) -> str:

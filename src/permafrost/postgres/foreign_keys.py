@@ -46,10 +46,13 @@ def add_foreign_keys(conninfo: str, script: bytes) -> Sequence[UncheckedKeys]:
         waiting = [] if _has_partitions(catalog) else [one for one in statements if _CAN_WAIT.match(one)]
         for statement in statements:
             if statement not in waiting:
-                session.execute(statement)
+                with database_errors("a foreign key cannot be added", statement):
+                    session.execute(statement)
         before = _unchecked(catalog)
         for statement in waiting:
-            session.execute(statement.removesuffix(b";") + b" NOT VALID;")
+            unchecked = statement.removesuffix(b";") + b" NOT VALID;"
+            with database_errors("a foreign key cannot be added", unchecked):
+                session.execute(unchecked)
         keys = _unchecked(catalog) - before
     by_table: dict[tuple[str, str], list[str]] = {}
     for _, namespace, table, constraint in sorted(keys, key=lambda key: (-key[0], key[1:])):

@@ -64,8 +64,9 @@ def read_index_script(conninfo: str, script: bytes) -> IndexScript:
 
 def build_index(connection: psycopg.Connection, build: IndexBuild) -> None:
     """Build; `connection` is an `IndexScript.session`. Raise `DatabaseError` naming the statement that failed."""
-    with database_errors("an index cannot be built"):
-        _run(connection, build.statements)
+    for statement in build.statements:
+        with database_errors("an index cannot be built", statement):
+            connection.execute(statement)
 
 
 def _builds(statements: Sequence[bytes]) -> tuple[tuple[bytes, ...], list[IndexBuild]]:

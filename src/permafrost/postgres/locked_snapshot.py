@@ -17,6 +17,7 @@ import psycopg
 from permafrost.errors import DatabaseError
 from permafrost.postgres.catalog import TableName
 from permafrost.postgres.connection import LockConflictError, connected, database_errors
+from permafrost.postgres.error_text import error_text
 from permafrost.postgres.logged import candidate_tables, check_readable, lock_tables
 
 LOCK_TIMEOUT_MS = 60_000
@@ -83,8 +84,7 @@ def _attempt(connection: psycopg.Connection, lock_timeout_ms: int) -> LockedSnap
 
 def lock_error(error: psycopg.Error) -> LockConflictError:
     """Return the error for a lock that was not to be had in time."""
-    said = str(error).strip().splitlines()[0]
     return LockConflictError(
-        f"a table could not be locked for reading in time: {said}",
+        f"a table could not be locked for reading in time: {error_text(error)}",
         hint="another session holds or waits for it exclusively (a migration?); run the backup again when it has ended",
     )

@@ -164,8 +164,13 @@ class Reader:
                     one.kill()
         counts = [sum(words[0] == kind for words in self.gpg()) for kind in ("DECRYPTION_OKAY", "GOODMDC")]
         if ends[-1] or (to_end and (any(ends) or counts != [1, 1])):  # (2.4)
-            text = Path(said.name).read_text("utf-8", "replace")
-            raise RestoreError(f"cannot read {name} {ends}; is it the right passphrase or secret key?\n{text}")
+            text, is_open = Path(said.name).read_text("utf-8", "replace"), "PLAINTEXT" in {w[0] for w in self.gpg()}
+            names = ("gpg", "zstd", *program[:1])
+            failed = [names[index] for index, end in enumerate(ends) if end not in (0, -signal.SIGPIPE)]
+            if is_open and ends[1] in (0, -signal.SIGPIPE):
+                failed = failed[-1:]  # it read no further, so that those before it could not write on
+            why = f"{' and '.join(failed) or 'gpg'} failed" if is_open else "is it the right passphrase or secret key?"
+            raise RestoreError(f"cannot read {name} {ends}: {why}\n{text}")
 
     def opened(self, name: str, *program: str, to_end: bool = True) -> bytes:
         """Return all that the stream of an object holds."""
@@ -305,17 +310,20 @@ def restore(reader: Reader, options: argparse.Namespace) -> None:
     if options.secrets_to and "secrets" in objects:
         unpack(reader.opened(objects["secrets"]), Path(options.secrets_to))
     create(server, name, manifest["database"])
-    load = (objects["frame"], "pg_restore", "--exit-on-error", "--no-password", "--dbname", new, "--no-tablespaces")
+    load, lacking = (objects["frame"], "pg_restore", "--no-password", "--dbname", new, "--no-tablespaces"), ""
     try:
-        reader.opened(*load, "--section=pre-data", to_end=False)
+        reader.opened(*load, "--exit-on-error", "--section=pre-data", to_end=False)
         psql(new, rows(reader, files, elements))
-        reader.opened(*load, "--section=data", to_end=manifest["engine"] == "dump")
+        reader.opened(*load, "--exit-on-error", "--section=data", to_end=manifest["engine"] == "dump")
         script = [SETTINGS]
         for one in manifest.get("sequences", ()):
             values = f"{literal(named(one))}, {int(one['last_value'])}, {bool(one['is_called'])}"
             script.append(encoded(f"SELECT setval({values});\n"))
         psql(new, [*script, b"ANALYZE"])  # without it materialized views, which come last, can take days
-        reader.opened(*load, "--section=post-data", to_end=False)
+        try:  # an index that the rows do not fit, since another one hid them, must not keep the rows back
+            reader.opened(*load, "--section=post-data", to_end=False)
+        except RestoreError as error:
+            lacking = f"{name} has all its rows, and is NOT WHOLE; run again by hand what has failed here: {error}"
         script = [SETTINGS]
         for one in manifest["tables"]:
             counted = f"(SELECT count(*) FROM ONLY {named(one)}) <> {int(one['rows'])}"  # noqa: S608 - quoted
@@ -325,6 +333,7 @@ def restore(reader: Reader, options: argparse.Namespace) -> None:
     except BaseException:
         say(f"""The database {name} is HALF MADE. Drop it:  psql -d "{server}" -c 'DROP DATABASE {quoted(name)}'""")
         raise
+    must(not lacking, lacking)
     say(f"{name} is restored: {len(manifest['tables'])} tables with as many rows as were backed up")
     say("Tablespaces, grants on the database, settings (ALTER DATABASE) were not restored; see: restore.py manifest")
 
