@@ -42,7 +42,13 @@ class FindingKind(Enum):
     CLOCK = (
         "clock",
         _A,
-        "The newest snapshot claims a time that is yet to come: the clock was wrong when it was made, or is wrong now.",
+        "A snapshot claims a time that is yet to come: the clock was wrong when it was made, or is wrong now.",
+        "Set the clock (`timedatectl`), run `permafrost backup`, then `permafrost snapshots remove ID`.",
+    )
+    CLOCK_BEHIND = (
+        "clock-behind",
+        _W,
+        "The snapshot that was made last bears an older time than another: the clock was behind.",
         "Set the clock (`timedatectl`), then run `permafrost backup`.",
     )
     OLD_SNAPSHOT = (

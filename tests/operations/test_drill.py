@@ -129,7 +129,7 @@ def test_killed(server: Server, scratch: Path, step: str) -> None:
 def test_two_at_a_time(server: Server, scratch: Path) -> None:
     """A drill leaves the server of another one that is running alone."""
     with opened(Source(server.path, OpeningKey(server.passphrase_file)), ignore_events) as repository:
-        facts = repository.read(None).manifest.database
+        facts = repository.read(None, datetime.now(UTC), ignore_events).manifest.database
     with scratch_server(facts, scratch, ignore_events) as other:
         run(server, scratch)
         with psycopg.connect(other.conninfo("postgres")) as connection:

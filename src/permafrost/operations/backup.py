@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -28,6 +28,7 @@ from permafrost.repository.distrust import reason_for_distrust, trust_again
 from permafrost.repository.layout import SnapshotId
 from permafrost.repository.lock import repository_lock
 from permafrost.repository.manifest import Manifest, ManifestObject, ObjectKind, encode_manifest
+from permafrost.repository.newest import ahead, is_ahead
 from permafrost.repository.object_list import ObjectList
 from permafrost.repository.objects import StoredObject
 from permafrost.repository.repository import Repository
@@ -145,6 +146,17 @@ def _engine(name: str) -> Callable[[RunContext], AbstractContextManager[Snapshot
     return engine
 
 
+def _warn_of_the_clock(snapshots: Sequence[SnapshotId], now: datetime, report: Reporter) -> None:
+    future = ahead(snapshots, now)
+    if future:
+        report(
+            Warned(
+                f"the clock says {now:%Y-%m-%d %H:%M} UTC, and snapshot {future[-1]} is of a later moment: it is wrong, "
+                "or was when that one was made; permafrost status says what to do"
+            )
+        )
+
+
 @contextmanager
 def _nothing_published() -> Iterator[None]:
     try:
@@ -188,7 +200,9 @@ def _publish(
     run: RunContext, contents: SnapshotContents, secrets: StoredObject | None, now: datetime
 ) -> tuple[SnapshotId, int]:
     """Publish the snapshot, and return its name and the bytes of its own three files."""
-    snapshot = SnapshotId.new(now, max(list_snapshots(run.layout), default=None))
+    snapshots = list_snapshots(run.layout)
+    _warn_of_the_clock(snapshots, now, run.report)
+    snapshot = SnapshotId.new(now, max((one for one in snapshots if not is_ahead(one, now)), default=None))
     objects: list[tuple[StoredObject, ObjectKind]] = list(contents.objects)
     if secrets is not None:
         objects.append((secrets, "secrets"))

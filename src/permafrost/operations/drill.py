@@ -95,7 +95,7 @@ def _drill(
     started = time.monotonic()
     steps = Steps(report, _STEPS)
     with steps.step("read what the snapshot needs"):
-        manifest, snapshot, environment = _read(source, choice)
+        manifest, snapshot, environment = _read(source, choice, report, now)
         told["snapshot"] = str(snapshot)
         report(Note(f"snapshot {snapshot} of {manifest.database.name}"))
     with ExitStack() as stack:
@@ -126,13 +126,15 @@ def _drill(
     )
 
 
-def _read(source: Source, choice: SnapshotId | None) -> tuple[Manifest, SnapshotId, dict[str, str] | None]:
+def _read(
+    source: Source, choice: SnapshotId | None, report: Reporter, now: datetime
+) -> tuple[Manifest, SnapshotId, dict[str, str] | None]:
     """Return the chosen snapshot's manifest, and what its environment files set, None if it has none.
 
     The restore reads and checks the snapshot again, and tells whose key it is. Secrets stay in memory.
     """
     with opened(source, ignore_events) as repository:
-        snapshot = repository.read(choice)
+        snapshot = repository.read(choice, now, report)
         environment: dict[str, str] | None = None
         for file in snapshot.secret_files():
             if file.name.name.startswith(".env"):

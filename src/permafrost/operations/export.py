@@ -87,7 +87,7 @@ def export(
     steps = Steps(report, _STEPS)
     with opened(source, report) as repository, Placing() as placing:
         with steps.step("check the snapshot's signature, and the place of the file"):
-            snapshot = repository.read(choice)
+            snapshot = repository.read(choice, now, report)
             report(Note(f"snapshot {snapshot.id} of {snapshot.manifest.database.name}"))
             place = (request.place or Path(_name(snapshot, request))).absolute()
             if os.path.lexists(place):

@@ -87,7 +87,7 @@ def restore(
     steps = Steps(report, _STEPS)
     with opened(source, report) as repository:
         with _unchanged_until_here(), steps.step("check the snapshot: signature, list, every object's bytes"):
-            snapshot = repository.read(choice)
+            snapshot = repository.read(choice, now, report)
             manifest = snapshot.manifest
             report(Note(f"snapshot {snapshot.id} of {manifest.database.name}"))
             snapshot.check_objects(lambda done, total: report(Progress(done, total, "bytes")))

@@ -92,7 +92,7 @@ def rescue_table(
 def _read(
     repository: OpenedRepository, choice: SnapshotId | None, name: str, report: Reporter
 ) -> tuple[OpenedSnapshot, Table]:
-    snapshot = repository.read(choice)
+    snapshot = repository.read(choice, now, report)
     report(Note(f"snapshot {snapshot.id} of {snapshot.manifest.database.name}"))
     check_log_manifest(snapshot.manifest)
     return snapshot, find_table(snapshot.manifest, name)
