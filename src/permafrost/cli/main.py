@@ -16,6 +16,7 @@ _COMMANDS = {
     "snapshots": "repository:snapshots",
     "verify": "repository:verify",
     "restore": "restore:restore",
+    "restore-table": "restore_table:restore_table",
     "drill": "drill:drill",
     "check": "check:check",
     "export": "export:export",
@@ -46,7 +47,7 @@ class Commands(click.Group):
         return command
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="permafrost")
 def main() -> None:
     """Back up a Mastodon server, keep it on machines that you own, and prove that it can come back.

@@ -1,4 +1,4 @@
-"""permafrost restore --table: one table of a snapshot, into a schema beside the living tables, or as text.
+"""permafrost restore-table: one table of a snapshot, into a schema beside the living tables, or as text.
 
 What the columns are is learnt from a database of definitions alone, made from the frame and dropped again; the
 table is then made, filled and compared in one transaction, so that it is there whole or not at all.
@@ -126,7 +126,7 @@ def _check_place(server: str, database: str, rescued: TableName) -> None:
             raise RestoreRefusedError(
                 f"there is no database {database}",
                 unchanged="everything",
-                hint="--table goes into a database that is there; leave it out to restore the whole snapshot",
+                hint="name an existing database, or make one of the whole snapshot with permafrost restore",
             )
     with connected(conninfo_for(server, dbname=database)) as connection:
         if table_exists(connection, rescued):
