@@ -13,6 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, IntEnum, unique
 
+from permafrost.documents.repository import FindingDocument, SeverityWord
+
 
 class Severity(IntEnum):
     """How urgent a finding is; a higher one is more urgent."""
@@ -25,12 +27,13 @@ class Severity(IntEnum):
     """Look at it now: a backup cannot be relied on, or somebody interferes."""
 
     @property
-    def word(self) -> str:
-        """The severity as it is written: notice, warning or alarm."""
-        return self.name.lower()
+    def word(self) -> SeverityWord:
+        """The severity as it is written."""
+        return _WORDS[self]
 
 
 _N, _W, _A = Severity.NOTICE, Severity.WARNING, Severity.ALARM
+_WORDS: dict[Severity, SeverityWord] = {_N: "notice", _W: "warning", _A: "alarm"}
 
 
 @unique
@@ -86,6 +89,12 @@ class FindingKind(Enum):
         _N,
         "Scheduled runs were left out: the machine or the service was off, or a run took longer than its interval.",
         "Nothing, if you know why. Otherwise look at the service's log: `journalctl -u permafrost`.",
+    )
+    STATE_DAMAGED = (
+        "state-damaged",
+        _W,
+        "A file of the state folder was damaged and is started again. No backup is lost by that.",
+        "Look at the disk (`smartctl -a DEVICE`) that `[state] path` lies on.",
     )
     STATUS_STALE = (
         "status-stale",
@@ -354,15 +363,9 @@ class Finding:
         """What to do."""
         return self.kind.remedy
 
-    def document(self) -> dict[str, str]:
-        """Return it as JSON has it."""
-        return {
-            "kind": self.code,
-            "subject": self.subject,
-            "message": self.message,
-            "severity": self.severity.word,
-            "remedy": self.remedy,
-        }
+    def document(self) -> FindingDocument:
+        """Return it for JSON."""
+        return FindingDocument(self.code, self.subject, self.message, self.severity.word, self.remedy)
 
 
 FindingSink = Callable[[FindingKind, str, str], None]

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import click
 
-from permafrost.cli.health import health_document, health_lines
+from permafrost.cli.health import health_lines
 from permafrost.cli.shared.options import config_option, config_path, json_option, reporting
 from permafrost.cli.shared.rendering import Rendering
 from permafrost.config.loading import load_configuration
+from permafrost.documents.restore import CheckDocument
 from permafrost.errors import EXIT_FINDINGS
 from permafrost.operations.check import check_database
 from permafrost.postgres.connection import conninfo_for
@@ -75,5 +76,5 @@ def check(
         )
     findings = len(report.findings)
     last = f"{findings} findings" if findings else "nothing needs a human"
-    rendering.result({"database": database, **health_document(report)}, [*health_lines(report), last])
+    rendering.result(CheckDocument.of(database, report.document()), [*health_lines(report), last])
     return EXIT_FINDINGS if findings else 0

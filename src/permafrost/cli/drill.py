@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import click
 
-from permafrost.cli.health import health_document, health_lines
+from permafrost.cli.health import health_lines
 from permafrost.cli.shared.amounts import seconds_text
 from permafrost.cli.shared.reading import ReadRequest, reading
 from permafrost.cli.shared.rendering import Rendering
@@ -43,18 +43,8 @@ def drill(rendering: Rendering, request: ReadRequest) -> int:
         report=rendering.report,
         now=datetime.now(UTC),
     )
-    document = {
-        "snapshot": str(result.snapshot),
-        "verdict": "findings" if result.health and result.health.findings else "passed",
-        "duration_s": result.duration_s,
-        "restore_s": result.restore_s,
-        "tables": result.tables,
-        "rows": result.rows,
-        "audited": result.is_audited,
-        "health": health_document(result.health) if result.health else None,
-    }
-    rendering.result(document, _lines(result))
-    return EXIT_FINDINGS if result.health and result.health.findings else 0
+    rendering.result(result.document(), _lines(result))
+    return EXIT_FINDINGS if result.has_findings else 0
 
 
 def _lines(result: DrillResult) -> list[str]:

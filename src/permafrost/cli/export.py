@@ -49,20 +49,12 @@ def export(rendering: Rendering, request: ReadRequest, *, form: DumpForm, output
         report=rendering.report,
         now=datetime.now(UTC),
     )
-    document = {
-        "snapshot": str(result.snapshot),
-        "file": str(result.file),
-        "format": form,
-        "sealed": not plaintext,
-        "bytes": result.size_bytes,
-        "duration_s": result.duration_s,
-    }
-    rendering.result(document, _lines(result, form, is_sealed=not plaintext))
+    rendering.result(result.document(), _lines(result))
 
 
-def _lines(result: Exported, form: DumpForm, *, is_sealed: bool) -> list[str]:
+def _lines(result: Exported) -> list[str]:
     size = f"{bytes_text(result.size_bytes)} in {seconds_text(result.duration_s)}"
     file = shlex.quote(str(result.file))
-    reader = "pg_restore --dbname NAME" if form == "custom" else "psql --dbname NAME"
-    command = f"gpg --decrypt {file} | {reader}" if is_sealed else f"{reader} < {file}"
+    reader = "pg_restore --dbname NAME" if result.form == "custom" else "psql --dbname NAME"
+    command = f"gpg --decrypt {file} | {reader}" if result.is_sealed else f"{reader} < {file}"
     return [f"wrote {result.snapshot} to {result.file}: {size}", f"read it with: {command}"]

@@ -24,6 +24,7 @@ _COMMANDS = {
     "status": "status:status",
     "vault": "vault:vault",
     "run": "service:run",
+    "schema": "schema:schema",
 }
 
 

@@ -14,7 +14,6 @@ from permafrost.cli.shared.reading import ReadRequest, reading, server_option
 from permafrost.cli.shared.rendering import Rendering
 from permafrost.loading.preflight import Target
 from permafrost.loading.restored_runbook import write_runbook
-from permafrost.mastodon.runbook import steps_as_document
 from permafrost.operations.restore import RestoreResult
 from permafrost.operations.restore import restore as restore_snapshot
 
@@ -88,19 +87,7 @@ def restore(
     )
     text = result.runbook.text()
     written = write_runbook(text, runbook_file, result.database, rendering.report)
-    document = {
-        "snapshot": str(result.snapshot),
-        "database": result.database,
-        "duration_s": result.duration_s,
-        "tables": result.tables,
-        "rows": result.rows,
-        "audited": result.is_audited,
-        "kept_as": result.kept_as,
-        "secrets": [str(path) for path in result.secrets],
-        "runbook": str(written) if written else None,
-        "steps": steps_as_document(result.runbook.steps),
-    }
-    rendering.result(document, [*_lines(result), "", text])
+    rendering.result(result.document(written), [*_lines(result), "", text])
 
 
 def _lines(result: RestoreResult) -> list[str]:

@@ -59,17 +59,7 @@ def restore_table(
         schema=schema,
         report=rendering.report,
     )
-    document = {
-        "snapshot": str(result.snapshot),
-        "table": str(result.table),
-        "database": database,
-        "rescued_as": str(result.rescued_as),
-        "rows": result.rows,
-        "audited": result.is_audited,
-        "defaults_left_out": list(result.defaults_left_out),
-        "duration_s": result.duration_s,
-    }
-    rendering.result(document, _lines(result, database))
+    rendering.result(result.document(database), _lines(result, database))
 
 
 def _lines(result: RescuedTable, database: str) -> list[str]:

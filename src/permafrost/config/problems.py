@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from permafrost.documents.setup import ProblemDocument
 from permafrost.errors import ConfigurationError
 
 
@@ -21,9 +22,9 @@ class Problem:
         where = f"{self.file}, line {self.line}" if self.line else str(self.file)
         return ": ".join(part for part in (where, self.key, self.message) if part)
 
-    def as_document(self) -> dict[str, str | int | None]:
-        """Return the problem as it stands in JSON; unknown lines are null."""
-        return {"file": str(self.file), "line": self.line, "key": self.key, "message": self.message}
+    def document(self) -> ProblemDocument:
+        """Return it for JSON."""
+        return ProblemDocument(file=str(self.file), line=self.line, key=self.key, message=self.message)
 
 
 class InvalidFileError(ConfigurationError):

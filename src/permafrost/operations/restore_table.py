@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import psycopg
 from psycopg import sql
 
+from permafrost.documents.restore import RestoreTableDocument
 from permafrost.errors import IntegrityError, PermafrostError, RestoreRefusedError
 from permafrost.events import Note, Reporter, Steps
 from permafrost.loading.frame import frame_loader
@@ -57,6 +58,19 @@ class RescuedTable:
     is_audited: bool
     defaults_left_out: tuple[str, ...]
     duration_s: float
+
+    def document(self, database: str) -> RestoreTableDocument:
+        """Return it for JSON, with the database that it lies in."""
+        return RestoreTableDocument(
+            snapshot=str(self.snapshot),
+            table=str(self.table),
+            database=database,
+            rescued_as=str(self.rescued_as),
+            rows=self.rows,
+            audited=self.is_audited,
+            defaults_left_out=self.defaults_left_out,
+            duration_s=self.duration_s,
+        )
 
 
 def write_table(

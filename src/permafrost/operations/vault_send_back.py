@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from permafrost.documents.vault_copies import VaultSendBackDocument
 from permafrost.errors import IntegrityError, ReplicationError, UsageError
 from permafrost.events import Note, Progress, Reporter, Steps
 from permafrost.openpgp.fingerprints import in_groups
@@ -40,6 +41,17 @@ class SentBack:
     server: str
     device_id: str
     sent: Sent
+
+    def document(self) -> VaultSendBackDocument:
+        """Return it for JSON."""
+        return VaultSendBackDocument(
+            server=self.server,
+            device_id=self.device_id,
+            snapshots=self.sent.snapshots,
+            media_files=self.sent.media.files if self.sent.media else None,
+            media_as_of=self.sent.media_as_of,
+            bytes=self.sent.size_bytes,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from permafrost.config.models import Configuration, Syncthing
+from permafrost.documents.vault_pairing import PairedVaultDocument
 from permafrost.errors import ConfigurationError, UsageError
 from permafrost.repository.layout import SYNCTHING_IGNORES
 from permafrost.repository.repository import Repository
@@ -118,6 +119,17 @@ class PairedVault:
     address: str
     last_seen: str
     client_version: str
+
+    def document(self) -> PairedVaultDocument:
+        """Return it for JSON."""
+        return PairedVaultDocument(
+            name=self.name,
+            device_id=self.device_id,
+            is_connected=self.is_connected,
+            address=self.address,
+            last_seen=self.last_seen,
+            client_version=self.client_version,
+        )
 
 
 def server_side_of(configuration: Configuration) -> ServerSide:
