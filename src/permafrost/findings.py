@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, IntEnum, unique
 
-from permafrost.documents.repository import FindingDocument, SeverityWord
+from permafrost.documents.finding import FindingDocument, SeverityWord
 
 
 class Severity(IntEnum):

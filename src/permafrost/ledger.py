@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from permafrost.documents.vault_copies import VaultFindingDocument
+from permafrost.documents.finding import VaultFindingDocument
 from permafrost.findings import Finding, Severity
 
 LEDGER_FILE = "findings.sqlite"

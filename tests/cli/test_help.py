@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import click
 import pytest
 
-from permafrost.cli.main import main
+from permafrost.cli.main import _COMMANDS, main
 
 COLUMNS = 100
 MOST_LINES = 40
@@ -33,6 +35,26 @@ def test_help_fits_a_screen(path: str) -> None:
     lines = HELP[path].splitlines()
     assert len(lines) <= MOST_LINES
     assert max(map(len, lines)) > 70
+
+
+@pytest.mark.parametrize("name", _COMMANDS)
+def test_the_list_of_commands(name: str) -> None:
+    """The list has the first sentence of each command's help, uncut."""
+    command = main.get_command(click.Context(main), name)
+    assert command is not None
+    _, meaning = _COMMANDS[name]
+    assert command.get_short_help_str(COLUMNS) == meaning
+    assert any(line.split() == [name, *meaning.split()] for line in HELP["permafrost"].splitlines())
+
+
+def test_the_list_imports_no_command() -> None:
+    """`permafrost --help` imports neither a command nor a library that takes long."""
+    script = (
+        "import sys; from permafrost.cli.main import main; main(['--help'], standalone_mode=False); "
+        "print([one for one in sys.modules if one.startswith(('permafrost.o', 'pydantic', 'psycopg', 'httpx'))])"
+    )
+    finished = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert finished.stdout.splitlines()[-1] == "[]"
 
 
 def test_the_tree_is_whole() -> None:

@@ -18,11 +18,12 @@ from permafrost.operations.drill import drill as run_drill
 @click.command()
 @reading(default="latest", scratch_use="the throw-away server is made; a tmpfs is fastest")
 def drill(rendering: Rendering, request: ReadRequest) -> int:
-    """Prove that SNAPSHOT can be restored: restore it into a throw-away server, compare it, throw it away.
+    """Prove that SNAPSHOT can be restored, by restoring it into a throw-away server.
 
-    SNAPSHOT is an id, or `latest`, the default. A drill needs the repository, its key, room for the database, and
-    PostgreSQL's server programs. It neither touches nor needs the server that Mastodon uses: the throw-away one has a
-    folder of its own, listens on no network, and is removed afterwards; the next drill removes what a killed one left.
+    SNAPSHOT is an id, or `latest`, the default. It is restored, compared, and thrown away. A drill needs the
+    repository, its key, room for the database, and PostgreSQL's server programs. It neither touches nor needs the
+    server that Mastodon uses: the throw-away one has a folder of its own, listens on no network, and is removed
+    afterwards; the next drill removes what a killed one left.
 
     A Mastodon database is also examined as by `permafrost check`, with the secrets in the snapshot. The verdict is
     recorded: `permafrost status` shows the newest proven snapshot. Exit code 3 if the examination has findings.

@@ -11,7 +11,7 @@ from permafrost.cli.shared.amounts import bytes_text, seconds_text
 from permafrost.cli.shared.options import config_option, config_path, fingerprint_option, json_option, reporting
 from permafrost.cli.shared.rendering import Rendering
 from permafrost.config.loading import load_configuration
-from permafrost.documents.repository import VerifyDocument
+from permafrost.documents.verify import VerifyDocument
 from permafrost.errors import EXIT_FINDINGS, IntegrityError
 from permafrost.openpgp.fingerprints import in_groups
 from permafrost.operations.prune import prune as prune_repository
@@ -126,12 +126,12 @@ def verify(
 
 
 @click.command()
-@click.option("--dry-run", is_flag=True, help="Only tell what would be kept and removed.")
+@click.option("--dry-run", is_flag=True, help="Only print what would be kept and removed.")
 @config_option
 @json_option
 @reporting
 def prune(rendering: Rendering, *, dry_run: bool, config_file: Path | None) -> None:
-    """Remove the snapshots that no rule of [retention] keeps, and the objects that none needs any more.
+    """Remove snapshots that no rule of [retention] keeps, and objects that none uses.
 
     The newest snapshot always stays. Vaults follow, and keep what is removed here for 3 days in removed/, beside
     their copy of the repository.

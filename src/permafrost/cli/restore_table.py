@@ -30,9 +30,10 @@ def restore_table(
     to_stdout: bool,
     server: str | None,
 ) -> None:
-    """Restore one table of SNAPSHOT into another schema of an existing database, or write its rows to stdout.
+    """Restore one table of SNAPSHOT beside the live ones, or to stdout.
 
-    SNAPSHOT is an id, `latest`, or --at in its place. The new table has all rows and columns, with their types, NOT
+    SNAPSHOT is an id, `latest`, or --at in its place. The table goes into another schema of an existing database, or
+    its rows are written to stdout as COPY text. The new table has all rows and columns, with their types, NOT
     NULL, and the defaults that the database can have, but no keys and no indexes. No existing table is touched.
 
     \b

@@ -25,7 +25,9 @@ from permafrost.vault.report import VaultReport
 @json_option
 @reporting
 def status(rendering: Rendering, *, config_file: Path | None) -> int:
-    """Tell what there is, how old it is, and what needs a human. Exit code 3 if something does.
+    """Show the newest snapshot, its age and proof, and what needs attention.
+
+    Exit code 3 if something does.
 
     \b
     Example:

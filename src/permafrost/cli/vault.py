@@ -43,7 +43,7 @@ maybe_path_option = click.option(
 
 @click.group("vault")
 def vault() -> None:
-    """Pair this server with the machines that keep its copies, or make this machine one of them.
+    """Pair servers with vaults, the machines that keep their copies.
 
     \b
     Two commands pair them. On the server, which then waits:

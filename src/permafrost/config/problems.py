@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from permafrost.documents.setup import ProblemDocument
 from permafrost.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from permafrost.documents.setup import ProblemDocument
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +27,8 @@ class Problem:
 
     def document(self) -> ProblemDocument:
         """Return it for JSON."""
+        from permafrost.documents.setup import ProblemDocument  # noqa: PLC0415 - every run imports this module
+
         return ProblemDocument(file=str(self.file), line=self.line, key=self.key, message=self.message)
 
 

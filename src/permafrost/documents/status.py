@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from permafrost.documents.document import Document
-from permafrost.documents.repository import SeverityWord
+from permafrost.documents.finding import SeverityWord
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from permafrost.documents.document import Document
-from permafrost.documents.repository import FindingDocument, SeverityWord
+from permafrost.documents.finding import FindingDocument, VaultFindingDocument
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,28 +21,6 @@ class ArrivalDocument(Document):
     """how many objects it needs"""
     size_bytes: int
     """their size"""
-
-
-@dataclass(frozen=True, slots=True)
-class VaultFindingDocument(Document):
-    """Something that a vault has noticed. Times are the vault's own."""
-
-    kind: str
-    """a stable name, see [findings.md](findings.md)"""
-    subject: str
-    """what it is about"""
-    message: str
-    """what was found, for people"""
-    severity: SeverityWord
-    """`notice`, `warning` or `alarm`"""
-    first_at: datetime
-    """when it was first noticed"""
-    last_at: datetime
-    """when it was last noticed"""
-    ended_at: datetime | None
-    """when it ended; null while it lasts"""
-    times: int
-    """how often"""
 
 
 @dataclass(frozen=True, slots=True)

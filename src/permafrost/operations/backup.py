@@ -16,7 +16,7 @@ from importlib import import_module
 
 from permafrost import __version__
 from permafrost.config.models import Configuration
-from permafrost.documents.repository import BackupDocument
+from permafrost.documents.backup import BackupDocument
 from permafrost.engines.contents import SnapshotContents
 from permafrost.engines.context import RunContext
 from permafrost.engines.facts import database_facts, mastodon_facts, sequence_facts

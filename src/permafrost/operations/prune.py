@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from permafrost.config.models import Configuration
-from permafrost.documents.repository import PruneDocument
+from permafrost.documents.prune import PruneDocument
 from permafrost.errors import PermafrostError
 from permafrost.events import Reporter, Steps
 from permafrost.repository.layout import SnapshotId

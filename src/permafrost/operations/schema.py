@@ -13,8 +13,9 @@ from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
 
 from permafrost.config.models import Configuration
+from permafrost.documents.backup import BackupDocument
 from permafrost.documents.failure import ErrorDocument
-from permafrost.documents.repository import BackupDocument, PruneDocument, SnapshotsDocument, VerifyDocument
+from permafrost.documents.prune import PruneDocument
 from permafrost.documents.restore import (
     CheckDocument,
     DrillDocument,
@@ -23,6 +24,7 @@ from permafrost.documents.restore import (
     RestoreTableDocument,
 )
 from permafrost.documents.setup import ConfigCheckDocument, InitDocument
+from permafrost.documents.snapshots import SnapshotsDocument
 from permafrost.documents.status import StatusDocument
 from permafrost.documents.vault_copies import (
     VaultHistoryDocument,
@@ -40,6 +42,7 @@ from permafrost.documents.vault_pairing import (
     VaultRemoveDocument,
     VaultsDocument,
 )
+from permafrost.documents.verify import VerifyDocument
 from permafrost.errors import UsageError
 from permafrost.events import Event
 

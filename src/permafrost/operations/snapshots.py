@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from permafrost.documents.repository import SnapshotDocument, SnapshotsDocument
+from permafrost.documents.snapshots import SnapshotDocument, SnapshotsDocument
 from permafrost.errors import PermafrostError
 from permafrost.repository.layout import SnapshotId
 from permafrost.repository.repository import Repository

@@ -18,9 +18,8 @@ from permafrost.cli.shared.choosing import at_option, check_choice, chosen
 from permafrost.cli.shared.options import config_option, config_path, fingerprint_option, json_option, reporting
 from permafrost.cli.shared.rendering import Rendering
 from permafrost.config.loading import load_configuration
-from permafrost.config.models import Configuration
+from permafrost.config.models import DEFAULT_SCRATCH, Configuration
 from permafrost.events import Reporter
-from permafrost.loading.scratch_server import DEFAULT_FOLDER
 from permafrost.loading.source import Source, source_of
 from permafrost.postgres.connection import conninfo_for
 from permafrost.repository.layout import SnapshotId
@@ -126,7 +125,7 @@ def _request(
         configuration=configuration,
         source=source,
         choice=chosen(source, snapshot, at, report),
-        scratch=scratch or (configuration.state.scratch if configuration else DEFAULT_FOLDER),
+        scratch=scratch or (configuration.state.scratch if configuration else DEFAULT_SCRATCH),
         jobs=jobs or (configuration.database.jobs if configuration else _DEFAULT_JOBS),
     )
 
@@ -143,7 +142,7 @@ def _options(scratch_use: str | None, *, has_jobs: bool) -> list[Command]:
     ]
     if scratch_use is not None:
         folder = click.Path(path_type=Path, exists=True, file_okay=False)
-        words = f"Where {scratch_use}  [default: [state] scratch, or {DEFAULT_FOLDER}]"
+        words = f"Where {scratch_use}  [default: [state] scratch, or {DEFAULT_SCRATCH}]"
         options.append(click.option("--scratch", type=folder, help=words))
     if has_jobs:
         words = f"Connections and index builds at once  [default: [database] jobs, or {_DEFAULT_JOBS}]"
