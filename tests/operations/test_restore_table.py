@@ -22,7 +22,6 @@ from permafrost.postgres.connection import connected, conninfo_for
 from permafrost.postgres.digest import digest_rows
 from tests.fixtures.backups import contents_of, make_backup
 from tests.fixtures.commands import command, json_of
-from tests.fixtures.documented import documented
 from tests.fixtures.restores import databases
 from tests.fixtures.server import MakeServer, Server
 
@@ -105,7 +104,7 @@ def test_only_its_own_objects_are_read(mastodon_database: str, make_server: Make
         "import sys; sys.addaudithook(lambda event, args: event == 'open' and str(args[0]).endswith('.gpg') "
         "and print(args[0], file=sys.stderr)); from permafrost.__main__ import run; run()"
     )
-    words = ("restore", "latest", "--table", "accounts", "--stdout", "--repository", str(server.path))
+    words = ("restore-table", "latest", "--table", "accounts", "--stdout", "--repository", str(server.path))
     finished = subprocess.run(
         [sys.executable, "-c", script, *words, "--passphrase-file", str(server.passphrase_file)],
         capture_output=True,
@@ -159,10 +158,17 @@ def test_command(mastodon_database: str, make_server: MakeServer) -> None:
     make_backup(server)
     config = ("--config", str(server.write_configuration()))
     name = str(conninfo_to_dict(mastodon_database)["dbname"])
-    words = ("restore", "latest", "--table", "accounts", "--database", name, "--schema", "rescued", *config)
+    words = ("restore-table", "latest", "--table", "accounts", "--database", name, "--schema", "rescued", *config)
     done = json_of(*words)
-    assert set(done) == documented("permafrost restore --table")
     assert done["rescued_as"] == "rescued.accounts"
     assert command(*words).returncode == 19
-    for wrong in (("--stdout",), ("--table", "a"), ("--table", "a", "--stdout", "--database", "x"), ()):
-        assert command("restore", "latest", *wrong, *config).returncode == 2
+    for wrong in ((), ("--stdout",), ("--table", "a"), ("--table", "a", "--stdout", "--database", "x")):
+        assert command("restore-table", "latest", *wrong, *config).returncode == 2
+
+
+@pytest.mark.parametrize("words", [("--table", "accounts"), ("--schema", "rescued"), ("--stdout",)])
+def test_restore_names_the_command(words: tuple[str, ...]) -> None:
+    """`restore` with the options that it had for one table is a usage error that names restore-table."""
+    finished = command("restore", "latest", *words)
+    assert (finished.returncode, finished.stdout) == (2, "")
+    assert "permafrost restore-table" in finished.stderr

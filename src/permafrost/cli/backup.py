@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
-from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -57,15 +56,8 @@ def backup(
         vaults = _replicate(configuration, result.snapshot, rendering.report, wait_timeout if wait else None)
     else:
         rendering.report(Note(NO_VAULT))
-    document = {
-        **asdict(result),
-        "snapshot": str(result.snapshot),
-        "audited": result.is_audited,
-        "held_by": list(vaults),
-    }
-    document.pop("is_audited")
     lines = [_summary(result), _work(result), *(f"held by vault {vault}" for vault in vaults)]
-    rendering.result(document, lines)
+    rendering.result(result.document(vaults), lines)
 
 
 def _replicate(

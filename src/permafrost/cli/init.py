@@ -73,21 +73,9 @@ def init(
         name=name,
     )
     made = initialise(wishes, now=datetime.now(UTC), report=rendering.report)
-    rendering.result(_document(made), [made.recovery_sheet, "Made:", *(f"    {path}" for path in made.made)])
+    rendering.result(made.document(), [made.recovery_sheet, "Made:", *(f"    {path}" for path in made.made)])
     for advice in _advice(made):
         rendering.report(Note(advice))
-
-
-def _document(made: Initialised) -> dict[str, object]:
-    """Return the result without the sheet's text: JSON ends up in logs, and the passphrase must not."""
-    return {
-        "config": str(made.config_file),
-        "repository": str(made.configuration.repository.path),
-        "repository_id": made.repository_id,
-        "fingerprint": made.fingerprint,
-        "recovery_sheet": str(made.sheet_file),
-        "made": [str(path) for path in made.made],
-    }
 
 
 def _advice(made: Initialised) -> tuple[str, ...]:

@@ -29,7 +29,6 @@ from permafrost.postgres.scratch import SERVER_USER, ScratchCluster
 from permafrost.repository.durable import space_errors
 from permafrost.repository.manifest import DatabaseFacts
 
-DEFAULT_FOLDER = Path("/var/tmp")  # noqa: S108 - a folder of its own is made in it, closed to all others
 _PREFIX = "permafrost-scratch-"
 _LOCK = ".lock"
 

@@ -16,6 +16,7 @@ from importlib import import_module
 
 from permafrost import __version__
 from permafrost.config.models import Configuration
+from permafrost.documents.backup import BackupDocument
 from permafrost.engines.contents import SnapshotContents
 from permafrost.engines.context import RunContext
 from permafrost.engines.facts import database_facts, mastodon_facts, sequence_facts
@@ -65,6 +66,25 @@ class BackupResult:
     segments_changed: int
     is_audited: bool
     work_s: Mapping[str, float]
+
+    def document(self, held_by: tuple[str, ...]) -> BackupDocument:
+        """Return it for JSON, with the vaults that hold it."""
+        return BackupDocument(
+            snapshot=str(self.snapshot),
+            engine=self.engine,
+            duration_s=self.duration_s,
+            bytes_new=self.bytes_new,
+            snapshot_bytes=self.snapshot_bytes,
+            files_new=self.files_new,
+            rows_new=self.rows_new,
+            rows_gone=self.rows_gone,
+            tables=self.tables,
+            segments=self.segments,
+            segments_changed=self.segments_changed,
+            work_s=self.work_s,
+            audited=self.is_audited,
+            held_by=held_by,
+        )
 
 
 def back_up(

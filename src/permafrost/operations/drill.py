@@ -13,6 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from permafrost.documents.restore import DrillDocument
 from permafrost.errors import DifferentRestoreError
 from permafrost.events import Note, Reporter, Steps, ignore_events, steps_as_notes
 from permafrost.loading.preflight import Target
@@ -45,6 +46,24 @@ class DrillResult:
     rows: int
     is_audited: bool
     health: HealthReport | None
+
+    @property
+    def has_findings(self) -> bool:
+        """Whether the health checks have findings."""
+        return self.health is not None and bool(self.health.findings)
+
+    def document(self) -> DrillDocument:
+        """Return it for JSON."""
+        return DrillDocument(
+            snapshot=str(self.snapshot),
+            verdict="findings" if self.has_findings else "passed",
+            duration_s=self.duration_s,
+            restore_s=self.restore_s,
+            tables=self.tables,
+            rows=self.rows,
+            audited=self.is_audited,
+            health=self.health.document() if self.health else None,
+        )
 
 
 def drill(

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from permafrost.documents.restore import ExportDocument
 from permafrost.errors import KeyFileError, PermafrostError, RestoreRefusedError
 from permafrost.events import Note, Progress, Reporter, Steps, steps_as_notes
 from permafrost.loading.opened_snapshot import OpenedSnapshot
@@ -64,8 +65,21 @@ class Exported:
 
     snapshot: SnapshotId
     file: Path
+    form: DumpForm
+    is_sealed: bool
     size_bytes: int
     duration_s: float
+
+    def document(self) -> ExportDocument:
+        """Return it for JSON."""
+        return ExportDocument(
+            snapshot=str(self.snapshot),
+            file=str(self.file),
+            format=self.form,
+            sealed=self.is_sealed,
+            bytes=self.size_bytes,
+            duration_s=self.duration_s,
+        )
 
 
 def export(
@@ -111,7 +125,7 @@ def export(
                         pipeline.finish(_explain)
         size = staged.stat().st_size
         placing.place()
-    return Exported(snapshot.id, place, size, round(time.monotonic() - started, 3))
+    return Exported(snapshot.id, place, request.form, request.is_sealed, size, round(time.monotonic() - started, 3))
 
 
 def _name(snapshot: OpenedSnapshot, request: ExportRequest) -> str:

@@ -21,6 +21,7 @@ from permafrost.config.checking import check_files
 from permafrost.config.loading import parse_toml
 from permafrost.config.models import Configuration
 from permafrost.config.writing import commented_toml
+from permafrost.documents.setup import InitDocument
 from permafrost.errors import ConfigurationError
 from permafrost.events import Reporter, Steps, Warned
 from permafrost.mastodon.environment import read_environment
@@ -49,6 +50,17 @@ class Initialised:
     made: tuple[Path, ...]
     sheet_file: Path
     recovery_sheet: str = field(repr=False)
+
+    def document(self) -> InitDocument:
+        """Return it for JSON, without the sheet's text: JSON ends up in logs, and the passphrase must not."""
+        return InitDocument(
+            config=str(self.config_file),
+            repository=str(self.configuration.repository.path),
+            repository_id=self.repository_id,
+            fingerprint=self.fingerprint,
+            recovery_sheet=str(self.sheet_file),
+            made=tuple(map(str, self.made)),
+        )
 
 
 def initialise(

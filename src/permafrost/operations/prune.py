@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from permafrost.config.models import Configuration
+from permafrost.documents.prune import PruneDocument
 from permafrost.errors import PermafrostError
 from permafrost.events import Reporter, Steps
 from permafrost.repository.layout import SnapshotId
@@ -28,6 +29,16 @@ class PruneResult:
     objects_removed: int
     bytes_freed: int
     is_dry_run: bool
+
+    def document(self) -> PruneDocument:
+        """Return it for JSON."""
+        return PruneDocument(
+            kept=tuple(map(str, self.kept)),
+            removed=tuple(map(str, self.removed)),
+            objects_removed=self.objects_removed,
+            bytes_freed=self.bytes_freed,
+            dry_run=self.is_dry_run,
+        )
 
 
 def prune(configuration: Configuration, *, is_dry_run: bool, report: Reporter, now: datetime) -> PruneResult:

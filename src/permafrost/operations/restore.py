@@ -15,6 +15,7 @@ from pathlib import Path
 
 import psycopg
 
+from permafrost.documents.restore import RestoreDocument
 from permafrost.errors import PermafrostError, RestoreRefusedError
 from permafrost.events import Note, Progress, Reporter, Steps, Warned
 from permafrost.lazy_import import imported_beside
@@ -65,6 +66,21 @@ class RestoreResult:
     kept_as: str | None
     secrets: tuple[Path, ...]
     runbook: Runbook
+
+    def document(self, runbook_file: Path | None) -> RestoreDocument:
+        """Return it for JSON, with the file that the runbook was written to, if it was."""
+        return RestoreDocument(
+            snapshot=str(self.snapshot),
+            database=self.database,
+            duration_s=self.duration_s,
+            tables=self.tables,
+            rows=self.rows,
+            audited=self.is_audited,
+            kept_as=self.kept_as,
+            secrets=tuple(map(str, self.secrets)),
+            runbook=str(runbook_file) if runbook_file else None,
+            steps=tuple(step.document() for step in self.runbook.steps),
+        )
 
 
 def restore(

@@ -1,4 +1,8 @@
-"""permafrost restore --table: one table of a snapshot, into a schema beside the living tables, or as text."""
+"""permafrost restore-table: one table of a snapshot, into a schema beside the living tables, or as text.
+
+What the columns are is learnt from a database of definitions alone, made from the frame and dropped again; the
+table is then made, filled and compared in one transaction, so that it is there whole or not at all.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from permafrost.documents.restore import RestoreTableDocument
 from permafrost.errors import RestoreRefusedError
 from permafrost.events import Note, Reporter, Steps
 from permafrost.loading.log_map import check_log_manifest
@@ -35,6 +40,19 @@ class RescuedTable:
     is_audited: bool
     defaults_left_out: tuple[str, ...]
     duration_s: float
+
+    def document(self, database: str) -> RestoreTableDocument:
+        """Return it for JSON, with the database that it lies in."""
+        return RestoreTableDocument(
+            snapshot=str(self.snapshot),
+            table=str(self.table),
+            database=database,
+            rescued_as=str(self.rescued_as),
+            rows=self.rows,
+            audited=self.is_audited,
+            defaults_left_out=self.defaults_left_out,
+            duration_s=self.duration_s,
+        )
 
 
 def write_table(
@@ -104,7 +122,7 @@ def _check_place(server: str, database: str, rescued: TableName) -> None:
             raise RestoreRefusedError(
                 f"there is no database {database}",
                 unchanged="everything",
-                hint="--table goes into a database that is there; leave it out to restore the whole snapshot",
+                hint="name an existing database, or make one of the whole snapshot with permafrost restore",
             )
     with connected(conninfo_for(server, dbname=database)) as connection:
         if table_exists(connection, rescued):
