@@ -214,6 +214,8 @@ def _leaves(group: click.Group, context: click.Context, prefix: str) -> Iterator
         child = group.get_command(context, name)
         assert child is not None
         if isinstance(child, click.Group):
+            if child.invoke_without_command:
+                yield f"{prefix}{name}", child
             yield from _leaves(child, context, f"{name} ")
         else:
             yield f"{prefix}{name}", child

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
@@ -46,6 +47,7 @@ def rescue(server: Server, name: str, schema: str = "rescued") -> RescuedTable:
         database=str(conninfo_to_dict(url)["dbname"]),
         schema=schema,
         report=ignore_events,
+        now=datetime.now(UTC),
     )
 
 
@@ -88,7 +90,7 @@ def test_every_table(database: str, make_server: MakeServer, engine: Literal["lo
             with connection.cursor().copy(query) as copy:
                 lines = sorted(b"".join(bytes(chunk) for chunk in copy).splitlines(keepends=True))
         written: list[bytes] = []
-        write_table(source_of(server), None, str(table), written.append, ignore_events)
+        write_table(source_of(server), None, str(table), written.append, ignore_events, datetime.now(UTC))
         assert sorted(b"".join(written).splitlines(keepends=True)) == lines
     assert [one for one in contents_of(database) if not one.table.schema.startswith('res"cued')] == before
     assert not [name for name in databases(database) if "permafrost" in name]
@@ -99,7 +101,7 @@ def test_only_its_own_objects_are_read(mastodon_database: str, make_server: Make
     server = make_server(mastodon_database, engine="log")
     make_backup(server)
     opened: list[bytes] = []
-    write_table(source_of(server), None, "public.accounts", opened.append, ignore_events)
+    write_table(source_of(server), None, "public.accounts", opened.append, ignore_events, datetime.now(UTC))
     script = (
         "import sys; sys.addaudithook(lambda event, args: event == 'open' and str(args[0]).endswith('.gpg') "
         "and print(args[0], file=sys.stderr)); from permafrost.__main__ import run; run()"

@@ -13,7 +13,7 @@ _COMMANDS = {
     "init": ("init:init", "Make configuration, passphrase, signing key, repository and recovery sheet."),
     "config": ("config:config", "Check, show and describe the configuration file."),
     "backup": ("backup:backup", "Make one snapshot of the database and the secrets."),
-    "snapshots": ("repository:snapshots", "List the snapshots, oldest first."),
+    "snapshots": ("snapshots:snapshots", "List the snapshots, oldest first."),
     "verify": ("repository:verify", "Check every object's hash, and every snapshot's signature and completeness."),
     "restore": ("restore:restore", "Restore SNAPSHOT, an id or `latest`, into a database."),
     "restore-table": (

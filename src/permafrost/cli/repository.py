@@ -1,4 +1,4 @@
-"""permafrost snapshots, verify and prune: what the repository holds, whether it is whole, and what may go."""
+"""permafrost verify and prune: whether the repository is whole, and what may go."""
 
 from __future__ import annotations
 
@@ -8,50 +8,22 @@ from pathlib import Path
 import click
 
 from permafrost.cli.shared.amounts import bytes_text, seconds_text
-from permafrost.cli.shared.options import config_option, config_path, fingerprint_option, json_option, reporting
+from permafrost.cli.shared.options import (
+    config_option,
+    config_path,
+    fingerprint_option,
+    json_option,
+    reporting,
+    repository_option,
+)
 from permafrost.cli.shared.rendering import Rendering
 from permafrost.config.loading import load_configuration
 from permafrost.documents.verify import VerifyDocument
 from permafrost.errors import EXIT_FINDINGS, IntegrityError
 from permafrost.openpgp.fingerprints import in_groups
 from permafrost.operations.prune import prune as prune_repository
-from permafrost.operations.snapshots import ListedSnapshot, list_repository, snapshots_document
 from permafrost.operations.verify import DEFAULT_PATIENCE
 from permafrost.operations.verify import verify as verify_repository
-
-repository_option = click.option(
-    "--repository",
-    type=click.Path(path_type=Path),
-    help="The repository's folder; needs no configuration. Otherwise the configuration's.",
-)
-
-
-@click.command()
-@repository_option
-@config_option
-@json_option
-@reporting
-def snapshots(rendering: Rendering, *, repository: Path | None, config_file: Path | None) -> None:
-    """List the snapshots, oldest first. Needs no key.
-
-    \b
-    Examples:
-      permafrost snapshots
-      permafrost snapshots --repository /srv/vault/example.social/repository
-    """
-    folder = repository or load_configuration(config_path(config_file)).repository.path
-    listed = list_repository(folder)
-    rendering.result(
-        snapshots_document(folder, listed),
-        [_snapshot_line(one) for one in listed] or ["no snapshots yet: permafrost backup"],
-    )
-
-
-def _snapshot_line(one: ListedSnapshot) -> str:
-    if one.size_bytes is None or one.new_bytes is None:
-        return f"{one.snapshot}  cannot be read: {one.problem}"
-    size, new = bytes_text(one.size_bytes), bytes_text(one.new_bytes)
-    return f"{one.snapshot}  {one.made_at:%Y-%m-%d %H:%M:%S} UTC  {size:>9}, {new:>9} new  {one.objects} objects"
 
 
 @click.command()

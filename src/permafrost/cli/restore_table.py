@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from datetime import UTC, datetime
 
 import click
 
@@ -46,7 +47,7 @@ def restore_table(
             raise UsageError(
                 "--stdout does not go with --database, --schema and --json", hint="stdout is for the rows alone"
             )
-        write_table(request.source, request.choice, table, sys.stdout.buffer.write, rendering.report)
+        write_table(request.source, request.choice, table, sys.stdout.buffer.write, rendering.report, datetime.now(UTC))
         sys.stdout.buffer.flush()
         return
     if not (database and schema):
@@ -59,6 +60,7 @@ def restore_table(
         database=database,
         schema=schema,
         report=rendering.report,
+        now=datetime.now(UTC),
     )
     rendering.result(result.document(database), _lines(result, database))
 

@@ -27,6 +27,18 @@ class SnapshotDocument(Document):
 
 
 @dataclass(frozen=True, slots=True)
+class SnapshotsRemoveDocument(Document):
+    """A snapshot that was removed."""
+
+    removed: str
+    """its id"""
+    objects_removed: int
+    """how many objects no other snapshot needed"""
+    bytes_freed: int
+    """their size"""
+
+
+@dataclass(frozen=True, slots=True)
 class SnapshotsDocument(Document):
     """The snapshots of a repository."""
 

@@ -171,8 +171,8 @@ def _warn_of_the_clock(snapshots: Sequence[SnapshotId], now: datetime, report: R
     if future:
         report(
             Warned(
-                f"the clock says {now:%Y-%m-%d %H:%M} UTC, and snapshot {future[-1]} is of a later moment: it is wrong, "
-                "or was when that one was made; permafrost status says what to do"
+                f"the clock says {now:%Y-%m-%d %H:%M} UTC, and snapshot {future[-1]} is of a later moment: it is "
+                "wrong, or was when that one was made; permafrost status says what to do"
             )
         )
 

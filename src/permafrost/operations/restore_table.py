@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 
 from permafrost.documents.restore import RestoreTableDocument
 from permafrost.errors import RestoreRefusedError
@@ -56,11 +57,16 @@ class RescuedTable:
 
 
 def write_table(
-    source: Source, choice: SnapshotId | None, name: str, write: Callable[[bytes], object], report: Reporter
+    source: Source,
+    choice: SnapshotId | None,
+    name: str,
+    write: Callable[[bytes], object],
+    report: Reporter,
+    now: datetime,
 ) -> None:
     """Hand the rows of the table `name` to `write` as COPY text; only its objects are read, and no server is needed."""
     with opened(source, report) as repository:
-        snapshot, table = _read(repository, choice, name, report)
+        snapshot, table = _read(repository, choice, name, report, now)
         for chunk in copy_text(snapshot, table):
             write(chunk)
 
@@ -74,6 +80,7 @@ def rescue_table(
     database: str,
     schema: str,
     report: Reporter,
+    now: datetime,
 ) -> RescuedTable:
     """Restore the table `name` into `schema` of the existing `database`; nothing that is there is touched.
 
@@ -84,7 +91,7 @@ def rescue_table(
     steps = Steps(report, _STEPS)
     with opened(source, report) as repository:
         with steps.step("check the snapshot's signature and find the table"):
-            snapshot, table = _read(repository, choice, name, report)
+            snapshot, table = _read(repository, choice, name, report, now)
         original = TableName(table.schema_name, table.name)
         rescued = TableName(schema, table.name)
         with steps.step("look at the database that it goes to"):
@@ -108,7 +115,7 @@ def rescue_table(
 
 
 def _read(
-    repository: OpenedRepository, choice: SnapshotId | None, name: str, report: Reporter
+    repository: OpenedRepository, choice: SnapshotId | None, name: str, report: Reporter, now: datetime
 ) -> tuple[OpenedSnapshot, Table]:
     snapshot = repository.read(choice, now, report)
     report(Note(f"snapshot {snapshot.id} of {snapshot.manifest.database.name}"))

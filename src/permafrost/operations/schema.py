@@ -24,7 +24,7 @@ from permafrost.documents.restore import (
     RestoreTableDocument,
 )
 from permafrost.documents.setup import ConfigCheckDocument, InitDocument
-from permafrost.documents.snapshots import SnapshotsDocument
+from permafrost.documents.snapshots import SnapshotsDocument, SnapshotsRemoveDocument
 from permafrost.documents.status import StatusDocument
 from permafrost.documents.vault_copies import (
     VaultHistoryDocument,
@@ -53,6 +53,7 @@ COMMANDS: Mapping[str, tuple[type, ...]] = {
     "config show": (Configuration,),
     "backup": (BackupDocument,),
     "snapshots": (SnapshotsDocument,),
+    "snapshots remove": (SnapshotsRemoveDocument,),
     "verify": (VerifyDocument,),
     "restore": (RestoreDocument,),
     "restore-table": (RestoreTableDocument,),

@@ -2,7 +2,7 @@
 
 A snapshot's name tells when it was made, by the server's clock. A clock that was wrong for one run, or somebody who
 makes up a name, must not decide what `latest` means from then on. So a snapshot of a moment that is yet to come is
-never the newest, takes no other's place in the retention, and is never removed by itself: its content is as good as any.
+never the newest, takes no other's place in the retention, and is never removed by itself: its rows may be good.
 Where all snapshots lie in the future it is this machine's clock that is wrong, and the newest name counts.
 """
 

@@ -43,6 +43,11 @@ fingerprint_option = click.option(
     callback=lambda _context, _parameter, typed: plain(typed) if typed else None,
     help="The signing key to trust, from the recovery sheet; spaces and case do not matter.",
 )
+repository_option = click.option(
+    "--repository",
+    type=click.Path(path_type=Path),
+    help="The repository's folder; needs no configuration. Otherwise the configuration's.",
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
 
 
