@@ -14,7 +14,7 @@ from permafrost.postgres.catalog import DatabaseDescription, describe_database, 
 from permafrost.postgres.catalogue_mark import catalogue_mark
 from permafrost.postgres.dump_program import pg_dump_program
 from permafrost.postgres.locked_snapshot import HELD_LOCK_TIMEOUT_MS, LOCK_TIMEOUT_MS, LockedSnapshot
-from permafrost.postgres.logged import LoggedTable
+from permafrost.postgres.loggable_tables import LoggedTable
 from permafrost.postgres.sequences import SequenceValue, read_sequences
 from permafrost.repository.objects import StoredObject
 
@@ -72,7 +72,7 @@ def read_surroundings(
             snapshot=snapshot.name,
             server_major=description.server_major,
             is_standby=is_standby(connection),
-            without_data=[table.name for table in tables] + [one.name for one in sequences],
+            without_data=[table.name for table in tables] + [sequence.name for sequence in sequences],
             encoding=connection.info.encoding,
             lock_timeout_ms=LOCK_TIMEOUT_MS if is_last else HELD_LOCK_TIMEOUT_MS,
         )

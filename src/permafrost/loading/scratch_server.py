@@ -98,7 +98,7 @@ def _locked_folder(folder: Path) -> Iterator[Path]:
 
 def _binaries_for(major: int, report: Reporter) -> Path:
     """Return the server programs of version `major`, else of the next newer one that is installed."""
-    fitting = [one for one in installed_servers() if one >= major]
+    fitting = [installed for installed in installed_servers() if installed >= major]
     if not fitting:
         return server_binaries(major)  # which says what is installed, and what to install
     if min(fitting) != major:

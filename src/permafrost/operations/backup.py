@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib import import_module
 
 from permafrost import __version__
 from permafrost.config.models import Configuration
 from permafrost.documents.backup import BackupDocument
 from permafrost.engines.contents import SnapshotContents
 from permafrost.engines.context import RunContext
+from permafrost.engines.engine import engine_named
 from permafrost.engines.facts import database_facts, mastodon_facts, sequence_facts
 from permafrost.errors import ConfigurationError, PermafrostError
 from permafrost.events import Reporter, Steps, Warned
@@ -41,7 +41,6 @@ from permafrost.timing import WorkTimes
 from permafrost.vault.receipt import RECEIPTS
 
 _STEPS = 5
-_ENGINES = {"dump": "dump:dumped", "log": "log:logged"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +119,7 @@ def back_up(
         run = RunContext(configuration, repository, sealing, home, steps, report, is_audited, is_full, times, now)
         with steps.step("clear what an unfinished run left"):
             _clear(run)
-        with _engine(configuration.database.engine)(run) as contents:
+        with engine_named(configuration.database.engine)(run) as contents:
             with steps.step("seal the secrets"), times.of("seal"):
                 secrets = _seal_secrets(run)
             with steps.step("publish the snapshot"), times.of("publish"):
@@ -155,15 +154,6 @@ def _refresh_status(configuration: Configuration, report: Reporter) -> None:
     from permafrost.operations.refresh_status import refresh_status  # noqa: PLC0415
 
     refresh_status(configuration, report, datetime.now(UTC))
-
-
-def _engine(name: str) -> Callable[[RunContext], AbstractContextManager[SnapshotContents]]:
-    """Return the engine of that name; only that one is imported."""
-    module, _, attribute = _ENGINES[name].partition(":")
-    engine: Callable[[RunContext], AbstractContextManager[SnapshotContents]] = getattr(
-        import_module(f"permafrost.engines.{module}"), attribute
-    )
-    return engine
 
 
 def _warn_of_the_clock(snapshots: Sequence[SnapshotId], now: datetime, report: Reporter) -> None:

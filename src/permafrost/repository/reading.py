@@ -61,7 +61,7 @@ def newest_not_after(repository: Repository, moment: datetime) -> SnapshotId:
     there = list_snapshots(repository.layout)
     if not there:
         return choose_snapshot(repository, None, moment)
-    fitting = [one for one in there if one.made_at <= moment]
+    fitting = [snapshot for snapshot in there if snapshot.made_at <= moment]
     if not fitting:
         raise RepositoryError(
             f"no snapshot is as old as {moment:%Y-%m-%d %H:%M:%S %z}",
@@ -116,7 +116,7 @@ def read_snapshot(
         raise IntegrityError(
             f"the manifest of snapshot {snapshot} is another snapshot's or repository's", hint=_ELSEWHERE
         )
-    if sorted(one.index for one in manifest.objects) != list(range(len(object_list.objects))):
+    if sorted(stored.index for stored in manifest.objects) != list(range(len(object_list.objects))):
         raise IntegrityError(
             f"the manifest of snapshot {snapshot} and its list name different objects", hint=_ELSEWHERE
         )
