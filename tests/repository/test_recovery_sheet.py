@@ -18,7 +18,7 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from permafrost.events import ignore_events
-from permafrost.mastodon.initial_settings import Wishes
+from permafrost.mastodon.initial_settings import InitRequest
 from permafrost.openpgp.home import gpg, stop_agent, temporary_home
 from permafrost.operations.backup import back_up
 from permafrost.operations.init import Initialised, initialise
@@ -90,7 +90,7 @@ def _initialise(
     (server / "live").mkdir(parents=True)
     (server / "live/.env.production").write_text(ENV)
     recipients = (_make_key(server / "keys", folder / "secret-key.asc"),) if is_recipient else ()
-    wishes = Wishes(
+    asked = InitRequest(
         config_file=server / "etc/permafrost.toml",
         mastodon=server / "live" if has_secrets else None,
         database_url=url,
@@ -99,7 +99,7 @@ def _initialise(
         recipients=recipients,
         recipients_dir=server / "keys" if recipients else None,
     )
-    made = initialise(wishes, now=datetime.now(UTC), report=ignore_events, make_passphrase=lambda: "wxyz-" * 7 + "wxyz")
+    made = initialise(asked, now=datetime.now(UTC), report=ignore_events, make_passphrase=lambda: "wxyz-" * 7 + "wxyz")
     return made, KEY_PASSPHRASE if is_recipient else "wxyz-" * 7 + "wxyz"
 
 
