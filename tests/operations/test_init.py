@@ -27,7 +27,7 @@ from permafrost.mastodon.initial_settings import InitRequest
 from permafrost.openpgp.home import temporary_home
 from permafrost.openpgp.passphrase import ALPHABET, new_passphrase
 from permafrost.openpgp.signing import Verifier, sign_detached
-from permafrost.operations.init import Initialised, initialise
+from permafrost.operations.init import Initialized, initialize
 from permafrost.repository.repository import Repository
 
 NOW = datetime(2026, 11, 22, 23, 40, tzinfo=UTC)
@@ -74,9 +74,9 @@ def run(
     asked: InitRequest,
     report: Callable[[Event], None] = ignore_events,
     make_passphrase: Callable[[], str] = new_passphrase,
-) -> Initialised:
+) -> Initialized:
     """Run init at a fixed time."""
-    return initialise(asked, now=NOW, report=report, make_passphrase=make_passphrase)
+    return initialize(asked, now=NOW, report=report, make_passphrase=make_passphrase)
 
 
 def tree(folder: Path) -> dict[str, tuple[int, bytes]]:

@@ -11,7 +11,7 @@ from permafrost.cli.shared.options import config_option, config_path, json_optio
 from permafrost.cli.shared.rendering import Rendering
 from permafrost.events import Note
 from permafrost.mastodon.initial_settings import DEFAULT_REPOSITORY, DEFAULT_STATE, InitRequest
-from permafrost.operations.init import Initialised, initialise
+from permafrost.operations.init import Initialized, initialize
 
 _PATH = click.Path(path_type=Path)
 
@@ -72,13 +72,13 @@ def init(
         recipients_dir=recipients_dir.absolute() if recipients_dir else None,
         name=name,
     )
-    made = initialise(request, now=datetime.now(UTC), report=rendering.report)
+    made = initialize(request, now=datetime.now(UTC), report=rendering.report)
     rendering.result(made.document(), [made.recovery_sheet, "Made:", *(f"    {path}" for path in made.made)])
     for advice in _advice(made):
         rendering.report(Note(advice))
 
 
-def _advice(made: Initialised) -> tuple[str, ...]:
+def _advice(made: Initialized) -> tuple[str, ...]:
     return (
         f"print {made.sheet_file}, keep it away from this machine, and remove the file",
         "on its blank lines write each vault that you pair: which machine, where it stands, how to log in, the folder",

@@ -40,7 +40,7 @@ _NOT_OF_THE_KEY = ("S.*", "*.lock", ".#*", "*~")  # sockets, locks and backup co
 
 
 @dataclass(frozen=True, slots=True)
-class Initialised:
+class Initialized:
     """What is there now; `recovery_sheet` is the sheet's text, with the passphrase if there is one."""
 
     configuration: Configuration
@@ -63,9 +63,9 @@ class Initialised:
         )
 
 
-def initialise(
+def initialize(
     request: InitRequest, *, now: datetime, report: Reporter, make_passphrase: Callable[[], str] = new_passphrase
-) -> Initialised:
+) -> Initialized:
     """Make configuration, passphrase, signing key, repository and recovery sheet, and return what was made.
 
     Raise `ConfigurationError` (or what a tool raises) with everything as it was: if any of the targets exists, if
@@ -156,7 +156,7 @@ def _build(
     settings: InitialSettings,
     now: datetime,
     make_passphrase: Callable[[], str],
-) -> Initialised:
+) -> Initialized:
     """Build everything in the staging folders, in the order in which it will be placed."""
     repository_place = placing.stage(request.repository)
     gnupg_place = placing.stage(settings.configuration.signing.gnupg_home)
@@ -193,7 +193,7 @@ def _build(
     )
     _write(placing, request.sheet, sheet, SECRET_MODE)
     _write(placing, request.config_file, _configuration_text(request, settings, configuration), CONFIGURATION_MODE)
-    return Initialised(
+    return Initialized(
         configuration=configuration,
         config_file=request.config_file,
         repository_id=repository.repository_id,

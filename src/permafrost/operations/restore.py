@@ -172,7 +172,7 @@ def _load(
     steps: Steps,
     report: Reporter,
 ) -> None:
-    """Load the snapshot into its empty database, analyse it, and refresh its materialized views after that."""
+    """Load the snapshot into its empty database, analyze it, and refresh its materialized views after that."""
     with frame_loader(
         snapshot,
         conninfo,
@@ -192,7 +192,7 @@ def _load(
                 _set_sequences(conninfo, snapshot.manifest)
             with steps.step("build indexes and keys"):
                 frame.load_indexes(report)
-            with steps.step("analyse, check foreign keys"):
+            with steps.step("analyze, check foreign keys"):
                 frame.analyze_and_check_keys(report)
             with steps.step("add what comes after: row security, publications, event triggers"):
                 frame.load_the_rest()
@@ -201,7 +201,7 @@ def _load(
                 frame.load_all()
                 _set_sequences(conninfo, snapshot.manifest)
             steps.skip(3)
-            with steps.step("analyse"):
+            with steps.step("analyze"):
                 frame.analyze(report)
             steps.skip(1)
         with steps.step("refresh materialized views"):
