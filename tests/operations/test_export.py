@@ -59,15 +59,9 @@ def make_export(
     server: Server, scratch: Path, place: Path, form: DumpForm, *, is_sealed: bool, report: object = ignore_events
 ) -> Exported:
     """Export the newest snapshot from the folder and the passphrase alone."""
-    return export(
-        Source(server.path, OpeningKey(server.passphrase_file)),
-        None,
-        ExportRequest(form, place, is_sealed, scratch / "scratch"),
-        recipients=None,
-        jobs=2,
-        report=report,  # type: ignore[arg-type] # a reporter
-        now=datetime.now(UTC),
-    )
+    source = Source(server.path, OpeningKey(server.passphrase_file))
+    request = ExportRequest(source, None, form, place, is_sealed, scratch / "scratch")
+    return export(request, report=report, now=datetime.now(UTC))  # type: ignore[arg-type] # a reporter
 
 
 def load_by_hand(server: Server, dump: bytes, program: str, *words: str) -> str:

@@ -17,7 +17,7 @@ from permafrost.errors import RestoreRefusedError
 from permafrost.events import ignore_events
 from permafrost.loading.source import Source
 from permafrost.openpgp.sealing import OpeningKey
-from permafrost.operations.restore_table import RescuedTable, rescue_table, write_table
+from permafrost.operations.restore_table import RescuedTable, TableRequest, rescue_table, write_table
 from permafrost.postgres.catalog import TableName, list_tables
 from permafrost.postgres.connection import connected, conninfo_for
 from permafrost.postgres.digest import digest_rows
@@ -39,16 +39,15 @@ def source_of(server: Server) -> Source:
 def rescue(server: Server, name: str, schema: str = "rescued") -> RescuedTable:
     """Rescue a table of the newest snapshot into the living database."""
     url = server.configuration.database.url
-    return rescue_table(
+    request = TableRequest(
         source_of(server),
         None,
         name,
         server=conninfo_for(url, dbname="postgres"),
         database=str(conninfo_to_dict(url)["dbname"]),
         schema=schema,
-        report=ignore_events,
-        now=datetime.now(UTC),
     )
+    return rescue_table(request, report=ignore_events, now=datetime.now(UTC))
 
 
 def columns_of(connection: psycopg.Connection, table: TableName) -> list[tuple[object, ...]]:

@@ -11,7 +11,7 @@ from permafrost.cli.shared.amounts import seconds_text
 from permafrost.cli.shared.reading import ReadRequest, reading
 from permafrost.cli.shared.rendering import Rendering
 from permafrost.errors import EXIT_FINDINGS
-from permafrost.operations.drill import DrillResult, state_of_vault
+from permafrost.operations.drill import DrillRequest, DrillResult, state_of_vault
 from permafrost.operations.drill import drill as run_drill
 
 
@@ -35,15 +35,14 @@ def drill(rendering: Rendering, request: ReadRequest) -> int:
       permafrost drill --repository /srv/permafrost/social.example/history --passphrase-file passphrase
     """
     own_state = request.configuration.state.path if request.configuration and request.is_own_repository else None
-    result = run_drill(
+    wanted = DrillRequest(
         request.source,
         request.choice,
         scratch=request.scratch,
         state=own_state or state_of_vault(request.source.repository),
         jobs=request.jobs,
-        report=rendering.report,
-        now=datetime.now(UTC),
     )
+    result = run_drill(wanted, report=rendering.report, now=datetime.now(UTC))
     rendering.result(result.document(), _lines(result))
     return EXIT_FINDINGS if result.has_findings else 0
 

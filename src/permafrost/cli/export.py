@@ -40,15 +40,17 @@ def export(rendering: Rendering, request: ReadRequest, *, form: DumpForm, output
     """
     configuration = request.configuration
     sealing = sealing_of(configuration.encryption) if configuration and not plaintext else None
-    result = export_snapshot(
+    wanted = ExportRequest(
         request.source,
         request.choice,
-        ExportRequest(form, output, not plaintext, request.scratch),
+        form,
+        output,
+        is_sealed=not plaintext,
+        scratch=request.scratch,
         recipients=sealing if isinstance(sealing, RecipientSealing) else None,
         jobs=request.jobs,
-        report=rendering.report,
-        now=datetime.now(UTC),
     )
+    result = export_snapshot(wanted, report=rendering.report, now=datetime.now(UTC))
     rendering.result(result.document(), _lines(result))
 
 

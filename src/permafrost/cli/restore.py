@@ -13,8 +13,7 @@ from permafrost.cli.shared.amounts import seconds_text
 from permafrost.cli.shared.reading import ReadRequest, reading, server_option
 from permafrost.cli.shared.rendering import Rendering
 from permafrost.loading.preflight import Target
-from permafrost.loading.restored_runbook import write_runbook
-from permafrost.operations.restore import RestoreResult
+from permafrost.operations.restore import RestoreRequest, RestoreResult
 from permafrost.operations.restore import restore as restore_snapshot
 
 Command = Callable[..., Any]
@@ -77,19 +76,18 @@ def restore(
     given its name. On disaster day no configuration is needed: a copy of the repository and its key suffice. At the
     end, a runbook says what to do next to get Mastodon running.
     """
-    result = restore_snapshot(
+    wanted = RestoreRequest(
         request.source,
         request.choice,
         Target(database, replaces=replace, with_owners=not no_owner, with_tablespaces=not no_tablespaces),
         server=request.server(server),
         secrets_to=secrets_to,
+        writes_runbook=True,
+        runbook_file=runbook_file,
         jobs=request.jobs,
-        report=rendering.report,
-        now=datetime.now(UTC),
     )
-    text = result.runbook.text()
-    written = write_runbook(text, runbook_file, result.database, rendering.report)
-    rendering.result(result.document(written), [*_lines(result), "", text])
+    result = restore_snapshot(wanted, report=rendering.report, now=datetime.now(UTC))
+    rendering.result(result.document(), [*_lines(result), "", result.runbook.text()])
 
 
 def _lines(result: RestoreResult) -> list[str]:

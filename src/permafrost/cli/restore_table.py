@@ -11,7 +11,7 @@ from permafrost.cli.shared.amounts import seconds_text
 from permafrost.cli.shared.reading import ReadRequest, reading, server_option
 from permafrost.cli.shared.rendering import Rendering
 from permafrost.errors import UsageError
-from permafrost.operations.restore_table import RescuedTable, rescue_table, write_table
+from permafrost.operations.restore_table import RescuedTable, TableRequest, rescue_table, write_table
 
 
 @click.command("restore-table")
@@ -52,23 +52,17 @@ def restore_table(
         return
     if not (database and schema):
         raise UsageError("no place for the table was given", hint="give --database NAME and --schema NAME, or --stdout")
-    result = rescue_table(
-        request.source,
-        request.choice,
-        table,
-        server=request.server(server),
-        database=database,
-        schema=schema,
-        report=rendering.report,
-        now=datetime.now(UTC),
+    wanted = TableRequest(
+        request.source, request.choice, table, server=request.server(server), database=database, schema=schema
     )
-    rendering.result(result.document(database), _lines(result, database))
+    result = rescue_table(wanted, report=rendering.report, now=datetime.now(UTC))
+    rendering.result(result.document(), _lines(result))
 
 
-def _lines(result: RescuedTable, database: str) -> list[str]:
+def _lines(result: RescuedTable) -> list[str]:
     compared = "their digest and count are" if result.is_audited else "their count is"
     size = f"{result.rows:,} rows in {seconds_text(result.duration_s)}"
-    where = f"{result.rescued_as} in {database}"
+    where = f"{result.rescued_as} in {result.database}"
     lines = [f"restored {result.table} of {result.snapshot} as {where}: {size}; {compared} as in the snapshot"]
     if result.defaults_left_out:
         lines.append(f"without the defaults of {', '.join(result.defaults_left_out)}")

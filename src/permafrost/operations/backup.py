@@ -1,4 +1,4 @@
-"""permafrost backup: one snapshot, sealed as it is read.
+"""permafrost backup: one snapshot, sealed as it is read, of which Syncthing is told.
 
 Nothing is published before everything is durable, so a run that dies at any point leaves the repository as it
 was, plus unfinished files in a folder that the next run empties.
@@ -9,8 +9,8 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from permafrost import __version__
@@ -21,7 +21,8 @@ from permafrost.engines.context import RunContext
 from permafrost.engines.engine import engine_named
 from permafrost.engines.facts import database_facts, mastodon_facts, sequence_facts
 from permafrost.errors import ConfigurationError, PermafrostError
-from permafrost.events import Reporter, Steps, Warned
+from permafrost.events import Note, Reporter, Steps, Warned
+from permafrost.lazy_import import imported_beside
 from permafrost.openpgp.home import temporary_home
 from permafrost.openpgp.sealing_choice import sealing_of
 from permafrost.openpgp.signing import sign_detached
@@ -37,10 +38,12 @@ from permafrost.repository.sealed import put_sealed, seal_bytes
 from permafrost.repository.secret_archive import pack_secrets
 from permafrost.repository.snapshots import list_snapshots, publish_snapshot, remove_snapshots
 from permafrost.runs import RunRecords
+from permafrost.syncthing.presence import NO_VAULT, has_syncthing
 from permafrost.timing import WorkTimes
 from permafrost.vault.receipt import RECEIPTS
 
 _STEPS = 5
+_REPLICATION = "permafrost.sharing.replication"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +68,11 @@ class BackupResult:
     segments_changed: int
     is_audited: bool
     work_s: Mapping[str, float]
+    held_by: tuple[str, ...] = ()
+    """The vaults that were waited for."""
 
-    def document(self, held_by: tuple[str, ...]) -> BackupDocument:
-        """Return it for JSON, with the vaults that hold it."""
+    def document(self) -> BackupDocument:
+        """Return it for JSON."""
         return BackupDocument(
             snapshot=str(self.snapshot),
             engine=self.engine,
@@ -82,18 +87,49 @@ class BackupResult:
             segments_changed=self.segments_changed,
             work_s=self.work_s,
             audited=self.is_audited,
-            held_by=held_by,
+            held_by=self.held_by,
         )
 
 
 def back_up(
-    configuration: Configuration, *, is_audited: bool = False, is_full: bool = False, report: Reporter, now: datetime
+    configuration: Configuration,
+    *,
+    is_audited: bool = False,
+    is_full: bool = False,
+    wait_timeout_s: float | None = None,
+    report: Reporter,
+    now: datetime,
 ) -> BackupResult:
-    """Make one snapshot of database and secrets, and return what it took.
+    """Make one snapshot of database and secrets, make Syncthing send it, and return what it took.
 
-    Raise `LockedError` if another run holds the repository, and the errors of the part that failed; no snapshot
-    appears then.
+    With `wait_timeout_s`, return once every paired vault holds it. Raise `LockedError` if another run holds the
+    repository, and the errors of the part that failed; no snapshot appears then. Raise `ReplicationError`, with the
+    snapshot made, if there is no vault to wait for, or one makes no progress for that time.
     """
+    replicates = wait_timeout_s is not None or has_syncthing(configuration.syncthing)
+    with imported_beside(_REPLICATION) if replicates else nullcontext():
+        result = _make_snapshot(configuration, is_audited=is_audited, is_full=is_full, report=report, now=now)
+    if not replicates:
+        report(Note(NO_VAULT))
+        return result
+    return replace(result, held_by=_replicate(configuration, result.snapshot, wait_timeout_s, report))
+
+
+def _replicate(
+    configuration: Configuration, snapshot: SnapshotId, wait_timeout_s: float | None, report: Reporter
+) -> tuple[str, ...]:
+    """Tell Syncthing of the snapshot, or wait for the vaults, and return the names of those that hold it."""
+    from permafrost.sharing.replication import tell_syncthing, wait_for_vaults  # noqa: PLC0415 - imported beside
+
+    if wait_timeout_s is not None:
+        return wait_for_vaults(configuration, snapshot, timeout_s=wait_timeout_s, report=report)
+    tell_syncthing(configuration, snapshot, report)
+    return ()
+
+
+def _make_snapshot(
+    configuration: Configuration, *, is_audited: bool, is_full: bool, report: Reporter, now: datetime
+) -> BackupResult:
     started = time.monotonic()
     repository = Repository.open(configuration.repository.path)
     _check_same_key(configuration, repository)

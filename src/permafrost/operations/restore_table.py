@@ -31,23 +31,40 @@ _STEPS = 4
 
 
 @dataclass(frozen=True, slots=True)
+class TableRequest:
+    """Which table of which snapshot (None: the newest) to restore, and where to.
+
+    `table` is its name as a person writes it, with or without its schema. `server` is a libpq connection string; the
+    database named in it is only used to look for `database` and to make one with the definitions.
+    """
+
+    source: Source
+    choice: SnapshotId | None
+    table: str
+    server: str
+    database: str
+    schema: str
+
+
+@dataclass(frozen=True, slots=True)
 class RescuedTable:
     """What was restored, where it lies, and the columns whose defaults could not be had."""
 
     snapshot: SnapshotId
     table: TableName
+    database: str
     rescued_as: TableName
     rows: int
     is_audited: bool
     defaults_left_out: tuple[str, ...]
     duration_s: float
 
-    def document(self, database: str) -> RestoreTableDocument:
-        """Return it for JSON, with the database that it lies in."""
+    def document(self) -> RestoreTableDocument:
+        """Return it for JSON."""
         return RestoreTableDocument(
             snapshot=str(self.snapshot),
             table=str(self.table),
-            database=database,
+            database=self.database,
             rescued_as=str(self.rescued_as),
             rows=self.rows,
             audited=self.is_audited,
@@ -71,29 +88,20 @@ def write_table(
             write(chunk)
 
 
-def rescue_table(
-    source: Source,
-    choice: SnapshotId | None,
-    name: str,
-    *,
-    server: str,
-    database: str,
-    schema: str,
-    report: Reporter,
-    now: datetime,
-) -> RescuedTable:
-    """Restore the table `name` into `schema` of the existing `database`; nothing that is there is touched.
+def rescue_table(request: TableRequest, *, report: Reporter, now: datetime) -> RescuedTable:
+    """Restore the table into a schema of an existing database; nothing that is there is touched.
 
     It has the columns with their types, not null and what defaults can be had, and no keys, indexes or triggers.
     Raise `RestoreRefusedError` if something of that name is in the schema.
     """
     started = time.monotonic()
     steps = Steps(report, _STEPS)
-    with opened(source, report) as repository:
+    server, database = request.server, request.database
+    with opened(request.source, report) as repository:
         with steps.step("check the snapshot's signature and find the table"):
-            snapshot, table = _read(repository, choice, name, report, now)
+            snapshot, table = _read(repository, request.choice, request.table, report, now)
         original = TableName(table.schema_name, table.name)
-        rescued = TableName(schema, table.name)
+        rescued = TableName(request.schema, table.name)
         with steps.step("look at the database that it goes to"):
             _check_place(server, database, rescued)
         with steps.step("learn its columns from the snapshot's definitions"):
@@ -106,6 +114,7 @@ def rescue_table(
     return RescuedTable(
         snapshot=snapshot.id,
         table=original,
+        database=database,
         rescued_as=rescued,
         rows=table.rows,
         is_audited=table.digest is not None,

@@ -1,1 +1,1 @@
-"""PostgreSQL as permafrost uses it: its programs, its catalogue, and scratch servers."""
+"""PostgreSQL as permafrost uses it: its programs, its catalog, and scratch servers."""
