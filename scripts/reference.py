@@ -1,4 +1,5 @@
-"""Writes docs/reference from the program itself: the command tree, the configuration's models, the error tree.
+"""Writes docs/reference from the program itself: the command tree, the configuration's models, the error tree,
+the documents.
 
 Run by `make reference`; tests/documents/test_reference.py fails when a file is not what this writes.
 """
@@ -38,6 +39,7 @@ from permafrost.config.writing import commented_toml
 from permafrost.errors import ERROR_CLASSES, EXIT_DONE, EXIT_FINDINGS, InterruptedRunError
 from permafrost.findings import FindingKind
 from permafrost.vault.settings import SETTINGS_FILE, History, VaultServer, VaultSettings, VaultSyncthing
+from scripts.json_reference import json_reference
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "reference"
 _WIDTH = 120
@@ -60,6 +62,7 @@ def documents() -> dict[str, str]:
         "configuration.md": _configuration(),
         "exit-codes.md": _exit_codes(),
         "findings.md": _findings(),
+        "json.md": json_reference(_MADE),
     }
 
 

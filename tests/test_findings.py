@@ -28,7 +28,7 @@ def test_a_vaults_own() -> None:
     finding = Finding(vault_kind("rot"), "attic", "rotten", vault="attic")
     assert finding.code == "vault-rot"
     assert finding.severity is Severity.ALARM
-    assert finding.document()["severity"] == "alarm"
+    assert finding.document().severity == "alarm"
     assert vault_kind("vault-clock") is FindingKind.CLOCK_JUMPED
     assert vault_kind("no-such-thing") is FindingKind.VAULT_SAYS
 

@@ -12,42 +12,51 @@ from dataclasses import asdict, dataclass
 from dataclasses import fields as dataclass_fields
 from typing import Literal
 
+from permafrost.documents.document import Document
 from permafrost.errors import PermafrostError
 
 
 @dataclass(frozen=True, slots=True)
-class StepStarted:
+class StepStarted(Document):
     """Step `number` of `total` has begun."""
 
     number: int
+    """its number, from 1"""
     total: int
+    """how many steps there are"""
     title: str
+    """what is done in it"""
 
 
 Unit = Literal["bytes", "tables", "indexes", "objects", "files"]
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
-    """`done` of `total` units of the current step are done; `total` is None where nobody can know it."""
+class Progress(Document):
+    """`done` of `total` units of the current step are done."""
 
     done: int
+    """how many are done"""
     total: int | None
+    """how many there are; null where nobody can know it"""
     unit: Unit
+    """what is counted: `bytes`, `tables`, `indexes`, `objects` or `files`"""
 
 
 @dataclass(frozen=True, slots=True)
-class Note:
+class Note(Document):
     """Something worth reading that needs no human."""
 
     message: str
+    """the text"""
 
 
 @dataclass(frozen=True, slots=True)
-class Warned:
+class Warned(Document):
     """Something that a human should look at, and that did not stop the run."""
 
     message: str
+    """the text"""
 
 
 Event = StepStarted | Progress | Note | Warned

@@ -13,6 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, IntEnum, unique
 
+from permafrost.documents.finding import FindingDocument, SeverityWord
+
 
 class Severity(IntEnum):
     """How urgent a finding is; a higher one is more urgent."""
@@ -25,12 +27,13 @@ class Severity(IntEnum):
     """Look at it now: a backup cannot be relied on, or somebody interferes."""
 
     @property
-    def word(self) -> str:
-        """The severity as it is written: notice, warning or alarm."""
-        return self.name.lower()
+    def word(self) -> SeverityWord:
+        """The severity as it is written."""
+        return _WORDS[self]
 
 
 _N, _W, _A = Severity.NOTICE, Severity.WARNING, Severity.ALARM
+_WORDS: dict[Severity, SeverityWord] = {_N: "notice", _W: "warning", _A: "alarm"}
 
 
 @unique
@@ -42,7 +45,13 @@ class FindingKind(Enum):
     CLOCK = (
         "clock",
         _A,
-        "The newest snapshot claims a time that is yet to come: the clock was wrong when it was made, or is wrong now.",
+        "A snapshot claims a time that is yet to come: the clock was wrong when it was made, or is wrong now.",
+        "Set the clock (`timedatectl`), run `permafrost backup`, then `permafrost snapshots remove ID`.",
+    )
+    CLOCK_BEHIND = (
+        "clock-behind",
+        _W,
+        "The snapshot that was made last bears an older time than another: the clock was behind.",
         "Set the clock (`timedatectl`), then run `permafrost backup`.",
     )
     OLD_SNAPSHOT = (
@@ -360,15 +369,9 @@ class Finding:
         """What to do."""
         return self.kind.remedy
 
-    def document(self) -> dict[str, str]:
-        """Return it as JSON has it."""
-        return {
-            "kind": self.code,
-            "subject": self.subject,
-            "message": self.message,
-            "severity": self.severity.word,
-            "remedy": self.remedy,
-        }
+    def document(self) -> FindingDocument:
+        """Return it for JSON."""
+        return FindingDocument(self.code, self.subject, self.message, self.severity.word, self.remedy)
 
 
 FindingSink = Callable[[FindingKind, str, str], None]

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from permafrost.documents.finding import VaultFindingDocument
 from permafrost.findings import Finding, Severity
 from permafrost.state_files import is_no_file, is_sound, other_reason, set_aside
 
@@ -44,18 +45,18 @@ class LedgerEntry:
     ended_at: datetime | None
     times: int
 
-    def document(self) -> dict[str, str | int | None]:
-        """Return it as JSON has it."""
-        return {
-            "kind": self.code,
-            "subject": self.subject,
-            "message": self.message,
-            "severity": self.severity.word,
-            "first_at": self.first_at.isoformat(),
-            "last_at": self.last_at.isoformat(),
-            "ended_at": self.ended_at.isoformat() if self.ended_at else None,
-            "times": self.times,
-        }
+    def document(self) -> VaultFindingDocument:
+        """Return it for JSON."""
+        return VaultFindingDocument(
+            kind=self.code,
+            subject=self.subject,
+            message=self.message,
+            severity=self.severity.word,
+            first_at=self.first_at,
+            last_at=self.last_at,
+            ended_at=self.ended_at,
+            times=self.times,
+        )
 
 
 class Ledger:

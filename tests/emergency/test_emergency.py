@@ -17,6 +17,7 @@ import tarfile
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -499,7 +500,8 @@ def test_snapshots_are_listed_with_their_states(spoilt: Disaster, name: str) -> 
     """A snapshot that has not arrived whole is in flight and passed over; what is no snapshot is left out."""
     snapshot = spoilt.snapshot
     snapshots = spoilt.repository / "snapshots"
-    newer = snapshots / "20990101T000000Z-00000000"
+    made_at = datetime.strptime(snapshot[:16], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+    newer = snapshots / f"{made_at + timedelta(seconds=1):%Y%m%dT%H%M%SZ}-00000000"
     newer.mkdir()
     (snapshots / "notes").mkdir()
     assert spoilt.run("check").stdout.splitlines() == [

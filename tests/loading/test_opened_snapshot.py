@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import psycopg
 import pytest
@@ -34,7 +35,7 @@ def server(make_server: MakeServer, database: str) -> Server:
 def snapshot(server: Server) -> Iterator[OpenedSnapshot]:
     """Its snapshot, opened."""
     with opened(Source(server.path, OpeningKey(server.passphrase_file)), ignore_events) as repository:
-        yield repository.read(None)
+        yield repository.read(None, datetime.now(UTC), ignore_events)
 
 
 def test_frame_comes_whole(snapshot: OpenedSnapshot) -> None:

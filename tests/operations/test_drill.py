@@ -23,7 +23,7 @@ from permafrost.loading.scratch_server import scratch_server
 from permafrost.loading.source import Source, opened
 from permafrost.openpgp.sealing import OpeningKey
 from permafrost.operations.backup import back_up
-from permafrost.operations.drill import DrillResult, drill, state_of_vault
+from permafrost.operations.drill import DrillRequest, DrillResult, drill, state_of_vault
 from permafrost.operations.verify import verify
 from permafrost.postgres.scratch import ScratchCluster
 from permafrost.repository.distrust import reason_for_distrust
@@ -58,15 +58,8 @@ def scratch(server_folder: Path) -> Iterator[Path]:
 def run(server: Server, scratch: Path, report: Reporter = ignore_events) -> DrillResult:
     """Drill the newest snapshot, and record the verdict in the server's state."""
     source = Source(server.path, OpeningKey(server.passphrase_file), server.configuration.signing.fingerprint)
-    return drill(
-        source,
-        None,
-        scratch=scratch,
-        state=server.configuration.state.path,
-        jobs=2,
-        report=report,
-        now=datetime.now(UTC),
-    )
+    request = DrillRequest(source, None, scratch, server.configuration.state.path)
+    return drill(request, report=report, now=datetime.now(UTC))
 
 
 def test_a_drill_proves_a_snapshot(server: Server, scratch: Path) -> None:
@@ -129,7 +122,7 @@ def test_killed(server: Server, scratch: Path, step: str) -> None:
 def test_two_at_a_time(server: Server, scratch: Path) -> None:
     """A drill leaves the server of another one that is running alone."""
     with opened(Source(server.path, OpeningKey(server.passphrase_file)), ignore_events) as repository:
-        facts = repository.read(None).manifest.database
+        facts = repository.read(None, datetime.now(UTC), ignore_events).manifest.database
     with scratch_server(facts, scratch, ignore_events) as other:
         run(server, scratch)
         with psycopg.connect(other.conninfo("postgres")) as connection:

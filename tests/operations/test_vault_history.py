@@ -41,7 +41,7 @@ def test_history_lists_what_is_kept(stage: Stage) -> None:
     (server,) = json.loads(_call(stage, "history", "--json").stdout)["servers"]
     (kept,) = server["snapshots"]
     assert (kept["snapshot"], kept["objects"]) == (str(snapshot), 2)
-    assert kept["arrived_at"].startswith("2026-11-23 12:05")
+    assert kept["arrived_at"].startswith("2026-11-23T12:05")
     assert server["path"] == str(stage.history)
 
 

@@ -13,6 +13,7 @@ from permafrost.config.checking import check_files
 from permafrost.config.loading import load_configuration, locate
 from permafrost.config.problems import InvalidFileError, Problem
 from permafrost.config.writing import configuration_schema, effective_toml
+from permafrost.documents.setup import ConfigCheckDocument
 from permafrost.errors import EXIT_DONE, ConfigurationError
 
 
@@ -33,7 +34,7 @@ def check(rendering: Rendering, config_file: Path | None) -> int:
     """
     path = config_path(config_file)
     problems = _problems(path)
-    document = {"config": str(path), "problems": [problem.as_document() for problem in problems]}
+    document = ConfigCheckDocument(str(path), tuple(problem.document() for problem in problems))
     lines = [str(problem) for problem in problems]
     lines.append(f"{path}: {_count(len(problems))}")
     rendering.result(document, lines)

@@ -1,60 +1,29 @@
-"""permafrost snapshots, verify and prune: what the repository holds, whether it is whole, and what may go."""
+"""permafrost verify and prune: whether the repository is whole, and what may go."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import click
 
 from permafrost.cli.shared.amounts import bytes_text, seconds_text
-from permafrost.cli.shared.options import config_option, config_path, fingerprint_option, json_option, reporting
+from permafrost.cli.shared.options import (
+    config_option,
+    config_path,
+    fingerprint_option,
+    json_option,
+    reporting,
+    repository_option,
+)
 from permafrost.cli.shared.rendering import Rendering
 from permafrost.config.loading import load_configuration
+from permafrost.documents.verify import VerifyDocument
 from permafrost.errors import EXIT_FINDINGS, IntegrityError
 from permafrost.openpgp.fingerprints import in_groups
 from permafrost.operations.prune import prune as prune_repository
-from permafrost.operations.snapshots import ListedSnapshot, list_repository
 from permafrost.operations.verify import DEFAULT_PATIENCE
 from permafrost.operations.verify import verify as verify_repository
-
-repository_option = click.option(
-    "--repository",
-    type=click.Path(path_type=Path),
-    help="The repository's folder; needs no configuration. Otherwise the configuration's.",
-)
-
-
-@click.command()
-@repository_option
-@config_option
-@json_option
-@reporting
-def snapshots(rendering: Rendering, *, repository: Path | None, config_file: Path | None) -> None:
-    """List the snapshots, oldest first. Needs no key.
-
-    \b
-    Examples:
-      permafrost snapshots
-      permafrost snapshots --repository /srv/vault/example.social/repository
-    """
-    folder = repository or load_configuration(config_path(config_file)).repository.path
-    listed = list_repository(folder)
-    document = {
-        "repository": str(folder),
-        "snapshots": [
-            {**asdict(one), "snapshot": str(one.snapshot), "made_at": one.made_at.isoformat()} for one in listed
-        ],
-    }
-    rendering.result(document, [_snapshot_line(one) for one in listed] or ["no snapshots yet: permafrost backup"])
-
-
-def _snapshot_line(one: ListedSnapshot) -> str:
-    if one.size_bytes is None or one.new_bytes is None:
-        return f"{one.snapshot}  cannot be read: {one.problem}"
-    size, new = bytes_text(one.size_bytes), bytes_text(one.new_bytes)
-    return f"{one.snapshot}  {one.made_at:%Y-%m-%d %H:%M:%S} UTC  {size:>9}, {new:>9} new  {one.objects} objects"
 
 
 @click.command()
@@ -110,18 +79,18 @@ def verify(
         + (f"{len(result.findings)} findings" if result.findings else "all good")
     )
     lines.append(f"signed by {in_groups(result.fingerprint)} ({trusted})")
-    document = {
-        "repository": str(repository),
-        "fingerprint": result.fingerprint,
-        "fingerprint_was_given": fingerprint is not None,
-        "snapshots": result.snapshots,
-        "in_flight": result.in_flight,
-        "objects": result.objects,
-        "bytes": result.size_bytes,
-        "unreferenced": result.unreferenced,
-        "duration_s": result.duration_s,
-        "findings": [finding.document() for finding in result.findings],
-    }
+    document = VerifyDocument(
+        repository=str(repository),
+        fingerprint=result.fingerprint,
+        fingerprint_was_given=fingerprint is not None,
+        snapshots=result.snapshots,
+        in_flight=result.in_flight,
+        objects=result.objects,
+        bytes=result.size_bytes,
+        unreferenced=result.unreferenced,
+        duration_s=result.duration_s,
+        findings=tuple(finding.document() for finding in result.findings),
+    )
     rendering.result(document, lines)
     if result.is_corrupt:
         return IntegrityError.exit_code
@@ -129,12 +98,12 @@ def verify(
 
 
 @click.command()
-@click.option("--dry-run", is_flag=True, help="Only tell what would be kept and removed.")
+@click.option("--dry-run", is_flag=True, help="Only print what would be kept and removed.")
 @config_option
 @json_option
 @reporting
 def prune(rendering: Rendering, *, dry_run: bool, config_file: Path | None) -> None:
-    """Remove the snapshots that no rule of [retention] keeps, and the objects that none needs any more.
+    """Remove snapshots that no rule of [retention] keeps, and objects that none uses.
 
     The newest snapshot always stays. Vaults follow, and keep what is removed here for 3 days in removed/, beside
     their copy of the repository.
@@ -147,12 +116,5 @@ def prune(rendering: Rendering, *, dry_run: bool, config_file: Path | None) -> N
     result = prune_repository(configuration, is_dry_run=dry_run, report=rendering.report, now=datetime.now(UTC))
     verb = "would remove" if dry_run else "removed"
     freed = f", {result.objects_removed} objects, {bytes_text(result.bytes_freed)} freed" if not dry_run else ""
-    document = {
-        "kept": [str(one) for one in result.kept],
-        "removed": [str(one) for one in result.removed],
-        "objects_removed": result.objects_removed,
-        "bytes_freed": result.bytes_freed,
-        "dry_run": result.is_dry_run,
-    }
     lines = [f"{verb} {one}" for one in result.removed]
-    rendering.result(document, [*lines, f"kept {len(result.kept)}, {verb} {len(result.removed)}{freed}"])
+    rendering.result(result.document(), [*lines, f"kept {len(result.kept)}, {verb} {len(result.removed)}{freed}"])

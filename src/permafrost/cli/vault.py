@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -15,6 +14,13 @@ from permafrost.cli.vault_keep import history_command, media_command, path_optio
 from permafrost.cli.vault_return import receive_command, send_back_command
 from permafrost.cli.vault_syncthing import running_options, running_syncthing, syncthing_options, vault_syncthing
 from permafrost.config.loading import load_configuration
+from permafrost.documents.vault_pairing import (
+    ServersDocument,
+    VaultAcceptDocument,
+    VaultInviteDocument,
+    VaultRemoveDocument,
+    VaultsDocument,
+)
 from permafrost.errors import UsageError
 from permafrost.events import Note
 from permafrost.openpgp.fingerprints import in_groups
@@ -40,7 +46,7 @@ maybe_path_option = click.option(
 
 @click.group("vault")
 def vault() -> None:
-    """Pair this server with the machines that keep its copies, or make this machine one of them.
+    """Pair servers with vaults, the machines that keep their copies.
 
     \b
     Two commands pair them. On the server, which then waits:
@@ -83,12 +89,7 @@ def invite_command(
     server = _server(config_file)
     invitation = invite(server, name, valid_for=timedelta(minutes=valid_for_min), report=rendering.report)
     line = invitation.as_line()
-    document: dict[str, Any] = {
-        "vault": name,
-        "invitation": line,
-        "expires_at": invitation.expires_at.isoformat(),
-        "paired": [],
-    }
+    document = VaultInviteDocument(vault=name, invitation=line, expires_at=invitation.expires_at, paired=())
     if not waits:
         rendering.result(document, [line])
         rendering.report(Note("when it is used on the vault, run here meanwhile: permafrost vault accept"))
@@ -96,10 +97,10 @@ def invite_command(
     if rendering.as_json:
         rendering.report(Note(line))
     else:
-        rendering.result({}, [line])
+        rendering.lines([line])
     rendering.report(Note(f"within {valid_for_min} minutes, on the vault: permafrost vault join LINE --path DIR"))
     paired = accept(server, wait_s=valid_for_min * 60, vault_name=name, report=rendering.report)
-    document["paired"] = [asdict(one) for one in paired]
+    document = replace(document, paired=tuple(one.document() for one in paired))
     rendering.result(document, [_sees(one) for one in paired])
 
 
@@ -126,7 +127,8 @@ def accept_command(rendering: Rendering, *, wait_s: int, config_file: Path | Non
       permafrost vault accept --wait-for 600
     """
     paired = accept(_server(config_file), wait_s=wait_s, report=rendering.report)
-    rendering.result({"paired": [asdict(one) for one in paired]}, [_sees(one) for one in paired])
+    document = VaultAcceptDocument(tuple(one.document() for one in paired))
+    rendering.result(document, [_sees(one) for one in paired])
 
 
 @vault.command("join")
@@ -172,17 +174,10 @@ def join_command(
     chosen = running or chosen
     syncthing = VaultSyncthing.model_validate(chosen) if chosen else None
     joined = join(line, root, name=name, syncthing=syncthing, report=rendering.report)
-    document = {
-        "vault": joined.vault_name,
-        "device_id": joined.device_id,
-        "server": joined.server.name,
-        "fingerprint": joined.server.fingerprint,
-        "folders": [str(place) for place in joined.places],
-    }
     lines = [f"this vault and the server {joined.server.name} see each other"]
     lines += [f"receiving into {place}" for place in joined.places]
     lines.append(f"signing key: {in_groups(joined.server.fingerprint)}; compare it with the recovery sheet")
-    rendering.result(document, lines)
+    rendering.result(joined.document(), lines)
     rendering.report(Note(f"keep it going with: permafrost vault run --path {root}"))
 
 
@@ -202,14 +197,12 @@ def list_command(rendering: Rendering, *, root: Path | None, config_file: Path |
     if root is not None:
         servers = list_servers(root)
         lines = [f"{one.name}  repository {one.repository_id}  {one.device_id}" for one in servers]
-        rendering.result(
-            {"servers": [one.model_dump(mode="json") for one in servers]}, lines or ["this vault keeps no server"]
-        )
+        document = ServersDocument(tuple(one.document() for one in servers))
+        rendering.result(document, lines or ["this vault keeps no server"])
         return
     vaults = list_vaults(_server(config_file))
-    rendering.result(
-        {"vaults": [asdict(one) for one in vaults]}, [_line_of(one) for one in vaults] or ["no vault is paired"]
-    )
+    paired = VaultsDocument(tuple(one.document() for one in vaults))
+    rendering.result(paired, [_line_of(one) for one in vaults] or ["no vault is paired"])
 
 
 @vault.command("remove")
@@ -230,10 +223,10 @@ def remove_command(rendering: Rendering, name: str, *, root: Path | None, config
     """
     if root is not None:
         server: VaultServer = remove_server(root, name, report=rendering.report)
-        rendering.result({"removed": server.name}, [f"the server {server.name} is no longer kept here"])
+        rendering.result(VaultRemoveDocument(server.name), [f"the server {server.name} is no longer kept here"])
         return
     removed = remove_vault(_server(config_file), name)
-    rendering.result({"removed": removed.name}, [f"nothing more is sent to the vault {removed.name}"])
+    rendering.result(VaultRemoveDocument(removed.name), [f"nothing more is sent to the vault {removed.name}"])
 
 
 @vault.command("run")

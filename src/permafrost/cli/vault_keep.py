@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import click
 
 from permafrost.cli.shared.amounts import bytes_text, seconds_text
 from permafrost.cli.shared.options import json_option, reporting
 from permafrost.cli.shared.rendering import Rendering
+from permafrost.documents.vault_copies import VaultHistoryDocument, VaultVerifyDocument
 from permafrost.errors import EXIT_FINDINGS, IntegrityError
 from permafrost.operations.vault_history import ServerHistory, history_of
 from permafrost.operations.vault_verify import verify_vault
@@ -41,7 +40,9 @@ def history_command(rendering: Rendering, *, root: Path, server_name: str | None
     """
     histories = history_of(open_vault(root), server_name)
     lines = [line for one in histories for line in _lines_of(one)]
-    rendering.result({"servers": [_document(one) for one in histories]}, lines or ["this vault keeps no server"])
+    rendering.result(
+        VaultHistoryDocument(tuple(one.document() for one in histories)), lines or ["this vault keeps no server"]
+    )
 
 
 @click.command("verify")
@@ -69,19 +70,9 @@ def verify_command(rendering: Rendering, *, root: Path, server_name: str | None)
             f"read in {seconds_text(result.duration_s)}: "
             + (f"{len(result.findings)} findings" if result.findings else "all good")
         )
-    document = [
-        {
-            "server": one.server,
-            "path": one.path,
-            "snapshots": one.result.snapshots,
-            "objects": one.result.objects,
-            "bytes": one.result.size_bytes,
-            "duration_s": one.result.duration_s,
-            "findings": [finding.document() for finding in one.result.findings],
-        }
-        for one in verified
-    ]
-    rendering.result({"servers": document}, lines or ["this vault keeps no server"])
+    rendering.result(
+        VaultVerifyDocument(tuple(one.document() for one in verified)), lines or ["this vault keeps no server"]
+    )
     if any(one.result.is_corrupt for one in verified):
         return IntegrityError.exit_code
     return EXIT_FINDINGS if any(one.result.findings for one in verified) else 0
@@ -112,29 +103,8 @@ def media_command(rendering: Rendering, *, root: Path, server_name: str, snapsho
     ]
     if laid_out.missing:
         lines.append(f"{laid_out.missing} files are missing in the history")
-    rendering.result({**asdict(laid_out), "path": str(target)}, lines)
+    rendering.result(laid_out.document(), lines)
     return EXIT_FINDINGS if laid_out.missing else 0
-
-
-def _document(one: ServerHistory) -> dict[str, Any]:
-    return {
-        "server": one.server,
-        "path": one.path,
-        "snapshots": [
-            {
-                "snapshot": kept.snapshot,
-                "arrived_at": kept.arrived_by_clock,
-                "objects": kept.objects,
-                "size_bytes": kept.size_bytes,
-            }
-            for kept in one.snapshots
-        ],
-        "objects": one.objects,
-        "size_bytes": one.size_bytes,
-        "free_bytes": one.free_bytes,
-        "all_verified_since": one.oldest_verified_at,
-        "findings": [finding.document() for finding in one.findings],
-    }
 
 
 def _lines_of(one: ServerHistory) -> list[str]:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -14,6 +12,7 @@ from permafrost.cli.shared.options import fingerprint_option, json_option, repor
 from permafrost.cli.shared.rendering import Rendering
 from permafrost.cli.vault_keep import path_option, server_option
 from permafrost.cli.vault_syncthing import syncthing_options, vault_syncthing
+from permafrost.documents.vault_copies import VaultSendBackStopDocument
 from permafrost.errors import EXIT_FINDINGS, IntegrityError, UsageError
 from permafrost.events import Note
 from permafrost.openpgp.fingerprints import in_groups
@@ -70,7 +69,7 @@ def receive_command(
         if rendering.as_json:
             rendering.report(Note(line))
         else:
-            rendering.result({}, [line])
+            rendering.lines([line])
         rendering.report(Note("on the vault: permafrost vault send-back LINE --path DIR"))
 
     received = receive_back(
@@ -81,7 +80,7 @@ def receive_command(
         show_line=show_line,
         report=rendering.report,
     )
-    rendering.result(_received_document(received), _received_lines(received, is_sure=fingerprint is not None))
+    rendering.result(received.document(), _received_lines(received, is_sure=fingerprint is not None))
     if received.verified.is_corrupt:
         return IntegrityError.exit_code
     return EXIT_FINDINGS if received.verified.findings else 0
@@ -120,39 +119,16 @@ def send_back_command(
         raise UsageError("give the line of the new server, or --stop", hint="permafrost vault send-back --help")
     if line is None:
         name = stop_sending_back(vault, server_name)
-        rendering.result({"stopped": name}, [f"nothing of {name} is sent back any more"])
+        rendering.result(VaultSendBackStopDocument(name), [f"nothing of {name} is sent back any more"])
         return
     sent_back = send_back(vault, line, server_name=server_name, snapshot=snapshot, report=rendering.report)
-    rendering.result(*_sent_back(sent_back))
+    rendering.result(sent_back.document(), _sent_lines(sent_back))
 
 
-def _sent_back(one: SentBack) -> tuple[dict[str, Any], list[str]]:
-    media = one.sent.media.files if one.sent.media else None
-    document = {
-        "server": one.server,
-        "device_id": one.device_id,
-        "snapshots": one.sent.snapshots,
-        "media_files": media,
-        "media_as_of": one.sent.media_as_of,
-        "bytes": one.sent.size_bytes,
-    }
-    what = f"{one.sent.snapshots} snapshots" + (f" and {media} media files" if media is not None else "")
-    return document, [f"the new server has all of {one.server}: {what}, {bytes_text(one.sent.size_bytes)}"]
-
-
-def _received_document(one: ReceivedBack) -> dict[str, Any]:
-    return {
-        "server": one.sent.server,
-        "repository": str(one.repository),
-        "media": str(one.media) if one.media else None,
-        "fingerprint": one.verified.fingerprint,
-        "snapshots": one.verified.snapshots,
-        "objects": one.verified.objects,
-        "media_files": one.sent.media.files if one.sent.media else None,
-        "media_as_of": one.sent.media_as_of,
-        "bytes": one.sent.size_bytes,
-        "findings": [asdict(finding) for finding in one.verified.findings],
-    }
+def _sent_lines(one: SentBack) -> list[str]:
+    media = f" and {one.sent.media.files} media files" if one.sent.media else ""
+    what = f"{one.sent.snapshots} snapshots{media}"
+    return [f"the new server has all of {one.server}: {what}, {bytes_text(one.sent.size_bytes)}"]
 
 
 def _received_lines(one: ReceivedBack, *, is_sure: bool) -> list[str]:

@@ -107,12 +107,15 @@ class RepositorySettings(Section):
     )
 
 
+DEFAULT_SCRATCH = Path("/var/tmp")  # noqa: S108 - folders made in it are closed to all others
+
+
 class State(Section):
     """Where run records are kept; the folder can be thrown away at any time."""
 
     path: AbsolutePath = Field(default=Path("/var/lib/permafrost/state"), description="The state folder.")
     scratch: AbsolutePath = Field(
-        default=Path("/var/tmp"),  # noqa: S108 - folders made in it are closed to all others
+        default=DEFAULT_SCRATCH,
         description="Where drills and exports make their throw-away server: a folder, with room for the database, "
         "that the system user postgres can reach if permafrost runs as root; a tmpfs is quickest.",
     )

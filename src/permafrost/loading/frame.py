@@ -29,7 +29,7 @@ from permafrost.postgres.restore_program import (
     pg_restore_program,
     pg_restore_script_program,
 )
-from permafrost.postgres.workers import Crew
+from permafrost.postgres.workers import Workers
 from permafrost.processes.pipeline import Pipeline
 from permafrost.processes.program import Program
 
@@ -73,8 +73,8 @@ class FrameLoader:
         if self.contents.indexes:
             script = read_index_script(self._request.conninfo, self._script_of(self.contents.indexes))
             done = Tally(len(script.builds), "indexes", report)
-            with Crew(lambda: script.session(self._request.conninfo), self._jobs) as crew:
-                crew.do_all([done.after(partial(build_index, build=build)) for build in script.builds])
+            with Workers(lambda: script.session(self._request.conninfo), self._jobs) as workers:
+                workers.do_all([done.after(partial(build_index, build=build)) for build in script.builds])
         self._load(self.contents.early_but_indexes, "post-data", jobs=self._jobs)
 
     def analyze_and_check_keys(self, report: Reporter) -> None:
@@ -95,8 +95,8 @@ class FrameLoader:
         with connected(self._request.conninfo) as connection:
             tables = tables_by_size(connection)
         done = Tally(len(tables) + len(keys), "tables", report)
-        with Crew(lambda: connected(self._request.conninfo), self._jobs) as crew:
-            crew.do_all(
+        with Workers(lambda: connected(self._request.conninfo), self._jobs) as workers:
+            workers.do_all(
                 [
                     *(done.after(partial(analyze, table=table)) for table in tables),
                     *(done.after(partial(check_foreign_keys, keys=unchecked)) for unchecked in keys),

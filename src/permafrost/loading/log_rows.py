@@ -18,7 +18,7 @@ from permafrost.loading.opened_snapshot import OpenedSnapshot
 from permafrost.postgres.catalog import TableName
 from permafrost.postgres.connection import connected, database_errors
 from permafrost.postgres.copy_in import copy_in
-from permafrost.postgres.workers import Crew, Task
+from permafrost.postgres.workers import Task, Workers
 from permafrost.repository.manifest import Table
 
 _SHARE = 1.2  # of an even share; a little more than that costs less than two workers on one table
@@ -31,8 +31,8 @@ def load_rows(snapshot: OpenedSnapshot, conninfo: str, *, jobs: int, report: Rep
     """
     places = log_map(snapshot.manifest)
     gone = GoneLines()
-    with Crew(lambda: connected(conninfo), jobs) as crew:
-        crew.beside_all(lambda index: gone.add(gone_lines(snapshot, index, places.members[index])), places.members)
+    with Workers(lambda: connected(conninfo), jobs) as workers:
+        workers.beside_all(lambda index: gone.add(gone_lines(snapshot, index, places.members[index])), places.members)
         gone.merge()
         total = sum(snapshot.stored(index).size_bytes for index in (*places.bases, *places.members))
         progress = _Counter(total, report)
@@ -57,7 +57,7 @@ def load_rows(snapshot: OpenedSnapshot, conninfo: str, *, jobs: int, report: Rep
             return task
 
         loads = _table_loads(snapshot, places, jobs)
-        crew.do_all([*(bases(load) for load in loads), *(delta(index) for index in places.members)])
+        workers.do_all([*(bases(load) for load in loads), *(delta(index) for index in places.members)])
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,6 @@ from permafrost.postgres.scratch import SERVER_USER, ScratchCluster
 from permafrost.repository.durable import space_errors
 from permafrost.repository.manifest import DatabaseFacts
 
-DEFAULT_FOLDER = Path("/var/tmp")  # noqa: S108 - a folder of its own is made in it, closed to all others
 _PREFIX = "permafrost-scratch-"
 _LOCK = ".lock"
 
@@ -99,7 +98,7 @@ def _locked_folder(folder: Path) -> Iterator[Path]:
 
 def _binaries_for(major: int, report: Reporter) -> Path:
     """Return the server programs of version `major`, else of the next newer one that is installed."""
-    fitting = [one for one in installed_servers() if one >= major]
+    fitting = [installed for installed in installed_servers() if installed >= major]
     if not fitting:
         return server_binaries(major)  # which says what is installed, and what to install
     if min(fitting) != major:

@@ -7,11 +7,11 @@ migrating`, `lib/mastodon/cli`). No secret is among the facts, so none can get i
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from textwrap import fill
 
+from permafrost.documents.restore import RunbookStepDocument
 from permafrost.mastodon.secrets import SINCE_4_3
 
 _WIDTH = 80
@@ -49,6 +49,10 @@ class RunbookStep:
     title: str
     text: str
     commands: tuple[str, ...] = ()
+
+    def document(self) -> RunbookStepDocument:
+        """Return it for JSON."""
+        return RunbookStepDocument(self.title, self.text, self.commands)
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,8 +237,3 @@ def _warnings(facts: RunbookFacts) -> tuple[str, ...]:
             "other servers, and nothing brings all of it back."
         ),
     )
-
-
-def steps_as_document(steps: Iterable[RunbookStep]) -> list[dict[str, object]]:
-    """Return the steps for a JSON document."""
-    return [{"title": step.title, "text": step.text, "commands": list(step.commands)} for step in steps]

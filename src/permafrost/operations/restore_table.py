@@ -1,11 +1,17 @@
-"""permafrost restore --table: one table of a snapshot, into a schema beside the living tables, or as text."""
+"""permafrost restore-table: one table of a snapshot, into a schema beside the living tables, or as text.
+
+What the columns are is learnt from a database of definitions alone, made from the frame and dropped again; the
+table is then made, filled and compared in one transaction, so that it is there whole or not at all.
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 
+from permafrost.documents.restore import RestoreTableDocument
 from permafrost.errors import RestoreRefusedError
 from permafrost.events import Note, Reporter, Steps
 from permafrost.loading.log_map import check_log_manifest
@@ -25,50 +31,77 @@ _STEPS = 4
 
 
 @dataclass(frozen=True, slots=True)
+class TableRequest:
+    """Which table of which snapshot (None: the newest) to restore, and where to.
+
+    `table` is its name as a person writes it, with or without its schema. `server` is a libpq connection string; the
+    database named in it is only used to look for `database` and to make one with the definitions.
+    """
+
+    source: Source
+    choice: SnapshotId | None
+    table: str
+    server: str
+    database: str
+    schema: str
+
+
+@dataclass(frozen=True, slots=True)
 class RescuedTable:
     """What was restored, where it lies, and the columns whose defaults could not be had."""
 
     snapshot: SnapshotId
     table: TableName
+    database: str
     rescued_as: TableName
     rows: int
     is_audited: bool
     defaults_left_out: tuple[str, ...]
     duration_s: float
 
+    def document(self) -> RestoreTableDocument:
+        """Return it for JSON."""
+        return RestoreTableDocument(
+            snapshot=str(self.snapshot),
+            table=str(self.table),
+            database=self.database,
+            rescued_as=str(self.rescued_as),
+            rows=self.rows,
+            audited=self.is_audited,
+            defaults_left_out=self.defaults_left_out,
+            duration_s=self.duration_s,
+        )
+
 
 def write_table(
-    source: Source, choice: SnapshotId | None, name: str, write: Callable[[bytes], object], report: Reporter
+    source: Source,
+    choice: SnapshotId | None,
+    name: str,
+    write: Callable[[bytes], object],
+    report: Reporter,
+    now: datetime,
 ) -> None:
     """Hand the rows of the table `name` to `write` as COPY text; only its objects are read, and no server is needed."""
     with opened(source, report) as repository:
-        snapshot, table = _read(repository, choice, name, report)
+        snapshot, table = _read(repository, choice, name, report, now)
         for chunk in copy_text(snapshot, table):
             write(chunk)
 
 
-def rescue_table(
-    source: Source,
-    choice: SnapshotId | None,
-    name: str,
-    *,
-    server: str,
-    database: str,
-    schema: str,
-    report: Reporter,
-) -> RescuedTable:
-    """Restore the table `name` into `schema` of the existing `database`; nothing that is there is touched.
+def rescue_table(request: TableRequest, *, report: Reporter, now: datetime) -> RescuedTable:
+    """Restore the table into a schema of an existing database; nothing that is there is touched.
 
     It has the columns with their types, not null and what defaults can be had, and no keys, indexes or triggers.
     Raise `RestoreRefusedError` if something of that name is in the schema.
     """
     started = time.monotonic()
     steps = Steps(report, _STEPS)
-    with opened(source, report) as repository:
+    server, database = request.server, request.database
+    with opened(request.source, report) as repository:
         with steps.step("check the snapshot's signature and find the table"):
-            snapshot, table = _read(repository, choice, name, report)
+            snapshot, table = _read(repository, request.choice, request.table, report, now)
         original = TableName(table.schema_name, table.name)
-        rescued = TableName(schema, table.name)
+        rescued = TableName(request.schema, table.name)
         with steps.step("look at the database that it goes to"):
             _check_place(server, database, rescued)
         with steps.step("learn its columns from the snapshot's definitions"):
@@ -81,6 +114,7 @@ def rescue_table(
     return RescuedTable(
         snapshot=snapshot.id,
         table=original,
+        database=database,
         rescued_as=rescued,
         rows=table.rows,
         is_audited=table.digest is not None,
@@ -90,9 +124,9 @@ def rescue_table(
 
 
 def _read(
-    repository: OpenedRepository, choice: SnapshotId | None, name: str, report: Reporter
+    repository: OpenedRepository, choice: SnapshotId | None, name: str, report: Reporter, now: datetime
 ) -> tuple[OpenedSnapshot, Table]:
-    snapshot = repository.read(choice)
+    snapshot = repository.read(choice, now, report)
     report(Note(f"snapshot {snapshot.id} of {snapshot.manifest.database.name}"))
     check_log_manifest(snapshot.manifest)
     return snapshot, find_table(snapshot.manifest, name)
@@ -104,7 +138,7 @@ def _check_place(server: str, database: str, rescued: TableName) -> None:
             raise RestoreRefusedError(
                 f"there is no database {database}",
                 unchanged="everything",
-                hint="--table goes into a database that is there; leave it out to restore the whole snapshot",
+                hint="name an existing database, or make one of the whole snapshot with permafrost restore",
             )
     with connected(conninfo_for(server, dbname=database)) as connection:
         if table_exists(connection, rescued):

@@ -6,6 +6,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 
+from permafrost.documents.vault_copies import ArrivalDocument, ServerHistoryDocument
 from permafrost.ledger import LedgerEntry
 from permafrost.vault.arrivals import KEPT, Arrival, Records
 from permafrost.vault.history_folder import free_bytes
@@ -24,6 +25,22 @@ class ServerHistory:
     free_bytes: int
     oldest_verified_at: datetime | None
     findings: tuple[LedgerEntry, ...]
+
+    def document(self) -> ServerHistoryDocument:
+        """Return it for JSON."""
+        return ServerHistoryDocument(
+            server=self.server,
+            path=self.path,
+            snapshots=tuple(
+                ArrivalDocument(kept.snapshot, kept.arrived_by_clock, kept.objects, kept.size_bytes)
+                for kept in self.snapshots
+            ),
+            objects=self.objects,
+            size_bytes=self.size_bytes,
+            free_bytes=self.free_bytes,
+            all_verified_since=self.oldest_verified_at,
+            findings=tuple(finding.document() for finding in self.findings),
+        )
 
 
 def history_of(vault: Vault, name: str | None = None) -> tuple[ServerHistory, ...]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from permafrost.documents.vault_pairing import VaultJoinDocument
 from permafrost.errors import ReplicationError, UsageError
 from permafrost.events import Reporter, Steps
 from permafrost.sharing.handshake import FIRST_FILE, LOOK_S, TAKEN_S, Now, knock, now_utc, showing
@@ -28,6 +29,16 @@ class Joined:
     device_id: str
     server: VaultServer
     places: tuple[Path, ...]
+
+    def document(self) -> VaultJoinDocument:
+        """Return it for JSON."""
+        return VaultJoinDocument(
+            vault=self.vault_name,
+            device_id=self.device_id,
+            server=self.server.name,
+            fingerprint=self.server.fingerprint,
+            folders=tuple(map(str, self.places)),
+        )
 
 
 def join(

@@ -14,6 +14,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from permafrost.config.models import Syncthing
+from permafrost.documents.vault_copies import VaultReceiveDocument
 from permafrost.errors import ConfigurationError, IntegrityError, ReplicationError, UsageError
 from permafrost.events import Note, Progress, Reporter, Steps, steps_as_notes
 from permafrost.openpgp.fingerprints import in_groups
@@ -47,6 +48,21 @@ class ReceivedBack:
     media: Path | None
     sent: Sent
     verified: VerifyResult
+
+    def document(self) -> VaultReceiveDocument:
+        """Return it for JSON."""
+        return VaultReceiveDocument(
+            server=self.sent.server,
+            repository=str(self.repository),
+            media=str(self.media) if self.media else None,
+            fingerprint=self.verified.fingerprint,
+            snapshots=self.verified.snapshots,
+            objects=self.verified.objects,
+            media_files=self.sent.media.files if self.sent.media else None,
+            media_as_of=self.sent.media_as_of,
+            bytes=self.sent.size_bytes,
+            findings=tuple(finding.document() for finding in self.verified.findings),
+        )
 
 
 def receive_back(

@@ -10,6 +10,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from permafrost.documents.vault_copies import VaultSendBackDocument
 from permafrost.errors import IntegrityError, ReplicationError, UsageError
 from permafrost.events import Progress, Reporter, Steps
 from permafrost.openpgp.fingerprints import in_groups
@@ -35,6 +36,17 @@ class SentBack:
     server: str
     device_id: str
     sent: Sent
+
+    def document(self) -> VaultSendBackDocument:
+        """Return it for JSON."""
+        return VaultSendBackDocument(
+            server=self.server,
+            device_id=self.device_id,
+            snapshots=self.sent.snapshots,
+            media_files=self.sent.media.files if self.sent.media else None,
+            media_as_of=self.sent.media_as_of,
+            bytes=self.sent.size_bytes,
+        )
 
 
 def send_back(

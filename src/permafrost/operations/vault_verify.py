@@ -6,6 +6,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
+from permafrost.documents.vault_copies import VerifiedServerDocument
 from permafrost.errors import RepositoryError
 from permafrost.events import Note, Reporter
 from permafrost.findings import Finding, FindingKind
@@ -22,6 +23,18 @@ class VerifiedServer:
     server: str
     path: str
     result: VerifyResult
+
+    def document(self) -> VerifiedServerDocument:
+        """Return it for JSON."""
+        return VerifiedServerDocument(
+            server=self.server,
+            path=self.path,
+            snapshots=self.result.snapshots,
+            objects=self.result.objects,
+            bytes=self.result.size_bytes,
+            duration_s=self.result.duration_s,
+            findings=tuple(finding.document() for finding in self.result.findings),
+        )
 
 
 def verify_vault(vault: Vault, name: str | None, report: Reporter) -> tuple[VerifiedServer, ...]:

@@ -31,7 +31,7 @@ def server_binaries(major: int | None = None) -> Path:
             "no PostgreSQL server is installed here"
             if not versions
             else f"no PostgreSQL server of version {major} is installed here, "
-            f"only of {', '.join(str(one) for one in sorted(versions))}",
+            f"only of {', '.join(str(version) for version in sorted(versions))}",
             hint=f"install it, on Debian: apt-get install {package}",
         )
     return versions[wanted]
@@ -43,11 +43,11 @@ def installed_servers() -> list[int]:
 
 
 def _servers() -> dict[int, Path]:
-    folders = [one for root, pattern in _FOLDERS for one in root.glob(pattern)]
+    folders = [folder for root, pattern in _FOLDERS for folder in root.glob(pattern)]
     on_path = shutil.which("postgres")
     if on_path is not None:
         folders.append(Path(on_path).resolve().parent)
-    return {_major_of(one): one for one in folders if all((one / name).is_file() for name in _NEEDED)}
+    return {_major_of(folder): folder for folder in folders if all((folder / name).is_file() for name in _NEEDED)}
 
 
 def _major_of(folder: Path) -> int:
@@ -66,15 +66,15 @@ def client_program(name: str, server_major: int) -> str:
     that guesses a version from the local clusters, so the real programs are looked for first, oldest fitting
     first. Raise `ToolError` if there is none.
     """
-    folders = [one for root, pattern in _FOLDERS for one in root.glob(pattern)]
+    folders = [folder for root, pattern in _FOLDERS for folder in root.glob(pattern)]
     on_path = shutil.which(name)
     found: dict[int, Path] = {}
-    for candidate in (*(one / name for one in folders), *((Path(on_path),) if on_path else ())):
+    for candidate in (*(folder / name for folder in folders), *((Path(on_path),) if on_path else ())):
         if candidate.is_file():
             found.setdefault(_major_of_client(candidate), candidate)
     fitting = [major for major in found if major >= server_major]
     if not fitting:
-        have = f"only for {', '.join(str(one) for one in sorted(found))}" if found else "not at all"
+        have = f"only for {', '.join(str(version) for version in sorted(found))}" if found else "not at all"
         raise ToolError(
             f"{name} for PostgreSQL {server_major} is needed, and is installed {have}",
             hint=f"install it, on Debian: apt-get install postgresql-client-{server_major}",

@@ -43,7 +43,7 @@ def add_foreign_keys(conninfo: str, script: bytes) -> Sequence[UncheckedKeys]:
         connected(conninfo) as catalog,
         database_errors("cannot add the foreign keys"),
     ):
-        waiting = [] if _has_partitions(catalog) else [one for one in statements if _CAN_WAIT.match(one)]
+        waiting = [] if _has_partitions(catalog) else [command for command in statements if _CAN_WAIT.match(command)]
         for statement in statements:
             if statement not in waiting:
                 with database_errors("a foreign key cannot be added", statement):

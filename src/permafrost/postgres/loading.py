@@ -76,5 +76,5 @@ def _with_columns(table: sql.Identifier, columns: list[str] | None) -> sql.Compo
 
 def analyze(connection: psycopg.Connection, table: sql.Composable) -> None:
     """Collect the planner's statistics of one table, or of the columns that come with it."""
-    with database_errors("cannot analyse the restored database"):
+    with database_errors("cannot analyze the restored database"):
         connection.execute(sql.SQL("ANALYZE {}").format(table))

@@ -18,7 +18,7 @@ from permafrost.errors import DatabaseError
 from permafrost.postgres.catalog import TableName
 from permafrost.postgres.connection import LockConflictError, connected, database_errors
 from permafrost.postgres.error_text import error_text
-from permafrost.postgres.logged import candidate_tables, check_readable, lock_tables
+from permafrost.postgres.loggable_tables import candidate_tables, check_readable, lock_tables
 
 LOCK_TIMEOUT_MS = 60_000
 HELD_LOCK_TIMEOUT_MS = 3_000

@@ -15,7 +15,7 @@ from psycopg import sql
 from permafrost.errors import DatabaseError
 from permafrost.postgres.connection import database_errors
 from permafrost.postgres.copy_out import copy_out
-from permafrost.postgres.logged import LoggedTable
+from permafrost.postgres.loggable_tables import LoggedTable
 
 SCAN_PAGES = 2048
 """Pages in one query: an answer of narrow rows then stays below 5 MB."""

@@ -152,7 +152,7 @@ class ScratchCluster:
         self._end_leftovers()
         self._own_folder()
         if not self.data_folder.exists():
-            self._initialise()
+            self._initialize()
         self._remove_socket_folder()
         self._make_socket_folder()
         (self.data_folder / "postmaster.pid").unlink(missing_ok=True)  # its process, if any, has been ended
@@ -210,7 +210,7 @@ class ScratchCluster:
             entry = _system_user(self._user)
             os.chown(folder, entry.pw_uid, entry.pw_gid)
 
-    def _initialise(self) -> None:
+    def _initialize(self) -> None:
         shutil.rmtree(self._unfinished, ignore_errors=True)
         self._unfinished.mkdir()
         self._give_to_server(self._unfinished)

@@ -52,8 +52,8 @@ def read_sequences(connection: psycopg.Connection) -> tuple[SequenceValue, ...]:
 def set_sequences(connection: psycopg.Connection, values: Sequence[SequenceValue]) -> None:
     """Give every sequence its value."""
     with database_errors("cannot set the sequences"):
-        for one in values:
+        for value in values:
             connection.execute(
                 "SELECT setval(%s::regclass, %s, %s)",
-                (one.name.identifier().as_string(connection), one.last_value, one.is_called),
+                (value.name.identifier().as_string(connection), value.last_value, value.is_called),
             )

@@ -13,6 +13,7 @@ from permafrost.openpgp.sealing import OpeningKey, open_bytes
 from permafrost.openpgp.signing import Verifier
 from permafrost.repository.layout import SnapshotId
 from permafrost.repository.manifest import Manifest, decode_manifest
+from permafrost.repository.newest import newest
 from permafrost.repository.object_list import ObjectList
 from permafrost.repository.objects import StoredObject, open_object
 from permafrost.repository.repository import Repository
@@ -35,15 +36,16 @@ class CheckedSnapshot:
         return self.object_list.objects[index]
 
 
-def choose_snapshot(repository: Repository, choice: SnapshotId | None) -> SnapshotId:
-    """Return `choice` if it is there, the newest if None; raise `RepositoryError` if there is none."""
+def choose_snapshot(repository: Repository, choice: SnapshotId | None, now: datetime) -> SnapshotId:
+    """Return `choice`, the newest that the clock allows if None; raise `RepositoryError` if there is none."""
     there = list_snapshots(repository.layout)
     if choice is None:
-        if not there:
+        latest = newest(there, now)
+        if latest is None:
             raise RepositoryError(
                 f"the repository at {repository.path} holds no snapshot", hint="make one with permafrost backup"
             )
-        return there[-1]
+        return latest
     if choice not in there:
         raise RepositoryError(
             f"the repository at {repository.path} holds no snapshot {choice}", hint="permafrost snapshots lists them"
@@ -58,8 +60,8 @@ def newest_not_after(repository: Repository, moment: datetime) -> SnapshotId:
     """
     there = list_snapshots(repository.layout)
     if not there:
-        return choose_snapshot(repository, None)
-    fitting = [one for one in there if one.made_at <= moment]
+        return choose_snapshot(repository, None, moment)
+    fitting = [snapshot for snapshot in there if snapshot.made_at <= moment]
     if not fitting:
         raise RepositoryError(
             f"no snapshot is as old as {moment:%Y-%m-%d %H:%M:%S %z}",
@@ -114,7 +116,7 @@ def read_snapshot(
         raise IntegrityError(
             f"the manifest of snapshot {snapshot} is another snapshot's or repository's", hint=_ELSEWHERE
         )
-    if sorted(one.index for one in manifest.objects) != list(range(len(object_list.objects))):
+    if sorted(stored.index for stored in manifest.objects) != list(range(len(object_list.objects))):
         raise IntegrityError(
             f"the manifest of snapshot {snapshot} and its list name different objects", hint=_ELSEWHERE
         )

@@ -18,7 +18,7 @@ from permafrost.timing import WorkTimes
 Explain = Callable[[Finished], PermafrostError | None]
 
 SILENCE_S = 1800.0
-"""How long a chain of programs may produce nothing: pg_dump reads the catalogue and waits for locks in silence."""
+"""How long a chain of programs may produce nothing: pg_dump reads the catalog and waits for locks in silence."""
 
 
 def put_sealed(

@@ -9,7 +9,7 @@ import psycopg
 
 from permafrost.postgres.history_mark import Mark, has_mark
 from permafrost.postgres.identity import ServerIdentity
-from permafrost.postgres.logged import LoggedTable
+from permafrost.postgres.loggable_tables import LoggedTable
 from permafrost.segments.state import SegmentState
 from permafrost.segments.worker import segments_of
 

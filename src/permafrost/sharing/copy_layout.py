@@ -45,7 +45,7 @@ def lay_out_copy(vault: Vault, server: VaultServer, snapshot: str | None, target
         with opened_folder(history.root) as root:
             for name in _BASE_FILES:
                 take(root, name, copy.root / name)
-        kept = [one for one in list_snapshots(history) if _link_snapshot(history, copy, one, report)]
+        kept = [held for held in list_snapshots(history) if _link_snapshot(history, copy, held, report)]
         as_of = _lay_out_media(vault, server, snapshot, target / MEDIA, report)
         for place, _, _ in os.walk(target):
             Path(place).chmod(FOLDER_MODE)  # modes travel along, and a web server has to be able to enter

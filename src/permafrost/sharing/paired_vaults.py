@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from permafrost.documents.vault_pairing import PairedVaultDocument
 from permafrost.sharing.server_side import ServerSide
 from permafrost.syncthing.client import Client
 from permafrost.syncthing.folders import sharers
@@ -23,6 +24,17 @@ class PairedVault:
     address: str
     last_seen: str
     client_version: str
+
+    def document(self) -> PairedVaultDocument:
+        """Return it for JSON."""
+        return PairedVaultDocument(
+            name=self.name,
+            device_id=self.device_id,
+            is_connected=self.is_connected,
+            address=self.address,
+            last_seen=self.last_seen,
+            client_version=self.client_version,
+        )
 
 
 def paired_vaults(client: Client, server: ServerSide) -> tuple[PairedVault, ...]:

@@ -5,7 +5,7 @@ It only reads, starts no program and needs no database, so it can be asked at an
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,6 +14,7 @@ from permafrost.config.models import Configuration
 from permafrost.findings import Finding, FindingKind
 from permafrost.ledger import LedgerEntry, read_open
 from permafrost.repository.layout import SnapshotId
+from permafrost.repository.newest import ahead, is_ahead, newest
 from permafrost.repository.repository import Repository
 from permafrost.repository.snapshots import list_snapshots
 from permafrost.runs import DRILL, RunRecords
@@ -24,7 +25,6 @@ from permafrost.status.written import WrittenStatus, read_written
 from permafrost.vault.receipt import RECEIPTS
 from permafrost.vault.report import VaultReport
 
-_AHEAD = timedelta(minutes=5)
 _STALE = timedelta(hours=3)
 
 
@@ -55,14 +55,15 @@ def status(configuration: Configuration, now: datetime) -> Status:
     repository = Repository.open(configuration.repository.path)
     state = configuration.state.path
     snapshots = tuple(list_snapshots(repository.layout))
-    newest = snapshots[-1] if snapshots else None
+    latest = newest(snapshots, now)
     calendar = calendar_of(configuration.schedule, local_zone())
     records = RunRecords(state, is_read_only=True)
     written = read_written(state)
     paired = _paired(state)
     reports = _reports(paired, written)
     findings = [
-        *_about_newest(newest, calendar, now),
+        *_about_newest(latest, calendar, now),
+        *_about_clock(snapshots, records, now),
         *_about_runs(records),
         *schedule_findings(calendar, records, now),
         *_about_receipts(paired, written, now),
@@ -71,8 +72,8 @@ def status(configuration: Configuration, now: datetime) -> Status:
     proven = records.snapshots(DRILL, "done")
     return Status(
         snapshots=len(snapshots),
-        newest=newest,
-        newest_age_s=(now - newest.made_at).total_seconds() if newest else None,
+        newest=latest,
+        newest_age_s=(now - latest.made_at).total_seconds() if latest else None,
         newest_proven=max((snapshot for snapshot in snapshots if str(snapshot) in proven), default=None),
         last_failure=_last_failure(records),
         vaults=reports,
@@ -81,14 +82,34 @@ def status(configuration: Configuration, now: datetime) -> Status:
     )
 
 
-def _about_newest(newest: SnapshotId | None, calendar: Calendar, now: datetime) -> Iterator[Finding]:
-    if newest is None:
+def _about_newest(latest: SnapshotId | None, calendar: Calendar, now: datetime) -> Iterator[Finding]:
+    if latest is None:
         yield Finding(FindingKind.NO_SNAPSHOT, "repository", "there is no snapshot yet: permafrost backup")
-    elif newest.made_at - now > _AHEAD:
-        message = "the newest snapshot lies in the future: the clock is, or was, wrong"
-        yield Finding(FindingKind.CLOCK, str(newest), message)
-    elif (late := late_snapshot(calendar, newest, now)) is not None:
+    elif not is_ahead(latest, now) and (late := late_snapshot(calendar, latest, now)) is not None:
         yield late
+
+
+def _about_clock(snapshots: Sequence[SnapshotId], records: RunRecords, now: datetime) -> Iterator[Finding]:
+    """Yield what clocks that were wrong have left: snapshots of the future, and a last one that seems to be old."""
+    future = ahead(snapshots, now)
+    if future and len(future) == len(snapshots):
+        message = f"every snapshot lies in the future, the newest is {future[-1]}: the clock of this machine is wrong"
+        yield Finding(FindingKind.CLOCK, str(future[-1]), message)
+    else:
+        for snapshot in future:
+            message = f"snapshot {snapshot} lies in the future: the clock was wrong when it was made, or is wrong now"
+            yield Finding(FindingKind.CLOCK, str(snapshot), message)
+    last = records.newest("backup", "done")
+    latest = newest(snapshots, now)
+    if last is None or latest is None or last.snapshot is None or not SnapshotId.is_name(last.snapshot):
+        return
+    made = SnapshotId(last.snapshot)
+    if made in snapshots and made < latest and not is_ahead(made, now):
+        message = (
+            f"the backup that was made last is snapshot {made}, which seems older than {latest}: the clock was behind "
+            "when it was made, and latest does not mean it"
+        )
+        yield Finding(FindingKind.CLOCK_BEHIND, str(made), message)
 
 
 def _last_failure(records: RunRecords) -> str | None:

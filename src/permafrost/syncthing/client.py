@@ -120,8 +120,8 @@ class Client:
         """Return the devices that knocked and are not configured, with the names that they gave themselves."""
         answer = self._json("cluster/pending/devices")
         return tuple(
-            PendingDevice(device_id, str(one.get("name", "")), str(one.get("address", "")))
-            for device_id, one in answer.items()
+            PendingDevice(device_id, str(facts.get("name", "")), str(facts.get("address", "")))
+            for device_id, facts in answer.items()
         )
 
     def dismiss_pending_device(self, device_id: str) -> None:
@@ -135,7 +135,7 @@ class Client:
 
     def last_seen(self) -> dict[str, str]:
         """Return when each device was last connected, in RFC 3339; 1970 for never."""
-        return {device_id: str(one.get("lastSeen", "")) for device_id, one in self._json("stats/device").items()}
+        return {device_id: str(facts.get("lastSeen", "")) for device_id, facts in self._json("stats/device").items()}
 
     # --- folders ---
 
@@ -191,7 +191,7 @@ class Client:
     def folder_errors(self, folder_id: str) -> dict[str, str]:
         """Return the paths that Syncthing could not scan or write, and why."""
         errors = self._json("folder/errors", {"folder": folder_id}).get("errors") or ()
-        return {str(one["path"]): str(one["error"]) for one in errors}
+        return {str(error["path"]): str(error["error"]) for error in errors}
 
     def completion(self, folder_id: str, device_id: str) -> Completion:
         """Return what Syncthing believes the device lacks."""
@@ -208,7 +208,7 @@ class Client:
         while True:
             query = {"folder": folder_id, "device": device_id, "page": str(page), "perpage": str(NEED_PAGE)}
             files = self._json("db/remoteneed", query).get("files") or ()
-            yield from (str(one["name"]) for one in files)
+            yield from (str(file["name"]) for file in files)
             if len(files) < NEED_PAGE:
                 return
             page += 1
@@ -223,7 +223,7 @@ class Client:
         """
         query = {"events": ",".join(sorted(kinds)), "since": str(since), "timeout": str(max(1, round(wait_s)))}
         answer = self._ask("GET", "events", query, answer_s=wait_s + EVENT_SLACK_S).json()
-        return tuple(SyncthingEvent(one["id"], one["type"], one.get("data") or {}) for one in answer or ())
+        return tuple(SyncthingEvent(event["id"], event["type"], event.get("data") or {}) for event in answer or ())
 
     def latest_event(self, kinds: Iterable[str]) -> int:
         """Return the id of the newest event of these kinds, 0 if there was none yet; collects from now on."""

@@ -165,7 +165,7 @@ def ensure_device(client: Client, device: Device) -> None:
 def sharers(client: Client, folder_id: str) -> frozenset[str]:
     """Return the ids of the devices that the folder is shared with, ours included; none if it is not there."""
     folder = client.folder(folder_id)
-    return frozenset(one["deviceID"] for one in folder["devices"]) if folder else frozenset()
+    return frozenset(device["deviceID"] for device in folder["devices"]) if folder else frozenset()
 
 
 def share(client: Client, folder_ids: Iterable[str], device_id: str) -> None:
@@ -174,7 +174,7 @@ def share(client: Client, folder_ids: Iterable[str], device_id: str) -> None:
         folder = client.folder(folder_id)
         if folder is None:
             raise ReplicationError(f"Syncthing has no folder {folder_id}")
-        if device_id not in {one["deviceID"] for one in folder["devices"]}:
+        if device_id not in {device["deviceID"] for device in folder["devices"]}:
             client.change_folder(folder_id, {"devices": [*folder["devices"], {"deviceID": device_id}]})
 
 
@@ -196,7 +196,7 @@ def unshare(client: Client, folder_ids: Sequence[str], device_id: str, *, forget
     """
     still_needed = False
     for folder in client.folders():
-        devices = [one for one in folder["devices"] if one["deviceID"] != device_id]
+        devices = [device for device in folder["devices"] if device["deviceID"] != device_id]
         if len(devices) == len(folder["devices"]):
             continue
         if folder["id"] in folder_ids:

@@ -121,9 +121,9 @@ def _apply_options(options: ET.Element[str], settings: Syncthing) -> None:
         _child(options, name).text = "true" if settings.discovery else "false"
     # STUN finds out the address that the world sees, for QUIC; 0 switches it off.
     _child(options, "stunKeepaliveStartS").text = "180" if settings.discovery else "0"
-    if [one.text for one in options.findall("listenAddress")] != list(settings.listen):
-        for one in options.findall("listenAddress"):
-            options.remove(one)
+    if [present.text for present in options.findall("listenAddress")] != list(settings.listen):
+        for present in options.findall("listenAddress"):
+            options.remove(present)
         for position, address in enumerate(settings.listen):
             element = ET.Element("listenAddress")
             element.text = address

@@ -22,6 +22,7 @@ from pydantic import BaseModel, Field, field_validator, model_validator
 from permafrost.config.loading import load_toml
 from permafrost.config.models import AbsolutePath, Count, GuiAddress, Section, Syncthing
 from permafrost.config.writing import effective_toml
+from permafrost.documents.vault_pairing import KeptServerDocument, OfferedFolderDocument
 from permafrost.errors import ConfigurationError, UsageError
 from permafrost.repository.durable import make_folder_durably, write_durably
 from permafrost.syncthing.folders import Folder
@@ -107,6 +108,17 @@ class VaultServer(Section):
         if value in RESERVED_NAMES:
             raise ValueError(f"{value!r} is a name that the vault needs for itself")
         return value
+
+    def document(self) -> KeptServerDocument:
+        """Return it for JSON."""
+        return KeptServerDocument(
+            name=self.name,
+            repository_id=self.repository_id,
+            fingerprint=self.fingerprint,
+            device_id=self.device_id,
+            addresses=self.addresses,
+            folders=tuple(OfferedFolderDocument(folder.folder_id, folder.kind) for folder in self.folders),
+        )
 
     @classmethod
     def invited_by(cls, invitation: Invitation) -> Self:

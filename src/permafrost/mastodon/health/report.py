@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from permafrost.documents.restore import HealthCheckDocument, HealthDocument
+
 Outcome = Literal["passed", "finding", "skipped"]
 MOST_IDS = 20
 
@@ -22,6 +24,10 @@ class Check:
     ids: tuple[str, ...] = ()
     count: int | None = None
 
+    def document(self) -> HealthCheckDocument:
+        """Return it for JSON."""
+        return HealthCheckDocument(self.code, self.outcome, self.message, self.ids, self.count)
+
 
 @dataclass(frozen=True, slots=True)
 class HealthReport:
@@ -36,3 +42,8 @@ class HealthReport:
     def findings(self) -> tuple[Check, ...]:
         """What needs a human."""
         return tuple(check for check in self.checks if check.outcome == "finding")
+
+    def document(self) -> HealthDocument:
+        """Return it for JSON."""
+        checks = tuple(check.document() for check in self.checks)
+        return HealthDocument(self.schema_version, self.release, self.local_domain, checks)

@@ -22,6 +22,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import time
 from array import array
 from codecs import encode
 from collections.abc import Iterable, Iterator
@@ -125,6 +126,8 @@ class Reader:
         """Return the states of the wanted snapshot, or of all, newest first (3.1)."""
         ids = [path.name for path in (self.root / "snapshots").iterdir() if wanted in ("", "latest", path.name)]
         ids = sorted((one for one in ids if re.fullmatch(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}", one)), reverse=True)
+        soon = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(time.time() + 300))
+        ids.sort(key=lambda one: one.partition("-")[0] > soon)  # what a wrong clock dated into the future comes last
         return {snapshot: self.state(snapshot, hashed=hashed) for snapshot in ids[: 1 if wanted == "latest" else None]}
 
     def manifest(self, wanted: str) -> tuple[dict[str, Any], list[tuple[str, int, str]]]:

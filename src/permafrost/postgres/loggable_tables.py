@@ -135,7 +135,7 @@ def describe_tables(connection: psycopg.Connection, candidates: Mapping[int, Tab
         content = json.dumps([file_node, described, [closure for closure in closures if closure]], default=str)
         signature = hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()
         tables.append(LoggedTable(oid, candidates[oid], file_node, pages, readable, signature))
-    return tuple(sorted(tables, key=lambda one: one.name))
+    return tuple(sorted(tables, key=lambda table: table.name))
 
 
 def _types(connection: psycopg.Connection) -> dict[int, _Type]:
@@ -180,12 +180,12 @@ def _closure(type_oid: int, types: Mapping[int, _Type]) -> list[object] | None:
         if oid in seen:
             continue
         seen.add(oid)
-        one = types.get(oid)
-        if one is None or one.name in _UNSTABLE or one.kind == "p":
+        found = types.get(oid)
+        if found is None or found.name in _UNSTABLE or found.kind == "p":
             return None
-        is_foreign_base = one.kind == "b" and not one.is_builtin and not one.parts and one.extension is None
+        is_foreign_base = found.kind == "b" and not found.is_builtin and not found.parts and found.extension is None
         if is_foreign_base:
             return None  # a base type of somebody's own: nobody knows what its text depends on
-        facts.append([one.oid, one.name, one.kind, one.labels, one.extension, one.parts])
-        waiting.extend(one.parts)
+        facts.append([found.oid, found.name, found.kind, found.labels, found.extension, found.parts])
+        waiting.extend(found.parts)
     return facts

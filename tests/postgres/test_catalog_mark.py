@@ -8,7 +8,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from permafrost.postgres.catalogue_mark import catalogue_mark
+from permafrost.postgres.catalog_mark import catalog_mark
 from permafrost.postgres.connection import connected
 from permafrost.postgres.scratch import ScratchCluster
 from tests.fixtures.every_kind import ROLES, unsubscribe
@@ -26,7 +26,7 @@ def statements_of(script: Path) -> list[bytes]:
 def mark(connection: psycopg.Connection) -> str | None:
     """Return the mark, as if the rows of all tables were logged."""
     tables = connection.execute("SELECT oid::int8 FROM pg_catalog.pg_class WHERE relkind = 'r'").fetchall()
-    return catalogue_mark(connection, [oid for (oid,) in tables])
+    return catalog_mark(connection, [oid for (oid,) in tables])
 
 
 def test_every_definition_changes_it(cluster: ScratchCluster, database: str) -> None:
@@ -96,9 +96,9 @@ def test_a_renamed_role_changes_it(database: str) -> None:
 def test_there_is_none_where_pg_dump_has_rows(database: str, statement: str) -> None:
     """Large objects and tables that are not logged may change without any definition's doing so."""
     with psycopg.connect(database, autocommit=True) as session, connected(database) as connection:
-        assert catalogue_mark(connection, []) is not None
+        assert catalog_mark(connection, []) is not None
         session.execute(statement)
-        assert catalogue_mark(connection, []) is None
+        assert catalog_mark(connection, []) is None
 
 
 def test_there_is_none_where_something_is_hidden(database: str) -> None:
@@ -107,12 +107,12 @@ def test_there_is_none_where_something_is_hidden(database: str) -> None:
         session.execute("CREATE ROLE sees_little")
         try:
             connection.execute("SET ROLE sees_little")
-            assert catalogue_mark(connection, []) is not None
+            assert catalog_mark(connection, []) is not None
             session.execute("CREATE FOREIGN DATA WRAPPER far; CREATE SERVER away FOREIGN DATA WRAPPER far")
             session.execute("CREATE USER MAPPING FOR public SERVER away OPTIONS (secret 'x')")
-            assert catalogue_mark(connection, []) is None
+            assert catalog_mark(connection, []) is None
             connection.execute("RESET ROLE")
-            assert catalogue_mark(connection, []) is not None
+            assert catalog_mark(connection, []) is not None
         finally:
             connection.execute("RESET ROLE")
             session.execute("DROP ROLE sees_little")

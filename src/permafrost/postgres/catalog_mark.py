@@ -1,12 +1,12 @@
 """What tells that pg_dump would write the same definitions again, without running it.
 
-The system catalogue is made of ordinary tables, and its rows of row versions: each is named for its whole life by
+The system catalog is made of ordinary tables, and its rows of row versions: each is named for its whole life by
 (relfilenode, ctid, xmin), as a table's rows are in the segment log (docs/engine.md). Definitions change only by row
 versions that come and go. What PostgreSQL overwrites in place (`systable_inplace_update`: sizes, counts, ages and
 "may have" flags in pg_class and pg_database, by VACUUM, ANALYZE and CREATE INDEX) is in no definition. So if no row
 version has come or gone, pg_dump has nothing else to read than last time.
 
-Where something cannot be read, or lies outside the catalogue, there is no mark, and pg_dump runs.
+Where something cannot be read, or lies outside the catalog, there is no mark, and pg_dump runs.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ _NAMES_ONLY = "pg_authid"  # definitions name roles; who may read pg_roles may n
 _FIRST_OWN_OID = 16384  # FirstNormalObjectId (PostgreSQL's src/include/access/transam.h)
 
 
-def catalogue_mark(connection: psycopg.Connection, logged: Collection[int]) -> str | None:
+def catalog_mark(connection: psycopg.Connection, logged: Collection[int]) -> str | None:
     """Return a digest that changes with every definition that the connection's snapshot sees, None if there is none.
 
     `logged` are the oids of the tables whose rows are not pg_dump's. There is no mark if pg_dump has rows or large
-    objects to dump, or if a part of the catalogue with something in it may not be read.
+    objects to dump, or if a part of the catalog with something in it may not be read.
     """
-    with database_errors("cannot look at the catalogue"):
+    with database_errors("cannot look at the catalog"):
         if _has_rows_for_pg_dump(connection, logged):
             return None
         listed = connection.execute(
@@ -66,7 +66,7 @@ def _has_rows_for_pg_dump(connection: psycopg.Connection, logged: Collection[int
 
 
 def _is_empty(connection: psycopg.Connection, name: str) -> bool:
-    """Return whether a catalogue table that may not be read holds nothing, by what anybody may see of it."""
+    """Return whether a catalog table that may not be read holds nothing, by what anybody may see of it."""
     if name == "pg_largeobject":
         return True  # its rows belong to those of pg_largeobject_metadata, of which there are none
     if name not in {"pg_user_mapping", "pg_subscription"}:
