@@ -1,4 +1,4 @@
-"""The ledger of findings: when each was first seen, last seen, and when it ended. Server and vault keep the same.
+"""When each finding was first and last seen, and when it ended. Server and vault keep a ledger each.
 
 A finding is known by its code and subject. It ends when whoever looks no longer finds it (`settle`), when it is said to
 have ended (`end`), or when it has not been seen for so long that it does not last (`end_quiet`): some findings are

@@ -1,4 +1,4 @@
-"""Run records: what was done when, and how it ended. SQLite in the state folder; losing it loses no backup."""
+"""Run records: what ran when, and how it ended. SQLite in the state folder; losing them loses no backup."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""PostgreSQL as permafrost uses it: its programs, its catalog, and scratch servers."""
+"""PostgreSQL: connections, scans, its own programs, scratch servers."""

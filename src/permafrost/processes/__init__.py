@@ -1,1 +1,1 @@
-"""The only modules that start programs. The rules that all of them keep are in `launch`."""
+"""The only modules that start programs. The rules that they follow are in `launch`."""
