@@ -15,6 +15,10 @@ from pathlib import Path
 from permafrost.errors import IntegrityError, UsageError
 
 FORMAT = 1
+FACTS_FILE = "repository.json"
+SIGNING_KEY_FILE = "signing-key.asc"
+BASE_FILES = ("README.txt", "restore.py", FACTS_FILE, SIGNING_KEY_FILE)
+"""What lies in a repository beside its folders, with no snapshot in it."""
 OBJECT_MODE = 0o444
 FOLDER_MODE = 0o755
 
@@ -131,12 +135,12 @@ class Layout:
     @property
     def facts(self) -> Path:
         """repository.json."""
-        return self.root / "repository.json"
+        return self.root / FACTS_FILE
 
     @property
     def signing_key(self) -> Path:
         """The public key of the snapshots' signatures."""
-        return self.root / "signing-key.asc"
+        return self.root / SIGNING_KEY_FILE
 
     def object(self, name: str) -> Path:
         """The file of the object `name`."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
+from permafrost.repository.layout import FACTS_FILE
 from permafrost.syncthing.answers import SyncthingEvent
 from permafrost.syncthing.client import Client
 
@@ -14,7 +15,7 @@ LOOK_S = 1.0
 DIAL_S = 1.0
 TAKEN_S = 60.0
 """How long a vault that was let in may take to have the first file."""
-FIRST_FILE = "repository.json"
+FIRST_FILE = FACTS_FILE
 """The file that every repository has, and that a vault has as soon as it has anything."""
 _NEWS = ("DeviceConnected", "RemoteIndexUpdated")
 
