@@ -159,8 +159,8 @@ def connection_variables(conninfo: str) -> dict[str, str]:
 
 def leftovers() -> list[str]:
     """Return the temporary gpg homes in memory and the agents that serve them, of anybody's restore.py."""
-    homes = [str(home) for home in Path("/dev/shm").glob("permafrost-????????")]  # noqa: S108 - where keys may be
-    return homes + [line for line in _command_lines() if re.search(r"gpg-agent.*/permafrost-\w{8}\0", line)]
+    homes = [str(home) for home in Path("/dev/shm").glob("permafrost-reader-????????")]  # noqa: S108 - where keys may be
+    return homes + [line for line in _command_lines() if re.search(r"gpg-agent.*/permafrost-reader-\w{8}\0", line)]
 
 
 def _command_lines() -> Iterator[str]:

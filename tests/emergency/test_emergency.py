@@ -280,7 +280,7 @@ def test_restore_py_stands_alone() -> None:
     }
     imported |= {(node.module or "?").split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     assert imported <= set(sys.stdlib_module_names)
-    assert len(text.splitlines()) < 385
+    assert len(text.splitlines()) <= 400
     assert os.access(FILES / "restore.py", os.X_OK)
     assert "AGPL-3.0-or-later" in text.splitlines()[1]
 

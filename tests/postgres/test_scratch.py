@@ -18,8 +18,7 @@ from permafrost.postgres.scratch import ScratchCluster
 from permafrost.processes.daemon import Daemon
 from permafrost.processes.program import Program
 from permafrost.processes.run import run
-
-as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+from tests.fixtures.other_user import OTHER_USER, as_other_user, as_root
 
 
 @pytest.fixture
@@ -138,6 +137,47 @@ def test_a_server_that_does_not_start_says_why(server_folder: Path) -> None:
     ):
         pass
     assert not folder.exists()
+
+
+@as_root
+def test_a_folder_of_another_user_is_left_alone(server_folder: Path) -> None:
+    """In a folder that another user made, links and all, no server is made, and nothing is removed through it."""
+    place, victim = server_folder / "shared-by-all", server_folder / "victim"
+    place.mkdir()
+    place.chmod(0o1777)
+    victim.mkdir()
+    (victim / "precious").touch()
+    as_other_user(
+        "import os, sys\nos.mkdir(sys.argv[1], 0o700)\n"
+        "for name in ('socket', 'data', 'data.unfinished'): os.symlink(sys.argv[2], sys.argv[1] + '/' + name)\n"
+        "open(sys.argv[1] + '/socket-folder', 'w').write(sys.argv[2] + '/s')",
+        place / "theirs",
+        victim,
+    )
+    (place / "linked").symlink_to(victim)
+    for folder in (place / "theirs", place / "linked"):
+        cluster = ScratchCluster(folder)
+        with pytest.raises(ToolError, match="not a folder of our own"):
+            cluster.start()
+        cluster.destroy()
+    assert (victim / "precious").exists()
+    assert {path.name for path in (place / "theirs").iterdir()} == {
+        "socket",
+        "data",
+        "data.unfinished",
+        "socket-folder",
+    }
+    assert (place / "theirs").owner() == OTHER_USER.pw_name
+    assert (place / "linked").is_symlink()
+
+
+@as_root
+def test_root_writes_nothing_where_the_server_can(own_cluster: ScratchCluster) -> None:
+    """All that root writes lies in a folder that the server's user cannot write to, so it cannot lay links there."""
+    assert own_cluster.folder.owner() == "root"
+    assert own_cluster.data_folder.owner() == own_cluster.socket_folder.owner() == "postgres"
+    theirs = [path for path in own_cluster.data_folder.rglob("*") if path.owner() != "postgres"]
+    assert theirs == []
 
 
 @as_root

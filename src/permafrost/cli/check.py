@@ -48,12 +48,17 @@ def check(
     missing_media_to: Path | None,
     config_file: Path | None,
 ) -> int:
-    """Examine a Mastodon DATABASE, and whether its secrets and media fit it.
+    """Examine DATABASE, and whether a Mastodon's secrets and media fit it.
 
-    Works on a restored database and on the live one, and changes nothing. It reports the schema version and the
-    release that it belongs to, and duplicates that a damaged index hides. It proves the secrets: it decrypts real
-    second factors and keys of the database, and signs with a local account's key. It compares LOCAL_DOMAIN with the
-    posts and, with --media, lists missing files of local accounts. Exit code 3 if there is a finding.
+    Works on a restored database and on the live one, and changes nothing. Of any database it checks that every unique
+    index, exclusion constraint and foreign key holds, reading the tables themselves and never an index, and that every
+    row can be read and holds valid text. What breaks one of these is backed up, but cannot be restored whole; the SQL
+    that lists it is printed.
+
+    Of a Mastodon database it also reports the schema version and the release that it belongs to. It proves the secrets:
+    it decrypts real second factors and keys of the database, and signs with a local account's key. It compares
+    LOCAL_DOMAIN with the posts and, with --media, lists missing files of local accounts. Exit code 3 if there is a
+    finding.
 
     \b
     Examples:

@@ -25,8 +25,8 @@ def drill(rendering: Rendering, request: ReadRequest) -> int:
     server that Mastodon uses: the throw-away one has a folder of its own, listens on no network, and is removed
     afterwards; the next drill removes what a killed one left.
 
-    A Mastodon database is also examined as by `permafrost check`, with the secrets in the snapshot. The verdict is
-    recorded: `permafrost status` shows the newest proven snapshot. Exit code 3 if the examination has findings.
+    The restored database is also examined as by `permafrost check`, a Mastodon's with the secrets in the snapshot.
+    The verdict is recorded: `permafrost status` shows the newest proven snapshot. Exit code 3 if there are findings.
 
     \b
     Examples:
@@ -51,4 +51,4 @@ def _lines(result: DrillResult) -> list[str]:
     compared = "every row's digest and count is" if result.is_audited else "every table's row count is"
     size = f"{result.rows:,} rows of {result.tables} tables in {seconds_text(result.restore_s)}"
     lines = [f"{result.snapshot} comes back: {size}; {compared} as in the snapshot"]
-    return [*lines, *health_lines(result.health)] if result.health else lines
+    return [*lines, *health_lines(result.health)]

@@ -21,7 +21,7 @@ _COMMANDS = {
         "Restore one table of SNAPSHOT beside the live ones, or to stdout.",
     ),
     "drill": ("drill:drill", "Prove that SNAPSHOT can be restored, by restoring it into a throw-away server."),
-    "check": ("check:check", "Examine a Mastodon DATABASE, and whether its secrets and media fit it."),
+    "check": ("check:check", "Examine DATABASE, and whether a Mastodon's secrets and media fit it."),
     "export": ("export:export", "Write SNAPSHOT as a standard dump file, for pg_restore, psql or any other tool."),
     "prune": ("repository:prune", "Remove snapshots that no rule of [retention] keeps, and objects that none uses."),
     "status": ("status:status", "Show the newest snapshot, its age and proof, and what needs attention."),

@@ -97,6 +97,8 @@ def _hint(error: psycopg.Error) -> str:
                 "reading needs: GRANT pg_read_all_data TO the_role; "
                 "restoring needs a superuser, or CREATEDB and membership in the database's owner"
             )
+        case psycopg.errors.DataCorrupted() | psycopg.errors.IoError():
+            return "permafrost check DATABASE names the rows that cannot be read; look at the disk"
         case psycopg.errors.ObjectInUse():
             return "somebody is connected to it: stop Mastodon and PgBouncer, and try again"
         case psycopg.OperationalError(sqlstate=None) | psycopg.errors.InvalidCatalogName():

@@ -3,10 +3,7 @@
 Who can connect: whoever may enter the socket's folder (0700, the server's user) is the superuser without a
 password, so nobody else on the machine can connect. There is no TCP unless asked for; then only 127.0.0.1,
 with a password that lies in a file (0600), because "trust" there would make every local user a superuser.
-
-PostgreSQL refuses to run as root. When we are root it runs as the system user `postgres`; that user owns the
-data and the socket's folder, but not the folder they lie in, so it cannot swap the log that root writes for a
-link.
+We never send it a password of another server: the connection string leaves none to be found.
 
 What a killed run left running is found by the server's `cluster_name`, which is made from the folder's path
 and which every server process shows in its title (readable without rights that root may lack in a container).
@@ -17,11 +14,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-import pwd
 import secrets
-import shutil
 import signal
-import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -34,6 +28,7 @@ from psycopg.conninfo import make_conninfo
 
 from permafrost.errors import DatabaseError, ToolError
 from permafrost.postgres.binaries import server_binaries
+from permafrost.postgres.scratch_folder import ScratchFolder, system_user
 from permafrost.processes.daemon import Daemon
 from permafrost.processes.program import Program, ProgramFailedError
 from permafrost.processes.run import run
@@ -42,7 +37,6 @@ SERVER_USER = "postgres"
 READY_S = 60.0
 STOP_S = 60.0
 POLL_S = 0.02
-SOCKET_PATH_BYTES = 107  # unix(7): sun_path is 108 bytes with its closing zero
 
 StopMode = Literal["fast", "immediate"]
 _SIGNALS: dict[StopMode, signal.Signals] = {"fast": signal.SIGINT, "immediate": signal.SIGQUIT}
@@ -60,6 +54,7 @@ _SETTINGS = {
     "log_timezone": "UTC",
     "unix_socket_permissions": "0700",
 }
+_HBA = "local all all trust\nlocal replication all trust\nhost all all 127.0.0.1/32 scram-sha-256\n"
 _NOT_DURABLE = {"fsync": "off", "full_page_writes": "off"}
 
 
@@ -83,18 +78,17 @@ class ScratchCluster:
         locale: str = "C.UTF-8",
         settings: Mapping[str, str] | None = None,
     ) -> None:
-        self.folder = folder.absolute()
-        self.data_folder = self.folder / "data"
-        self.log_file = self.folder / "log"
-        self.pass_file = self.folder / "passfile"
+        self._user = SERVER_USER if os.geteuid() == 0 else None
+        self._place = ScratchFolder(folder.absolute(), self._user)
+        self.folder = self._place.path
+        self.data_folder = self._place.data
+        self.log_file = self._place.log
+        self.pass_file = self._place.pass_file
         self.tcp_port = tcp_port
         self.binaries = binaries or server_binaries()
         self._locale = locale
         self._settings = {**_SETTINGS, **({} if durable else _NOT_DURABLE), **(settings or {})}
         self._name = f"scratch-{hashlib.sha256(os.fsencode(self.folder)).hexdigest()[:16]}"
-        self._user = SERVER_USER if os.geteuid() == 0 else None
-        self._unfinished = self.folder / "data.unfinished"
-        self._socket_link = self.folder / "socket"
         self._daemon: Daemon | None = None
 
     def __enter__(self) -> Self:
@@ -114,7 +108,7 @@ class ScratchCluster:
     @property
     def socket_folder(self) -> Path:
         """The folder of the server's unix socket."""
-        return self._socket_link.resolve()
+        return self._place.socket
 
     @property
     def pid(self) -> int:
@@ -150,11 +144,12 @@ class ScratchCluster:
         if self._daemon is not None and self._daemon.returncode() is None:
             return
         self._end_leftovers()
-        self._own_folder()
+        self._place.claim()
+        self._place.write(self._place.hba_file, _HBA, for_server=True)
         if not self.data_folder.exists():
             self._initialize()
-        self._remove_socket_folder()
-        self._make_socket_folder()
+        self._place.remove_socket()
+        self._place.make_socket(self._port)
         (self.data_folder / "postmaster.pid").unlink(missing_ok=True)  # its process, if any, has been ended
         self._daemon = Daemon(Program(self._server_command(), user=self._user), self.log_file, folder=self.data_folder)
         try:
@@ -181,15 +176,13 @@ class ScratchCluster:
         self.start()
 
     def destroy(self) -> None:
-        """Stop the server and remove everything it left, the folder too unless foreign files lie in it."""
+        """Stop the server and remove everything it left, the folder too unless foreign files lie in it.
+
+        A folder that is not one of our own is left as it is.
+        """
         self.stop("immediate")
-        self._remove_socket_folder()
-        for part in (self.data_folder, self._unfinished):
-            shutil.rmtree(part, ignore_errors=True)
-        for file in (self.log_file, self.pass_file):
-            file.unlink(missing_ok=True)
-        if self.folder.is_dir() and not any(self.folder.iterdir()):
-            self.folder.rmdir()
+        if self._place.is_own:
+            self._place.remove()
 
     def log_tail(self, lines: int = 20) -> str:
         """Return the last lines of the server's log."""
@@ -197,24 +190,11 @@ class ScratchCluster:
             return ""
         return "\n".join(self.log_file.read_text("utf-8", "replace").splitlines()[-lines:])
 
-    def _own_folder(self) -> None:
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.folder.chmod(0o700)
-        if self._user is not None:  # it may pass through, to its own folders
-            os.chown(self.folder, 0, _system_user(self._user).pw_gid)
-            self.folder.chmod(0o710)
-
-    def _give_to_server(self, folder: Path) -> None:
-        folder.chmod(0o700)
-        if self._user is not None:
-            entry = _system_user(self._user)
-            os.chown(folder, entry.pw_uid, entry.pw_gid)
-
     def _initialize(self) -> None:
-        shutil.rmtree(self._unfinished, ignore_errors=True)
-        self._unfinished.mkdir()
-        self._give_to_server(self._unfinished)
-        reachable = run(Program(("test", "-w", str(self._unfinished)), user=self._user), folder=Path("/"))
+        unfinished = self._place.unfinished
+        self._place.remove_unfinished()
+        self._place.make_for_server(unfinished)
+        reachable = run(Program(("test", "-w", str(unfinished)), user=self._user), folder=Path("/"))
         if reachable.returncode != 0:
             raise ToolError(
                 f"the system user {self._user} cannot reach the folder {self.folder}",
@@ -225,7 +205,7 @@ class ScratchCluster:
             Program(
                 (
                     str(self.binaries / "initdb"),
-                    f"--pgdata={self._unfinished}",
+                    f"--pgdata={unfinished}",
                     f"--username={SERVER_USER}",
                     "--auth=trust",
                     "--encoding=UTF8",
@@ -235,40 +215,23 @@ class ScratchCluster:
                 ),
                 user=self._user,
             ),
-            folder=self._unfinished,
+            folder=unfinished,
         )
         if finished.returncode != 0:
             raise ProgramFailedError(finished)
-        (self._unfinished / "pg_hba.conf").write_text(
-            "local all all trust\nlocal replication all trust\nhost all all 127.0.0.1/32 scram-sha-256\n"
-        )
-        self._unfinished.rename(self.data_folder)
+        unfinished.rename(self.data_folder)
 
     def _server_command(self) -> tuple[str, ...]:
         settings = {
             **self._settings,
             "cluster_name": self._name,
+            "hba_file": str(self._place.hba_file),
             "listen_addresses": "" if self.tcp_port is None else "127.0.0.1",
             "port": str(self._port),
             "unix_socket_directories": str(self.socket_folder),
         }
         options = (word for name, value in settings.items() for word in ("-c", f"{name}={value}"))
         return (str(self.binaries / "postgres"), "-D", str(self.data_folder), *options)
-
-    def _make_socket_folder(self) -> None:
-        longest = self._socket_link / f".s.PGSQL.{self._port}"
-        if len(os.fsencode(longest)) <= SOCKET_PATH_BYTES:
-            self._socket_link.mkdir()
-            self._give_to_server(self._socket_link)
-            return
-        short = Path(tempfile.mkdtemp(prefix="permafrost-", dir="/tmp"))  # gettempdir() may be long itself
-        self._socket_link.symlink_to(short)
-        self._give_to_server(short)
-
-    def _remove_socket_folder(self) -> None:
-        shutil.rmtree(self._socket_link.resolve(), ignore_errors=True)
-        if self._socket_link.is_symlink():
-            self._socket_link.unlink()
 
     def _wait_until_ready(self, daemon: Daemon) -> None:
         deadline = time.monotonic() + READY_S
@@ -287,9 +250,7 @@ class ScratchCluster:
 
     def _set_password(self) -> None:
         password = secrets.token_hex(16)
-        self.pass_file.unlink(missing_ok=True)
-        self.pass_file.touch(mode=0o600)
-        self.pass_file.write_text(f"*:*:*:*:{password}\n")
+        self._place.write(self.pass_file, f"*:*:*:*:{password}\n", for_server=False)
         with psycopg.connect(self.conninfo("postgres")) as connection:
             command = sql.SQL("ALTER ROLE {} PASSWORD {}")
             connection.execute(command.format(sql.Identifier(SERVER_USER), sql.Literal(password)))
@@ -312,7 +273,7 @@ class ScratchCluster:
 
     def _leftovers(self) -> Iterator[int]:
         """Yield the ids of the live processes of this folder's server, whoever started it."""
-        owner = os.geteuid() if self._user is None else _system_user(self._user).pw_uid
+        owner = os.geteuid() if self._user is None else system_user(self._user).pw_uid
         name = self._name.encode()
         for entry in Path("/proc").iterdir():
             if not entry.name.isdigit():
@@ -322,14 +283,3 @@ class ScratchCluster:
                     yield int(entry.name)
             except OSError:
                 continue  # it ended meanwhile
-
-
-def _system_user(user: str) -> pwd.struct_passwd:
-    """Return the system's entry of `user`; raise `ToolError` if there is none."""
-    try:
-        return pwd.getpwnam(user)
-    except KeyError as error:
-        raise ToolError(
-            f"there is no system user {user}, and PostgreSQL does not run as root",
-            hint="install PostgreSQL's server package, which makes that user, or run as another user",
-        ) from error

@@ -43,7 +43,10 @@ class Program:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """How a program ended: exit code (negative: the signal), the end of its stderr, its status lines."""
+    """How a program ended: exit code (negative: the signal), its stderr, its status lines.
+
+    Of a long stderr the beginning and the end are kept.
+    """
 
     program: Program
     returncode: int

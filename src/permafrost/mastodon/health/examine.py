@@ -1,4 +1,4 @@
-"""All health checks of a Mastodon database, one after the other. Nothing is changed."""
+"""All health checks of a database, and those of a Mastodon's, one after the other. Nothing is changed."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from urllib.parse import urlsplit
 
 import psycopg
 
-from permafrost.errors import DatabaseError
 from permafrost.events import Note, Reporter
-from permafrost.mastodon.health.duplicates import check_duplicates
+from permafrost.mastodon.health.duplicates import check_duplicates, check_indexes
+from permafrost.mastodon.health.integrity import check_integrity
 from permafrost.mastodon.health.media_files import check_media
 from permafrost.mastodon.health.queries import SCHEMA, columns_of, reading
 from permafrost.mastodon.health.releases import release_of
 from permafrost.mastodon.health.report import Check, HealthReport
 from permafrost.mastodon.health.secrets_proof import check_secrets
+from permafrost.postgres.integrity.examine import examine_integrity
 
 _SAMPLE = 20
 
@@ -32,36 +33,44 @@ def examine(
     *,
     local_domain: str | None = None,
     missing_to: Callable[[str], object] | None = None,
+    reads_rows: bool = True,
     report: Reporter,
 ) -> HealthReport:
-    """Return what there is to say of the Mastodon database that an autocommit `connection` reads.
+    """Return what there is to say of the database that an autocommit `connection` reads, and more if it is Mastodon's.
 
     `environment` is what its `.env.production` sets, None if that is not at hand; `media` its media folder;
-    `local_domain` the domain that it is known to have had. Raise `DatabaseError` if it is no Mastodon's.
+    `local_domain` the domain that it is known to have had. Without `reads_rows` rows are not read for their own sake,
+    for a database that has just been loaded.
     """
-    if not is_mastodon(connection):
-        raise DatabaseError(
-            "this is no Mastodon's database: it has no accounts, statuses and schema_migrations in the schema public",
-            hint="name the database that Mastodon uses, such as mastodon_production",
-        )
-    checks: list[Check] = []
     with reading(connection):
+        examined = examine_integrity(connection, report, reads_rows=reads_rows)
+        checks = list(check_integrity(examined))
+        if not is_mastodon(connection):
+            checks += [check_indexes(connection), _NO_MASTODON]
+            return HealthReport(None, "not a Mastodon database", None, tuple(checks))
         version, tables = _schema(connection)
         release = release_of(version, tables) if version else "of an unknown release"
         outcome = "passed" if version else "finding"
-        checks.append(Check("schema", outcome, f"schema version {version or 'unknown'}: {release}"))  # type: ignore[arg-type]
+        checks.insert(0, Check("schema", outcome, f"schema version {version or 'unknown'}: {release}"))  # type: ignore[arg-type]
         for title, found in (
             ("secrets", check_secrets(connection, environment)),
             ("domain", _check_domain(connection, environment, local_domain)),
-            ("duplicates", check_duplicates(connection)),
+            ("duplicates", check_duplicates(connection, examined.unique_indexes)),
             ("media", check_media(connection, media, report, missing_to) if media else iter([_NO_MEDIA])),
         ):
             report(Note(f"look at {title}"))
             checks.extend(found)
+        checks.append(check_indexes(connection))
     domain = (environment or {}).get("LOCAL_DOMAIN") or local_domain
     return HealthReport(version, release, domain, tuple(checks))
 
 
+_NO_MASTODON = Check(
+    "mastodon",
+    "skipped",
+    "this is no Mastodon's database (no accounts, statuses and schema_migrations in the schema public): only what any "
+    "database promises was examined",
+)
 _NO_MEDIA = Check("media-files", "skipped", "no media folder was given: --media DIR")
 
 

@@ -12,11 +12,13 @@ that key's own). Needs Python 3.9, gpg, zstd, psql, pg_restore. Ends with 0 only
 """
 
 import argparse
+import fcntl
 import hashlib
 import io
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -30,7 +32,7 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import IO, Any
 
 ENTRY = re.compile(r"# size ([0-9]+) .+\n([0-9a-f]{64})  .+\n")
 PROVIDERS = {"c": "libc", "i": "icu ICU_LOCALE :'locale'", "b": "builtin BUILTIN_LOCALE :'locale'"}
@@ -352,6 +354,26 @@ def unpack(archive: bytes, folder: Path) -> None:
         tar.extractall(folder)  # noqa: S202 - its names were looked at
 
 
+def held(folder: Path) -> IO[bytes]:
+    """Return the locked file in a folder that nobody else can enter; OSError if it is none, or its maker lives."""
+    status = folder.lstat()
+    if (status.st_mode, status.st_uid) != (0o40700, os.geteuid()):
+        raise PermissionError(folder)
+    fcntl.flock(lock := (folder / ".permafrost-lock").open("ab"), fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return lock
+
+
+@contextmanager
+def temporary_home() -> Iterator[Path]:
+    """Yield a private folder, in memory if possible; those that killed readers left, with keys in them, are removed."""
+    place = Path("/dev/shm" if os.access("/dev/shm", os.W_OK) else tempfile.gettempdir())  # noqa: S108
+    for left in place.glob("permafrost-reader-*"):
+        with suppress(OSError), held(left):
+            shutil.rmtree(left)
+    with tempfile.TemporaryDirectory(prefix="permafrost-reader-", dir=place) as home, held(Path(home)):
+        yield Path(home)
+
+
 def main() -> None:
     """Do what the command line says."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -361,11 +383,10 @@ def main() -> None:
         parser.add_argument(f"--{name}", default="")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    in_memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 - the folder in it is private
     try:
-        with tempfile.TemporaryDirectory(prefix="permafrost-", dir=in_memory) as home:
-            tempfile.tempdir = home
-            reader = Reader(options, Path(home))
+        with temporary_home() as home:
+            tempfile.tempdir = str(home)
+            reader = Reader(options, home)
             if options.action == "restore":
                 restore(reader, options)
             elif options.action == "manifest":
