@@ -98,13 +98,13 @@ def _prepare(run: RunContext, snapshot: LockedSnapshot, state: SegmentState, sea
     identity = read_identity(connection)
     reason = _reason_to_start_anew(run, state, identity, connection, sealing_mark)
     if reason:
-        run.report(Note(f"new bases for every table: {reason}"))
+        run.report(Note(f"reading every table in full: {reason}"))
         state.forget_everything()
     tables = describe_tables(connection, snapshot.tables)
     known: dict[str, tuple[ObjectKind, int]] = state.objects()  # type: ignore[assignment] # kinds as they were put in
     missing = frozenset(name for name, (_, size) in known.items() if not _is_there(run, name, size))
     if missing:
-        run.report(Note(f"{len(missing)} objects that the state refers to are not in the repository any more"))
+        run.report(Note(f"{len(missing)} objects that the state refers to are no longer in the repository"))
     forget_what_changed(state, tables)
     logged_names = {table.name for table in tables}
     return _Job(
@@ -121,7 +121,7 @@ def _reason_to_start_anew(
     run: RunContext, state: SegmentState, identity: ServerIdentity, connection: psycopg.Connection, sealing_mark: str
 ) -> str:
     if run.is_full:
-        return "asked for"
+        return "requested"
     reason = reason_to_forget_everything(state, identity, connection)
     if reason:
         return reason

@@ -76,7 +76,7 @@ def client_program(name: str, server_major: int) -> str:
     if not fitting:
         have = f"only for {', '.join(str(version) for version in sorted(found))}" if found else "not at all"
         raise ToolError(
-            f"{name} for PostgreSQL {server_major} is needed, and is installed {have}",
+            f"{name} for PostgreSQL {server_major} is required, but installed {have}",
             hint=f"install it, on Debian: apt-get install postgresql-client-{server_major}",
         )
     return str(found[min(fitting)])

@@ -58,7 +58,7 @@ def conninfo_for(conninfo: str, **changes: str) -> str:
     except psycopg.ProgrammingError as error:
         raise ConfigurationError(
             f"the database's connection string cannot be read: {str(error).strip()}",
-            hint='see "Connection Strings" in the manual of libpq; for example postgresql:///mastodon_production',
+            hint='see "Connection Strings" in the libpq manual; for example postgresql:///mastodon_production',
         ) from error
     return make_conninfo("", **{**_LIVENESS, "application_name": APPLICATION_NAME, **given, **changes})
 
@@ -98,9 +98,9 @@ def _hint(error: psycopg.Error) -> str:
                 "restoring needs a superuser, or CREATEDB and membership in the database's owner"
             )
         case psycopg.errors.DataCorrupted() | psycopg.errors.IoError():
-            return "permafrost check DATABASE names the rows that cannot be read; look at the disk"
+            return "permafrost check DATABASE names the rows that cannot be read; check the disk"
         case psycopg.errors.ObjectInUse():
-            return "somebody is connected to it: stop Mastodon and PgBouncer, and try again"
+            return "something is connected to it: stop Mastodon and PgBouncer, and try again"
         case psycopg.OperationalError(sqlstate=None) | psycopg.errors.InvalidCatalogName():
             return "is PostgreSQL running, and does the connection string name its host, port, database and user?"
     return ""
@@ -157,5 +157,5 @@ def refuse_pooler(connection: psycopg.Connection) -> None:
     if row is None or row[0] != connection.info.backend_pid:
         raise DatabaseError(
             "there is a connection pooler (PgBouncer?) between permafrost and PostgreSQL",
-            hint="give PostgreSQL's own port in the connection string, usually 5432 instead of 6432",
+            hint="use PostgreSQL's own port in the connection string, usually 5432 instead of 6432",
         )

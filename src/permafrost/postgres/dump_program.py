@@ -83,11 +83,13 @@ def explain_pg_dump(finished: Finished) -> PermafrostError | None:
     """Return the error that a pg_dump's end means, None if it wrote everything or is another program."""
     if finished.program.name != "pg_dump" or finished.returncode == 0:
         return None
-    said = finished.stderr_tail.strip() or f"it ended with {finished.returncode} and said nothing"
-    unchanged, hint = "every snapshot that was there before", "read what pg_dump said; the next run starts cleanly"
+    said = finished.stderr_tail.strip() or f"it exited with {finished.returncode} and printed nothing"
+    unchanged, hint = "all existing snapshots", "read pg_dump's message; the next run starts cleanly"
     if "LOCK TABLE" in said and "timeout" in said:  # --lock-wait-timeout is a statement_timeout while it locks
-        hint = "another session holds or waits for a table exclusively (a migration?); try again when it has ended"
+        hint = (
+            "another session holds or wants an exclusive lock on a table (a migration?); try again when it has finished"
+        )
         return LockConflictError(f"pg_dump could not lock a table in time: {said}", unchanged=unchanged, hint=hint)
     if "permission denied" in said:
-        hint = "grant the role what reading needs: GRANT pg_read_all_data TO the_role"
+        hint = "grant the role read access: GRANT pg_read_all_data TO the_role"
     return DatabaseError(f"pg_dump did not finish: {said}", unchanged=unchanged, hint=hint)

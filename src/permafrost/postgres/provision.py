@@ -108,7 +108,7 @@ def swap_databases(connection: psycopg.Connection, *, live: str, replacement: st
 
     Raise `DatabaseError` if somebody is connected to either.
     """
-    with database_errors(f"cannot put the restored database in the place of {live}"), connection.transaction():
+    with database_errors(f"cannot swap the restored database with {live}"), connection.transaction():
         for old, new in ((live, kept_as), (replacement, live)):
             rename_database(connection, old, new)
 

@@ -113,5 +113,7 @@ def explain_pg_restore(finished: Finished) -> PermafrostError | None:
     """Return the error that a pg_restore's end means, None if it loaded everything or is another program."""
     if finished.program.name != "pg_restore" or finished.returncode == 0:
         return None
-    said = finished.stderr_tail.strip() or f"it ended with {finished.returncode} and said nothing"
-    return DatabaseError(f"pg_restore failed: {said}", hint="read what pg_restore said, mend it, and restore again")
+    said = finished.stderr_tail.strip() or f"it exited with {finished.returncode} and printed nothing"
+    return DatabaseError(
+        f"pg_restore failed: {said}", hint="read pg_restore's message, fix the cause, and restore again"
+    )

@@ -197,8 +197,8 @@ class ScratchCluster:
         reachable = run(Program(("test", "-w", str(unfinished)), user=self._user), folder=Path("/"))
         if reachable.returncode != 0:
             raise ToolError(
-                f"the system user {self._user} cannot reach the folder {self.folder}",
-                hint="choose a folder whose parents every user may pass through, such as one below /var/tmp",
+                f"the system user {self._user} cannot access the folder {self.folder}",
+                hint="choose a folder whose parents every user may enter, such as one below /var/tmp",
                 unchanged="nothing was started",
             )
         finished = run(
@@ -269,7 +269,7 @@ class ScratchCluster:
                 time.sleep(POLL_S)
             else:
                 return
-        raise DatabaseError(f"an old server in {self.folder} does not end", hint="look for a disk that hangs")
+        raise DatabaseError(f"an old server in {self.folder} does not stop", hint="look for a hanging disk")
 
     def _leftovers(self) -> Iterator[int]:
         """Yield the ids of the live processes of this folder's server, whoever started it."""

@@ -22,5 +22,5 @@ def split_statements(script: bytes) -> list[bytes]:
         end = found.end()
         statements.append(_BESIDE.sub(b"", found.group()))
     if _BESIDE.sub(b"", script[end:]):
-        raise DatabaseError("pg_restore wrote a script that does not end")
+        raise DatabaseError("pg_restore wrote a truncated script")
     return statements

@@ -173,7 +173,7 @@ def decode_manifest(compressed: bytes) -> Manifest:
     except (zstandard.ZstdError, ValidationError) as error:
         raise IntegrityError(
             f"the manifest cannot be read: {str(error).splitlines()[0]}",
-            hint="a newer permafrost may have written it; docs/format.md tells what each format holds",
+            hint="a newer permafrost may have written it; docs/format.md describes the formats",
         ) from error
 
 

@@ -76,7 +76,7 @@ def read_sealed_manifest(layout: Layout, object_list: ObjectList) -> bytes:
     if hashlib.sha256(content).hexdigest() != object_list.manifest.name:
         raise IntegrityError(
             f"the manifest of snapshot {object_list.snapshot} is corrupt: its bytes are not what the list says",
-            hint="take the snapshot's folder from another vault",
+            hint="copy the snapshot's folder from another vault",
         )
     return content
 
@@ -86,8 +86,9 @@ def _read(path: Path, limit_bytes: int) -> bytes:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
     except FileNotFoundError as error:
         raise RepositoryError(
-            f"{path} is not there",
-            hint="the snapshot may still be arriving; permafrost verify tells, permafrost snapshots lists the others",
+            f"{path} does not exist",
+            hint="the snapshot may still be arriving; permafrost verify shows that, permafrost snapshots lists the "
+            "others",
         ) from error
     except OSError as error:
         raise IntegrityError(f"{path} cannot be read: {error.strerror}") from error

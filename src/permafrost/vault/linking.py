@@ -85,7 +85,7 @@ def read_small(folder: int, name: str, limit_bytes: int) -> bytes | None:
 def take(folder: int, name: str, staged: Path) -> os.stat_result:
     """Make `staged` be the file that `name` is in `folder` now, linked or else copied; return its status.
 
-    Raise `FileNotFoundError` if it is gone, `NotAFileError` if it is no regular file; `staged` is not there then.
+    Raise `FileNotFoundError` if it is gone, `NotAFileError` if it is not a regular file; `staged` is not there then.
     """
     with suppress(FileNotFoundError):
         staged.unlink()
