@@ -24,11 +24,11 @@ from permafrost.documents.vault_pairing import (
 from permafrost.errors import UsageError
 from permafrost.events import Note
 from permafrost.openpgp.fingerprints import in_groups
-from permafrost.operations.vault_accept import accept
-from permafrost.operations.vault_invite import invite
-from permafrost.operations.vault_join import join
-from permafrost.operations.vault_list import list_servers, list_vaults
-from permafrost.operations.vault_remove import remove_server, remove_vault
+from permafrost.operations.vault.accept import accept
+from permafrost.operations.vault.invite import invite
+from permafrost.operations.vault.join import join
+from permafrost.operations.vault.list import list_servers, list_vaults
+from permafrost.operations.vault.remove import remove_server, remove_vault
 from permafrost.service.vault import run_vault
 from permafrost.sharing.paired_vaults import PairedVault
 from permafrost.sharing.server_side import ServerSide, server_side_of

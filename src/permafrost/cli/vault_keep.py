@@ -11,8 +11,8 @@ from permafrost.cli.shared.options import json_option, reporting
 from permafrost.cli.shared.rendering import Rendering
 from permafrost.documents.vault_copies import VaultHistoryDocument, VaultVerifyDocument
 from permafrost.errors import EXIT_FINDINGS, IntegrityError
-from permafrost.operations.vault_history import ServerHistory, history_of
-from permafrost.operations.vault_verify import verify_vault
+from permafrost.operations.vault.history import ServerHistory, history_of
+from permafrost.operations.vault.verify import verify_vault
 from permafrost.vault.media_layout import lay_out_media
 from permafrost.vault.settings import open_vault
 

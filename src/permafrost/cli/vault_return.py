@@ -16,8 +16,8 @@ from permafrost.documents.vault_copies import VaultSendBackStopDocument
 from permafrost.errors import EXIT_FINDINGS, IntegrityError, UsageError
 from permafrost.events import Note
 from permafrost.openpgp.fingerprints import in_groups
-from permafrost.operations.vault_receive import DEFAULT_GUI, ReceivedBack, receive_back
-from permafrost.operations.vault_send_back import SentBack, send_back, stop_sending_back
+from permafrost.operations.vault.receive import DEFAULT_GUI, ReceivedBack, receive_back
+from permafrost.operations.vault.send_back import SentBack, send_back, stop_sending_back
 from permafrost.vault.settings import VaultSyncthing, open_vault
 
 
