@@ -16,12 +16,12 @@ from permafrost.events import Reporter
 from permafrost.loading.comparison import Tally
 from permafrost.loading.memory_file import bytes_in_memory
 from permafrost.loading.opened_snapshot import OpenedSnapshot
-from permafrost.postgres.archive_contents import Contents, split_contents
+from permafrost.postgres.building.foreign_keys import UncheckedKeys, add_foreign_keys, check_foreign_keys
+from permafrost.postgres.building.index_builds import build_index, read_index_script
+from permafrost.postgres.building.loading import analyze, tables_by_size
 from permafrost.postgres.connection import connected, server_major
-from permafrost.postgres.foreign_keys import UncheckedKeys, add_foreign_keys, check_foreign_keys
-from permafrost.postgres.index_builds import build_index, read_index_script
-from permafrost.postgres.loading import analyze, tables_by_size
-from permafrost.postgres.restore_program import (
+from permafrost.postgres.programs.archive_contents import Contents, split_contents
+from permafrost.postgres.programs.restore_program import (
     LoadRequest,
     Section,
     explain_pg_restore,

@@ -15,9 +15,9 @@ from permafrost.events import Progress, Reporter
 from permafrost.loading.log_lines import GoneLines, base_lines, delta_lines, gone_lines
 from permafrost.loading.log_map import LogMap, log_map
 from permafrost.loading.opened_snapshot import OpenedSnapshot
+from permafrost.postgres.building.copy_in import copy_in
 from permafrost.postgres.catalog import TableName
 from permafrost.postgres.connection import connected, database_errors
-from permafrost.postgres.copy_in import copy_in
 from permafrost.postgres.workers import Task, Workers
 from permafrost.repository.manifest import Table
 

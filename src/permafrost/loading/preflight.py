@@ -8,8 +8,7 @@ import psycopg
 
 from permafrost.errors import RestoreRefusedError
 from permafrost.events import Note, Reporter, Warned
-from permafrost.postgres.connection import server_major
-from permafrost.postgres.provision import (
+from permafrost.postgres.building.provision import (
     connections_to,
     database_exists,
     free_bytes,
@@ -18,6 +17,7 @@ from permafrost.postgres.provision import (
     missing_roles,
     unusable_tablespaces,
 )
+from permafrost.postgres.connection import server_major
 from permafrost.repository.manifest import DatabaseFacts
 
 _UNCHANGED = "everything"

@@ -18,9 +18,9 @@ from psycopg import sql
 
 from permafrost.errors import ToolError
 from permafrost.events import Note, Reporter
-from permafrost.postgres.binaries import installed_servers, server_binaries
 from permafrost.postgres.connection import database_errors
-from permafrost.postgres.scratch import SERVER_USER, ScratchCluster
+from permafrost.postgres.programs.binaries import installed_servers, server_binaries
+from permafrost.postgres.programs.scratch import SERVER_USER, ScratchCluster
 from permafrost.private_folders import check_place, locked_folder, remove_abandoned
 from permafrost.repository.durable import space_errors
 from permafrost.repository.manifest import DatabaseFacts

@@ -27,11 +27,14 @@ from permafrost.loading.preflight import Target, check_target
 from permafrost.loading.restored_runbook import runbook_for, write_runbook
 from permafrost.loading.source import Source, opened
 from permafrost.mastodon.runbook import Runbook
-from permafrost.postgres.catalog import Grant, TableName
-from permafrost.postgres.connection import connected, conninfo_for
-from permafrost.postgres.database_properties import DatabaseProperties, Refused, apply_properties, make_template
-from permafrost.postgres.loading import loading_conninfo
-from permafrost.postgres.provision import (
+from permafrost.postgres.building.database_properties import (
+    DatabaseProperties,
+    Refused,
+    apply_properties,
+    make_template,
+)
+from permafrost.postgres.building.loading import loading_conninfo
+from permafrost.postgres.building.provision import (
     NewDatabase,
     collation_version,
     create_database,
@@ -43,8 +46,10 @@ from permafrost.postgres.provision import (
     rename_database,
     swap_databases,
 )
-from permafrost.postgres.scratch import ScratchCluster
-from permafrost.postgres.sequences import SequenceValue, set_sequences
+from permafrost.postgres.building.sequences import SequenceValue, set_sequences
+from permafrost.postgres.catalog import Grant, TableName
+from permafrost.postgres.connection import connected, conninfo_for
+from permafrost.postgres.programs.scratch import ScratchCluster
 from permafrost.repository.layout import SnapshotId
 from permafrost.repository.manifest import Manifest
 from permafrost.repository.secret_archive import SecretFile, check_places, write_secrets

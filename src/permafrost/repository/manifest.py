@@ -157,7 +157,7 @@ class Manifest(Part):
 
     def indices(self, kind: ObjectKind) -> tuple[int, ...]:
         """Return the indices of the objects of `kind`, in order."""
-        return tuple(one.index for one in self.objects if one.kind == kind)
+        return tuple(stored.index for stored in self.objects if stored.kind == kind)
 
 
 def encode_manifest(manifest: Manifest) -> bytes:

@@ -63,7 +63,7 @@ def _key(facts: SheetFacts) -> str:
             Anyone with this passphrase and a copy of the repository can read everything.
             If you lose it, nobody can help you.
             """)
-    keys = "\n".join(f"    {in_groups(one)}" for one in facts.recipients)
+    keys = "\n".join(f"    {in_groups(recipient)}" for recipient in facts.recipients)
     return (
         "The backups open with the secret key of any one of these fingerprints:\n\n"
         f"{keys}\n\n"

@@ -106,8 +106,8 @@ def remove_snapshots(layout: Layout, doomed: Iterable[SnapshotId]) -> Removed:
     not known. Raise `IntegrityError` or `RepositoryError` then.
     """
     doomed = tuple(sorted(doomed))
-    kept = [one for one in list_snapshots(layout) if one not in set(doomed)]
-    needed = {stored.name for one in kept for stored in read_object_list(layout, one)[0].objects}
+    kept = [snapshot for snapshot in list_snapshots(layout) if snapshot not in set(doomed)]
+    needed = {stored.name for snapshot in kept for stored in read_object_list(layout, snapshot)[0].objects}
     for snapshot in doomed:
         # a rename first: no reader ever sees half of a snapshot's folder
         layout.snapshot(snapshot).rename(layout.temporary / f"removed-{snapshot}")

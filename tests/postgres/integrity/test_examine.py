@@ -14,7 +14,7 @@ from permafrost.events import ignore_events
 from permafrost.postgres.connection import connected, conninfo_for
 from permafrost.postgres.integrity.examine import Examined, examine_integrity
 from permafrost.postgres.integrity.rules import Violation, without_indexes
-from permafrost.postgres.scratch import ScratchCluster
+from permafrost.postgres.programs.scratch import ScratchCluster
 from tests.fixtures.hidden_rows import behind_the_index, hide_a_duplicate, without_keys
 
 

@@ -7,17 +7,17 @@ from pathlib import Path
 
 import click
 
-from permafrost.cli.shared.amounts import bytes_text
+from permafrost.cli.shared.amounts import bytes_text, count_text
 from permafrost.cli.shared.options import fingerprint_option, json_option, reporting
 from permafrost.cli.shared.rendering import Rendering
-from permafrost.cli.vault_keep import path_option, server_option
-from permafrost.cli.vault_syncthing import syncthing_options, vault_syncthing
+from permafrost.cli.vault.options import path_option, server_option
+from permafrost.cli.vault.syncthing_options import syncthing_options, vault_syncthing
 from permafrost.documents.vault_copies import VaultSendBackStopDocument
 from permafrost.errors import EXIT_FINDINGS, IntegrityError, UsageError
 from permafrost.events import Note
 from permafrost.openpgp.fingerprints import in_groups
-from permafrost.operations.vault_receive import DEFAULT_GUI, ReceivedBack, receive_back
-from permafrost.operations.vault_send_back import SentBack, send_back, stop_sending_back
+from permafrost.operations.vault.receive import DEFAULT_GUI, ReceivedBack, receive_back
+from permafrost.operations.vault.send_back import SentBack, send_back, stop_sending_back
 from permafrost.vault.settings import VaultSyncthing, open_vault
 
 
@@ -37,7 +37,7 @@ from permafrost.vault.settings import VaultSyncthing, open_vault
     default=24 * 60,
     show_default=True,
     metavar="MINUTES",
-    help="How long the vault may take to begin.",
+    help="How long the vault may take to start.",
 )
 @syncthing_options
 @json_option
@@ -52,11 +52,12 @@ def receive_command(
     gui: str | None,
     no_discovery: bool,
 ) -> int:
-    """On a new server: print a line for the vault, and get repository and media back from it.
+    """Get repository and media back from a vault, on a new server.
 
-    Needs nothing of the old server but the recovery sheet, whose fingerprint says which signatures to believe. Both
-    folders appear under their names when all has come, every object was read, and every signature was checked. Cut
-    short, run it again: it goes on. Exit code 3 if something is missing, 14 if bytes or signatures are wrong.
+    Prints a line for the vault. Needs nothing of the old server but the recovery sheet, whose fingerprint says which
+    signatures to trust. Both folders appear under their names when everything has arrived, every object was read, and
+    every signature was checked. If it is interrupted, run it again: it resumes. Exit code 3 if something is missing, 14
+    if bytes or signatures are wrong.
 
     \b
     Examples:
@@ -90,8 +91,8 @@ def receive_command(
 @click.argument("line", required=False)
 @path_option
 @server_option
-@click.option("--snapshot", default=None, metavar="SNAPSHOT", help="The media as of when it came; else the newest.")
-@click.option("--stop", "stops", is_flag=True, help="End one that was begun: nothing more is sent.")
+@click.option("--snapshot", default=None, metavar="SNAPSHOT", help="The media as of its arrival  [default: the newest]")
+@click.option("--stop", "stops", is_flag=True, help="End one that was started: nothing more is sent.")
 @json_option
 @reporting
 def send_back_command(
@@ -103,11 +104,12 @@ def send_back_command(
     snapshot: str | None,
     stops: bool,
 ) -> None:
-    """On the vault: send what it keeps of a server to the new server that printed LINE.
+    """Send what the vault keeps of a server to a new server.
 
-    All of the history goes, as a repository, and the media of one moment. What the vault shares with the old server
-    stays as it is. Works while `permafrost vault run` runs, and without it. Cut short, run it again with the same
-    line: it goes on. In the end the new server has everything, and nothing is shared with it any more.
+    LINE is what `permafrost vault receive` prints there. The whole history is sent, as a repository, and the media of
+    one moment. What the vault shares with the old server stays as it is. Works with or without `permafrost vault run`.
+    If it is interrupted, run it again with the same line: it resumes. In the end nothing is shared with the new server
+    any more.
 
     \b
     Examples:
@@ -126,19 +128,19 @@ def send_back_command(
 
 
 def _sent_lines(one: SentBack) -> list[str]:
-    media = f" and {one.sent.media.files} media files" if one.sent.media else ""
-    what = f"{one.sent.snapshots} snapshots{media}"
+    media = f" and {count_text(one.sent.media.files, 'media file')}" if one.sent.media else ""
+    what = f"{count_text(one.sent.snapshots, 'snapshot')}{media}"
     return [f"the new server has all of {one.server}: {what}, {bytes_text(one.sent.size_bytes)}"]
 
 
 def _received_lines(one: ReceivedBack, *, is_sure: bool) -> list[str]:
     lines = [finding.message for finding in one.verified.findings]
-    lines.append(
-        f"{one.repository}: {one.verified.snapshots} snapshots, {one.verified.objects} objects: "
-        + (f"{len(one.verified.findings)} findings" if one.verified.findings else "all good")
-    )
+    checked = f"{count_text(one.verified.snapshots, 'snapshot')}, {count_text(one.verified.objects, 'object')}"
+    found = count_text(len(one.verified.findings), "finding") if one.verified.findings else "all good"
+    lines.append(f"{one.repository}: {checked}: {found}")
     if one.media and one.sent.media:
-        lines.append(f"{one.media}: {one.sent.media.files} files, {bytes_text(one.sent.media.size_bytes)}")
+        files = count_text(one.sent.media.files, "file")
+        lines.append(f"{one.media}: {files}, {bytes_text(one.sent.media.size_bytes)}")
     if not is_sure:
         lines.append(f"signing key: {in_groups(one.verified.fingerprint)}; compare it with the recovery sheet")
     return lines

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from permafrost.cli.vault import vault as vault_group
+from permafrost.cli.vault.group import vault as vault_group
 from permafrost.config.models import Media, Schedule
 from permafrost.config.writing import effective_toml
 from permafrost.processes.proc import session_members
@@ -23,7 +23,7 @@ from tests.fixtures.server import MakeServer
 from tests.fixtures.syncthing import free_port, loopback_settings, wait_for
 
 _PROGRAM = (
-    "import click, permafrost.cli.vault as v, permafrost.cli.service as s;"
+    "import click, permafrost.cli.vault.group as v, permafrost.cli.service as s;"
     "g = click.Group(commands={'vault': v.vault, 'run': s.run}); g()"
 )
 

@@ -16,8 +16,8 @@ import pytest
 
 from permafrost.errors import IntegrityError, InterruptedRunError, ReplicationError, RepositoryError, UsageError
 from permafrost.events import Event, Reporter, StepStarted, Warned, ignore_events
-from permafrost.operations.vault_receive import ReceivedBack, receive_back
-from permafrost.operations.vault_send_back import SentBack, send_back, stop_sending_back
+from permafrost.operations.vault.receive import ReceivedBack, receive_back
+from permafrost.operations.vault.send_back import SentBack, send_back, stop_sending_back
 from permafrost.repository.repository import Repository
 from permafrost.sharing.handshake import now_utc
 from permafrost.sharing.vault_side import ensure_server

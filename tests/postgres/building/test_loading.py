@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from psycopg.conninfo import conninfo_to_dict
 
 from permafrost.errors import DatabaseError
-from permafrost.postgres.archive_contents import split_contents
+from permafrost.postgres.building.foreign_keys import add_foreign_keys, check_foreign_keys
+from permafrost.postgres.building.index_builds import build_index, read_index_script
+from permafrost.postgres.building.loading import analyze, loading_conninfo, tables_by_size
 from permafrost.postgres.connection import connected
-from permafrost.postgres.foreign_keys import add_foreign_keys, check_foreign_keys
-from permafrost.postgres.index_builds import build_index, read_index_script
-from permafrost.postgres.loading import analyze, loading_conninfo, tables_by_size
-from permafrost.postgres.sql_script import split_statements
+from permafrost.postgres.programs.archive_contents import split_contents
+from permafrost.postgres.programs.sql_script import split_statements
 
 TABLES = """
 CREATE TABLE "Odd; ""name" (id bigint PRIMARY KEY);

@@ -27,7 +27,7 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from permafrost.errors import DatabaseError, ToolError
-from permafrost.postgres.binaries import server_binaries
+from permafrost.postgres.programs.binaries import server_binaries
 from permafrost.postgres.scratch_folder import ScratchFolder, system_user
 from permafrost.processes.daemon import Daemon
 from permafrost.processes.program import Program, ProgramFailedError

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Iterator
 from typing import Literal
 
 from permafrost.errors import DatabaseError, PermafrostError
-from permafrost.postgres.binaries import client_program
 from permafrost.postgres.catalog import TableName
 from permafrost.postgres.connection import LockConflictError, conninfo_for, libpq_environment
+from permafrost.postgres.programs.binaries import client_program
 from permafrost.processes.program import Finished, Program
 
 DumpForm = Literal["custom", "plain"]

@@ -13,8 +13,8 @@ import psycopg
 import pytest
 
 from permafrost.errors import DatabaseError, ToolError
-from permafrost.postgres.binaries import server_binaries
-from permafrost.postgres.scratch import ScratchCluster
+from permafrost.postgres.programs.binaries import server_binaries
+from permafrost.postgres.programs.scratch import ScratchCluster
 from permafrost.processes.daemon import Daemon
 from permafrost.processes.program import Program
 from permafrost.processes.run import run
@@ -61,7 +61,7 @@ def test_leftovers_of_a_killed_run_are_ended(server_folder: Path) -> None:
     """A server left running by a killed process is ended by the next use of its folder; the data stays."""
     folder = server_folder / "left"
     script = (
-        "import sys, time\nfrom pathlib import Path\nfrom permafrost.postgres.scratch import ScratchCluster\n"
+        "import sys, time\nfrom pathlib import Path\nfrom permafrost.postgres.programs.scratch import ScratchCluster\n"
         "ScratchCluster(Path(sys.argv[1])).start()\ntime.sleep(600)\n"
     )
     owner = Daemon(Program((sys.executable, "-c", script, str(folder))), server_folder / "owner.log")

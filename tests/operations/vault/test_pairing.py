@@ -14,11 +14,11 @@ import pytest
 from permafrost.config.models import Syncthing
 from permafrost.errors import ConfigurationError, PermafrostError, ReplicationError, UsageError
 from permafrost.events import Event, Warned
-from permafrost.operations.vault_accept import accept
-from permafrost.operations.vault_invite import invite
-from permafrost.operations.vault_join import Joined, join
-from permafrost.operations.vault_list import list_servers, list_vaults
-from permafrost.operations.vault_remove import remove_server, remove_vault
+from permafrost.operations.vault.accept import accept
+from permafrost.operations.vault.invite import invite
+from permafrost.operations.vault.join import Joined, join
+from permafrost.operations.vault.list import list_servers, list_vaults
+from permafrost.operations.vault.remove import remove_server, remove_vault
 from permafrost.repository.layout import SYNCTHING_IGNORES
 from permafrost.sharing.handshake import now_utc
 from permafrost.sharing.paired_vaults import PairedVault

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import psycopg
 
 from permafrost.postgres.connection import connected, database_errors
-from permafrost.postgres.sql_script import split_statements
+from permafrost.postgres.programs.sql_script import split_statements
 
 _NAME = rb'(?:"(?:[^"]|"")*"|[^\s".;()]+)'
 _INDEX = re.compile(rb"CREATE (?:UNIQUE )?INDEX " + _NAME + rb" ON (?:ONLY )?(" + _NAME + rb"\." + _NAME + rb") USING ")

@@ -16,7 +16,7 @@ import psycopg
 from psycopg import sql
 
 from permafrost.postgres.connection import connected, database_errors
-from permafrost.postgres.sql_script import split_statements
+from permafrost.postgres.programs.sql_script import split_statements
 
 _CAN_WAIT = re.compile(rb"\AALTER TABLE ONLY .* FOREIGN KEY .*(?<! NOT VALID);\Z", re.DOTALL)
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from permafrost.errors import DatabaseError, PermafrostError
-from permafrost.postgres.binaries import client_program
 from permafrost.postgres.catalog import TableName
 from permafrost.postgres.connection import libpq_environment
+from permafrost.postgres.programs.binaries import client_program
 from permafrost.processes.program import Finished, Program
 
 Section = Literal["pre-data", "data", "post-data"]
