@@ -135,12 +135,12 @@ def restore(request: RestoreRequest, *, report: Reporter, now: datetime) -> Rest
             check_log_manifest(manifest)
             secrets = _read_secrets(snapshot, secrets_to)
         with connected(conninfo_for(server)) as connection:
-            with _unchanged_until_here(), steps.step("look at the server that it goes to"):
+            with _unchanged_until_here(), steps.step("check the target server"):
                 target = check_target(connection, target, manifest.database, report)
                 working = name_with_suffix(target.database, _WORKING_SUFFIX)
                 _clear_unfinished(connection, working)
             with _dropped_on_failure(connection, working, target):
-                with steps.step(f"make the database {working}"):
+                with steps.step(f"create the database {working}"):
                     create_database(connection, _new_database(working, manifest, target))
                     _note_collation(connection, working, manifest, report)
                 at_once = jobs if manifest.engine == "log" else 1  # a dump comes as one stream
@@ -148,7 +148,7 @@ def restore(request: RestoreRequest, *, report: Reporter, now: datetime) -> Rest
                 _load(snapshot, working_conninfo, target, jobs, steps, report)
                 with steps.step("compare it with the snapshot"):
                     rows = compare(working_conninfo, manifest, jobs, report)
-                with steps.step(f"give it its name {target.database}"):
+                with steps.step(f"rename it to {target.database}"):
                     kept_as = _give_name(connection, working, target, manifest, now, report)
             written = write_secrets(secrets, secrets_to) if secrets_to is not None else ()
     runbook = runbook_for(manifest, target.database, kept_as=kept_as, secrets=written, secrets_to=secrets_to)
@@ -199,7 +199,7 @@ def _load(
                 frame.load_indexes(report)
             with steps.step("analyze, check foreign keys"):
                 frame.analyze_and_check_keys(report)
-            with steps.step("add what comes after: row security, publications, event triggers"):
+            with steps.step("add the rest: row security, publications, event triggers"):
                 frame.load_the_rest()
         else:
             with steps.step("load everything in the order of the dump"):
@@ -228,9 +228,9 @@ def _read_secrets(snapshot: OpenedSnapshot, folder: Path | None) -> tuple[Secret
     files = snapshot.secret_files()
     if not files:
         raise RestoreRefusedError(
-            f"snapshot {snapshot.id} holds no secrets",
+            f"snapshot {snapshot.id} has no secrets",
             unchanged="everything",
-            hint="leave --secrets-to out",
+            hint="leave out --secrets-to",
         )
     check_places(files, folder)
     return tuple(files)
@@ -241,7 +241,7 @@ def _clear_unfinished(connection: psycopg.Connection, working: str) -> None:
         return
     if not is_unfinished_restore(connection, working):
         raise RestoreRefusedError(
-            f"the database {working}, under which a restore works, exists and is not one of permafrost's",
+            f"the database {working}, which a restore uses while it works, exists and is not permafrost's",
             unchanged="everything",
             hint="rename it, or restore under another name",
         )
@@ -270,7 +270,7 @@ def _dropped_on_failure(connection: psycopg.Connection, working: str, target: Ta
     except BaseException as error:
         try:
             if database_oid(connection, target.database) != before:
-                left = f"nothing is undone: the restore had ended, and {target.database} is whole and compared"
+                left = f"nothing is undone: the restore had finished, and {target.database} is complete and compared"
             else:
                 drop_database(connection, working)
                 left = f"{_live(target)}; the unfinished one was dropped"
@@ -282,7 +282,7 @@ def _dropped_on_failure(connection: psycopg.Connection, working: str, target: Ta
 
 
 def _live(target: Target) -> str:
-    return f"the database {target.database} is as it was" if target.replaces else "no database was added"
+    return f"the database {target.database}" if target.replaces else "no database was added"
 
 
 def _new_database(name: str, manifest: Manifest, target: Target) -> NewDatabase:
@@ -305,8 +305,8 @@ def _note_collation(connection: psycopg.Connection, working: str, manifest: Mani
     if before is not None and now is not None and before != now:
         report(
             Note(
-                f"the collation {manifest.database.collate} was version {before} and is version {now} here: text may"
-                " sort in another order; indexes are built in the new one"
+                f"the collation {manifest.database.collate} was version {before} and is version {now} here: text may "
+                "sort in another order; indexes are built in the new order"
             )
         )
 
@@ -344,4 +344,4 @@ def _properties(manifest: Manifest, target: Target) -> DatabaseProperties:
 
 def _report_refused(refused: list[Refused], report: Reporter) -> None:
     for one in refused:
-        report(Warned(f"left out, run it as a superuser: {one.statement} ({one.reason})"))
+        report(Warned(f"skipped, run this as a superuser: {one.statement} ({one.reason})"))
