@@ -25,7 +25,7 @@ _COMMANDS = {
     "export": ("export:export", "Write SNAPSHOT as a standard dump file, for pg_restore, psql or any other tool."),
     "prune": (
         "prune:prune",
-        "Remove snapshots that no rule in [retention] keeps, and objects that no remaining snapshot uses.",
+        "Remove snapshots that no rule in [retention] keeps, and objects that no snapshot uses.",
     ),
     "status": ("status:status", "Show the newest snapshot, its age and proof, and what needs attention."),
     "vault": ("vault.group:vault", "Pair servers with vaults, the machines that keep their copies."),
