@@ -8,7 +8,7 @@ to. Gone lines are dropped on the way.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Lock
@@ -34,12 +34,14 @@ _GONE_BYTES = 64 << 20
 _SHARE = 1.2  # of an even share; a little more than that costs less than two workers on one table
 
 
-def load_rows(snapshot: OpenedSnapshot, conninfo: str, *, jobs: int, report: Reporter) -> None:
-    """Load every logged table of the snapshot into the database that `conninfo` names, which has its tables.
+def load_rows(
+    snapshot: OpenedSnapshot, conninfo: str, is_wanted: Callable[[Table], bool], *, jobs: int, report: Reporter
+) -> None:
+    """Load the logged tables of the snapshot that are wanted into the database that `conninfo` names, which has them.
 
     Raise `IntegrityError` if an object does not hold what the manifest says, `DatabaseError` if a row is refused.
     """
-    places = log_map(snapshot.manifest)
+    places = log_map(snapshot.manifest).where(is_wanted)
     with Crew(lambda: connected(conninfo), jobs) as crew:
         gone = _gather_gone(snapshot, places, crew)
         total = sum(snapshot.stored(index).size_bytes for index in (*places.bases, *places.members))
@@ -120,13 +122,8 @@ def _emptied(connection: psycopg.Connection, load: _TableLoad) -> Iterator[None]
 
 def table_lines(snapshot: OpenedSnapshot, wanted: Table) -> Iterator[bytes]:
     """Yield the rows of one logged table as COPY text, its `columns` in their order; only its objects are opened."""
-    places = log_map(snapshot.manifest)
-    bases = {index: target for index, target in places.bases.items() if target.table is wanted}
-    members = {
-        index: own
-        for index, parts in places.members.items()
-        if (own := {number: target for number, target in parts.items() if target.table is wanted})
-    }
+    places = log_map(snapshot.manifest).where(lambda table: table is wanted)
+    bases, members = places.bases, places.members
     found: dict[tuple[int, int], list[Uint32]] = defaultdict(list)
     for index, own in members.items():
         for segment, numbers in _gone_in(snapshot, index, own):

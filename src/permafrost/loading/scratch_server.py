@@ -36,6 +36,9 @@ _LOCK = ".lock"
 # Nothing of it outlives the run, so nothing is written twice: rows that are loaded into a table that was emptied in
 # the same transaction need no WAL (manual, "Populating a Database", "Disable WAL Archival and Streaming Replication").
 _SETTINGS = {"wal_level": "minimal", "max_wal_senders": "0", "autovacuum": "off", "full_page_writes": "off"}
+_EVENT_TRIGGERS_SINCE = (
+    17  # since when they can be switched off, and a login can be an event; nothing of a drill is one
+)
 
 
 @contextmanager
@@ -45,11 +48,12 @@ def scratch_server(facts: DatabaseFacts, folder: Path, report: Reporter) -> Iter
     What killed runs left there is taken away first. Nobody else on the machine can connect to the server, and it
     listens on no network. Raise `ToolError` if no server programs are installed that will do.
     """
-    binaries = _binaries_for(facts.server_major, report)
+    major, binaries = _binaries_for(facts.server_major, report)
+    settings = _SETTINGS if major < _EVENT_TRIGGERS_SINCE else {**_SETTINGS, "event_triggers": "off"}
     remove_abandoned(folder, report)
     with _locked_folder(folder) as own:
         report(Note(f"a server of its own in {own}, which nobody else can enter"))
-        with ScratchCluster(own, binaries=binaries, settings=_SETTINGS) as server:
+        with ScratchCluster(own, binaries=binaries, settings=settings) as server:
             _make_roles(server, facts)
             yield server
 
@@ -97,14 +101,14 @@ def _locked_folder(folder: Path) -> Iterator[Path]:
         os.close(descriptor)
 
 
-def _binaries_for(major: int, report: Reporter) -> Path:
-    """Return the server programs of version `major`, else of the next newer one that is installed."""
+def _binaries_for(major: int, report: Reporter) -> tuple[int, Path]:
+    """Return the server programs of version `major`, else of the next newer one that is installed, and its version."""
     fitting = [one for one in installed_servers() if one >= major]
     if not fitting:
-        return server_binaries(major)  # which says what is installed, and what to install
+        return major, server_binaries(major)  # which says what is installed, and what to install
     if min(fitting) != major:
         report(Note(f"PostgreSQL {major} is not installed here; PostgreSQL {min(fitting)} takes its place"))
-    return server_binaries(min(fitting))
+    return min(fitting), server_binaries(min(fitting))
 
 
 def _make_roles(server: ScratchCluster, facts: DatabaseFacts) -> None:

@@ -105,7 +105,7 @@ def _drill(
             restored = restore(
                 source,
                 snapshot,
-                Target(_DATABASE, replaces=False, with_owners=True, with_tablespaces=False),
+                Target(_DATABASE, replaces=False, with_owners=True, with_tablespaces=False, with_all_extensions=False),
                 server=server.conninfo("postgres"),
                 secrets_to=None,
                 jobs=jobs,

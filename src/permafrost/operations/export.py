@@ -121,7 +121,7 @@ def _restore(
     source: Source, snapshot: SnapshotId, server: ScratchCluster, jobs: int, report: Reporter, now: datetime
 ) -> None:
     """Restore and compare the snapshot; of the restore's events its steps become notes."""
-    target = Target(_DATABASE, replaces=False, with_owners=True, with_tablespaces=False)
+    target = Target(_DATABASE, replaces=False, with_owners=True, with_tablespaces=False, with_all_extensions=False)
     restore(
         source,
         snapshot,

@@ -42,9 +42,16 @@ _FIXED_SETTINGS = {
     "max_parallel_workers_per_gather": "0",
     "enable_tidscan": "on",
     "jit": "off",  # it costs more than it gains on queries that read a table once
+    # what a role or a database may have set for all of its sessions, and would end or hinder ours
     "statement_timeout": "0",
+    "lock_timeout": "0",
     "idle_in_transaction_session_timeout": "0",
+    "default_transaction_read_only": "off",
+    "default_transaction_isolation": "read committed",
+    "default_transaction_deferrable": "off",
 }
+_NEWER_SETTINGS = {"idle_session_timeout": ("0", 140000), "transaction_timeout": ("0", 170000)}
+"""With the version of PostgreSQL that first has them."""
 
 
 def conninfo_for(conninfo: str, **changes: str) -> str:
@@ -131,13 +138,18 @@ def fix_session(connection: psycopg.Connection) -> None:
     encoding = connection.info.parameter_status("server_encoding") or "UTF8"
     if encoding == "SQL_ASCII":
         encoding = "LATIN1"
-    settings = {**_FIXED_SETTINGS, "client_encoding": encoding}
+    settings = {**_FIXED_SETTINGS, "client_encoding": encoding, **newer_settings(connection.info.server_version)}
     query = sql.SQL("; ").join(
         sql.SQL("SET {} = {}").format(sql.Identifier(name), sql.Literal(value)) for name, value in settings.items()
     )
     connection.execute(query)
     if not connection.autocommit:
         connection.commit()
+
+
+def newer_settings(server_version: int) -> dict[str, str]:
+    """Return those of our settings that only newer servers have."""
+    return {name: value for name, (value, since) in _NEWER_SETTINGS.items() if server_version >= since}
 
 
 def refuse_pooler(connection: psycopg.Connection) -> None:

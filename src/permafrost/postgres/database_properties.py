@@ -16,6 +16,7 @@ from psycopg import sql
 from permafrost.errors import DatabaseError
 from permafrost.postgres.catalog import Grant
 from permafrost.postgres.connection import database_errors, first_line
+from permafrost.postgres.guarded import Refused
 
 # settings whose value is a list: quoting it whole would make one element of it (pg_dump's variable_is_guc_list_quote)
 _LIST_SETTINGS = frozenset(
@@ -41,14 +42,6 @@ class DatabaseProperties:
     grants: Sequence[Grant] | None = None
     connection_limit: int | None = None
     security_labels: Sequence[tuple[str, str]] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """A statement that the server refused, ready for psql, and its reason."""
-
-    statement: str
-    reason: str
 
 
 def apply_properties(
