@@ -38,3 +38,5 @@ bench:
 
 reference:
 	@$(PYTHON) -m scripts.reference
+	@$(PYTHON) -m scripts.architecture
+	@$(PYTHON) -m scripts.decision_index

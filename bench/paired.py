@@ -22,9 +22,10 @@ from permafrost.errors import ReplicationError
 from permafrost.events import ignore_events
 from permafrost.repository.layout import Layout, SnapshotId
 from permafrost.repository.snapshots import list_snapshots
+from permafrost.sharing.paired_vaults import paired_vaults
+from permafrost.sharing.receipt_intake import take_in_receipt
 from permafrost.sharing.replication import wait_for_vaults
-from permafrost.sharing.server_side import paired_vaults, server_side_of
-from permafrost.status.vaults import read_receipt
+from permafrost.sharing.server_side import server_side_of
 from permafrost.syncthing.client import Client
 from permafrost.syncthing.instance import Instance
 from permafrost.vault.receipt import RECEIPT_FILE, parse_signed
@@ -98,7 +99,7 @@ class Pair:
     def check_receipt(self) -> None:
         """Raise `BenchError` if the server would not believe the newest receipt."""
         repository_id = server_side_of(self.configuration).repository_id
-        report = read_receipt(self._receipts, repository_id, datetime.now(UTC))
+        report = take_in_receipt(self._receipts, repository_id, None, datetime.now(UTC))
         if report.receipt is None or report.problem:
             raise BenchError(f"the vault's receipt is not believed: {report.problem or 'there is none'}")
 

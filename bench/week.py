@@ -91,7 +91,7 @@ def _log_hour(log: Permafrost, configuration: Configuration, hour: int, moment: 
 
     def work() -> None:
         back_up(configuration, report=ignore_events, now=moment)
-        if prunable(configuration):
+        if prunable(configuration, moment):
             prune(configuration, is_dry_run=False, report=ignore_events, now=moment)
 
     return timed(log.repository, hour, work)

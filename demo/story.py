@@ -18,8 +18,8 @@ from demo.machine import DemoError, Machine
 from demo.mastodon import DATABASE, Mastodon, Size
 from demo.portrait import bytes_below, portray_database, portray_file, portray_files, sizes_of_files
 from permafrost.cli.shared.amounts import bytes_text
-from permafrost.postgres.binaries import server_binaries
-from permafrost.postgres.scratch import ScratchCluster
+from permafrost.postgres.programs.binaries import server_binaries
+from permafrost.postgres.programs.scratch import ScratchCluster
 from samples.rows import LOCAL_DOMAIN
 
 MEDIA_S = 120.0
@@ -62,7 +62,7 @@ def tell(folder: Path, size: Size, account: Account) -> Comparison:
             _introduce(account, mastodon)
 
         with account.chapter("permafrost on the server"):
-            sheet = _initialise(account, server, server_gui, server_port)
+            sheet = _initialize(account, server, server_gui, server_port)
             service = old_server.enter_context(server.service("run", until="Syncthing is up"))
 
         with account.chapter("A vault: one command on each side"):
@@ -131,7 +131,7 @@ def _introduce(account: Account, mastodon: Mastodon) -> None:
     account.say("secrets: .env.production")
 
 
-def _initialise(account: Account, server: Machine, gui: int, port: int) -> Sheet:
+def _initialize(account: Account, server: Machine, gui: int, port: int) -> Sheet:
     """Make configuration and keys, and keep to loopback, as somebody would who tries it on one machine."""
     server.export("PERMAFROST_CONFIG", str(server.folder / "permafrost.toml"))
     places = ("--repository", "repository", "--state", "state")

@@ -48,7 +48,7 @@ def create_database(maintenance: str, name: str) -> None:
 def load(connection: Connection, *, accounts: int, statuses: int, seed: int = 1) -> Loaded:
     """Fill a database of `create_database` with so many rows, the same for the same seed, and complete its schema.
 
-    At least ten accounts. Everything is committed at the end, analysed, and its materialized views are fresh.
+    At least ten accounts. Everything is committed at the end, analyzed, and its materialized views are fresh.
     """
     with connection.transaction():
         _become_owner(connection)

@@ -2,7 +2,7 @@
 
     python -m samples.schema_from_facts mastodon-schema.json
 
-The list tells what the catalogue shows, not how the function and the views are written: those are our own, with
+The list tells what the catalog shows, not how the function and the views are written: those are our own, with
 the same names, columns and indexes. `pre-data` makes the tables, `post-data` the keys, indexes and views, which
 are quicker to make when the rows are there.
 """

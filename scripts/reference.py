@@ -1,4 +1,5 @@
-"""Writes docs/reference from the program itself: the command tree, the configuration's models, the error tree.
+"""Writes docs/reference from the program itself: the command tree, the configuration's models, the error tree,
+the documents.
 
 Run by `make reference`; tests/documents/test_reference.py fails when a file is not what this writes.
 """
@@ -36,7 +37,9 @@ from permafrost.config.models import (
 )
 from permafrost.config.writing import commented_toml
 from permafrost.errors import ERROR_CLASSES, EXIT_DONE, EXIT_FINDINGS, InterruptedRunError
+from permafrost.findings import FindingKind
 from permafrost.vault.settings import SETTINGS_FILE, History, VaultServer, VaultSettings, VaultSyncthing
+from scripts.json_reference import json_reference
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "reference"
 _WIDTH = 120
@@ -58,6 +61,8 @@ def documents() -> dict[str, str]:
         "commands.md": _commands(),
         "configuration.md": _configuration(),
         "exit-codes.md": _exit_codes(),
+        "findings.md": _findings(),
+        "json.md": json_reference(_MADE),
     }
 
 
@@ -258,6 +263,21 @@ def _exit_codes() -> str:
         "`--json` it is a document on stdout, see [json.md](json.md)."
     )
     return _text("# Exit codes", _MADE, words, "\n".join(table))
+
+
+# --- findings ---
+
+
+def _findings() -> str:
+    words = _wrapped(
+        "What needs a human, as `permafrost status`, `permafrost verify` and `permafrost vault history` report it. The "
+        "kinds are stable: a script may rely on them. A kind that a vault has reported about itself bears `vault-` in "
+        "front when its server shows it. An **alarm** says that a backup cannot be relied on, or that somebody "
+        "interferes: look at it now. A **warning** can wait for days, a **notice** for ever."
+    )
+    table = ["| kind | severity | what it means | what to do |", "|---|---|---|---|"]
+    table += [f"| `{kind.code}` | {kind.severity.word} | {kind.meaning} | {kind.remedy} |" for kind in FindingKind]
+    return _text("# Findings", _MADE, words, "\n".join(table))
 
 
 def main() -> None:

@@ -5,51 +5,85 @@ Operations take a `Reporter` and call it; the terminal, JSON lines and the journ
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from dataclasses import fields as dataclass_fields
 from typing import Literal
 
+from permafrost.documents.document import Document
 from permafrost.errors import PermafrostError
 
 
 @dataclass(frozen=True, slots=True)
-class StepStarted:
+class StepStarted(Document):
     """Step `number` of `total` has begun."""
 
     number: int
+    """its number, from 1"""
     total: int
+    """how many steps there are"""
     title: str
+    """what is done in it"""
 
 
-Unit = Literal["bytes", "tables", "indexes", "objects", "files"]
+Unit = Literal["bytes", "tables", "indexes", "keys", "objects", "files"]
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
-    """`done` of `total` units of the current step are done; `total` is None where nobody can know it."""
+class Progress(Document):
+    """`done` of `total` units of the current step are done."""
 
     done: int
+    """how many are done"""
     total: int | None
+    """how many there are; null where nobody can know it"""
     unit: Unit
+    """what is counted: `bytes`, `tables`, `indexes`, `objects` or `files`"""
 
 
 @dataclass(frozen=True, slots=True)
-class Note:
+class Note(Document):
     """Something worth reading that needs no human."""
 
     message: str
+    """the text"""
 
 
 @dataclass(frozen=True, slots=True)
-class Warned:
+class Warned(Document):
     """Something that a human should look at, and that did not stop the run."""
 
     message: str
+    """the text"""
 
 
 Event = StepStarted | Progress | Note | Warned
 Reporter = Callable[[Event], None]
+_KINDS: dict[str, type[StepStarted | Progress | Note | Warned]] = {
+    kind.__name__: kind for kind in (StepStarted, Progress, Note, Warned)
+}
+"""The names are those of the JSON lines that commands write with --json, and that the service reads from its jobs."""
+
+
+def encode_event(event: Event) -> str:
+    """Return the event as a line of JSON, without its end."""
+    return json.dumps({"event": type(event).__name__, **asdict(event)})
+
+
+def decode_event(line: str) -> Event | None:
+    """Return the event that a line of JSON tells of, None if it tells of none that is known here.
+
+    Fields that a newer version adds are left alone.
+    """
+    try:
+        fields = json.loads(line)
+        kind = _KINDS[fields["event"]]
+        known = {field.name: fields[field.name] for field in dataclass_fields(kind)}
+        return kind(**known)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
 
 
 def ignore_events(event: Event) -> None:

@@ -1,14 +1,378 @@
-"""Something that needs a human."""
+"""Findings: what needs a human. Every kind that server and vault can report is here, and nowhere else.
+
+A kind's name is stable: scripts, receipts and ledgers hold it. Its severity, its meaning and its remedy are said once,
+and docs/reference/findings.md is generated from them.
+
+A finding with a `vault` is one that a vault has reported about itself, as its server sees it. Its `code` then begins
+with `vault-`, so that rot on a vault is never taken for rot on the server.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from enum import Enum, IntEnum, unique
+
+from permafrost.documents.finding import FindingDocument, SeverityWord
+
+
+class Severity(IntEnum):
+    """How urgent a finding is; a higher one is more urgent."""
+
+    NOTICE = 1
+    """Worth knowing; nothing is lost by waiting."""
+    WARNING = 2
+    """Look at it within days: less is protected than was asked for."""
+    ALARM = 3
+    """Look at it now: a backup cannot be relied on, or somebody interferes."""
+
+    @property
+    def word(self) -> SeverityWord:
+        """The severity as it is written."""
+        return _WORDS[self]
+
+
+_N, _W, _A = Severity.NOTICE, Severity.WARNING, Severity.ALARM
+_WORDS: dict[Severity, SeverityWord] = {_N: "notice", _W: "warning", _A: "alarm"}
+
+
+@unique
+class FindingKind(Enum):
+    """Every kind of finding: its stable name, how severe it is, what it means, and what to do."""
+
+    # --- the server's own snapshots and runs ---
+    NO_SNAPSHOT = "no-snapshot", _W, "There is no snapshot yet.", "Make the first one: `permafrost backup --audit`."
+    CLOCK = (
+        "clock",
+        _A,
+        "A snapshot claims a time that is yet to come: the clock was wrong when it was made, or is wrong now.",
+        "Set the clock (`timedatectl`), run `permafrost backup`, then `permafrost snapshots remove ID`.",
+    )
+    CLOCK_BEHIND = (
+        "clock-behind",
+        _W,
+        "The snapshot that was made last bears an older time than another: the clock was behind.",
+        "Set the clock (`timedatectl`), then run `permafrost backup`.",
+    )
+    OLD_SNAPSHOT = (
+        "old-snapshot",
+        _A,
+        "The newest snapshot is older than the schedule allows.",
+        "See whether the service runs and what it logs: `systemctl status permafrost`, or run `permafrost backup`.",
+    )
+    BACKUP_FAILED = (
+        "backup-failed",
+        _A,
+        "The last backup failed; earlier snapshots are untouched.",
+        "Mend what the message names, then run `permafrost backup`.",
+    )
+    AUDIT_FAILED = (
+        "audit-failed",
+        _W,
+        "The last audited backup failed.",
+        "Mend what the message names, then run `permafrost backup --audit`.",
+    )
+    AUDIT_OVERDUE = (
+        "audit-overdue",
+        _W,
+        "The schedule asks for an audited backup, and none has succeeded since.",
+        "Run `permafrost backup --audit`.",
+    )
+    DRILL_FAILED = (
+        "drill-failed",
+        _A,
+        "The last drill failed: a snapshot did not restore, or restored to something else.",
+        "Read the message, then run `permafrost drill`; if it fails again, run `permafrost backup --full`.",
+    )
+    DRILL_OVERDUE = (
+        "drill-overdue",
+        _W,
+        "The schedule asks for a drill, and none has succeeded since.",
+        "Run `permafrost drill`.",
+    )
+    MISSED_RUNS = (
+        "missed-runs",
+        _N,
+        "Scheduled runs were left out: the machine or the service was off, or a run took longer than its interval.",
+        "Nothing, if you know why. Otherwise look at the service's log: `journalctl -u permafrost`.",
+    )
+    STATE_DAMAGED = (
+        "state-damaged",
+        _W,
+        "A file of the state folder was damaged and is started again. No backup is lost by that.",
+        "Look at the disk (`smartctl -a DEVICE`) that `[state] path` lies on.",
+    )
+    STATUS_STALE = (
+        "status-stale",
+        _W,
+        "Vaults are paired, and nothing on this server has looked at their receipts for hours.",
+        "Start the service, `permafrost run`; each `permafrost backup` looks at them as well.",
+    )
+    # --- verify ---
+    CORRUPT_OBJECT = (
+        "corrupt-object",
+        _A,
+        "An object's bytes are not what its name says: a disk has failed, or somebody changed it.",
+        "On a server, run `permafrost backup`: it reads everything again. Look at the disk: `smartctl -a DEVICE`.",
+    )
+    CORRUPT_SNAPSHOT = (
+        "corrupt-snapshot",
+        _A,
+        "Files of a snapshot are damaged; it cannot be restored from here.",
+        "Restore another snapshot, or from another vault. On a server, run `permafrost backup`.",
+    )
+    CORRUPT_MANIFEST = (
+        "corrupt-manifest",
+        _A,
+        "A snapshot's manifest is not the one that was signed.",
+        "See what happened on the server; earlier snapshots in the history are untouched.",
+    )
+    BAD_SIGNATURE = (
+        "bad-signature",
+        _A,
+        "A snapshot's list is damaged, or was not signed by this server's key.",
+        "Do not restore it. Find out who can write there: a snapshot that somebody else made looks like this.",
+    )
+    OVERDUE = (
+        "overdue",
+        _W,
+        "A snapshot is still incomplete long after it appeared.",
+        "See whether Syncthing is connected and the disk has room.",
+    )
+    # --- vaults, as the server sees them ---
+    VAULT_RECEIPT = (
+        "vault-receipt",
+        _W,
+        "A vault's receipt is not believed.",
+        "Compare the fingerprint with the vault's; if it was set up again: `permafrost vault remove`, and pair again.",
+    )
+    VAULT_SILENT = (
+        "vault-silent",
+        _W,
+        "A vault has sent no receipt for hours.",
+        "See on the vault whether `permafrost vault run` runs and Syncthing is connected.",
+    )
+    VAULT_REPLAYED = (
+        "vault-replayed",
+        _A,
+        "A vault's receipt is older than one that was here before.",
+        "Look at the vault's clock, and whether it was put back from a copy; otherwise somebody plays old receipts.",
+    )
+    VAULT_CLOCK = (
+        "vault-clock",
+        _W,
+        "The clock of a vault is ahead of this server's.",
+        "Set both clocks (`timedatectl`).",
+    )
+    VAULT_BEHIND = (
+        "vault-behind",
+        _W,
+        "A vault lacks snapshots that are hours old.",
+        "See whether Syncthing is connected on both sides and the vault's disk has room.",
+    )
+    VAULT_FULL = "vault-full", _W, "A vault's disk is nearly full.", "Make room on the vault."
+    VAULT_CORRUPT = (
+        "vault-corrupt",
+        _A,
+        "Objects on a vault have rotted and could not be replaced yet.",
+        "Look at the vault's disk (`smartctl -a DEVICE`), and keep this server running until they are replaced.",
+    )
+    VAULT_UNVERIFIED = (
+        "vault-unverified",
+        _W,
+        "A vault has not read everything it keeps again for too long.",
+        "Let `permafrost vault run` run all day, or run `permafrost vault verify` on the vault.",
+    )
+    VAULT_DISAGREES = (
+        "vault-disagrees",
+        _A,
+        "A vault holds another snapshot under the same name than this server.",
+        "Run `permafrost verify` on both sides: one of the two was changed.",
+    )
+    VAULT_UNEXPLAINED = (
+        "vault-unexplained",
+        _A,
+        "A vault keeps snapshots that are gone here, and no prune has removed them.",
+        "If nobody deleted them by hand, somebody has broken in: do not trust this server. What vaults keep is safe.",
+    )
+    VAULT_SAYS = (
+        "says",
+        _W,
+        "A vault reports something that this version does not know.",
+        "Read the message; update permafrost here.",
+    )
+    # --- on a vault ---
+    REMOVED = (
+        "removed",
+        _A,
+        "The server has removed its newest snapshot, which no honest prune does.",
+        "If nobody did it by hand, somebody has broken in. What the history keeps stays.",
+    )
+    REWRITTEN = (
+        "rewritten",
+        _A,
+        "The server has sent other bytes under a name that was taken before.",
+        "See what happened on the server. The history keeps the first ones.",
+    )
+    SERVER_CLOCK = (
+        "server-clock",
+        _W,
+        "A snapshot claims a time that is yet to come: the clock of the server, or of this vault, is wrong.",
+        "Set both clocks (`timedatectl`).",
+    )
+    CLOCK_JUMPED = (
+        "clock-jumped",
+        _W,
+        "This vault's clock has jumped. Its history does not age by it.",
+        "Nothing, if the clock was put right; otherwise set it (`timedatectl`).",
+    )
+    TOO_MANY_SNAPSHOTS = (
+        "too-many-snapshots",
+        _W,
+        "More snapshots came than an honest server makes; the rest wait or are ignored.",
+        "Look at the server's schedule; `admitted_per_hour` in vault.toml sets the limit.",
+    )
+    HISTORY_FULL = (
+        "history-full",
+        _A,
+        "The history has reached its share of the disk; new snapshots are not taken. Nothing already kept is removed.",
+        "Make the disk larger, or lower the retention in vault.toml.",
+    )
+    DISK_FULL = "disk-full", _A, "The vault's disk is full. Nothing already kept is removed.", "Make room on the disk."
+    CANNOT_DROP = (
+        "cannot-drop",
+        _W,
+        "Retention could remove nothing from the history, since a snapshot's list cannot be read.",
+        "Run `permafrost vault verify`, and move the damaged snapshot away.",
+    )
+    LOST = (
+        "lost",
+        _A,
+        "A snapshot has disappeared from the history.",
+        "If nobody removed it by hand, look at the disk and at who can write there.",
+    )
+    ROT = (
+        "rot",
+        _A,
+        "An object in the history is damaged or missing; a new copy is requested from the server.",
+        "Look at the disk: `smartctl -a DEVICE`.",
+    )
+    MENDED = (
+        "mended",
+        _N,
+        "An object was damaged, and a good copy has taken its place.",
+        "Look at the disk: what happened once may happen again.",
+    )
+    ODD_FILE = (
+        "odd-file",
+        _W,
+        "What was received holds something that is no plain file, or that cannot be read.",
+        "Remove it on the server; everything else is kept as usual.",
+    )
+    LOCAL_CHANGES = (
+        "local-changes",
+        _W,
+        "Files of a received folder were changed on this vault; they are put back.",
+        "Do not write into received folders; the history is untouched.",
+    )
+    MEDIA_REPLACED = (
+        "media-replaced",
+        _A,
+        "The server has replaced many media files at once. Mastodon never changes one.",
+        "See what happened on the server; the earlier files are kept for a time: `permafrost vault media`.",
+    )
+    MEDIA_REMOVED = (
+        "media-removed",
+        _W,
+        "The server has deleted many media files at once.",
+        "If that was not a clean-up, restore them: `permafrost vault media`; they are kept for a time.",
+    )
+    MEDIA_FULL = (
+        "media-full",
+        _W,
+        "The history has reached its share of the disk; new media files are not kept.",
+        "Make the disk larger, or lower the retention in vault.toml.",
+    )
+    RECORDS = (
+        "records",
+        _W,
+        "The vault's records cannot be written.",
+        "Look at the disk. Moving the file away loses no snapshot.",
+    )
+    CANNOT_READ = "cannot-read", _W, "A file or folder of the vault cannot be read.", "Look at its owner and mode."
+    CANNOT_LOCK = (
+        "cannot-lock",
+        _W,
+        "Another program works on the same history.",
+        "See that only one `permafrost vault run` runs for this vault.",
+    )
+    CANNOT_WORK = (
+        "cannot-work",
+        _W,
+        "A part of the vault's work fails; it is tried again.",
+        "Read the message, and mend what it names.",
+    )
+
+    code: str
+    severity: Severity
+    meaning: str
+    remedy: str
+
+    def __init__(self, code: str, severity: Severity, meaning: str, remedy: str) -> None:
+        self.code = code
+        self.severity = severity
+        self.meaning = meaning
+        self.remedy = remedy
+
+
+_BY_CODE = {kind.code: kind for kind in FindingKind}
+_OLDER_NAMES = {"vault-clock": FindingKind.CLOCK_JUMPED}
+"""Names that vaults wrote before 0.2 for findings of their own."""
+
+
+def kind_of(code: str) -> FindingKind | None:
+    """Return the kind of that stable name, None if this version does not know it."""
+    return _BY_CODE.get(code)
+
+
+def vault_kind(code: str) -> FindingKind:
+    """Return the kind that a vault's own name stands for; `VAULT_SAYS` for one that is not known here."""
+    if code in _OLDER_NAMES:
+        return _OLDER_NAMES[code]
+    known = kind_of(code)
+    if known is None:
+        return FindingKind.CANNOT_WORK if code.startswith("cannot-") else FindingKind.VAULT_SAYS
+    return known
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something that is not as it should be: what, where, and what to do. `kind` is stable."""
+    """Something that is not as it should be: what, where, and in words. `vault` is named if it is a vault's own."""
 
-    kind: str
+    kind: FindingKind
     subject: str
     message: str
+    vault: str | None = None
+
+    @property
+    def code(self) -> str:
+        """The stable name: the kind's, behind `vault-` if a vault has reported it about itself."""
+        return self.kind.code if self.vault is None else f"vault-{self.kind.code}"
+
+    @property
+    def severity(self) -> Severity:
+        """How urgent it is."""
+        return self.kind.severity
+
+    @property
+    def remedy(self) -> str:
+        """What to do."""
+        return self.kind.remedy
+
+    def document(self) -> FindingDocument:
+        """Return it for JSON."""
+        return FindingDocument(self.code, self.subject, self.message, self.severity.word, self.remedy)
+
+
+FindingSink = Callable[[FindingKind, str, str], None]
+"""Takes what is found, as it is found: kind, subject, message."""

@@ -1,20 +1,24 @@
-"""Run records: what was done when, and how it ended. SQLite in the state folder; losing it loses no backup."""
+"""Run records: what ran when, and how it ended. SQLite in the state folder; losing them loses no backup."""
 
 from __future__ import annotations
 
 import json
 import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from permafrost.errors import ConfigurationError
+from permafrost.state_files import is_no_file, is_sound, set_aside
 
 DRILL = "drill"
 """The operation of drills; those that ended as done have proven their snapshot."""
+DAMAGED = "damaged-state"
+"""The operation under which damage to files of the state folder is recorded."""
+_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 MISSED = "missed"
 """The operation under which missed runs are recorded."""
 
@@ -31,12 +35,13 @@ CREATE TABLE IF NOT EXISTS runs (
 """
 _INDEX = "CREATE INDEX IF NOT EXISTS by_operation ON runs (operation, id)"
 _IS_SETTLED = (
-    "(outcome = 'done' OR outcome = 'failed' AND json_extract(details, '$.kind') IS NOT 'InterruptedRunError')"
+    "(outcome = 'done' OR outcome = 'failed'"
+    " AND CASE WHEN json_valid(details) THEN json_extract(details, '$.kind') END IS NOT 'InterruptedRunError')"
 )
 _SETTLED = f"""
 SELECT operation, started_at, ended_at, outcome, snapshot, details FROM runs
 WHERE operation = ? AND {_IS_SETTLED} AND (? OR outcome = 'done')
-AND (? OR json_extract(details, '$.is_audited'))
+AND (? OR CASE WHEN json_valid(details) THEN json_extract(details, '$.is_audited') END)
 ORDER BY id DESC LIMIT 1
 """  # noqa: S608 - a constant
 
@@ -56,28 +61,49 @@ class Run:
 class RunRecords:
     """The records in a state folder."""
 
-    def __init__(self, state_folder: Path) -> None:
-        """Open or make the records; raise `ConfigurationError` if the folder cannot be used."""
+    def __init__(self, state_folder: Path, *, is_read_only: bool = False) -> None:
+        """Open or make the records; raise `ConfigurationError` if the folder cannot be used.
+
+        With `is_read_only` nothing is made or written, and records that do not exist are empty.
+        """
+        self._file = state_folder / "runs.sqlite"
+        self._is_read_only = is_read_only
+        self._is_checked = False
+        self.set_aside: Path | None = None
+        """Where damaged records are now, if there were any; the new ones know nothing of earlier runs."""
+        if is_read_only:
+            return
         try:
             state_folder.mkdir(mode=0o750, parents=True, exist_ok=True)
         except OSError as error:
             raise ConfigurationError(
-                f"the state folder {state_folder} cannot be made: {error.strerror}", hint="check [state] path"
+                f"the state folder {state_folder} cannot be created: {error.strerror}", hint="check [state] path"
             ) from error
-        self._file = state_folder / "runs.sqlite"
+
+    def _connect(self) -> sqlite3.Connection:
+        if self._is_read_only:
+            return _opened_for_reading(self._file)
+        if not self._is_checked and is_no_file(self._file):
+            self.set_aside = set_aside(self._file)
+        database = sqlite3.connect(self._file, timeout=30)
+        if not self._is_checked and not is_sound(database):
+            database.close()
+            self.set_aside = set_aside(self._file)
+            database = sqlite3.connect(self._file, timeout=30)
+        self._is_checked = True
+        database.execute(_SCHEMA)
+        database.execute(_INDEX)
+        return database
 
     @contextmanager
     def _database(self) -> Iterator[sqlite3.Connection]:
         try:
-            with closing(sqlite3.connect(self._file, timeout=30)) as database:
-                database.execute(_SCHEMA)
-                database.execute(_INDEX)
-                with database:
-                    yield database
-        except sqlite3.DatabaseError as error:
+            with closing(self._connect()) as database, database:
+                yield database
+        except (sqlite3.DatabaseError, OSError) as error:
             raise ConfigurationError(
                 f"the run records {self._file} cannot be used: {error}",
-                hint="move the file away; a new one is made, and no backup is lost",
+                hint="check the owner and mode of the state folder, and the disk: [state] path",
             ) from error
 
     def begin(self, operation: str, now: datetime) -> int:
@@ -129,7 +155,7 @@ class RunRecords:
         """Return when the oldest run began, None if there is none."""
         with self._database() as database:
             row = database.execute("SELECT started_at FROM runs ORDER BY id LIMIT 1").fetchone()
-        return datetime.fromisoformat(row[0]) if row else None
+        return _time(row[0]) if row else None
 
     def settle_failure(self, operation: str, started_at: datetime, now: datetime, details: Mapping[str, Any]) -> None:
         """Make the records tell of a failure since `started_at` that the run itself did not record, or as cut short."""
@@ -147,13 +173,17 @@ class RunRecords:
         """Return the snapshots that recorded prunes have removed, those of a prune that was cut short too."""
         with self._database() as database:
             rows = database.execute("SELECT details FROM runs WHERE operation = 'prune'").fetchall()
-        return frozenset(name for (details,) in rows for name in json.loads(details).get("removed", ()))
+        return frozenset(str(name) for (details,) in rows for name in _details(details).get("removed", ()))
 
     def began(self) -> datetime | None:
         """Return when the first recorded run started; what was before that is not known."""
         with self._database() as database:
             row = database.execute("SELECT min(started_at) FROM runs").fetchone()
-        return datetime.fromisoformat(row[0]) if row and row[0] else None
+        return _time(row[0]) if row and row[0] else None
+
+    def record_damage(self, what: str, message: str, now: datetime) -> None:
+        """Record that a file of the state folder was damaged and is started again."""
+        self.end(self.begin(DAMAGED, now), now, "done", details={"what": what, "message": message})
 
     @contextmanager
     def recorded(self, operation: str, now: datetime) -> Iterator[dict[str, Any]]:
@@ -169,16 +199,46 @@ class RunRecords:
         self.end(number, datetime.now(UTC), "done", snapshot=told.pop("snapshot", None), details=told)
 
 
+def _opened_for_reading(file: Path) -> sqlite3.Connection:
+    """Return the records to read from, or empty ones if there are none, or none that can be read."""
+    if file.is_file() and not file.is_symlink():
+        database = sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", timeout=30, uri=True)
+        with suppress(sqlite3.DatabaseError):
+            if is_sound(database) and database.execute("SELECT 1 FROM sqlite_schema WHERE name = 'runs'").fetchone():
+                return database
+        database.close()
+    database = sqlite3.connect(":memory:")
+    database.execute(_SCHEMA)
+    return database
+
+
 def _text(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="milliseconds")
+
+
+def _time(text: str) -> datetime | None:
+    """Return the moment, None if the text names none: a damaged disk may have changed it."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo is not None else None
+
+
+def _details(text: str) -> dict[str, Any]:
+    try:
+        details = json.loads(text)
+    except ValueError:
+        return {}
+    return details if isinstance(details, dict) else {}
 
 
 def _run(row: tuple[Any, ...]) -> Run:
     return Run(
         operation=row[0],
-        started_at=datetime.fromisoformat(row[1]),
-        ended_at=datetime.fromisoformat(row[2]) if row[2] else None,
+        started_at=_time(row[1]) or _LONG_AGO,
+        ended_at=_time(row[2]) if row[2] else None,
         outcome=row[3],
         snapshot=row[4],
-        details=json.loads(row[5]),
+        details=_details(row[5]),
     )

@@ -1,4 +1,4 @@
-"""When a job is due: computed from cron expressions, the clock and the last runs, and from nothing else.
+"""When a job is due. A pure function of cron expressions, the clock and the run records.
 
 What has been done is in the run records, so a service that was killed, or a machine that was off, goes on where it
 was. Rules:

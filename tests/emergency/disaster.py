@@ -27,7 +27,7 @@ from permafrost.config.models import (
 from permafrost.events import ignore_events
 from permafrost.openpgp.home import stop_agent
 from permafrost.operations.backup import back_up
-from permafrost.postgres.binaries import server_binaries
+from permafrost.postgres.programs.binaries import server_binaries
 from permafrost.repository.repository import Repository
 from tests.fixtures.server import PASSPHRASE, SigningKey
 
@@ -159,8 +159,8 @@ def connection_variables(conninfo: str) -> dict[str, str]:
 
 def leftovers() -> list[str]:
     """Return the temporary gpg homes in memory and the agents that serve them, of anybody's restore.py."""
-    homes = [str(home) for home in Path("/dev/shm").glob("permafrost-????????")]  # noqa: S108 - where keys may be
-    return homes + [line for line in _command_lines() if re.search(r"gpg-agent.*/permafrost-\w{8}\0", line)]
+    homes = [str(home) for home in Path("/dev/shm").glob("permafrost-reader-????????")]  # noqa: S108 - where keys may be
+    return homes + [line for line in _command_lines() if re.search(r"gpg-agent.*/permafrost-reader-\w{8}\0", line)]
 
 
 def _command_lines() -> Iterator[str]:

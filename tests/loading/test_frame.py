@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import psycopg
 import pytest
 
@@ -29,7 +31,7 @@ def test_a_step_that_is_left_out_is_found(database: str, make_server: MakeServer
         connection.execute(f"CREATE DATABASE {NAME} TEMPLATE template0")
     target = conninfo_for(database, dbname=NAME)
     with opened(Source(server.path, OpeningKey(server.passphrase_file)), ignore_events) as repository:
-        snapshot = repository.read(None)
+        snapshot = repository.read(None, datetime.now(UTC), ignore_events)
         with frame_loader(snapshot, target, with_owners=True, with_tablespaces=True, jobs=1) as frame:
             frame.load_definitions()
             frame.load_data()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import psycopg
 import pytest
@@ -12,7 +13,7 @@ from permafrost.events import ignore_events
 from permafrost.loading.opened_snapshot import OpenedSnapshot
 from permafrost.loading.source import Source, opened
 from permafrost.openpgp.sealing import OpeningKey
-from permafrost.processes import Program, ProgramFailedError
+from permafrost.processes.program import Program, ProgramFailedError
 from tests.fixtures.backups import make_backup
 from tests.fixtures.damage import flip_a_bit
 from tests.fixtures.server import MakeServer, Server
@@ -34,7 +35,7 @@ def server(make_server: MakeServer, database: str) -> Server:
 def snapshot(server: Server) -> Iterator[OpenedSnapshot]:
     """Its snapshot, opened."""
     with opened(Source(server.path, OpeningKey(server.passphrase_file)), ignore_events) as repository:
-        yield repository.read(None)
+        yield repository.read(None, datetime.now(UTC), ignore_events)
 
 
 def test_frame_comes_whole(snapshot: OpenedSnapshot) -> None:

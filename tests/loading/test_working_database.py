@@ -13,10 +13,10 @@ from permafrost.errors import RestoreRefusedError
 from permafrost.events import Event, Warned
 from permafrost.loading.source import Source
 from permafrost.openpgp.sealing import OpeningKey
-from permafrost.operations.drill import drill
+from permafrost.operations.drill import DrillRequest, drill
+from permafrost.postgres.building.provision import UNFINISHED
 from permafrost.postgres.connection import conninfo_for
-from permafrost.postgres.provision import UNFINISHED
-from permafrost.postgres.scratch import ScratchCluster
+from permafrost.postgres.programs.scratch import ScratchCluster
 from tests.fixtures.backups import contents_of, drop, make_backup, make_restore
 from tests.fixtures.restores import databases
 from tests.fixtures.server import MakeServer, Server
@@ -80,15 +80,8 @@ def test_extension_that_insists_on_another_name(cron_server: Server) -> None:
 def test_drill_without_an_extension(cron_server: Server, server_folder: Path) -> None:
     """A drill leaves out what its server refuses to create, with what depends on it, says so, and proves the rest."""
     events: list[Event] = []
-    result = drill(
-        Source(cron_server.path, OpeningKey(cron_server.passphrase_file)),
-        None,
-        scratch=server_folder,
-        state=None,
-        jobs=2,
-        report=events.append,
-        now=datetime.now(UTC),
-    )
+    source = Source(cron_server.path, OpeningKey(cron_server.passphrase_file))
+    result = drill(DrillRequest(source, None, server_folder, None), report=events.append, now=datetime.now(UTC))
     (warned,) = [event.message for event in events if isinstance(event, Warned)]
     assert "the extension pg_cron is left out" in warned
     assert result.rows == 100

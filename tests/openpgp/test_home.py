@@ -2,35 +2,44 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
-import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from permafrost.openpgp.home import temporary_home
+from permafrost.repository.repository import emergency_file
+from tests.fixtures.other_user import as_other_user, as_root
 
 _HOLDER = """
 import sys
 from permafrost.openpgp.home import gpg, temporary_home
-from permafrost.processes import run_checked
+from permafrost.processes.run import run_checked
 with temporary_home() as home:
     words = ("--pinentry-mode", "loopback", "--passphrase", "", "--quick-generate-key", "x", "ed25519", "sign", "never")
     run_checked(gpg(home, *words))
     print(home, flush=True)
     sys.stdin.read()
 """
+_READER = """
+import importlib.util, sys
+spec = importlib.util.spec_from_file_location("reader", sys.argv[1])
+reader = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(reader)
+with reader.temporary_home() as home:
+    (home / "private-keys-v1.d").mkdir()
+    print(home, flush=True)
+    sys.stdin.read()
+"""
 
 
 @contextmanager
-def held_home() -> Iterator[tuple[subprocess.Popen[str], Path]]:
+def held_home(script: str = _HOLDER, *words: str) -> Iterator[tuple[subprocess.Popen[str], Path]]:
     """A process that has a home with a secret key in it, until its stdin ends."""
     with subprocess.Popen(
-        [sys.executable, "-c", _HOLDER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", script, *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as holder:
         assert holder.stdout is not None
         yield holder, Path(holder.stdout.readline().strip())
@@ -45,33 +54,65 @@ def test_a_killed_process_leaves_its_home_to_the_next() -> None:
         with temporary_home() as own:
             assert not abandoned.exists()
             assert list((held / "private-keys-v1.d").iterdir())
-            assert own.exists()
+            assert own.parent == held.parent
         assert living.poll() is None
     assert not held.exists()
     assert living.returncode == 0
 
 
-def test_homes_that_never_got_a_name() -> None:
-    """What a process left that was killed while it made a home goes after a minute; a home in the making stays."""
-    with temporary_home() as own:
-        folder = own.parent
-    left, in_the_making = (Path(tempfile.mkdtemp(prefix="permafrost-gpg-new-", dir=folder)) for _ in range(2))
-    os.utime(left, (time.time() - 61,) * 2)
-    with temporary_home():
-        assert not left.exists()
-        assert in_the_making.exists()
-    in_the_making.rmdir()
+def test_a_killed_reader_leaves_its_home_to_the_next(tmp_path: Path) -> None:
+    """What a killed restore.py left is removed by the next restore.py, and by permafrost; a living one's stays."""
+    (tmp_path / "restore.py").write_bytes(emergency_file("restore.py"))
+    reader = (_READER, str(tmp_path / "restore.py"))
+    for remover in (held_home(*reader), temporary_home()):
+        with held_home(*reader) as (killed, abandoned), held_home(*reader) as (_, held):
+            killed.send_signal(signal.SIGKILL)
+            killed.wait()
+            assert abandoned.is_dir()
+            with remover:
+                assert not abandoned.exists()
+                assert held.is_dir()
+        assert not held.exists()
+
+
+def test_homes_lie_in_one_private_folder() -> None:
+    """Two homes lie in one folder that is closed to all others, and it goes with the last of them."""
+    with temporary_home() as first, temporary_home() as second:
+        assert first.parent == second.parent
+        assert first.parent.stat().st_mode & 0o777 == 0o700
+    assert not first.exists()
+    assert not second.exists()
 
 
 def test_what_is_no_home_of_ours_stays(tmp_path: Path) -> None:
-    """A link under a home's name is not followed, and stays."""
+    """A link under the name of the homes' folder, or of a home in it, is not followed, and stays."""
     with temporary_home() as own:
-        link = own.parent / "permafrost-gpg-linked01"
-    (tmp_path / "permafrost.lock").touch()
-    link.symlink_to(tmp_path)
+        place, parent = own.parent.parent, own.parent
+        (tmp_path / "precious").touch()
+        links = [place / "permafrost-homes-00000000", place / "permafrost-reader-00000000", parent / "gpg-linked01"]
+        for link in links:
+            link.symlink_to(tmp_path)
+        try:
+            with temporary_home() as other:
+                assert other.is_dir()
+            assert all(link.is_symlink() for link in links)
+            assert (tmp_path / "precious").exists()
+        finally:
+            for link in links:
+                link.unlink()
+
+
+@as_root
+def test_names_taken_by_another_user() -> None:
+    """Another user who takes the names of our folders in /dev/shm neither stops us, nor sees us use theirs."""
+    with temporary_home() as own:
+        place = own.parent.parent
+    names = [str(place / f"permafrost-{kind}-{number:08}") for kind in ("homes", "reader") for number in range(3)]
+    as_other_user("import os, sys\nfor name in sys.argv[1:]: os.mkdir(name, 0o777)", *names)
     try:
-        with temporary_home():
-            assert link.is_symlink()
-            assert (tmp_path / "permafrost.lock").exists()
+        with temporary_home() as own:
+            assert str(own.parent) not in names
+        assert all(not any(Path(name).iterdir()) for name in names)
     finally:
-        link.unlink()
+        for name in names:
+            Path(name).rmdir()

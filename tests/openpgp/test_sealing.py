@@ -17,7 +17,8 @@ from permafrost.openpgp.sealing import (
     import_secret_key,
     open_bytes,
 )
-from permafrost.processes import find_program, run, run_checked
+from permafrost.processes.program import find_program
+from permafrost.processes.run import run, run_checked
 from permafrost.repository.sealed import seal_bytes
 
 CONTENT = bytes(range(256)) * 4000

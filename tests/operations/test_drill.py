@@ -23,9 +23,9 @@ from permafrost.loading.scratch_server import scratch_server
 from permafrost.loading.source import Source, opened
 from permafrost.openpgp.sealing import OpeningKey
 from permafrost.operations.backup import back_up
-from permafrost.operations.drill import DrillResult, drill, state_of_vault
-from permafrost.operations.verify import let_next_backup_mend, verify
-from permafrost.postgres.scratch import ScratchCluster
+from permafrost.operations.drill import DrillRequest, DrillResult, drill, state_of_vault
+from permafrost.operations.verify import verify
+from permafrost.postgres.programs.scratch import ScratchCluster
 from permafrost.repository.distrust import reason_for_distrust
 from permafrost.runs import RunRecords
 from permafrost.status.document import status
@@ -58,15 +58,8 @@ def scratch(server_folder: Path) -> Iterator[Path]:
 def run(server: Server, scratch: Path, report: Reporter = ignore_events) -> DrillResult:
     """Drill the newest snapshot, and record the verdict in the server's state."""
     source = Source(server.path, OpeningKey(server.passphrase_file), server.configuration.signing.fingerprint)
-    return drill(
-        source,
-        None,
-        scratch=scratch,
-        state=server.configuration.state.path,
-        jobs=2,
-        report=report,
-        now=datetime.now(UTC),
-    )
+    request = DrillRequest(source, None, scratch, server.configuration.state.path)
+    return drill(request, report=report, now=datetime.now(UTC))
 
 
 def test_a_drill_proves_a_snapshot(server: Server, scratch: Path) -> None:
@@ -129,7 +122,7 @@ def test_killed(server: Server, scratch: Path, step: str) -> None:
 def test_two_at_a_time(server: Server, scratch: Path) -> None:
     """A drill leaves the server of another one that is running alone."""
     with opened(Source(server.path, OpeningKey(server.passphrase_file)), ignore_events) as repository:
-        facts = repository.read(None).manifest.database
+        facts = repository.read(None, datetime.now(UTC), ignore_events).manifest.database
     with scratch_server(facts, scratch, ignore_events) as other:
         run(server, scratch)
         with psycopg.connect(other.conninfo("postgres")) as connection:
@@ -143,7 +136,7 @@ def test_one_bit_fails_it(server: Server, scratch: Path) -> None:
         run(server, scratch)
     assert caught.value.exit_code == 14
     told = status(server.configuration, datetime.now(UTC))
-    assert [finding.kind for finding in told.findings] == ["drill-failed"]
+    assert [finding.code for finding in told.findings] == ["drill-failed"]
     assert told.newest_proven is None
 
 
@@ -180,8 +173,9 @@ def test_a_row_that_was_missed_is_found_and_mended(
 def test_verify_has_the_next_backup_mend(server: Server, scratch: Path) -> None:
     """After verify found an object of the server's own damaged, the next backup needs it no more, and comes back."""
     flip_a_bit(max(server.repository.layout.objects.rglob("*.gpg"), key=lambda file: file.stat().st_size), 4000)
-    found = verify(server.path, None, patience=timedelta(0), report=ignore_events, now=datetime.now(UTC))
-    assert let_next_backup_mend(server.configuration.state.path, found)
+    state = server.configuration.state.path
+    now = datetime.now(UTC)
+    assert verify(server.path, None, patience=timedelta(0), report=ignore_events, now=now, state=state).is_mended_next
     make_backup(server)
     run(server, scratch)
 

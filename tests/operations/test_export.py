@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import stat
 import subprocess
@@ -24,12 +25,11 @@ from permafrost.openpgp.home import stop_agent
 from permafrost.openpgp.sealing import OpeningKey
 from permafrost.operations.backup import back_up
 from permafrost.operations.export import Exported, ExportRequest, export
-from permafrost.postgres.binaries import client_program
 from permafrost.postgres.connection import conninfo_for
-from permafrost.postgres.dump_program import DumpForm
+from permafrost.postgres.programs.binaries import client_program
+from permafrost.postgres.programs.dump_program import DumpForm
 from tests.fixtures.backups import contents_of, drop, make_backup
 from tests.fixtures.commands import command, json_of
-from tests.fixtures.documented import documented
 from tests.fixtures.server import PASSPHRASE, MakeServer, Server
 
 NAME = "exported_here"
@@ -59,15 +59,9 @@ def make_export(
     server: Server, scratch: Path, place: Path, form: DumpForm, *, is_sealed: bool, report: object = ignore_events
 ) -> Exported:
     """Export the newest snapshot from the folder and the passphrase alone."""
-    return export(
-        Source(server.path, OpeningKey(server.passphrase_file)),
-        None,
-        ExportRequest(form, place, is_sealed, scratch / "scratch"),
-        recipients=None,
-        jobs=2,
-        report=report,  # type: ignore[arg-type] # a reporter
-        now=datetime.now(UTC),
-    )
+    source = Source(server.path, OpeningKey(server.passphrase_file))
+    request = ExportRequest(source, None, form, place, is_sealed, scratch / "scratch")
+    return export(request, report=report, now=datetime.now(UTC))  # type: ignore[arg-type] # a reporter
 
 
 def load_by_hand(server: Server, dump: bytes, program: str, *words: str) -> str:
@@ -182,9 +176,28 @@ def test_command(mastodon_database: str, make_server: MakeServer, tmp_path: Path
     place = tmp_path / "out.dump.gpg"
     words = ("export", "latest", "--config", str(server.write_configuration()), "--output", str(place))
     done = json_of(*words)
-    assert set(done) == documented("permafrost export")
     assert done["sealed"] is True
     assert command(*words).returncode == 19
+
+
+def test_scratch_of_the_configuration(mastodon_database: str, make_server: MakeServer, server_folder: Path) -> None:
+    """Without --scratch the throw-away server is made in [state] scratch, and nowhere else; --scratch wins over it."""
+    server = make_server(mastodon_database, engine="log")
+    make_backup(server)
+    configured, given = server_folder / "configured", server_folder / "given"
+    for folder in (configured, given):
+        folder.mkdir()
+        folder.chmod(0o711)
+    config = server.write_configuration()
+    text = config.read_text()
+    config.write_text(text.replace("[state]\n", f'[state]\nscratch = "{configured}"\n'))
+    words = ("export", "latest", "--config", str(config), "--output")
+    for folder, more in ((configured, ()), (given, ("--scratch", str(given)))):
+        finished = command(*words, str(config.with_name(f"{folder.name}.dump.gpg")), *more)
+        assert finished.returncode == 0, finished.stderr
+        made_in = re.findall(r"a server of its own in (\S+)/permafrost-scratch-", finished.stderr)
+        assert made_in == [str(folder)]
+        assert list(folder.iterdir()) == []
 
 
 def test_sealed_to_recipients(mastodon_database: str, make_server: MakeServer, tmp_path: Path) -> None:

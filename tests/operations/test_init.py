@@ -23,11 +23,11 @@ from permafrost.config.loading import load_configuration
 from permafrost.config.secret_files import read_secret_file
 from permafrost.errors import ConfigurationError, InterruptedRunError, PermafrostError, ToolError, UsageError
 from permafrost.events import Event, Warned, ignore_events
-from permafrost.mastodon.initial_settings import Wishes
+from permafrost.mastodon.initial_settings import InitRequest
 from permafrost.openpgp.home import temporary_home
 from permafrost.openpgp.passphrase import ALPHABET, new_passphrase
 from permafrost.openpgp.signing import Verifier, sign_detached
-from permafrost.operations.init import Initialised, initialise
+from permafrost.operations.init import Initialized, initialize
 from permafrost.repository.repository import Repository
 
 NOW = datetime(2026, 11, 22, 23, 40, tzinfo=UTC)
@@ -60,9 +60,9 @@ def mastodon(folder: Path) -> Path:
 
 
 @pytest.fixture
-def wishes(folder: Path, mastodon: Path) -> Wishes:
+def asked(folder: Path, mastodon: Path) -> InitRequest:
     """What an admin asks for who gives Mastodon's folder."""
-    return Wishes(
+    return InitRequest(
         config_file=folder / "etc/permafrost.toml",
         mastodon=mastodon,
         repository=folder / "var/repository",
@@ -71,12 +71,12 @@ def wishes(folder: Path, mastodon: Path) -> Wishes:
 
 
 def run(
-    wishes: Wishes,
+    asked: InitRequest,
     report: Callable[[Event], None] = ignore_events,
     make_passphrase: Callable[[], str] = new_passphrase,
-) -> Initialised:
+) -> Initialized:
     """Run init at a fixed time."""
-    return initialise(wishes, now=NOW, report=report, make_passphrase=make_passphrase)
+    return initialize(asked, now=NOW, report=report, make_passphrase=make_passphrase)
 
 
 def tree(folder: Path) -> dict[str, tuple[int, bytes]]:
@@ -88,10 +88,10 @@ def tree(folder: Path) -> dict[str, tuple[int, bytes]]:
     return found
 
 
-def test_everything_is_made(wishes: Wishes, folder: Path) -> None:
+def test_everything_is_made(asked: InitRequest, folder: Path) -> None:
     """Configuration, passphrase, pgpass, key, repository and sheet are there, with their modes, and fit together."""
-    made = run(wishes)
-    configuration = load_configuration(wishes.config_file)
+    made = run(asked)
+    configuration = load_configuration(asked.config_file)
     assert configuration == made.configuration
     assert check_files(configuration) == []
     assert configuration.server.name == "social.example"
@@ -112,9 +112,9 @@ def test_everything_is_made(wishes: Wishes, folder: Path) -> None:
     assert repository.fingerprint == configuration.signing.fingerprint == made.fingerprint
 
 
-def test_the_sheet_is_enough(wishes: Wishes, folder: Path) -> None:
+def test_the_sheet_is_enough(asked: InitRequest, folder: Path) -> None:
     """The recovery sheet names id, fingerprint, passphrase and commands, and fits on paper."""
-    made = run(wishes)
+    made = run(asked)
     sheet = (folder / "etc/recovery-sheet.txt").read_text()
     assert sheet == made.recovery_sheet
     assert made.repository_id in sheet
@@ -126,18 +126,18 @@ def test_the_sheet_is_enough(wishes: Wishes, folder: Path) -> None:
     assert max(map(len, sheet.splitlines())) <= 80
 
 
-def test_the_sheet_asks_for_nothing_that_is_not_there(wishes: Wishes) -> None:
+def test_the_sheet_asks_for_nothing_that_is_not_there(asked: InitRequest) -> None:
     """Without secrets and media, and a database of the superuser's, the sheet names none of them and makes no role."""
     url = "postgresql:///mastodon?host=/run/postgresql&user=postgres"
-    sheet = run(replace(wishes, mastodon=None, database_url=url)).recovery_sheet
+    sheet = run(replace(asked, mastodon=None, database_url=url)).recovery_sheet
     assert "--database mastodon" in sheet
     for word in ("--secrets-to", ".env.production", "media", "createuser", "--secret-key-file"):
         assert word not in sheet
 
 
-def beside(wishes: Wishes, folder: Path) -> Wishes:
-    """Return the same wishes for another folder."""
-    return replace(wishes, config_file=folder / "x.toml", repository=folder / "repository", state=folder / "state")
+def beside(asked: InitRequest, folder: Path) -> InitRequest:
+    """Return the same asked for another folder."""
+    return replace(asked, config_file=folder / "x.toml", repository=folder / "repository", state=folder / "state")
 
 
 @contextmanager
@@ -154,24 +154,24 @@ def ordinary_user() -> Iterator[str]:
 
 
 @pytest.mark.parametrize("is_there", [False, True])
-def test_folders_of_somebody_else(wishes: Wishes, folder: Path, *, is_there: bool) -> None:
+def test_folders_of_somebody_else(asked: InitRequest, folder: Path, *, is_there: bool) -> None:
     """Where the user may make nothing, the hint has the line that makes the folders, for that user."""
-    run(beside(wishes, folder / "warm"))  # Python's own modules that load late may be closed to the other user
+    run(beside(asked, folder / "warm"))  # Python's own modules that load late may be closed to the other user
     if is_there:
         for name in ("etc", "var"):
             (folder / name).mkdir(mode=0o500 if os.geteuid() else 0o700)
     folder.chmod(0o555)
     try:
         with ordinary_user() as user, pytest.raises(ConfigurationError, match="Permission denied") as caught:
-            run(wishes)
+            run(asked)
     finally:
         folder.chmod(0o755)
     assert f"as root: install -d -o {user} -m 0700 {folder}/etc {folder}/var;" in caught.value.hint
 
 
-def test_the_signing_key_signs(wishes: Wishes, folder: Path) -> None:
+def test_the_signing_key_signs(asked: InitRequest, folder: Path) -> None:
     """The key in its place signs without a passphrase, and the repository's public key verifies it."""
-    made = run(wishes)
+    made = run(asked)
     signature = sign_detached(folder / "etc/gnupg", made.fingerprint, b"data")
     public_key = (folder / "var/repository/signing-key.asc").read_bytes()
     with temporary_home() as home:
@@ -180,10 +180,10 @@ def test_the_signing_key_signs(wishes: Wishes, folder: Path) -> None:
         assert not verifier.is_valid(b"other", signature)
 
 
-def test_the_database_password_goes_into_a_file(wishes: Wishes, folder: Path) -> None:
+def test_the_database_password_goes_into_a_file(asked: InitRequest, folder: Path) -> None:
     """The password of Mastodon's settings stands in pgpass, and nowhere in configuration and repository."""
-    run(wishes)
-    url = load_configuration(wishes.config_file).database.url
+    run(asked)
+    url = load_configuration(asked.config_file).database.url
     assert conninfo_to_dict(url) == {
         "user": "mastodon",
         "dbname": "mastodon_production",
@@ -191,15 +191,15 @@ def test_the_database_password_goes_into_a_file(wishes: Wishes, folder: Path) ->
         "passfile": str(folder / "etc/pgpass"),
     }
     assert (folder / "etc/pgpass").read_text() == "*:5432:*:mastodon:pa\\:ss\n"
-    assert "pa:ss" not in wishes.config_file.read_text()
+    assert "pa:ss" not in asked.config_file.read_text()
 
 
-def test_a_given_url_is_used_instead(wishes: Wishes, folder: Path) -> None:
+def test_a_given_url_is_used_instead(asked: InitRequest, folder: Path) -> None:
     """--database wins over Mastodon's settings; its password goes into pgpass too, and no port is remarked on."""
     (folder / "live/.env.production").write_text(ENV + "DB_PORT=6432\n")
     events: list[Event] = []
-    run(replace(wishes, database_url="postgresql://u:hush@db.example/m?sslmode=require"), events.append)
-    assert conninfo_to_dict(load_configuration(wishes.config_file).database.url) == {
+    run(replace(asked, database_url="postgresql://u:hush@db.example/m?sslmode=require"), events.append)
+    assert conninfo_to_dict(load_configuration(asked.config_file).database.url) == {
         "user": "u",
         "dbname": "m",
         "host": "db.example",
@@ -210,65 +210,65 @@ def test_a_given_url_is_used_instead(wishes: Wishes, folder: Path) -> None:
     assert not [event for event in events if isinstance(event, Warned) and "port" in event.message]
 
 
-def test_init_without_mastodon(wishes: Wishes, folder: Path) -> None:
+def test_init_without_mastodon(asked: InitRequest, folder: Path) -> None:
     """A database alone is enough: no media, no secrets, no pgpass, and the URL as it was given."""
     url = "postgresql:///mastodon?host=/run/postgresql"
-    run(replace(wishes, mastodon=None, database_url=url))
-    configuration = load_configuration(wishes.config_file)
+    run(replace(asked, mastodon=None, database_url=url))
+    configuration = load_configuration(asked.config_file)
     assert (configuration.database.url, configuration.media, configuration.secrets.files) == (url, None, ())
     assert not (folder / "etc/pgpass").exists()
 
 
-def test_media_in_an_object_store_are_noted(wishes: Wishes, mastodon: Path) -> None:
+def test_media_in_an_object_store_are_noted(asked: InitRequest, mastodon: Path) -> None:
     """With S3 there is no media section; the file and a warning say why."""
     (mastodon / ".env.production").write_text(ENV + "S3_ENABLED=true\nS3_BUCKET=files\n")
     events: list[Event] = []
-    run(wishes, events.append)
-    assert load_configuration(wishes.config_file).media is None
-    assert "media lie in S3 and are not carried" in wishes.config_file.read_text()
+    run(asked, events.append)
+    assert load_configuration(asked.config_file).media is None
+    assert "media lie in S3 and are not carried" in asked.config_file.read_text()
     assert any("S3 (files)" in event.message for event in events if isinstance(event, Warned))
 
 
-def test_recipients_need_no_passphrase(wishes: Wishes, folder: Path) -> None:
+def test_recipients_need_no_passphrase(asked: InitRequest, folder: Path) -> None:
     """Sealed to public keys, there is no passphrase anywhere, and the sheet names the keys instead."""
     keys = folder / "keys"
     keys.mkdir()
     (keys / f"{FINGERPRINT}.asc").write_text("a public key\n")
-    made = run(replace(wishes, recipients=(FINGERPRINT.lower(),), recipients_dir=keys))
+    made = run(replace(asked, recipients=(FINGERPRINT.lower(),), recipients_dir=keys))
     assert made.configuration.encryption.recipients == (FINGERPRINT,)
     assert not (folder / "etc/passphrase").exists()
     assert "0123 4567 89AB CDEF" in made.recovery_sheet
     assert "--secret-key-file secret-key.asc" in made.recovery_sheet
-    assert Repository.open(wishes.repository).facts.sealing == "recipients"
+    assert Repository.open(asked.repository).facts.sealing == "recipients"
 
 
 @pytest.mark.parametrize(
     "existing",
     ["etc/permafrost.toml", "etc/passphrase", "etc/pgpass", "etc/gnupg", "etc/recovery-sheet.txt", "var/repository"],
 )
-def test_nothing_is_overwritten(wishes: Wishes, folder: Path, existing: str) -> None:
+def test_nothing_is_overwritten(asked: InitRequest, folder: Path, existing: str) -> None:
     """If any target exists, be it a broken link, it is named and nothing at all is made or changed."""
     place = folder / existing
     place.parent.mkdir()
     place.symlink_to("nowhere")
     before = tree(folder)
     with pytest.raises(ConfigurationError, match=f"there already: {place}$"):
-        run(wishes)
+        run(asked)
     assert tree(folder) == before
 
 
-def test_a_second_init_changes_nothing(wishes: Wishes, folder: Path) -> None:
+def test_a_second_init_changes_nothing(asked: InitRequest, folder: Path) -> None:
     """A second run names all that is there and leaves every byte as it was."""
-    run(wishes)
+    run(asked)
     before = tree(folder)
     with pytest.raises(ConfigurationError) as caught:
-        run(wishes)
+        run(asked)
     assert all(name in str(caught.value) for name in ("passphrase", "gnupg", "repository", "pgpass", "sheet", "toml"))
     assert tree(folder) == before
 
 
 @pytest.mark.parametrize("error", [InterruptedRunError(signal.SIGTERM), OSError(28, "No space left on device", "x")])
-def test_a_failure_midway_leaves_nothing(wishes: Wishes, folder: Path, error: Exception) -> None:
+def test_a_failure_midway_leaves_nothing(asked: InitRequest, folder: Path, error: Exception) -> None:
     """If a step fails or a signal ends the run, all that the run had made is gone again."""
     before = tree(folder)
 
@@ -276,54 +276,54 @@ def test_a_failure_midway_leaves_nothing(wishes: Wishes, folder: Path, error: Ex
         raise error
 
     with pytest.raises(PermafrostError):
-        run(wishes, make_passphrase=fail)
+        run(asked, make_passphrase=fail)
     assert tree(folder) == before
 
 
-def test_what_appears_meanwhile_is_not_overwritten(wishes: Wishes, folder: Path) -> None:
+def test_what_appears_meanwhile_is_not_overwritten(asked: InitRequest, folder: Path) -> None:
     """A target that appears during the run is kept, and all that the run had placed is gone again."""
 
     def intrude() -> str:
-        wishes.config_file.write_text("mine\n")
+        asked.config_file.write_text("mine\n")
         return "passphrase"
 
     with pytest.raises(ConfigurationError, match="has appeared"):
-        run(wishes, make_passphrase=intrude)
+        run(asked, make_passphrase=intrude)
     assert {path.name for path in folder.iterdir()} == {"live", "etc"}
     assert {path.name: path.read_text() for path in (folder / "etc").iterdir()} == {"permafrost.toml": "mine\n"}
 
 
-def test_without_gpg_nothing_is_made(wishes: Wishes, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_gpg_nothing_is_made(asked: InitRequest, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A missing gpg is an error that names it, and nothing is left."""
     before = tree(folder)
     monkeypatch.setenv("PATH", str(folder))
     with pytest.raises(ToolError, match="gpg"):
-        run(wishes)
+        run(asked)
     assert tree(folder) == before
 
 
 @pytest.mark.parametrize("repository", ["etc", ".", "var", "etc/gnupg"])
-def test_secrets_never_go_into_the_repository(wishes: Wishes, folder: Path, repository: str) -> None:
+def test_secrets_never_go_into_the_repository(asked: InitRequest, folder: Path, repository: str) -> None:
     """A repository folder that would hold passphrase, sheet, key or state is refused, and nothing is made."""
     before = tree(folder)
     with pytest.raises(ConfigurationError, match="carried to the vaults"):
-        run(replace(wishes, repository=folder / repository))
+        run(replace(asked, repository=folder / repository))
     assert tree(folder) == before
 
 
-def test_wishes_must_fit_together(wishes: Wishes, folder: Path) -> None:
+def test_what_is_asked_must_fit_together(asked: InitRequest, folder: Path) -> None:
     """No database, recipients without their folder or without their keys, and a wrong name are errors."""
     before = tree(folder)
     with pytest.raises(UsageError, match="no database"):
-        run(replace(wishes, mastodon=None))
+        run(replace(asked, mastodon=None))
     with pytest.raises(UsageError, match="belong together"):
-        run(replace(wishes, recipients=(FINGERPRINT,)))
+        run(replace(asked, recipients=(FINGERPRINT,)))
     with pytest.raises(ConfigurationError, match=rf"{FINGERPRINT}\.asc"):
-        run(replace(wishes, recipients=(FINGERPRINT,), recipients_dir=folder))
+        run(replace(asked, recipients=(FINGERPRINT,), recipients_dir=folder))
     with pytest.raises(ConfigurationError, match=r"server\.name"):
-        run(replace(wishes, name="No Name"))
+        run(replace(asked, name="No Name"))
     with pytest.raises(ConfigurationError, match=r"no .*/\.env\.production"):
-        run(replace(wishes, mastodon=folder))
+        run(replace(asked, mastodon=folder))
     assert tree(folder) == before
 
 

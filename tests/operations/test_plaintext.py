@@ -16,7 +16,7 @@ from tests.fixtures.server import MakeServer, Server
 
 CANARY = "canary-in-the-database-7d1f"
 SECRET_CANARY = "canary-in-the-secrets-9b3e"
-GNUPG_HOMES = Path("/dev/shm/permafrost-gpg-")  # noqa: S108 - in memory, and private
+GNUPG_HOMES = Path("/dev/shm/permafrost-homes-")  # noqa: S108 - in memory, and private
 # a program's output may also be compressed before it is sealed: the first bytes of zstd, gzip and pg_dump's archive
 PLAIN_STARTS = (r"(\265/\375", r"\37\213", "PGDMP")
 # 12345 write(5</place/file>, "content"..., 20) = 20; a deleted file's name is followed by (deleted)

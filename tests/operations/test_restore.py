@@ -24,7 +24,7 @@ from permafrost.events import Event, StepStarted, ignore_events
 from permafrost.loading.preflight import Target
 from permafrost.loading.source import Source
 from permafrost.openpgp.sealing import OpeningKey
-from permafrost.operations.restore import RestoreResult, restore
+from permafrost.operations.restore import RestoreRequest, RestoreResult, restore
 from permafrost.postgres.connection import conninfo_for
 from permafrost.repository.layout import SnapshotId
 from permafrost.repository.snapshots import list_snapshots
@@ -63,15 +63,14 @@ def run(
     fingerprint: str | None = None,
 ) -> RestoreResult:
     """Restore from the folder alone."""
-    return restore(
+    request = RestoreRequest(
         Source(server.path, OpeningKey(passphrase_file or server.passphrase_file), fingerprint),
         choice,
         Target(name, replaces=replaces, with_owners=with_owners),
         server=conninfo_for(server.configuration.database.url, dbname="postgres"),
         secrets_to=secrets_to,
-        report=ignore_events,
-        now=datetime(2026, 11, 22, 12, tzinfo=UTC),
     )
+    return restore(request, report=ignore_events, now=datetime(2026, 11, 22, 12, tzinfo=UTC))
 
 
 def refused(server: Server, kind: type[PermafrostError] = RestoreRefusedError, **words: object) -> PermafrostError:
@@ -214,7 +213,7 @@ def test_no_such_snapshot(server: Server, make_server: MakeServer) -> None:
     """A snapshot that is not there, or an empty repository, is told with exit code 12."""
     assert refused(server, RepositoryError, choice=SnapshotId("20200101T000000Z-00000000")).exit_code == 12
     empty = make_server(server.configuration.database.url, name="empty")
-    assert "holds no snapshot" in refused(empty, RepositoryError).message
+    assert "has no snapshot" in refused(empty, RepositoryError).message
 
 
 def test_missing_role(server: Server) -> None:

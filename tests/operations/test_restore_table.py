@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
@@ -16,13 +17,12 @@ from permafrost.errors import RestoreRefusedError
 from permafrost.events import ignore_events
 from permafrost.loading.source import Source
 from permafrost.openpgp.sealing import OpeningKey
-from permafrost.operations.restore_table import RescuedTable, rescue_table, write_table
+from permafrost.operations.restore_table import RescuedTable, TableRequest, rescue_table, write_table
 from permafrost.postgres.catalog import TableName, list_tables
 from permafrost.postgres.connection import connected, conninfo_for
 from permafrost.postgres.digest import digest_rows
 from tests.fixtures.backups import contents_of, make_backup
 from tests.fixtures.commands import command, json_of
-from tests.fixtures.documented import documented
 from tests.fixtures.restores import databases
 from tests.fixtures.server import MakeServer, Server
 
@@ -39,15 +39,15 @@ def source_of(server: Server) -> Source:
 def rescue(server: Server, name: str, schema: str = "rescued") -> RescuedTable:
     """Rescue a table of the newest snapshot into the living database."""
     url = server.configuration.database.url
-    return rescue_table(
+    request = TableRequest(
         source_of(server),
         None,
         name,
         server=conninfo_for(url, dbname="postgres"),
         database=str(conninfo_to_dict(url)["dbname"]),
         schema=schema,
-        report=ignore_events,
     )
+    return rescue_table(request, report=ignore_events, now=datetime.now(UTC))
 
 
 def columns_of(connection: psycopg.Connection, table: TableName) -> list[tuple[object, ...]]:
@@ -89,7 +89,7 @@ def test_every_table(database: str, make_server: MakeServer, engine: Literal["lo
             with connection.cursor().copy(query) as copy:
                 lines = sorted(b"".join(bytes(chunk) for chunk in copy).splitlines(keepends=True))
         written: list[bytes] = []
-        write_table(source_of(server), None, str(table), written.append, ignore_events)
+        write_table(source_of(server), None, str(table), written.append, ignore_events, datetime.now(UTC))
         assert sorted(b"".join(written).splitlines(keepends=True)) == lines
     assert [one for one in contents_of(database) if not one.table.schema.startswith('res"cued')] == before
     assert not [name for name in databases(database) if "permafrost" in name]
@@ -100,12 +100,12 @@ def test_only_its_own_objects_are_read(mastodon_database: str, make_server: Make
     server = make_server(mastodon_database, engine="log")
     make_backup(server)
     opened: list[bytes] = []
-    write_table(source_of(server), None, "public.accounts", opened.append, ignore_events)
+    write_table(source_of(server), None, "public.accounts", opened.append, ignore_events, datetime.now(UTC))
     script = (
         "import sys; sys.addaudithook(lambda event, args: event == 'open' and str(args[0]).endswith('.gpg') "
         "and print(args[0], file=sys.stderr)); from permafrost.__main__ import run; run()"
     )
-    words = ("restore", "latest", "--table", "accounts", "--stdout", "--repository", str(server.path))
+    words = ("restore-table", "latest", "--table", "accounts", "--stdout", "--repository", str(server.path))
     finished = subprocess.run(
         [sys.executable, "-c", script, *words, "--passphrase-file", str(server.passphrase_file)],
         capture_output=True,
@@ -159,10 +159,17 @@ def test_command(mastodon_database: str, make_server: MakeServer) -> None:
     make_backup(server)
     config = ("--config", str(server.write_configuration()))
     name = str(conninfo_to_dict(mastodon_database)["dbname"])
-    words = ("restore", "latest", "--table", "accounts", "--database", name, "--schema", "rescued", *config)
+    words = ("restore-table", "latest", "--table", "accounts", "--database", name, "--schema", "rescued", *config)
     done = json_of(*words)
-    assert set(done) == documented("permafrost restore --table")
     assert done["rescued_as"] == "rescued.accounts"
     assert command(*words).returncode == 19
-    for wrong in (("--stdout",), ("--table", "a"), ("--table", "a", "--stdout", "--database", "x"), ()):
-        assert command("restore", "latest", *wrong, *config).returncode == 2
+    for wrong in ((), ("--stdout",), ("--table", "a"), ("--table", "a", "--stdout", "--database", "x")):
+        assert command("restore-table", "latest", *wrong, *config).returncode == 2
+
+
+@pytest.mark.parametrize("words", [("--table", "accounts"), ("--schema", "rescued"), ("--stdout",)])
+def test_restore_names_the_command(words: tuple[str, ...]) -> None:
+    """`restore` with the options that it had for one table is a usage error that names restore-table."""
+    finished = command("restore", "latest", *words)
+    assert (finished.returncode, finished.stdout) == (2, "")
+    assert "permafrost restore-table" in finished.stderr

@@ -24,11 +24,11 @@ from psycopg.conninfo import conninfo_to_dict
 from permafrost.events import Event, Reporter, Warned, ignore_events
 from permafrost.loading.source import Source
 from permafrost.openpgp.sealing import OpeningKey
-from permafrost.operations.drill import drill
+from permafrost.operations.drill import DrillRequest, drill
 from permafrost.operations.export import ExportRequest, export
-from permafrost.postgres.binaries import client_program
 from permafrost.postgres.connection import conninfo_for
-from permafrost.postgres.scratch import ScratchCluster
+from permafrost.postgres.programs.binaries import client_program
+from permafrost.postgres.programs.scratch import ScratchCluster
 from tests.fixtures.backups import drop, make_backup, make_restore
 from tests.fixtures.newer_postgresql import NEWER_MAJORS, binaries_or_skip
 from tests.fixtures.postgresql import temporary_database
@@ -135,7 +135,7 @@ def warnings_of(events: list[Event]) -> str:
 def make_drill(server: Server, scratch: Path, report: Reporter) -> None:
     """Drill the newest snapshot."""
     source = Source(server.path, OpeningKey(server.passphrase_file))
-    drill(source, None, scratch=scratch, state=None, jobs=2, report=report, now=datetime.now(UTC))
+    drill(DrillRequest(source, None, scratch, None), report=report, now=datetime.now(UTC))
 
 
 @pytest.mark.parametrize(
@@ -165,15 +165,9 @@ def test_situation(
     make_drill(server, server_folder, events.append)
     assert head.get("drill warning", head.get("warning", "")) in warnings_of(events)
     file = tmp_path / "exported.sql"
-    export(
-        Source(server.path, OpeningKey(server.passphrase_file)),
-        None,
-        ExportRequest("plain", file, is_sealed=False, scratch=server_folder),
-        recipients=None,
-        jobs=2,
-        report=ignore_events,
-        now=datetime.now(UTC),
-    )
+    source = Source(server.path, OpeningKey(server.passphrase_file))
+    export_request = ExportRequest(source, None, "plain", file, is_sealed=False, scratch=server_folder)
+    export(export_request, report=ignore_events, now=datetime.now(UTC))
     assert file.stat().st_size > 0
 
 

@@ -53,8 +53,8 @@ def test_one_bit_in_each_object(server: Server) -> None:
         for position in (0, len(good) // 3, len(good) - 1):
             flip_a_bit(file, position)
             result = look(server)
-            assert {"corrupt-object", "corrupt-snapshot"} == {finding.kind for finding in result.findings}
-            (named,) = (one.subject for one in result.findings if one.kind == "corrupt-object")
+            assert {"corrupt-object", "corrupt-snapshot"} == {finding.code for finding in result.findings}
+            (named,) = (one.subject for one in result.findings if one.code == "corrupt-object")
             assert named == file.stem
             assert result.is_corrupt
             file.chmod(0o644)
@@ -80,7 +80,7 @@ def test_missing_object_is_in_flight_then_overdue(server: Server) -> None:
     next(server.repository.layout.objects.rglob("*.gpg")).unlink()
     early, late = look(server), look(server, later=2 * HOUR)
     assert (early.findings, early.in_flight) == ((), 1)
-    assert [finding.kind for finding in late.findings] == ["overdue"]
+    assert [finding.code for finding in late.findings] == ["overdue"]
     assert not late.is_corrupt
 
 
@@ -108,7 +108,7 @@ def test_somebody_elses_snapshot(server: Server) -> None:
     (folder / "objects.sha256.sig").chmod(0o644)
     (folder / "objects.sha256.sig").write_bytes(signature)
     (finding,) = look(server).findings
-    assert (finding.kind, finding.subject) == ("bad-signature", str(snapshot))
+    assert (finding.code, finding.subject) == ("bad-signature", str(snapshot))
     server.repository.layout.signing_key.chmod(0o644)
     server.repository.layout.signing_key.write_bytes(stranger_key)
     with pytest.raises(IntegrityError, match="signing key is not"):

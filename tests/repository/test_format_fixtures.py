@@ -21,7 +21,7 @@ from permafrost.events import ignore_events
 from permafrost.loading.preflight import Target
 from permafrost.loading.source import Source
 from permafrost.openpgp.sealing import OpeningKey
-from permafrost.operations.restore import restore
+from permafrost.operations.restore import RestoreRequest, restore
 from permafrost.operations.verify import verify
 from permafrost.postgres.catalog import list_tables
 from permafrost.postgres.connection import conninfo_for
@@ -61,15 +61,13 @@ def test_older_repositories_restore(fixture: Path, database: str, tmp_path: Path
     found = verify(folder / "repository", None, patience=timedelta(0), report=ignore_events, now=datetime.now(UTC))
     assert found.findings == ()
     try:
-        restore(
+        request = RestoreRequest(
             Source(folder / "repository", OpeningKey(folder / "passphrase")),
             None,
             Target(NAME, replaces=False, with_owners=True),
             server=conninfo_for(database, dbname="postgres"),
-            secrets_to=None,
-            report=ignore_events,
-            now=datetime.now(UTC),
         )
+        restore(request, report=ignore_events, now=datetime.now(UTC))
         assert contents(conninfo_for(database, dbname=NAME)) == expected["tables"]
     finally:
         drop(database, NAME)

@@ -18,13 +18,13 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from permafrost.events import ignore_events
-from permafrost.mastodon.initial_settings import Wishes
+from permafrost.mastodon.initial_settings import InitRequest
 from permafrost.openpgp.home import gpg, stop_agent, temporary_home
 from permafrost.operations.backup import back_up
-from permafrost.operations.init import Initialised, initialise
-from permafrost.postgres.binaries import server_binaries
-from permafrost.postgres.scratch import ScratchCluster
-from permafrost.processes import run_checked
+from permafrost.operations.init import Initialized, initialize
+from permafrost.postgres.programs.binaries import server_binaries
+from permafrost.postgres.programs.scratch import ScratchCluster
+from permafrost.processes.run import run_checked
 
 AS_ROOT = [
     "apt-get install postgresql gnupg zstd python3",
@@ -64,7 +64,7 @@ def commands_of(sheet: str) -> list[str]:
 
 @pytest.fixture(scope="module", params=["passphrase with secrets", "passphrase", "recipient"])
 def lost(request: pytest.FixtureRequest, fresh: ScratchCluster, tmp_path_factory: pytest.TempPathFactory) -> Lost:
-    """A server that was initialised, backed up, and is no more."""
+    """A server that was initialized, backed up, and is no more."""
     tmp_path = tmp_path_factory.mktemp("lost")
     superuser = fresh.conninfo("postgres")
     _clear(superuser)
@@ -74,7 +74,7 @@ def lost(request: pytest.FixtureRequest, fresh: ScratchCluster, tmp_path_factory
     folder = tmp_path / "copy"
     folder.mkdir()
     has_secrets = request.param == "passphrase with secrets"
-    made, typed = _initialise(tmp_path, url, folder, has_secrets=has_secrets, is_recipient=request.param == "recipient")
+    made, typed = _initialize(tmp_path, url, folder, has_secrets=has_secrets, is_recipient=request.param == "recipient")
     back_up(made.configuration, is_audited=False, report=ignore_events, now=datetime.now(UTC))
     stop_agent(made.configuration.signing.gnupg_home)
     shutil.copytree(made.configuration.repository.path, folder / "repository")
@@ -82,15 +82,15 @@ def lost(request: pytest.FixtureRequest, fresh: ScratchCluster, tmp_path_factory
     return Lost(folder, made.recovery_sheet, typed, superuser, has_secrets)
 
 
-def _initialise(
+def _initialize(
     tmp_path: Path, url: str, folder: Path, *, has_secrets: bool, is_recipient: bool
-) -> tuple[Initialised, str]:
+) -> tuple[Initialized, str]:
     """Run init, and return what it made, and the passphrase that the person types on disaster day."""
     server = tmp_path / "server"
     (server / "live").mkdir(parents=True)
     (server / "live/.env.production").write_text(ENV)
     recipients = (_make_key(server / "keys", folder / "secret-key.asc"),) if is_recipient else ()
-    wishes = Wishes(
+    asked = InitRequest(
         config_file=server / "etc/permafrost.toml",
         mastodon=server / "live" if has_secrets else None,
         database_url=url,
@@ -99,7 +99,7 @@ def _initialise(
         recipients=recipients,
         recipients_dir=server / "keys" if recipients else None,
     )
-    made = initialise(wishes, now=datetime.now(UTC), report=ignore_events, make_passphrase=lambda: "wxyz-" * 7 + "wxyz")
+    made = initialize(asked, now=datetime.now(UTC), report=ignore_events, make_passphrase=lambda: "wxyz-" * 7 + "wxyz")
     return made, KEY_PASSPHRASE if is_recipient else "wxyz-" * 7 + "wxyz"
 
 

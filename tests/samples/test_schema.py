@@ -12,7 +12,7 @@ from samples.schema_from_facts import POST_DATA, PRE_DATA, VERSION, post_data, p
 FACTS = Path(__file__).parents[2].parent / "shared" / "facts" / "mastodon-schema.json"
 
 Facts = dict[str, Any]
-Catalogue = dict[str, list[tuple[Any, ...]]]
+Catalog = dict[str, list[tuple[Any, ...]]]
 
 COLUMNS = """
     SELECT relname, jsonb_agg(jsonb_build_object(
@@ -68,8 +68,8 @@ def facts() -> Facts:
 
 
 @pytest.fixture
-def catalogue(database: str) -> Catalogue:
-    """What the catalogue shows of the generated schema."""
+def catalog(database: str) -> Catalog:
+    """What the catalog shows of the generated schema."""
     with psycopg.connect(database) as connection:
         connection.execute(PRE_DATA.read_bytes())
         connection.execute(POST_DATA.read_bytes())
@@ -89,12 +89,12 @@ def by_name(items: list[dict[str, object]]) -> list[dict[str, object]]:
     return sorted(items, key=lambda one: str(one["name"]))
 
 
-def test_the_schema_loads(catalogue: Catalogue) -> None:
+def test_the_schema_loads(catalog: Catalog) -> None:
     """The generated files load into an empty database, with every table, key and view that Mastodon 4.6 has."""
-    sizes = {name: len(rows) for name, rows in catalogue.items()}
+    sizes = {name: len(rows) for name, rows in catalog.items()}
     assert sizes["columns"] == sizes["primary_key"] == 115
-    assert sum(len(keys) for _, keys in catalogue["foreign_keys"]) == 154
-    assert {name for name, *_ in catalogue["views"]} == {
+    assert sum(len(keys) for _, keys in catalog["foreign_keys"]) == 154
+    assert {name for name, *_ in catalog["views"]} == {
         "account_summaries",
         "global_follow_recommendations",
         "instances",
@@ -102,20 +102,20 @@ def test_the_schema_loads(catalogue: Catalogue) -> None:
     }
 
 
-def test_the_catalogue_is_the_facts(catalogue: Catalogue, facts: Facts) -> None:
+def test_the_catalog_is_the_facts(catalog: Catalog, facts: Facts) -> None:
     """Columns, keys, indexes, views and sequences are exactly those that Mastodon's own schema makes."""
     relations = facts["tables"] | facts["views"]
     for part in ("columns", "indexes", "foreign_keys"):
         expected = {name: by_name(one[part]) for name, one in relations.items() if one.get(part)}
-        found = {name: by_name(items) for name, items in catalogue[part]}
+        found = {name: by_name(items) for name, items in catalog[part]}
         if part == "columns":
-            found |= {name: by_name(items) for name, _, items in catalogue["views"]}
+            found |= {name: by_name(items) for name, _, items in catalog["views"]}
         assert found == expected
-    assert dict(catalogue["primary_key"]) == {name: one["primary_key"] for name, one in facts["tables"].items()}
-    assert {name: kind for name, kind, _ in catalogue["views"]} == {
+    assert dict(catalog["primary_key"]) == {name: one["primary_key"] for name, one in facts["tables"].items()}
+    assert {name: kind for name, kind, _ in catalog["views"]} == {
         name: view["materialized"] for name, view in facts["views"].items()
     }
-    assert dict(catalogue["sequences"]) == {one["name"]: one["owned_by"] for one in facts["sequences"]}
+    assert dict(catalog["sequences"]) == {one["name"]: one["owned_by"] for one in facts["sequences"]}
 
 
 def test_the_files_are_what_the_script_writes(facts: Facts) -> None:

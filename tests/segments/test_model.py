@@ -25,14 +25,14 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_sta
 from permafrost.postgres.history_mark import leave_mark
 from permafrost.postgres.identity import read_identity, wait_until_flushed
 from permafrost.postgres.locked_snapshot import locked_snapshot
-from permafrost.postgres.logged import describe_tables
+from permafrost.postgres.loggable_tables import describe_tables
+from permafrost.postgres.programs.scratch import ScratchCluster
 from permafrost.postgres.scan import copy_table
-from permafrost.postgres.scratch import ScratchCluster
 from permafrost.segments import chain, rows, worker
 from permafrost.segments.chain import Chain
 from permafrost.segments.reconcile import forget_what_changed, reason_to_forget_everything, remember
 from permafrost.segments.state import SegmentState
-from permafrost.segments.worker import THIS_RUNS_DELTA, SegmentWork, Workplace, segments_of, update_segment
+from permafrost.segments.worker import THIS_RUNS_DELTA, SegmentContext, SegmentWork, segments_of, update_segment
 from tests.segments.memory_store import MemoryStore, rebuilt
 
 TABLES = ("plain", "wide", "moody", "part_one", "part_two")
@@ -259,12 +259,12 @@ class LoggedDatabase(RuleBasedStateMachine):
             tables = describe_tables(connection, snapshot.tables)
             forget_what_changed(self.state, tables)
             self.minute += 60
-            place = Workplace(self.store, self.minute)
+            context = SegmentContext(self.store, self.minute)
             chains: dict[tuple[int, int], Chain] = {}
             for table in tables:
                 for number in segments_of(table):
                     known = self.state.segment(table.oid, number)
-                    result = update_segment(connection, SegmentWork(table, number, known), place)
+                    result = update_segment(connection, SegmentWork(table, number, known), context)
                     self.state.set_segment(table.oid, number, result.segment)
                     chains[table.oid, number] = result.segment.chain
             name = self.store.finish()

@@ -19,7 +19,7 @@ import psycopg
 import pytest
 
 from permafrost.config.loading import load_configuration
-from permafrost.processes import descendants, session_members
+from permafrost.processes.proc import descendants, session_members
 from permafrost.repository.lock import repository_lock
 from permafrost.repository.snapshots import list_snapshots
 from permafrost.runs import RunRecords
@@ -224,7 +224,7 @@ def test_a_job_that_hangs(
     assert last is not None
     assert last.outcome == "failed"
     assert "told nothing" in str(last.details["error"])
-    kinds = {finding.kind for finding in status(load_configuration(service.config), datetime.now(UTC)).findings}
+    kinds = {finding.code for finding in status(load_configuration(service.config), datetime.now(UTC)).findings}
     assert "backup-failed" in kinds
 
 
@@ -266,8 +266,8 @@ def test_what_was_missed_is_a_finding(
     assert 298 <= int(found[1]) <= 300
     configuration = load_configuration(service.config)
     now = datetime.now(UTC)
-    assert "missed-runs" in {finding.kind for finding in status(configuration, now).findings}
-    assert "missed-runs" not in {finding.kind for finding in status(configuration, now + timedelta(days=1)).findings}
+    assert "missed-runs" in {finding.code for finding in status(configuration, now).findings}
+    assert "missed-runs" not in {finding.code for finding in status(configuration, now + timedelta(days=1)).findings}
 
 
 def test_an_abstract_address() -> None:

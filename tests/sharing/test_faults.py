@@ -18,7 +18,8 @@ import pytest
 from permafrost.events import Event
 from permafrost.openpgp.signing import sign_detached
 from permafrost.operations.verify import verify
-from permafrost.processes import Program, run
+from permafrost.processes.program import Program
+from permafrost.processes.run import run
 from permafrost.repository.layout import Layout, SnapshotId
 from permafrost.repository.object_list import ObjectList
 from permafrost.repository.objects import put_object
@@ -104,7 +105,7 @@ class Pair:
 
 def findings(keeper: Keeper) -> set[str]:
     """Return the kinds of what the vault has found."""
-    return {finding.kind for finding in keeper.servers[0].records.findings()}
+    return {finding.code for finding in keeper.servers[0].records.ledger.open()}
 
 
 def connect(sender: Peer, receiver: Peer) -> None:

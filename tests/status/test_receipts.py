@@ -18,12 +18,14 @@ import pytest
 from permafrost.config.models import Schedule
 from permafrost.config.writing import effective_toml
 from permafrost.errors import IntegrityError
-from permafrost.findings import Finding
+from permafrost.findings import Finding, Severity
 from permafrost.openpgp.signing import export_public_key, generate_signing_key, sign_detached
 from permafrost.repository.layout import SnapshotId
 from permafrost.repository.snapshots import OBJECT_LIST, list_snapshots
 from permafrost.runs import RunRecords
-from permafrost.status.vaults import VaultReport, read_receipts, receipt_findings
+from permafrost.sharing.receipt_intake import take_in_receipts
+from permafrost.status.vaults import receipt_findings
+from permafrost.status.written import read_written
 from permafrost.vault.receipt import (
     MAXIMUM_BYTES,
     MOST_FINDINGS,
@@ -36,6 +38,7 @@ from permafrost.vault.receipt import (
     SignedReceipt,
     parse_signed,
 )
+from permafrost.vault.report import VaultReport
 from tests.fixtures.backups import make_backup
 from tests.fixtures.server import MakeServer, Server
 from tests.fixtures.syncthing import free_port, loopback_settings, wait_for
@@ -112,13 +115,13 @@ def deliver_text(server: Server, key: tuple[Path, str], content: str) -> Path:
 def look(server: Server) -> VaultReport:
     """Return what the only vault says."""
     receipts = server.configuration.state.path / "receipts"
-    (report,) = read_receipts(receipts, server.repository.repository_id, datetime.now(UTC))
+    (report,) = take_in_receipts(receipts, server.repository.repository_id, (), datetime.now(UTC))
     return report
 
 
 def kinds(server: Server, *, later: timedelta = timedelta(0)) -> list[str]:
     """Return the kinds of findings about the vault."""
-    return [one.kind for one in look_at_all(server, later=later)]
+    return [one.code for one in look_at_all(server, later=later)]
 
 
 def look_at_all(server: Server, *, later: timedelta = timedelta(0)) -> list[Finding]:
@@ -127,6 +130,33 @@ def look_at_all(server: Server, *, later: timedelta = timedelta(0)) -> list[Find
     there = tuple(list_snapshots(layout))
     records = RunRecords(server.configuration.state.path)
     return list(receipt_findings((look(server),), layout, there, records, datetime.now(UTC) + later))
+
+
+def test_a_receipt_is_checked_once(server: Server, key: tuple[Path, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was checked is not checked again, without gpg too; another receipt in its place is."""
+    receipts = server.configuration.state.path / "receipts"
+    repository_id = server.repository.repository_id
+    file = deliver(server, key, receipt_of(server))
+    known = take_in_receipts(receipts, repository_id, (), NOW)
+    with monkeypatch.context() as without_programs:
+        without_programs.setenv("PATH", "/nowhere")
+        assert take_in_receipts(receipts, repository_id, known, NOW) == known
+    file.write_bytes(file.read_bytes().replace(b"attic", b"atric"))
+    (again,) = take_in_receipts(receipts, repository_id, known, NOW)
+    assert "signature" in again.problem
+
+
+def test_what_a_newer_vault_finds(server: Server, key: tuple[Path, str]) -> None:
+    """A kind that is not known here is shown with its words; names bear vault- once, those of older vaults too."""
+    said = [
+        ReceiptFinding(kind=kind, subject="x", message=f"word of {kind}", first_at=NOW, last_at=NOW)
+        for kind in ("from-the-future", "cannot-tool", "vault-clock", "rot")
+    ]
+    deliver(server, key, receipt_of(server, findings=said))
+    found = {finding.code: finding for finding in look_at_all(server)}
+    assert set(found) == {"vault-says", "vault-cannot-work", "vault-clock-jumped", "vault-rot"}
+    assert found["vault-says"].message == "the vault attic says: word of from-the-future"
+    assert found["vault-rot"].severity is Severity.ALARM
 
 
 def test_a_vault_that_holds_everything(server: Server, key: tuple[Path, str]) -> None:
@@ -255,7 +285,7 @@ def test_what_a_hostile_vault_says(server: Server, key: tuple[Path, str]) -> Non
     for changes in (*HOSTILE, no_date):
         deliver_text(server, key, json.dumps({**honest, **changes}))
         (finding,) = look_at_all(server)
-        assert finding.kind == "vault-receipt", changes
+        assert finding.code == "vault-receipt", changes
         assert finding.message.isprintable()
 
 
@@ -368,8 +398,8 @@ def test_from_backup_to_receipt(
     began = time.monotonic()
 
     def newest() -> object:
-        report = look(made)
-        return str(report.newest)
+        written = read_written(made.configuration.state.path)
+        return str(written.vaults[0].newest) if written is not None and written.vaults else None
 
     wait_for(lambda: newest() == snapshot, "the receipt of the new snapshot", 40)
     assert time.monotonic() - began < 20

@@ -25,7 +25,7 @@ def test_an_old_snapshot(mastodon_database: str, make_server: MakeServer) -> Non
     hourly = scheduled("40 * * * *")
     assert status(hourly, now + timedelta(hours=2)).findings == ()
     (finding,) = status(hourly, now + timedelta(hours=4)).findings
-    assert finding.kind == "old-snapshot"
+    assert finding.code == "old-snapshot"
     assert "backups are overdue" in finding.message
 
     off = scheduled("off")
@@ -40,11 +40,11 @@ def test_audits_and_drills_that_do_not_come(mastodon_database: str, make_server:
     server = make_server(mastodon_database)
     make_backup(server)
     now = datetime.now(UTC)
-    kinds = {finding.kind for finding in status(server.configuration, now + timedelta(days=8)).findings}
+    kinds = {finding.code for finding in status(server.configuration, now + timedelta(days=8)).findings}
     assert kinds >= {"audit-overdue", "drill-overdue"}
     make_backup(server, is_audited=True)
     records = RunRecords(server.configuration.state.path)
     records.end(records.begin("drill", now), now, "done", details={})
     assert status(server.configuration, datetime.now(UTC)).findings == ()
     records.end(records.begin("backup", now), now, "failed", details={"error": "no", "is_audited": True})
-    assert "audit-failed" in {one.kind for one in status(server.configuration, datetime.now(UTC)).findings}
+    assert "audit-failed" in {one.code for one in status(server.configuration, datetime.now(UTC)).findings}

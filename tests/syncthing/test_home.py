@@ -10,7 +10,7 @@ import pytest
 
 from permafrost.config.models import Syncthing
 from permafrost.errors import ReplicationError, ToolError
-from permafrost.processes import run_checked
+from permafrost.processes.run import run_checked
 from permafrost.syncthing.device_id import is_device_id
 from permafrost.syncthing.dialect import Dialect, detect_dialect
 from permafrost.syncthing.home import Home, prepare_home, read_home

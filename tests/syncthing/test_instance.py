@@ -15,7 +15,8 @@ import pytest
 from permafrost.config.models import Syncthing
 from permafrost.errors import ReplicationError
 from permafrost.events import Event, Warned
-from permafrost.processes import Daemon, session_members
+from permafrost.processes.daemon import Daemon
+from permafrost.processes.proc import session_members
 from permafrost.syncthing.client import Client, UnreachableError
 from permafrost.syncthing.dialect import detect_dialect
 from permafrost.syncthing.home import prepare_home

@@ -1,1 +1,1 @@
-"""The command line: one module per command group. Each parses, calls one operation and renders; no logic."""
+"""The command line. Each module parses options, calls one operation and renders its result; no logic."""

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
-from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
-from permafrost.cli.shared.amounts import bytes_text, seconds_text
+from permafrost.cli.shared.amounts import bytes_text, count_text, seconds_text
 from permafrost.cli.shared.options import config_option, config_path, json_option, reporting
 from permafrost.cli.shared.rendering import Rendering
 from permafrost.config.loading import load_configuration
-from permafrost.config.models import Configuration
-from permafrost.events import Note, Reporter
-from permafrost.lazy_import import imported_beside
 from permafrost.operations.backup import BackupResult, back_up
-from permafrost.repository.layout import SnapshotId
-from permafrost.syncthing.presence import NO_VAULT, has_syncthing
 
 
 @click.command()
-@click.option("--full", is_flag=True, help="Read every row again, as the first run did; the dump engine always does.")
+@click.option(
+    "--full", is_flag=True, help="Read every row again, as the first backup did; the dump engine always does."
+)
 @click.option("--audit", is_flag=True, help="Also store a digest of every table's rows, for a drill to compare.")
 @click.option("--wait", is_flag=True, help="Wait until every paired vault holds the snapshot; exit code 17 if not.")
 @click.option(
@@ -30,7 +25,7 @@ from permafrost.syncthing.presence import NO_VAULT, has_syncthing
     type=click.IntRange(1),
     default=3600,
     show_default=True,
-    help="Seconds without progress after which it is given up.",
+    help="Give up after this many seconds without progress.",
 )
 @config_option
 @json_option
@@ -40,8 +35,9 @@ def backup(
 ) -> None:
     """Make one snapshot of the database and the secrets.
 
-    The database is read at one moment, compressed, and sealed before it meets the disk. A run that fails or is
-    killed publishes nothing, and the next one starts cleanly. Syncthing carries what was published to the vaults.
+    It reads the database as of one moment, and compresses and encrypts it before anything is written to disk. A run
+    that fails or is killed publishes nothing, and the next one starts cleanly. Syncthing sends the snapshot to the
+    vaults.
 
     \b
     Examples:
@@ -49,35 +45,16 @@ def backup(
       permafrost backup --audit --wait
     """
     configuration = load_configuration(config_path(config_file))
-    replicates = wait or has_syncthing(configuration.syncthing)
-    with imported_beside("permafrost.sharing.replication") if replicates else nullcontext():
-        result = back_up(configuration, is_audited=audit, is_full=full, report=rendering.report, now=datetime.now(UTC))
-    vaults: tuple[str, ...] = ()
-    if replicates:
-        vaults = _replicate(configuration, result.snapshot, rendering.report, wait_timeout if wait else None)
-    else:
-        rendering.report(Note(NO_VAULT))
-    document = {
-        **asdict(result),
-        "snapshot": str(result.snapshot),
-        "audited": result.is_audited,
-        "held_by": list(vaults),
-    }
-    document.pop("is_audited")
-    lines = [_summary(result), _work(result), *(f"held by vault {vault}" for vault in vaults)]
-    rendering.result(document, lines)
-
-
-def _replicate(
-    configuration: Configuration, snapshot: SnapshotId, report: Reporter, wait_timeout_s: int | None
-) -> tuple[str, ...]:
-    """Tell Syncthing, or wait for the vaults, and return the names of those that hold the snapshot."""
-    from permafrost.sharing.replication import tell_syncthing, wait_for_vaults  # noqa: PLC0415
-
-    if wait_timeout_s is not None:
-        return wait_for_vaults(configuration, snapshot, timeout_s=wait_timeout_s, report=report)
-    tell_syncthing(configuration, snapshot, report)
-    return ()
+    result = back_up(
+        configuration,
+        is_audited=audit,
+        is_full=full,
+        wait_timeout_s=wait_timeout if wait else None,
+        report=rendering.report,
+        now=datetime.now(UTC),
+    )
+    lines = [_summary(result), _work(result), *(f"held by vault {vault}" for vault in result.held_by)]
+    rendering.result(result.document(), lines)
 
 
 def _work(result: BackupResult) -> str:
@@ -90,6 +67,7 @@ def _summary(result: BackupResult) -> str:
     audited = ", audited" if result.is_audited else ""
     took = f"{bytes_text(result.bytes_new)} in {seconds_text(result.duration_s)}{audited}"
     if result.engine == "dump":
-        return f"snapshot {result.snapshot}: {result.rows_new:,} rows of {result.tables} tables, {took}"
-    changes = f"{result.rows_new:,} row versions new, {result.rows_gone:,} gone"
+        rows = f"{count_text(result.rows_new, 'row')} of {count_text(result.tables, 'table')}"
+        return f"snapshot {result.snapshot}: {rows}, {took}"
+    changes = f"{count_text(result.rows_new, 'new row version')}, {result.rows_gone:,} gone"
     return f"snapshot {result.snapshot}: {changes}: {took}; a full one holds {bytes_text(result.snapshot_bytes)}"

@@ -7,10 +7,13 @@ from pathlib import Path
 
 import click
 
-from permafrost.cli.health import health_document, health_lines
+from permafrost.cli.health import health_lines
+from permafrost.cli.shared.amounts import count_text
 from permafrost.cli.shared.options import config_option, config_path, json_option, reporting
+from permafrost.cli.shared.reading import server_option
 from permafrost.cli.shared.rendering import Rendering
 from permafrost.config.loading import load_configuration
+from permafrost.documents.restore import CheckDocument
 from permafrost.errors import EXIT_FINDINGS
 from permafrost.operations.check import check_database
 from permafrost.postgres.connection import conninfo_for
@@ -18,20 +21,20 @@ from permafrost.postgres.connection import conninfo_for
 
 @click.command()
 @click.argument("database")
-@click.option("--server", metavar="CONNINFO", help="The PostgreSQL server, in libpq's form; else the configuration's.")
+@server_option
 @click.option(
     "--env-file",
     "env_files",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     multiple=True,
-    help="Mastodon's .env.production; else the configuration's [secrets] files. May be given more than once.",
+    help="Mastodon's .env.production; may be given more than once  [default: [secrets] files]",
 )
 @click.option("--media", type=click.Path(path_type=Path), help="Mastodon's public/system, or a copy of it.")
 @click.option(
     "--missing-media-to",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="Write the path of every missing file here, one a line; the file must not be there yet.",
+    help="Write the path of every missing file here, one a line; the file must not exist yet.",
 )
 @config_option
 @json_option
@@ -46,14 +49,17 @@ def check(
     missing_media_to: Path | None,
     config_file: Path | None,
 ) -> int:
-    """Examine a Mastodon DATABASE, restored or alive, and whether its secrets and media fit it. Changes nothing.
+    """Examine DATABASE, and whether a Mastodon's secrets and media fit it.
 
-    It tells the schema version and the release that it belongs to; duplicates that a damaged index hides; whether the
-    secrets are there, and proves them: real second factors and keys of the database are decrypted, and a local
-    account's key signs; whether LOCAL_DOMAIN is the one of its posts; and, with --media, which files of local accounts
-    are missing. Exit code 3 if there is a finding.
+    Works on a restored database and on the live one, and changes nothing. Of any database it checks that every unique
+    index, exclusion constraint and foreign key holds, reading the tables themselves and never an index, and that every
+    row can be read and holds valid text. What breaks one of these is backed up, but cannot be restored whole; the SQL
+    that lists it is printed.
 
-    Without --server and without a configuration PostgreSQL is reached as psql reaches it.
+    Of a Mastodon database it also reports the schema version and the release that it belongs to. It proves the secrets:
+    it decrypts real second factors and keys of the database, and signs with a local account's key. It compares
+    LOCAL_DOMAIN with the posts and, with --media, lists missing files of local accounts. Exit code 3 if there is a
+    finding.
 
     \b
     Examples:
@@ -74,6 +80,6 @@ def check(
             report=rendering.report,
         )
     findings = len(report.findings)
-    last = f"{findings} findings" if findings else "nothing needs a human"
-    rendering.result({"database": database, **health_document(report)}, [*health_lines(report), last])
+    last = count_text(findings, "finding") if findings else "nothing needs attention"
+    rendering.result(CheckDocument.of(database, report.document()), [*health_lines(report), last])
     return EXIT_FINDINGS if findings else 0

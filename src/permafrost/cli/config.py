@@ -7,12 +7,14 @@ from pathlib import Path
 
 import click
 
+from permafrost.cli.shared.amounts import count_text
 from permafrost.cli.shared.options import config_option, config_path, json_option, reporting
 from permafrost.cli.shared.rendering import Rendering
 from permafrost.config.checking import check_files
 from permafrost.config.loading import load_configuration, locate
 from permafrost.config.problems import InvalidFileError, Problem
 from permafrost.config.writing import configuration_schema, effective_toml
+from permafrost.documents.setup import ConfigCheckDocument
 from permafrost.errors import EXIT_DONE, ConfigurationError
 
 
@@ -33,7 +35,7 @@ def check(rendering: Rendering, config_file: Path | None) -> int:
     """
     path = config_path(config_file)
     problems = _problems(path)
-    document = {"config": str(path), "problems": [problem.as_document() for problem in problems]}
+    document = ConfigCheckDocument(str(path), tuple(problem.document() for problem in problems))
     lines = [str(problem) for problem in problems]
     lines.append(f"{path}: {_count(len(problems))}")
     rendering.result(document, lines)
@@ -49,7 +51,7 @@ def _problems(path: Path) -> tuple[Problem, ...]:
 
 
 def _count(number: int) -> str:
-    return "no problems" if not number else "1 problem" if number == 1 else f"{number} problems"
+    return count_text(number, "problem") if number else "no problems"
 
 
 @config.command("show")

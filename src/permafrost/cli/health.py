@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict
-from typing import Any
 
-from permafrost.mastodon.health.report import Check, HealthReport
+from permafrost.mastodon.health.report import HealthReport
 
 _MARKS = {"passed": "ok", "finding": "FINDING", "skipped": "skipped"}
 _SHOWN_IDS = 10
@@ -19,17 +17,5 @@ def health_lines(report: HealthReport) -> Iterator[str]:
         if check.outcome == "finding" and check.ids:
             more = (check.count or len(check.ids)) - min(len(check.ids), _SHOWN_IDS)
             yield f"{'':>8}  {', '.join(check.ids[:_SHOWN_IDS])}{f' and {more} more' if more > 0 else ''}"
-
-
-def health_document(report: HealthReport) -> dict[str, Any]:
-    """Return the report for JSON."""
-    return {
-        "schema_version": report.schema_version,
-        "release": report.release,
-        "local_domain": report.local_domain,
-        "checks": [_document(check) for check in report.checks],
-    }
-
-
-def _document(check: Check) -> dict[str, Any]:
-    return {**asdict(check), "ids": list(check.ids)}
+        if check.sql:
+            yield f"{'':>8}  list them with: {check.sql}"

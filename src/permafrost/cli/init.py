@@ -10,8 +10,8 @@ import click
 from permafrost.cli.shared.options import config_option, config_path, json_option, reporting
 from permafrost.cli.shared.rendering import Rendering
 from permafrost.events import Note
-from permafrost.mastodon.initial_settings import DEFAULT_REPOSITORY, DEFAULT_STATE, Wishes
-from permafrost.operations.init import Initialised, initialise
+from permafrost.mastodon.initial_settings import DEFAULT_REPOSITORY, DEFAULT_STATE, InitRequest
+from permafrost.operations.init import Initialized, initialize
 
 _PATH = click.Path(path_type=Path)
 
@@ -62,7 +62,7 @@ def init(
     repository and the state go beside the configuration file. Print the recovery sheet: without it, a copy of
     the repository is of no use once the server is gone.
     """
-    wishes = Wishes(
+    request = InitRequest(
         config_file=config_path(config_file).absolute(),
         mastodon=mastodon.absolute() if mastodon else None,
         database_url=database_url,
@@ -72,25 +72,13 @@ def init(
         recipients_dir=recipients_dir.absolute() if recipients_dir else None,
         name=name,
     )
-    made = initialise(wishes, now=datetime.now(UTC), report=rendering.report)
-    rendering.result(_document(made), [made.recovery_sheet, "Made:", *(f"    {path}" for path in made.made)])
+    made = initialize(request, now=datetime.now(UTC), report=rendering.report)
+    rendering.result(made.document(), [made.recovery_sheet, "Made:", *(f"    {path}" for path in made.made)])
     for advice in _advice(made):
         rendering.report(Note(advice))
 
 
-def _document(made: Initialised) -> dict[str, object]:
-    """Return the result without the sheet's text: JSON ends up in logs, and the passphrase must not."""
-    return {
-        "config": str(made.config_file),
-        "repository": str(made.configuration.repository.path),
-        "repository_id": made.repository_id,
-        "fingerprint": made.fingerprint,
-        "recovery_sheet": str(made.sheet_file),
-        "made": [str(path) for path in made.made],
-    }
-
-
-def _advice(made: Initialised) -> tuple[str, ...]:
+def _advice(made: Initialized) -> tuple[str, ...]:
     return (
         f"print {made.sheet_file}, keep it away from this machine, and remove the file",
         "on its blank lines write each vault that you pair: which machine, where it stands, how to log in, the folder",

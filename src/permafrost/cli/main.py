@@ -3,50 +3,39 @@
 from __future__ import annotations
 
 import gc
-from importlib import import_module
 
 import click
 
 from permafrost import __version__
+from permafrost.cli.shared.lazy_group import LazyGroup
 
 _COMMANDS = {
-    "init": "init:init",
-    "config": "config:config",
-    "backup": "backup:backup",
-    "snapshots": "repository:snapshots",
-    "verify": "repository:verify",
-    "restore": "restore:restore",
-    "drill": "drill:drill",
-    "check": "check:check",
-    "export": "export:export",
-    "prune": "repository:prune",
-    "status": "status:status",
-    "vault": "vault:vault",
-    "run": "service:run",
+    "init": ("init:init", "Make configuration, passphrase, signing key, repository and recovery sheet."),
+    "config": ("config:config", "Check, show and describe the configuration file."),
+    "backup": ("backup:backup", "Make one snapshot of the database and the secrets."),
+    "snapshots": ("snapshots:snapshots", "List the snapshots, oldest first."),
+    "verify": ("verify:verify", "Check every object's hash, and every snapshot's signature and completeness."),
+    "restore": ("restore:restore", "Restore SNAPSHOT, an id or `latest`, into a database."),
+    "restore-table": (
+        "restore_table:restore_table",
+        "Restore one table of SNAPSHOT beside the live ones, or to stdout.",
+    ),
+    "drill": ("drill:drill", "Prove that SNAPSHOT can be restored, by restoring it into a throw-away server."),
+    "check": ("check:check", "Examine DATABASE, and whether a Mastodon's secrets and media fit it."),
+    "export": ("export:export", "Write SNAPSHOT as a standard dump file, for pg_restore, psql or any other tool."),
+    "prune": ("prune:prune", "Remove snapshots that no rule of [retention] keeps, and objects that none uses."),
+    "status": ("status:status", "Show the newest snapshot, its age and proof, and what needs attention."),
+    "vault": ("vault.group:vault", "Pair servers with vaults, the machines that keep their copies."),
+    "run": ("service:run", "Run the server's service: backups, audits and drills on schedule, and Syncthing."),
+    "schema": ("schema:schema", "Print the JSON Schema (2020-12) of what the command NAME prints with --json."),
 }
 
 
-class Commands(click.Group):
-    """The commands, each imported when it is asked for: a run should not wait for what others need."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return all names, in the order in which they are needed."""
-        del ctx
-        return list(_COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Return the command of that name, None if there is none."""
-        del ctx
-        if cmd_name not in _COMMANDS:
-            return None
-        module, _, attribute = _COMMANDS[cmd_name].partition(":")
-        command: click.Command = getattr(import_module(f"permafrost.cli.{module}"), attribute)
-        gc.freeze()  # modules stay for good, so collections need not look at them
-        gc.enable()
-        return command
-
-
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=LazyGroup,
+    commands_at=_COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(__version__, prog_name="permafrost")
 def main() -> None:
     """Back up a Mastodon server, keep it on machines that you own, and prove that it can come back.

@@ -1,80 +1,68 @@
-"""permafrost restore --table: the words for one table, and what is said of it."""
+"""permafrost restore-table: one table of a snapshot, beside the live ones or as text."""
 
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime
 
-from permafrost.cli.shared.amounts import seconds_text
+import click
+
+from permafrost.cli.shared.amounts import count_text, seconds_text
+from permafrost.cli.shared.reading import ReadRequest, reading, server_option
 from permafrost.cli.shared.rendering import Rendering
 from permafrost.errors import UsageError
-from permafrost.loading.source import Source
-from permafrost.repository.layout import SnapshotId
-
-if TYPE_CHECKING:
-    from permafrost.operations.restore_table import RescuedTable
+from permafrost.operations.restore_table import RescuedTable, TableRequest, rescue_table, write_table
 
 
-@dataclass(frozen=True, slots=True)
-class TableWish:
-    """Which table, and where to: a database and a schema, or stdout."""
+@click.command("restore-table")
+@click.option("--table", metavar="SCHEMA.TABLE", required=True, help="The table to restore.")
+@click.option("--database", metavar="NAME", help="The existing database to add it to.")
+@click.option("--schema", metavar="NAME", help="The schema to add it to; created if it does not exist.")
+@click.option("--stdout", "to_stdout", is_flag=True, help="Write its rows to stdout as COPY text; needs no server.")
+@server_option
+@reading(has_jobs=False)
+def restore_table(
+    rendering: Rendering,
+    request: ReadRequest,
+    *,
+    table: str,
+    database: str | None,
+    schema: str | None,
+    to_stdout: bool,
+    server: str | None,
+) -> None:
+    """Restore one table of SNAPSHOT beside the live ones, or to stdout.
 
-    table: str
-    database: str | None
-    schema: str | None
-    is_for_stdout: bool
-    as_json: bool
+    SNAPSHOT is an id, `latest`, or --at in its place. The table goes into another schema of an existing database, or
+    its rows are written to stdout as COPY text. The new table has all rows and columns, with their types, NOT
+    NULL, and the defaults that the database can have, but no keys and no indexes. No existing table is touched.
 
-    def __post_init__(self) -> None:
-        """Raise `UsageError` unless the words name one place."""
-        if self.is_for_stdout and (self.database or self.schema or self.as_json):
+    \b
+    Examples:
+      permafrost restore-table latest --table public.accounts --database mastodon_production --schema rescued
+      permafrost restore-table --at "2026-11-22 14:00" --table public.accounts --stdout > accounts.copy
+    """
+    if to_stdout:
+        if database or schema or rendering.as_json:
             raise UsageError(
                 "--stdout does not go with --database, --schema and --json", hint="stdout is for the rows alone"
             )
-        if not self.is_for_stdout and not (self.database and self.schema):
-            raise UsageError(
-                "a table needs a place to go", hint="give --database NAME and --schema NAME, or --stdout for its rows"
-            )
-
-
-def restore_table(
-    rendering: Rendering, source: Source, choice: SnapshotId | None, wish: TableWish, server: str
-) -> None:
-    """Restore the table where it is wished."""
-    # what a whole restore need not wait for
-    from permafrost.operations.restore_table import rescue_table, write_table  # noqa: PLC0415
-
-    if wish.is_for_stdout:
-        write_table(source, choice, wish.table, sys.stdout.buffer.write, rendering.report)
+        write_table(request.source, request.choice, table, sys.stdout.buffer.write, rendering.report, datetime.now(UTC))
         sys.stdout.buffer.flush()
         return
-    result = rescue_table(
-        source,
-        choice,
-        wish.table,
-        server=server,
-        database=wish.database or "",
-        schema=wish.schema or "",
-        report=rendering.report,
+    if not (database and schema):
+        raise UsageError("no place for the table was given", hint="give --database NAME and --schema NAME, or --stdout")
+    wanted = TableRequest(
+        request.source, request.choice, table, server=request.server(server), database=database, schema=schema
     )
-    document = {
-        "snapshot": str(result.snapshot),
-        "table": str(result.table),
-        "database": wish.database,
-        "rescued_as": str(result.rescued_as),
-        "rows": result.rows,
-        "audited": result.is_audited,
-        "defaults_left_out": list(result.defaults_left_out),
-        "duration_s": result.duration_s,
-    }
-    rendering.result(document, _lines(result, wish))
+    result = rescue_table(wanted, report=rendering.report, now=datetime.now(UTC))
+    rendering.result(result.document(), _lines(result))
 
 
-def _lines(result: RescuedTable, wish: TableWish) -> list[str]:
+def _lines(result: RescuedTable) -> list[str]:
     compared = "their digest and count are" if result.is_audited else "their count is"
-    size = f"{result.rows:,} rows in {seconds_text(result.duration_s)}"
-    where = f"{result.rescued_as} in {wish.database}"
+    size = f"{count_text(result.rows, 'row')} in {seconds_text(result.duration_s)}"
+    where = f"{result.rescued_as} in {result.database}"
     lines = [f"restored {result.table} of {result.snapshot} as {where}: {size}; {compared} as in the snapshot"]
     if result.defaults_left_out:
         lines.append(f"without the defaults of {', '.join(result.defaults_left_out)}")

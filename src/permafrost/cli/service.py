@@ -9,7 +9,7 @@ import click
 from permafrost.cli.shared.options import config_option, config_path, json_option, reporting, stopping_quietly
 from permafrost.cli.shared.rendering import Rendering
 from permafrost.config.loading import load_configuration
-from permafrost.service.services import run_server
+from permafrost.service.server import run_server
 
 
 @click.command("run")
@@ -17,14 +17,15 @@ from permafrost.service.services import run_server
 @json_option
 @reporting
 def run(rendering: Rendering, *, config_file: Path | None) -> None:
-    """Follow the schedule and keep Syncthing going, in the foreground, until SIGTERM or Ctrl-C, which end it with 0.
+    """Run the server's service: backups, audits and drills on schedule, and Syncthing.
 
-    Backups, audits and drills as [schedule] says, one at a time; a backup also prunes. Syncthing is kept up, so that
-    the vaults receive what was published, and vaults that were invited are let in. What fails is said at once and
-    tried again at its next time. What was missed while the machine was off is made up for once, and told.
+    It runs in the foreground until SIGTERM or Ctrl-C, which end it with 0. Jobs run one at a time, as [schedule] says;
+    a backup also prunes. Syncthing is kept running, so that the vaults receive what was published, and invited vaults
+    are let in. A job that fails is reported at once and tried again at its next time. Jobs missed while the machine
+    was off run once, and are reported.
 
-    All that it knows is on the disk: after a kill it goes on. Restart it to have it read [schedule] and [syncthing]
-    again; the rest is read for each job. Units for systemd are in systemd/.
+    All state is on disk: after a crash it picks up where it left off. Restart it to make it read [schedule] and
+    [syncthing] again; the rest is read for each job. Units for systemd are in systemd/.
 
     \b
     Example, for a service manager:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import click
 
-from permafrost.cli.shared.amounts import bytes_text, seconds_text
+from permafrost.cli.shared.amounts import bytes_text, count_text, seconds_text
 from permafrost.cli.shared.options import config_option, config_path, json_option, reporting
 from permafrost.cli.shared.rendering import Rendering
 from permafrost.config.loading import load_configuration
 from permafrost.errors import EXIT_FINDINGS
 from permafrost.status.document import status as look
-from permafrost.status.vaults import VaultReport
+from permafrost.vault.report import VaultReport
 
 
 @click.command()
@@ -23,7 +21,9 @@ from permafrost.status.vaults import VaultReport
 @json_option
 @reporting
 def status(rendering: Rendering, *, config_file: Path | None) -> int:
-    """Tell what there is, how old it is, and what needs a human. Exit code 3 if something does.
+    """Show the newest snapshot, its age and proof, and what needs attention.
+
+    Exit code 3 if something does.
 
     \b
     Example:
@@ -32,15 +32,7 @@ def status(rendering: Rendering, *, config_file: Path | None) -> int:
     configuration = load_configuration(config_path(config_file))
     now = datetime.now(UTC)
     result = look(configuration, now)
-    document = {
-        "snapshots": result.snapshots,
-        "newest": str(result.newest) if result.newest else None,
-        "newest_age_s": result.newest_age_s,
-        "newest_proven": str(result.newest_proven) if result.newest_proven else None,
-        "vaults": [_vault(vault, now) for vault in result.vaults],
-        "findings": [asdict(finding) for finding in result.findings],
-    }
-    lines = [f"{result.snapshots} snapshots in {configuration.repository.path}"]
+    lines = [f"{count_text(result.snapshots, 'snapshot')} in {configuration.repository.path}"]
     if result.newest is not None and result.newest_age_s is not None:
         lines.append(f"newest: {result.newest}, {seconds_text(max(0.0, result.newest_age_s))} old")
     if result.newest_proven is not None:
@@ -49,25 +41,10 @@ def status(rendering: Rendering, *, config_file: Path | None) -> int:
     else:
         lines.append("no snapshot is proven by a drill: permafrost drill")
     lines += [_vault_line(vault, now) for vault in result.vaults]
-    lines += [f"finding: {finding.message}" for finding in result.findings]
-    rendering.result(document, lines)
+    for finding in result.findings:
+        lines += [f"{finding.severity.word}: {finding.message}", f"    {finding.remedy}"]
+    rendering.result(result.document(now), lines)
     return EXIT_FINDINGS if result.findings else 0
-
-
-def _vault(vault: VaultReport, now: datetime) -> dict[str, Any]:
-    receipt, newest = vault.receipt, vault.newest
-    since = receipt.all_verified_since if receipt else None
-    return {
-        "name": vault.name,
-        "newest": str(newest) if newest else None,
-        "newest_age_s": (now - newest.made_at).total_seconds() if newest else None,
-        "receipt_age_s": (now - receipt.written_at).total_seconds() if receipt else None,
-        "history_snapshots": receipt.history_snapshots if receipt else None,
-        "all_verified_since": since.isoformat() if since else None,
-        "free_bytes": receipt.free_bytes if receipt else None,
-        "media_files": receipt.media_files if receipt else None,
-        "problem": vault.problem or None,
-    }
 
 
 def _vault_line(vault: VaultReport, now: datetime) -> str:

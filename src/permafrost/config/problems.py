@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from permafrost.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from permafrost.documents.setup import ProblemDocument
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,9 +25,11 @@ class Problem:
         where = f"{self.file}, line {self.line}" if self.line else str(self.file)
         return ": ".join(part for part in (where, self.key, self.message) if part)
 
-    def as_document(self) -> dict[str, str | int | None]:
-        """Return the problem as it stands in JSON; unknown lines are null."""
-        return {"file": str(self.file), "line": self.line, "key": self.key, "message": self.message}
+    def document(self) -> ProblemDocument:
+        """Return it for JSON."""
+        from permafrost.documents.setup import ProblemDocument  # noqa: PLC0415 - every run imports this module
+
+        return ProblemDocument(file=str(self.file), line=self.line, key=self.key, message=self.message)
 
 
 class InvalidFileError(ConfigurationError):

@@ -1,1 +1,1 @@
-"""What a backup reads of the database and stores: the two engines, and what they hand over."""
+"""Read the database and store a snapshot. There are two engines: the segment log and the dump."""

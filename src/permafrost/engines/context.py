@@ -13,6 +13,9 @@ from permafrost.repository.layout import Layout
 from permafrost.repository.repository import Repository
 from permafrost.timing import WorkTimes
 
+STATE_FILE = "segments.sqlite"
+"""The segment log's own file in the state folder."""
+
 
 @dataclass(frozen=True, slots=True)
 class RunContext:

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from permafrost.mastodon.environment import read_environment
+from permafrost.postgres.building.sequences import SequenceValue
 from permafrost.postgres.catalog import DatabaseDescription
 from permafrost.postgres.digest import TableContents
-from permafrost.postgres.sequences import SequenceValue
 from permafrost.repository.manifest import (
     DatabaseFacts,
     DatabaseGrant,

@@ -12,14 +12,16 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 
 from permafrost.engines.contents import SnapshotContents
-from permafrost.engines.context import RunContext
-from permafrost.errors import DatabaseError
-from permafrost.events import Note
+from permafrost.engines.context import STATE_FILE, RunContext
+from permafrost.errors import ConfigurationError, DatabaseError, PermafrostError
+from permafrost.events import Note, Warned
 from permafrost.lazy_import import imported_beside
 from permafrost.openpgp.sealing import PassphraseSealing
 from permafrost.postgres.connection import LockConflictError
 from permafrost.postgres.locked_snapshot import locked_snapshot
 from permafrost.postgres.version import major_version
+from permafrost.runs import RunRecords
+from permafrost.state_files import DamagedStateError, set_aside
 
 MINIMUM_SERVER_VERSION = 140000
 _ATTEMPTS = 4
@@ -30,17 +32,53 @@ _READING = "permafrost.engines.log_run"  # with numpy, which takes as long as to
 @contextmanager
 def logged(run: RunContext) -> Iterator[SnapshotContents]:
     """Yield what the log engine stored; the state is replaced once the block has ended well."""
-    for attempt in range(1, _ATTEMPTS + 1):
+    stack, contents = _read(run)
+    is_published = False
+    try:
+        with stack:
+            yield contents
+            is_published = True
+    except (DamagedStateError, PermafrostError) as error:
+        if not is_published:
+            raise
+        # the snapshot is whole and safe; only what would have made the next run quick is lost
+        if isinstance(error, DamagedStateError):
+            _throw_state_away(run, str(error))
+        else:
+            run.report(Warned(f"the snapshot is published, but the state was not saved: {error.message}"))
+
+
+def _read(run: RunContext) -> tuple[ExitStack, SnapshotContents]:
+    """Read everything, again if a migration came between, and without the state if that is damaged."""
+    attempt = 1
+    has_state = True
+    while True:
         try:
-            stack, contents = _attempt(run, is_last=attempt == _ATTEMPTS)
-            break
+            return _attempt(run, is_last=attempt == _ATTEMPTS)
         except LockConflictError as error:
             if attempt == _ATTEMPTS:
                 raise
-            run.report(Note(f"starting again, as another session wants a table for itself: {error.message}"))
-            run.steps.back_to(_FIRST_STEP)
-    with stack:
-        yield contents
+            attempt += 1
+            run.report(
+                Note(f"starting again because another session wants exclusive access to a table: {error.message}")
+            )
+        except DamagedStateError as error:
+            if not has_state:
+                raise ConfigurationError(
+                    f"the state in {run.configuration.state.path} cannot be used: {error}",
+                    hint="check the disk that holds [state] path",
+                ) from error
+            has_state = False
+            _throw_state_away(run, str(error))
+        run.steps.back_to(_FIRST_STEP)
+
+
+def _throw_state_away(run: RunContext, damage: str) -> None:
+    folder = run.configuration.state.path
+    set_aside(folder / STATE_FILE)
+    message = f"the state of the segment log was damaged ({damage}) and starts again: everything is read"
+    run.report(Warned(message))
+    RunRecords(folder).record_damage(STATE_FILE, message, run.now)
 
 
 def _attempt(run: RunContext, *, is_last: bool) -> tuple[ExitStack, SnapshotContents]:

@@ -10,18 +10,18 @@ from dataclasses import dataclass
 
 from permafrost.engines.context import RunContext
 from permafrost.engines.frame_store import store_frame
+from permafrost.postgres.building.sequences import SequenceValue, read_sequences
 from permafrost.postgres.catalog import DatabaseDescription, describe_database, is_standby, schema_migrations_version
-from permafrost.postgres.catalogue_mark import catalogue_mark
-from permafrost.postgres.dump_program import pg_dump_program
+from permafrost.postgres.catalog_mark import catalog_mark
 from permafrost.postgres.locked_snapshot import HELD_LOCK_TIMEOUT_MS, LOCK_TIMEOUT_MS, LockedSnapshot
-from permafrost.postgres.logged import LoggedTable
-from permafrost.postgres.sequences import SequenceValue, read_sequences
+from permafrost.postgres.loggable_tables import LoggedTable
+from permafrost.postgres.programs.dump_program import pg_dump_program
 from permafrost.repository.objects import StoredObject
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """A stored frame. `digest` is of its bytes, `mark` of the catalogue that pg_dump read; None where not known."""
+    """A stored frame. `digest` is of its bytes, `mark` of the catalog that pg_dump read; None where not known."""
 
     stored: StoredObject
     digest: str | None
@@ -63,7 +63,7 @@ def read_surroundings(
         description = describe_database(connection)
         schema_version = schema_migrations_version(connection)
         sequences = read_sequences(connection)
-        mark = catalogue_mark(connection, [table.oid for table in tables])
+        mark = catalog_mark(connection, [table.oid for table in tables])
         if known is not None and mark is not None and mark == known.mark:
             return Surroundings(description, schema_version, sequences, known)
         # pg_dump also locks what the holder does not (views, partitioned tables), so its last try is a patient one
@@ -72,7 +72,7 @@ def read_surroundings(
             snapshot=snapshot.name,
             server_major=description.server_major,
             is_standby=is_standby(connection),
-            without_data=[table.name for table in tables] + [one.name for one in sequences],
+            without_data=[table.name for table in tables] + [sequence.name for sequence in sequences],
             encoding=connection.info.encoding,
             lock_timeout_ms=LOCK_TIMEOUT_MS if is_last else HELD_LOCK_TIMEOUT_MS,
         )

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from permafrost.engines.facts import table_facts
 from permafrost.postgres.catalog import TableName
 from permafrost.postgres.digest import TableContents
-from permafrost.postgres.logged import LoggedTable
+from permafrost.postgres.loggable_tables import LoggedTable
 from permafrost.repository.manifest import Segment, Table
 from permafrost.segments.chain import Chain
 from permafrost.segments.worker import segments_of
@@ -46,7 +46,7 @@ def manifest_tables(
         for table in tables
     )
     found = [*table_facts(others), *logged]
-    return tuple(sorted(found, key=lambda one: (one.schema_name, one.name)))
+    return tuple(sorted(found, key=lambda table: (table.schema_name, table.name)))
 
 
 def _segment(chain: Chain, index_of: Mapping[str, int]) -> Segment:

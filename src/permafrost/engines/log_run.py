@@ -10,7 +10,7 @@ from threading import Lock
 import psycopg
 
 from permafrost.engines.contents import Counts, SnapshotContents
-from permafrost.engines.context import RunContext
+from permafrost.engines.context import STATE_FILE, RunContext
 from permafrost.engines.log_frame import Surroundings, known_frame, read_surroundings
 from permafrost.engines.log_manifest import manifest_tables, objects_of_chains
 from permafrost.events import Note, Progress
@@ -19,15 +19,16 @@ from permafrost.postgres.digest import TableContents, count_rows, digest_rows
 from permafrost.postgres.history_mark import leave_mark
 from permafrost.postgres.identity import ServerIdentity, read_identity, wait_until_flushed
 from permafrost.postgres.locked_snapshot import LockedSnapshot
-from permafrost.postgres.logged import LoggedTable, describe_tables
-from permafrost.postgres.workers import Crew, Task, snapshot_connection
+from permafrost.postgres.loggable_tables import LoggedTable, describe_tables
+from permafrost.postgres.workers import Task, Workers, snapshot_connection
 from permafrost.repository.manifest import ObjectKind
 from permafrost.repository.objects import StoredObject
 from permafrost.segments.chain import Chain, minute_of
 from permafrost.segments.reconcile import forget_what_changed, reason_to_forget_everything, remember
 from permafrost.segments.repository_store import RepositoryStore
+from permafrost.segments.rows import SEGMENT_PAGES
 from permafrost.segments.state import SegmentState
-from permafrost.segments.worker import THIS_RUNS_DELTA, SegmentWork, Workplace, segments_of, update_segment
+from permafrost.segments.worker import THIS_RUNS_DELTA, SegmentContext, SegmentWork, segments_of, update_segment
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,7 @@ def read_log(
     The new state takes the place of the old one when `stack` is left without an error.
     """
     url = run.configuration.database.url
-    state = SegmentState(run.configuration.state.path / "segments.sqlite")
+    state = SegmentState(run.configuration.state.path / STATE_FILE)
     stack.callback(state.close)
     stack.enter_context(state.changing())
     jobs = run.configuration.database.jobs
@@ -78,13 +79,13 @@ def read_log(
     found = _Found()
     with (
         _abandoned_on_failure(store),
-        Crew(lambda: snapshot_connection(url, snapshot), jobs) as crew,
+        Workers(lambda: snapshot_connection(url, snapshot), jobs) as workers,
     ):
-        crew.connect_ahead()
+        workers.connect_ahead()
         job = _prepare(run, snapshot, state, sealing_mark)
         known = known_frame(state.fact("frame"), job.there)
-        beside = crew.beside(lambda: read_surroundings(run, snapshot, job.tables, known, is_last=is_last))
-        crew.do_all(_tasks(run, job, state, store, found))
+        beside = workers.beside(lambda: read_surroundings(run, snapshot, job.tables, known, is_last=is_last))
+        workers.do_all(_tasks(run, job, state, store, found))
         stored = store.finish()
         mark = leave_mark(url)
         wait_until_flushed(snapshot.connection, job.identity.lsn, snapshot.taken_at)
@@ -97,13 +98,13 @@ def _prepare(run: RunContext, snapshot: LockedSnapshot, state: SegmentState, sea
     identity = read_identity(connection)
     reason = _reason_to_start_anew(run, state, identity, connection, sealing_mark)
     if reason:
-        run.report(Note(f"new bases for every table: {reason}"))
+        run.report(Note(f"reading every table in full: {reason}"))
         state.forget_everything()
     tables = describe_tables(connection, snapshot.tables)
     known: dict[str, tuple[ObjectKind, int]] = state.objects()  # type: ignore[assignment] # kinds as they were put in
     missing = frozenset(name for name, (_, size) in known.items() if not _is_there(run, name, size))
     if missing:
-        run.report(Note(f"{len(missing)} objects that the state refers to are not in the repository any more"))
+        run.report(Note(f"{len(missing)} objects that the state refers to are no longer in the repository"))
     forget_what_changed(state, tables)
     logged_names = {table.name for table in tables}
     return _Job(
@@ -120,7 +121,7 @@ def _reason_to_start_anew(
     run: RunContext, state: SegmentState, identity: ServerIdentity, connection: psycopg.Connection, sealing_mark: str
 ) -> str:
     if run.is_full:
-        return "asked for"
+        return "requested"
     reason = reason_to_forget_everything(state, identity, connection)
     if reason:
         return reason
@@ -150,14 +151,14 @@ def _abandoned_on_failure(store: RepositoryStore) -> Iterator[None]:
 def _tasks(run: RunContext, job: _Job, state: SegmentState, store: RepositoryStore, found: _Found) -> list[Task]:
     """Return what the workers do, the longest first."""
     total = sum(table.pages for table in job.tables)
-    work = [(table, number) for table in job.tables for number in segments_of(table)]
-    place = Workplace(store, minute_of(run.now), job.missing, run.times)
+    segments = [(table, number) for table in job.tables for number in segments_of(table)]
+    context = SegmentContext(store, minute_of(run.now), job.missing, run.times)
 
     def segment(table: LoggedTable, number: int) -> Task:
         def task(connection: psycopg.Connection) -> None:
-            one = SegmentWork(table, number, state.segment(table.oid, number))
-            result = update_segment(connection, one, place)
-            if result.segment is not one.known:
+            work = SegmentWork(table, number, state.segment(table.oid, number))
+            result = update_segment(connection, work, context)
+            if result.segment is not work.known:
                 state.set_segment(table.oid, number, result.segment)
             with found.lock:
                 found.chains[table.oid, number] = result.segment.chain
@@ -165,7 +166,7 @@ def _tasks(run: RunContext, job: _Job, state: SegmentState, store: RepositorySto
                 found.rows_new += result.rows_new
                 found.rows_gone += result.rows_gone
                 found.segments_changed += result.is_changed
-                found.pages_done += one.pages
+                found.pages_done += work.pages
                 done = found.pages_done
             block = job.identity.block_size
             run.report(Progress(done * block, total * block, "bytes"))
@@ -184,9 +185,9 @@ def _tasks(run: RunContext, job: _Job, state: SegmentState, store: RepositorySto
         return task
 
     audits = [measure(table.name, is_logged=True) for table in _by_size(job.tables)] if run.is_audited else []
-    work.sort(key=lambda one: min(one[0].pages - one[1] * 8192, 8192), reverse=True)
+    segments.sort(key=lambda named: min(named[0].pages - named[1] * SEGMENT_PAGES, SEGMENT_PAGES), reverse=True)
     counts = [measure(name, is_logged=False) for name in job.others]
-    return [*audits, *(segment(table, number) for table, number in work), *counts]
+    return [*audits, *(segment(table, number) for table, number in segments), *counts]
 
 
 def _by_size(tables: tuple[LoggedTable, ...]) -> list[LoggedTable]:
@@ -205,15 +206,15 @@ def _settle(
 
     `stored` is what the run's store has, by the name that it had until now.
     """
-    _name_objects(state, found, {until_now: one.name for until_now, one in stored.items()})
+    _name_objects(state, found, {until_now: stored_object.name for until_now, stored_object in stored.items()})
     frame = beside.frame.stored
     known: dict[str, tuple[ObjectKind, int]] = dict(job.known_objects)
-    for until_now, one in stored.items():
-        known[one.name] = ("delta" if until_now == THIS_RUNS_DELTA else "base", one.size_bytes)
+    for until_now, stored_object in stored.items():
+        known[stored_object.name] = ("delta" if until_now == THIS_RUNS_DELTA else "base", stored_object.size_bytes)
     known[frame.name] = ("frame", frame.size_bytes)
     names = [frame.name, *objects_of_chains(found.chains)]
     objects = tuple((StoredObject(name, known[name][1]), known[name][0]) for name in names)
-    new = {one.name for one in stored.values()} | ({frame.name} if beside.frame.is_new else set())
+    new = {stored_object.name for stored_object in stored.values()} | ({frame.name} if beside.frame.is_new else set())
     state.replace_objects({name: known[name] for name in names})
     state.set_fact("repository", run.repository.repository_id)
     state.set_fact("sealing", job.sealing_mark)

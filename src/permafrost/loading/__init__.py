@@ -1,1 +1,1 @@
-"""A snapshot becomes a database: opened, checked, loaded and compared."""
+"""Turn a snapshot back into a database. It is opened, checked, loaded and compared."""

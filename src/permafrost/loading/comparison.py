@@ -12,7 +12,7 @@ from permafrost.events import Progress, Reporter, Unit, Warned
 from permafrost.postgres.catalog import TableName, list_tables
 from permafrost.postgres.connection import connected
 from permafrost.postgres.digest import TableContents, count_rows, digest_rows
-from permafrost.postgres.workers import Crew, Task
+from permafrost.postgres.workers import Task, Workers
 from permafrost.repository.manifest import Manifest, Table
 
 _MOST_TOLD = 10
@@ -64,8 +64,8 @@ def compare(conninfo: str, manifest: Manifest, jobs: int, report: Reporter) -> i
 
         return done.after(work)
 
-    with Crew(lambda: connected(conninfo), jobs) as crew:
-        crew.do_all([task(name) for name in common])
+    with Workers(lambda: connected(conninfo), jobs) as workers:
+        workers.do_all([task(name) for name in common])
     if wrong:
         more = f"; and {len(wrong) - _MOST_TOLD} more" if len(wrong) > _MOST_TOLD else ""
         raise DifferentRestoreError(

@@ -20,13 +20,13 @@ from permafrost.events import Reporter
 from permafrost.loading.comparison import Tally
 from permafrost.loading.memory_file import bytes_in_memory
 from permafrost.loading.opened_snapshot import OpenedSnapshot
-from permafrost.postgres.archive_contents import Contents, Step, read_contents
+from permafrost.postgres.building.foreign_keys import UncheckedKeys, add_foreign_keys, check_foreign_keys
+from permafrost.postgres.building.guarded import Refused, run_guarded
+from permafrost.postgres.building.index_builds import build_index, read_index_script
+from permafrost.postgres.building.loading import analyze, tables_by_size
 from permafrost.postgres.connection import connected, server_major
-from permafrost.postgres.foreign_keys import UncheckedKeys, add_foreign_keys, check_foreign_keys
-from permafrost.postgres.guarded import Refused, run_guarded
-from permafrost.postgres.index_builds import build_index, read_index_script
-from permafrost.postgres.loading import analyze, tables_by_size
-from permafrost.postgres.restore_program import (
+from permafrost.postgres.programs.archive_contents import Contents, Step, read_contents
+from permafrost.postgres.programs.restore_program import (
     SECTIONS,
     LoadRequest,
     explain_pg_restore,
@@ -34,8 +34,9 @@ from permafrost.postgres.restore_program import (
     pg_restore_program,
     pg_restore_script_program,
 )
-from permafrost.postgres.workers import Crew
-from permafrost.processes import Pipeline, Program
+from permafrost.postgres.workers import Workers
+from permafrost.processes.pipeline import Pipeline
+from permafrost.processes.program import Program
 
 _HELD_IN_MEMORY_BYTES = 16 << 20
 """Sealed; a schema of this size has some 100,000 tables. Unsealed it may be ten times as much."""
@@ -87,8 +88,8 @@ class FrameLoader:
         if script := self._script_of(Step.INDEXES):
             found = read_index_script(self._request.conninfo, script)
             done = Tally(len(found.builds), "indexes", report)
-            with Crew(lambda: found.session(self._request.conninfo), self._jobs) as crew:
-                crew.do_all([done.after(partial(build_index, build=build)) for build in found.builds])
+            with Workers(lambda: found.session(self._request.conninfo), self._jobs) as workers:
+                workers.do_all([done.after(partial(build_index, build=build)) for build in found.builds])
         self._load(Step.EARLY, jobs=self._jobs)
 
     def analyze_and_check_keys(self, report: Reporter) -> None:
@@ -109,8 +110,8 @@ class FrameLoader:
         with connected(self._request.conninfo) as connection:
             tables = tables_by_size(connection)
         done = Tally(len(tables) + len(keys), "tables", report)
-        with Crew(lambda: connected(self._request.conninfo), self._jobs) as crew:
-            crew.do_all(
+        with Workers(lambda: connected(self._request.conninfo), self._jobs) as workers:
+            workers.do_all(
                 [
                     *(done.after(partial(analyze, table=table)) for table in tables),
                     *(done.after(partial(check_foreign_keys, keys=unchecked)) for unchecked in keys),

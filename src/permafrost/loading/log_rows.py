@@ -1,36 +1,26 @@
-"""Loads the rows of logged tables: streamed from object through gpg and zstd into COPY, never in a file.
-
-The order of rows in a table means nothing, so every object is read where it lies: first the gone lines out of all
-delta objects, which are few; then each base, and each delta object once, into the tables that its members belong
-to. Gone lines are dropped on the way.
-"""
+"""Loads the rows of logged tables: streamed from object through gpg and zstd into COPY, never in a file."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from threading import Lock
 
-import numpy as np
 import psycopg
 from psycopg import sql
 
-from permafrost.errors import IntegrityError
 from permafrost.events import Progress, Reporter
-from permafrost.loading.log_map import ElementPlace, LogMap, log_map
-from permafrost.loading.object_text import READ_BYTES, object_text
+from permafrost.loading.log_lines import GoneLines, base_lines, delta_lines, gone_lines
+from permafrost.loading.log_map import LogMap, log_map
 from permafrost.loading.opened_snapshot import OpenedSnapshot
+from permafrost.postgres.building.copy_in import copy_in
+from permafrost.postgres.catalog import TableName
 from permafrost.postgres.connection import connected, database_errors
-from permafrost.postgres.workers import Crew, Task
+from permafrost.postgres.workers import Task, Workers
 from permafrost.repository.manifest import Table
-from permafrost.segments.delta_file import read_delta
-from permafrost.segments.lines import LineFilter, parse_gone, surviving_lines
-from permafrost.segments.rows import Uint32
 
-_GONE_BYTES = 64 << 20
-"""A segment has at most 2.4 million rows, and starts again when more of its lines are gone than are left."""
 _SHARE = 1.2  # of an even share; a little more than that costs less than two workers on one table
 
 
@@ -42,8 +32,10 @@ def load_rows(
     Raise `IntegrityError` if an object does not hold what the manifest says, `DatabaseError` if a row is refused.
     """
     places = log_map(snapshot.manifest).where(is_wanted)
-    with Crew(lambda: connected(conninfo), jobs) as crew:
-        gone = _gather_gone(snapshot, places, crew)
+    gone = GoneLines()
+    with Workers(lambda: connected(conninfo), jobs) as workers:
+        workers.beside_all(lambda index: gone.add(gone_lines(snapshot, index, places.members[index])), places.members)
+        gone.merge()
         total = sum(snapshot.stored(index).size_bytes for index in (*places.bases, *places.members))
         progress = _Counter(total, report)
 
@@ -51,24 +43,23 @@ def load_rows(
             def task(connection: psycopg.Connection) -> None:
                 with _emptied(connection, load):
                     for index in load.bases:
-                        target = places.bases[index]
-                        with object_text(snapshot, index) as text:
-                            chunks = iter(lambda: text.read(READ_BYTES), b"")
-                            kept = surviving_lines(chunks, target.first_line, target.lines, gone[target.segment])
-                            _copy(connection, target.table, kept, is_frozen=load.is_whole)
+                        with closing(base_lines(snapshot, index, places.bases[index], gone)) as pieces:
+                            _copy(connection, load.table, pieces, is_frozen=load.is_whole)
                         progress.add(snapshot.stored(index).size_bytes)
 
             return task
 
         def delta(index: int) -> Task:
             def task(connection: psycopg.Connection) -> None:
-                _load_delta(snapshot, index, places.members[index], gone, connection)
+                with closing(delta_lines(snapshot, index, places.members[index], gone)) as parts:
+                    for place, pieces in parts:
+                        _copy(connection, place.table, pieces)
                 progress.add(snapshot.stored(index).size_bytes)
 
             return task
 
         loads = _table_loads(snapshot, places, jobs)
-        crew.do_all([*(bases(load) for load in loads), *(delta(index) for index in places.members)])
+        workers.do_all([*(bases(load) for load in loads), *(delta(index) for index in places.members)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,96 +111,10 @@ def _emptied(connection: psycopg.Connection, load: _TableLoad) -> Iterator[None]
         yield
 
 
-def table_lines(snapshot: OpenedSnapshot, wanted: Table) -> Iterator[bytes]:
-    """Yield the rows of one logged table as COPY text, its `columns` in their order; only its objects are opened."""
-    places = log_map(snapshot.manifest).where(lambda table: table is wanted)
-    bases, members = places.bases, places.members
-    found: dict[tuple[int, int], list[Uint32]] = defaultdict(list)
-    for index, own in members.items():
-        for segment, numbers in _gone_in(snapshot, index, own):
-            found[segment].append(numbers)
-    gone = {key: np.unique(np.concatenate(parts)) for key, parts in found.items()}
-    none = np.empty(0, np.uint32)
-    for index, target in bases.items():
-        with object_text(snapshot, index) as text:
-            chunks = iter(lambda text=text: text.read(READ_BYTES), b"")  # type: ignore[misc] # mypy 7460
-            yield from surviving_lines(chunks, target.first_line, target.lines, gone.get(target.segment, none))
-    for index, own in members.items():
-        filters = {
-            number: LineFilter(target.first_line, target.lines, gone.get(target.segment, none))
-            for number, target in own.items()
-        }
-        with object_text(snapshot, index) as text:
-            for part in read_delta(text):
-                if part.kind == "new" and part.member in filters:
-                    for chunk in part.chunks:
-                        yield from filters[part.member].feed(chunk)
-        for one in filters.values():
-            one.finish()
-
-
-def _gone_in(
-    snapshot: OpenedSnapshot, index: int, members: Mapping[int, ElementPlace]
-) -> Iterator[tuple[tuple[int, int], Uint32]]:
-    """Yield segment and gone lines of each of the `members` of one delta object."""
-    with object_text(snapshot, index) as text:
-        for part in read_delta(text):
-            target = members.get(part.member)
-            if part.kind != "gone" or target is None:
-                continue
-            if part.size_bytes > _GONE_BYTES:
-                raise IntegrityError("a delta names more gone lines than a segment can have")
-            yield target.segment, parse_gone(b"".join(part.chunks), target.first_line)
-
-
-def _gather_gone(snapshot: OpenedSnapshot, places: LogMap, crew: Crew) -> dict[tuple[int, int], Uint32]:
-    """Return each segment's gone lines, ascending, out of all delta objects."""
-    found: dict[tuple[int, int], list[Uint32]] = defaultdict(list)
-    lock = Lock()
-
-    def read(index: int) -> None:
-        for segment, numbers in _gone_in(snapshot, index, places.members[index]):
-            with lock:
-                found[segment].append(numbers)
-
-    crew.beside_all(read, places.members)
-    gone: dict[tuple[int, int], Uint32] = defaultdict(lambda: np.empty(0, np.uint32))
-    gone.update({key: np.unique(np.concatenate(parts)) for key, parts in found.items()})
-    return gone
-
-
-def _load_delta(
-    snapshot: OpenedSnapshot,
-    index: int,
-    members: Mapping[int, ElementPlace],
-    gone: Mapping[tuple[int, int], Uint32],
-    connection: psycopg.Connection,
-) -> None:
-    filters = {
-        number: LineFilter(target.first_line, target.lines, gone.get(target.segment, np.empty(0, np.uint32)))
-        for number, target in members.items()
-    }
-    with object_text(snapshot, index) as text:
-        for part in read_delta(text):
-            if part.kind == "new" and part.member in filters:
-                pieces = (piece for chunk in part.chunks for piece in filters[part.member].feed(chunk))
-                _copy(connection, members[part.member].table, pieces)
-    for one in filters.values():
-        one.finish()
-
-
 def _copy(connection: psycopg.Connection, table: Table, pieces: Iterator[bytes], *, is_frozen: bool = False) -> None:
-    columns = sql.SQL(", ").join(sql.Identifier(column) for column in table.columns or ())
-    listed = sql.SQL("({})").format(columns) if table.columns else sql.SQL("")
-    name = sql.Identifier(table.schema_name, table.name)
-    query = sql.SQL("COPY {} {} FROM STDIN{}").format(name, listed, sql.SQL(" (FREEZE)" if is_frozen else ""))
-    with (
-        database_errors(f"cannot load rows into {table.schema_name}.{table.name}"),
-        connection.cursor() as cursor,
-        cursor.copy(query) as copy,
-    ):
-        for piece in pieces:
-            copy.write(piece)
+    name = TableName(table.schema_name, table.name)
+    with database_errors(f"cannot load rows into {name}"):
+        copy_in(connection, name, table.columns or (), pieces, is_frozen=is_frozen)
 
 
 class _Counter:

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from permafrost.errors import PermafrostError
 from permafrost.openpgp.sealing import OpeningKey, explain_opening, explain_sealing, open_bytes, open_program
-from permafrost.postgres.restore_program import explain_pg_restore
-from permafrost.processes import Finished, Pipeline, Program
+from permafrost.postgres.programs.restore_program import explain_pg_restore
+from permafrost.processes.pipeline import Pipeline
+from permafrost.processes.program import Finished, Program
 from permafrost.repository.layout import SnapshotId
 from permafrost.repository.manifest import Manifest
 from permafrost.repository.objects import StoredObject, open_object

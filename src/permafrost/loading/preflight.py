@@ -8,9 +8,8 @@ import psycopg
 
 from permafrost.errors import RestoreRefusedError
 from permafrost.events import Note, Reporter, Warned
-from permafrost.postgres.connection import server_major
-from permafrost.postgres.extension_trial import extensions_for_superusers
-from permafrost.postgres.provision import (
+from permafrost.postgres.building.extension_trial import extensions_for_superusers
+from permafrost.postgres.building.provision import (
     connections_to,
     database_exists,
     free_bytes,
@@ -20,6 +19,7 @@ from permafrost.postgres.provision import (
     missing_roles,
     unusable_tablespaces,
 )
+from permafrost.postgres.connection import server_major
 from permafrost.repository.manifest import DatabaseFacts
 
 _UNCHANGED = "everything"

@@ -3,19 +3,14 @@
 It needs the server programs of the snapshot's major version (or, if they are not installed, of the next newer one
 that is), a folder with room, and nothing else: no server that runs, no configuration, no network.
 
-A run that is killed leaves its server and its data behind. Each has a folder of its own in the scratch folder, and
-whoever made it holds a lock beside it, by flock(2), which the kernel lets go with the process. So the next run tells
-what was left from what is in use, and takes it away; a folder is there only while its lock is.
+A run that is killed leaves its data behind, and may leave its server. Each has a private folder of its own, which is
+locked while it is in use (private_folders.py), so the next run finds what was left and removes it.
 """
 
 from __future__ import annotations
 
-import fcntl
-import os
-import stat
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import psycopg
@@ -23,15 +18,14 @@ from psycopg import sql
 
 from permafrost.errors import ToolError
 from permafrost.events import Note, Reporter
-from permafrost.postgres.binaries import installed_servers, server_binaries
 from permafrost.postgres.connection import database_errors
-from permafrost.postgres.scratch import SERVER_USER, ScratchCluster
+from permafrost.postgres.programs.binaries import installed_servers, server_binaries
+from permafrost.postgres.programs.scratch import SERVER_USER, ScratchCluster
+from permafrost.private_folders import check_place, locked_folder, remove_abandoned
 from permafrost.repository.durable import space_errors
 from permafrost.repository.manifest import DatabaseFacts
 
-DEFAULT_FOLDER = Path("/var/tmp")  # noqa: S108 - a folder of its own is made in it, closed to all others
 _PREFIX = "permafrost-scratch-"
-_LOCK = ".lock"
 
 # Nothing of it outlives the run, so nothing is written twice: rows that are loaded into a table that was emptied in
 # the same transaction need no WAL (manual, "Populating a Database", "Disable WAL Archival and Streaming Replication").
@@ -46,64 +40,30 @@ def scratch_server(facts: DatabaseFacts, folder: Path, report: Reporter) -> Iter
     """Yield a running server below `folder` that has the snapshot's roles; it is gone after the block.
 
     What killed runs left there is taken away first. Nobody else on the machine can connect to the server, and it
-    listens on no network. Raise `ToolError` if no server programs are installed that will do.
+    listens on no network. Raise `ToolError` if no server programs are installed that will do, `ConfigurationError` if
+    another user could exchange what lies in `folder`.
     """
     major, binaries = _binaries_for(facts.server_major, report)
     settings = _SETTINGS if major < _EVENT_TRIGGERS_SINCE else {**_SETTINGS, "event_triggers": "off"}
-    remove_abandoned(folder, report)
-    with _locked_folder(folder) as own:
+    check_place(folder)
+    remove_abandoned(folder, _PREFIX, lambda left: _end_abandoned(left, report))
+    with ExitStack() as stack:
+        with space_errors(folder):
+            own = stack.enter_context(locked_folder(folder, _PREFIX))
         report(Note(f"a server of its own in {own}, which nobody else can enter"))
-        with ScratchCluster(own, binaries=binaries, settings=settings) as server:
-            _make_roles(server, facts)
-            yield server
+        server = stack.enter_context(ScratchCluster(own, binaries=binaries, settings=settings))
+        _make_roles(server, facts)
+        yield server
 
 
-def remove_abandoned(folder: Path, report: Reporter) -> None:
-    """End the servers of runs that were killed, and remove their folders; those in use stay."""
-    for lock_file in sorted(folder.glob(f"{_PREFIX}*{_LOCK}")):
-        if not _is_own_file(lock_file):
-            continue
-        descriptor = os.open(lock_file, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            continue  # its owner lives
-        else:
-            own = lock_file.with_name(lock_file.name.removesuffix(_LOCK))
-            if own.is_dir() and not own.is_symlink():
-                report(Note(f"a run that was killed left {own}; it is removed"))
-                ScratchCluster(own).destroy()
-            lock_file.unlink(missing_ok=True)
-        finally:
-            os.close(descriptor)
-
-
-def _is_own_file(path: Path) -> bool:
-    """Return whether it is a file of ours; the folder may be one that everybody can write to."""
-    try:
-        status = path.lstat()
-    except FileNotFoundError:
-        return False
-    return stat.S_ISREG(status.st_mode) and status.st_uid == os.geteuid()
-
-
-@contextmanager
-def _locked_folder(folder: Path) -> Iterator[Path]:
-    """Yield a folder that is not there yet, whose lock is held; the cluster makes it."""
-    with space_errors(folder):
-        descriptor, name = tempfile.mkstemp(prefix=_PREFIX, suffix=_LOCK, dir=folder)
-    lock_file = Path(name)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield lock_file.with_name(lock_file.name.removesuffix(_LOCK))
-    finally:
-        lock_file.unlink(missing_ok=True)
-        os.close(descriptor)
+def _end_abandoned(own: Path, report: Reporter) -> None:
+    report(Note(f"a killed run left {own}; removing it"))
+    ScratchCluster(own).destroy()
 
 
 def _binaries_for(major: int, report: Reporter) -> tuple[int, Path]:
     """Return the server programs of version `major`, else of the next newer one that is installed, and its version."""
-    fitting = [one for one in installed_servers() if one >= major]
+    fitting = [installed for installed in installed_servers() if installed >= major]
     if not fitting:
         return major, server_binaries(major)  # which says what is installed, and what to install
     if min(fitting) != major:

@@ -11,15 +11,17 @@ from pathlib import Path
 from permafrost.config.models import Configuration
 from permafrost.config.secret_files import read_secret_file
 from permafrost.errors import KeyFileError, UsageError
-from permafrost.events import Note, Reporter
+from permafrost.events import Note, Reporter, Warned
 from permafrost.loading.opened_snapshot import OpenedSnapshot
 from permafrost.openpgp.fingerprints import in_groups
 from permafrost.openpgp.home import temporary_home
 from permafrost.openpgp.sealing import OpeningKey, import_secret_key
 from permafrost.openpgp.signing import Verifier
 from permafrost.repository.layout import SnapshotId
+from permafrost.repository.newest import clock_warning
 from permafrost.repository.reading import choose_snapshot, make_verifier, newest_not_after, read_snapshot
 from permafrost.repository.repository import Repository
+from permafrost.repository.snapshots import list_snapshots
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +75,14 @@ class OpenedRepository:
     home: Path
     verifier: Verifier
 
-    def read(self, choice: SnapshotId | None) -> OpenedSnapshot:
-        """Return the chosen snapshot (None: the newest), its signature, list and manifest checked."""
-        snapshot = choose_snapshot(self.repository, choice)
+    def read(self, choice: SnapshotId | None, now: datetime, report: Reporter) -> OpenedSnapshot:
+        """Return the chosen snapshot (None: the newest that the clock allows), signature, list and manifest checked.
+
+        Snapshots that lie in the future are reported where the newest is asked for.
+        """
+        if choice is None and (warning := clock_warning(list_snapshots(self.repository.layout), now)):
+            report(Warned(warning))
+        snapshot = choose_snapshot(self.repository, choice, now)
         checked = read_snapshot(self.repository, snapshot, self.verifier, self.source.key, self.home)
         return OpenedSnapshot(self.repository, self.source.key, self.home, checked)
 

@@ -6,10 +6,10 @@ import difflib
 from collections.abc import Iterable, Iterator
 
 from permafrost.errors import IntegrityError, RestoreRefusedError
-from permafrost.loading.log_rows import table_lines
+from permafrost.loading.log_lines import table_lines
 from permafrost.loading.opened_snapshot import OpenedSnapshot
 from permafrost.postgres.catalog import TableName
-from permafrost.postgres.restore_program import pg_restore_rows_program
+from permafrost.postgres.programs.restore_program import pg_restore_rows_program
 from permafrost.repository.manifest import Manifest, Table
 
 _COPY = b"COPY "
@@ -27,7 +27,7 @@ def find_table(manifest: Manifest, name: str) -> Table:
     if found := by_name.get(name) or by_name.get(f"public.{name}"):
         return found
     near = difflib.get_close_matches(name, by_name, n=5, cutoff=0.5)
-    near += [one for one in by_name if one.rpartition(".")[2] == name.rpartition(".")[2] and one not in near]
+    near += [known for known in by_name if known.rpartition(".")[2] == name.rpartition(".")[2] and known not in near]
     like = f"do you mean {', '.join(near)}? " if near else ""
     raise RestoreRefusedError(
         f"the snapshot has no table {name} with rows of its own",

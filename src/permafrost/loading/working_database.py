@@ -17,12 +17,10 @@ import psycopg
 from permafrost.errors import PermafrostError, RestoreRefusedError
 from permafrost.events import Note, Reporter, Warned
 from permafrost.loading.preflight import Target
-from permafrost.postgres.catalog import Grant
-from permafrost.postgres.connection import conninfo_for
-from permafrost.postgres.database_properties import DatabaseProperties, apply_properties, make_template
-from permafrost.postgres.extension_trial import refused_extensions
-from permafrost.postgres.guarded import Refused
-from permafrost.postgres.provision import (
+from permafrost.postgres.building.database_properties import DatabaseProperties, apply_properties, make_template
+from permafrost.postgres.building.extension_trial import refused_extensions
+from permafrost.postgres.building.guarded import Refused
+from permafrost.postgres.building.provision import (
     NewDatabase,
     collation_version,
     create_database,
@@ -34,6 +32,8 @@ from permafrost.postgres.provision import (
     rename_database,
     swap_databases,
 )
+from permafrost.postgres.catalog import Grant
+from permafrost.postgres.connection import conninfo_for
 from permafrost.repository.manifest import DatabaseFacts
 
 _SUFFIX = "_permafrost_new"

@@ -1,1 +1,1 @@
-"""What permafrost knows of Mastodon: its environment file, its secrets, where its media lie."""
+"""Mastodon's settings, secrets, media and health."""

@@ -24,7 +24,7 @@ _NO_KEY_YET = "0" * 40
 
 
 @dataclass(frozen=True, slots=True)
-class Wishes:
+class InitRequest:
     """What the admin said; all paths are absolute."""
 
     config_file: Path
@@ -73,34 +73,35 @@ class InitialSettings:
         return self.configuration.model_copy(update={"signing": signing})
 
 
-def initial_settings(wishes: Wishes, environment: MastodonEnvironment | None) -> InitialSettings:
+def initial_settings(request: InitRequest, environment: MastodonEnvironment | None) -> InitialSettings:
     """Return the configuration to make; nothing is written.
 
     Raise `UsageError` if no database is named or recipients lack their folder, `InvalidFileError` if a value is
     not valid or would put a secret into a folder that is carried to the vaults.
     """
-    if bool(wishes.recipients) != (wishes.recipients_dir is not None):
+    if bool(request.recipients) != (request.recipients_dir is not None):
         raise UsageError(
-            "--recipient and --recipients-dir belong together",
-            hint="the folder holds each recipient's public key as FINGERPRINT.asc: gpg --armor --export FINGERPRINT",
+            "--recipient and --recipients-dir must be used together",
+            hint="the folder must contain each recipient's public key as FINGERPRINT.asc: gpg --armor --export "
+            "FINGERPRINT",
         )
-    url, pgpass = _database(wishes, environment)
+    url, pgpass = _database(request, environment)
     document: dict[str, object] = {
-        "server": {"name": wishes.name or _name_of(environment)},
+        "server": {"name": request.name or _name_of(environment)},
         "database": {"url": url},
-        "repository": {"path": wishes.repository},
-        "state": {"path": wishes.state},
-        "encryption": _encryption(wishes),
-        "signing": {"gnupg_home": wishes.beside("gnupg"), "fingerprint": _NO_KEY_YET},
-        "syncthing": {"home": wishes.state.parent / "syncthing"},
+        "repository": {"path": request.repository},
+        "state": {"path": request.state},
+        "encryption": _encryption(request),
+        "signing": {"gnupg_home": request.beside("gnupg"), "fingerprint": _NO_KEY_YET},
+        "syncthing": {"home": request.state.parent / "syncthing"},
     }
     if environment is not None:
         document["secrets"] = {"files": environment.files}
         if isinstance(environment.storage, FileSystemStorage):
             document["media"] = {"path": environment.storage.path}
-    configuration = validated(document, Configuration, wishes.config_file, KeyLines())
-    _refuse_carried_secrets(wishes, configuration)
-    return InitialSettings(configuration, pgpass, _notes(wishes, environment))
+    configuration = validated(document, Configuration, request.config_file, KeyLines())
+    _refuse_carried_secrets(request, configuration)
+    return InitialSettings(configuration, pgpass, _notes(request, environment))
 
 
 def _name_of(environment: MastodonEnvironment | None) -> str:
@@ -111,21 +112,21 @@ def _name_of(environment: MastodonEnvironment | None) -> str:
         return domain  # the model says what is wrong with it
 
 
-def _encryption(wishes: Wishes) -> dict[str, object]:
-    if wishes.recipients:
-        return {"recipients": wishes.recipients, "recipients_dir": wishes.recipients_dir}
-    return {"passphrase_file": wishes.passphrase_file}
+def _encryption(request: InitRequest) -> dict[str, object]:
+    if request.recipients:
+        return {"recipients": request.recipients, "recipients_dir": request.recipients_dir}
+    return {"passphrase_file": request.passphrase_file}
 
 
-def _database(wishes: Wishes, environment: MastodonEnvironment | None) -> tuple[str, str | None]:
+def _database(request: InitRequest, environment: MastodonEnvironment | None) -> tuple[str, str | None]:
     """Return the database's URL without a password, and the pgpass line with it."""
-    passfile = wishes.beside("pgpass")
-    if wishes.database_url is not None:
-        return _without_password(wishes.database_url, passfile)
+    passfile = request.beside("pgpass")
+    if request.database_url is not None:
+        return _without_password(request.database_url, passfile)
     if environment is None:
         raise UsageError(
-            "no database is named",
-            hint="--mastodon DIR takes it from DIR/.env.production, --database URL names it: "
+            "no database was given",
+            hint="--mastodon DIR reads it from DIR/.env.production, --database URL gives it: "
             "postgresql:///mastodon_production?host=/var/run/postgresql",
         )
     database = environment.direct_database()
@@ -148,19 +149,19 @@ def _without_password(url: str, passfile: Path) -> tuple[str, str | None]:
     return make_conninfo("", **{**parameters, "passfile": str(passfile)}), settings.pgpass_line()
 
 
-def _refuse_carried_secrets(wishes: Wishes, configuration: Configuration) -> None:
-    problems = [Problem(wishes.config_file, message, key=key) for key, message in misplaced_secrets(configuration)]
-    if wishes.sheet.resolve().is_relative_to(configuration.repository.path.resolve()):
-        problems.append(Problem(wishes.sheet, "lies in repository.path, which is carried to the vaults"))
+def _refuse_carried_secrets(request: InitRequest, configuration: Configuration) -> None:
+    problems = [Problem(request.config_file, message, key=key) for key, message in misplaced_secrets(configuration)]
+    if request.sheet.resolve().is_relative_to(configuration.repository.path.resolve()):
+        problems.append(Problem(request.sheet, "lies in repository.path, which Syncthing carries to the vaults"))
     if problems:
         raise InvalidFileError(
             tuple(problems),
-            hint="keep the configuration's folder, the state and the repository apart from each other",
-            unchanged="everything; nothing was made",
+            hint="keep the configuration's folder, the state and the repository separate",
+            unchanged="everything; nothing was created",
         )
 
 
-def _notes(wishes: Wishes, environment: MastodonEnvironment | None) -> dict[str, tuple[str, ...]]:
+def _notes(request: InitRequest, environment: MastodonEnvironment | None) -> dict[str, tuple[str, ...]]:
     notes: dict[str, tuple[str, ...]] = {}
     if environment is None:
         notes["media"] = ("Mastodon's folder was not given to init.",)
@@ -168,8 +169,8 @@ def _notes(wishes: Wishes, environment: MastodonEnvironment | None) -> dict[str,
     source = f"From {environment.folder / '.env.production'}."
     notes["secrets"] = (source,)
     notes["media"] = (source,)
-    if wishes.database_url is None:
+    if request.database_url is None:
         notes["database"] = (source, *(f"Note: {note}." for note in environment.database_notes()))
     if isinstance(environment.storage, ObjectStorage):
-        notes["media"] = (f"media lie in {environment.storage.kind} and are not carried.", source)
+        notes["media"] = (f"media lie in {environment.storage.kind} and are not copied.", source)
     return notes

@@ -1,1 +1,1 @@
-"""Seals and opens streams with GnuPG, and makes and checks signatures."""
+"""GnuPG: sealing, opening and signing."""

@@ -1,1 +1,1 @@
-"""The verbs. Each reads from top to bottom as numbered steps, reports events, and knows nothing of terminals."""
+"""The commands. Each reads top to bottom as numbered steps, reports events, and knows nothing of terminals."""

@@ -1,4 +1,4 @@
-"""permafrost backup: one snapshot, sealed as it is read.
+"""permafrost backup: one snapshot, sealed as it is read, of which Syncthing is told.
 
 Nothing is published before everything is durable, so a run that dies at any point leaves the repository as it
 was, plus unfinished files in a folder that the next run empties.
@@ -8,19 +8,21 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from importlib import import_module
 
 from permafrost import __version__
 from permafrost.config.models import Configuration
+from permafrost.documents.backup import BackupDocument
 from permafrost.engines.contents import SnapshotContents
 from permafrost.engines.context import RunContext
+from permafrost.engines.engine import engine_named
 from permafrost.engines.facts import database_facts, mastodon_facts, sequence_facts
 from permafrost.errors import ConfigurationError, PermafrostError
-from permafrost.events import Reporter, Steps, Warned
+from permafrost.events import Note, Reporter, Steps, Warned
+from permafrost.lazy_import import imported_beside
 from permafrost.openpgp.home import temporary_home
 from permafrost.openpgp.sealing_choice import sealing_of
 from permafrost.openpgp.signing import sign_detached
@@ -28,6 +30,7 @@ from permafrost.repository.distrust import reason_for_distrust, trust_again
 from permafrost.repository.layout import SnapshotId
 from permafrost.repository.lock import repository_lock
 from permafrost.repository.manifest import Manifest, ManifestObject, ObjectKind, encode_manifest
+from permafrost.repository.newest import ahead, is_ahead
 from permafrost.repository.object_list import ObjectList
 from permafrost.repository.objects import StoredObject
 from permafrost.repository.repository import Repository
@@ -35,10 +38,12 @@ from permafrost.repository.sealed import put_sealed, seal_bytes
 from permafrost.repository.secret_archive import pack_secrets
 from permafrost.repository.snapshots import list_snapshots, publish_snapshot, remove_snapshots
 from permafrost.runs import RunRecords
+from permafrost.syncthing.presence import NO_VAULT, has_syncthing
 from permafrost.timing import WorkTimes
+from permafrost.vault.receipt import RECEIPTS
 
 _STEPS = 5
-_ENGINES = {"dump": "dump:dumped", "log": "log:logged"}
+_REPLICATION = "permafrost.sharing.replication"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,16 +68,68 @@ class BackupResult:
     segments_changed: int
     is_audited: bool
     work_s: Mapping[str, float]
+    held_by: tuple[str, ...] = ()
+    """The vaults that were waited for."""
+
+    def document(self) -> BackupDocument:
+        """Return it for JSON."""
+        return BackupDocument(
+            snapshot=str(self.snapshot),
+            engine=self.engine,
+            duration_s=self.duration_s,
+            bytes_new=self.bytes_new,
+            snapshot_bytes=self.snapshot_bytes,
+            files_new=self.files_new,
+            rows_new=self.rows_new,
+            rows_gone=self.rows_gone,
+            tables=self.tables,
+            segments=self.segments,
+            segments_changed=self.segments_changed,
+            work_s=self.work_s,
+            audited=self.is_audited,
+            held_by=self.held_by,
+        )
 
 
 def back_up(
-    configuration: Configuration, *, is_audited: bool = False, is_full: bool = False, report: Reporter, now: datetime
+    configuration: Configuration,
+    *,
+    is_audited: bool = False,
+    is_full: bool = False,
+    wait_timeout_s: float | None = None,
+    report: Reporter,
+    now: datetime,
 ) -> BackupResult:
-    """Make one snapshot of database and secrets, and return what it took.
+    """Make one snapshot of database and secrets, make Syncthing send it, and return what it took.
 
-    Raise `LockedError` if another run holds the repository, and the errors of the part that failed; no snapshot
-    appears then.
+    With `wait_timeout_s`, return once every paired vault holds it. Raise `LockedError` if another run holds the
+    repository, and the errors of the part that failed; no snapshot appears then. Raise `ReplicationError`, with the
+    snapshot made, if there is no vault to wait for, or one makes no progress for that time.
     """
+    replicates = wait_timeout_s is not None or has_syncthing(configuration.syncthing)
+    with imported_beside(_REPLICATION) if replicates else nullcontext():
+        result = _make_snapshot(configuration, is_audited=is_audited, is_full=is_full, report=report, now=now)
+    if not replicates:
+        report(Note(NO_VAULT))
+        return result
+    return replace(result, held_by=_replicate(configuration, result.snapshot, wait_timeout_s, report))
+
+
+def _replicate(
+    configuration: Configuration, snapshot: SnapshotId, wait_timeout_s: float | None, report: Reporter
+) -> tuple[str, ...]:
+    """Tell Syncthing of the snapshot, or wait for the vaults, and return the names of those that hold it."""
+    from permafrost.sharing.replication import tell_syncthing, wait_for_vaults  # noqa: PLC0415 - imported beside
+
+    if wait_timeout_s is not None:
+        return wait_for_vaults(configuration, snapshot, timeout_s=wait_timeout_s, report=report)
+    tell_syncthing(configuration, snapshot, report)
+    return ()
+
+
+def _make_snapshot(
+    configuration: Configuration, *, is_audited: bool, is_full: bool, report: Reporter, now: datetime
+) -> BackupResult:
     started = time.monotonic()
     repository = Repository.open(configuration.repository.path)
     _check_same_key(configuration, repository)
@@ -85,6 +142,10 @@ def back_up(
         temporary_home() as home,
         _nothing_published(),
     ):
+        if records.set_aside is not None:
+            message = f"the run records were damaged and start again; the old ones are {records.set_aside}"
+            report(Warned(message))
+            records.record_damage("runs.sqlite", message, now)
         reason = reason_for_distrust(configuration.state.path)
         if reason is not None:
             report(Warned(f"everything is read anew: {reason}"))
@@ -94,7 +155,7 @@ def back_up(
         run = RunContext(configuration, repository, sealing, home, steps, report, is_audited, is_full, times, now)
         with steps.step("clear what an unfinished run left"):
             _clear(run)
-        with _engine(configuration.database.engine)(run) as contents:
+        with engine_named(configuration.database.engine)(run) as contents:
             with steps.step("seal the secrets"), times.of("seal"):
                 secrets = _seal_secrets(run)
             with steps.step("publish the snapshot"), times.of("publish"):
@@ -119,16 +180,27 @@ def back_up(
             work_s=times.seconds(),
         )
         record.update(snapshot=str(snapshot), duration_s=result.duration_s, bytes_new=result.bytes_new)
+    if (configuration.state.path / RECEIPTS).is_dir():
+        _refresh_status(configuration, report)
     return result
 
 
-def _engine(name: str) -> Callable[[RunContext], AbstractContextManager[SnapshotContents]]:
-    """Return the engine of that name; only that one is imported."""
-    module, _, attribute = _ENGINES[name].partition(":")
-    engine: Callable[[RunContext], AbstractContextManager[SnapshotContents]] = getattr(
-        import_module(f"permafrost.engines.{module}"), attribute
-    )
-    return engine
+def _refresh_status(configuration: Configuration, report: Reporter) -> None:
+    """Look at what the vaults have sent: where cron starts backups, nothing else does. Loaded only for this."""
+    from permafrost.operations.refresh_status import refresh_status  # noqa: PLC0415
+
+    refresh_status(configuration, report, datetime.now(UTC))
+
+
+def _warn_of_the_clock(snapshots: Sequence[SnapshotId], now: datetime, report: Reporter) -> None:
+    future = ahead(snapshots, now)
+    if future:
+        report(
+            Warned(
+                f"the clock says {now:%Y-%m-%d %H:%M} UTC, and snapshot {future[-1]} is of a later moment: it is "
+                "wrong, or was when that one was made; permafrost status says what to do"
+            )
+        )
 
 
 @contextmanager
@@ -136,7 +208,7 @@ def _nothing_published() -> Iterator[None]:
     try:
         yield
     except PermafrostError as error:
-        error.unchanged = error.unchanged or "every snapshot that was there before; no new one appeared"
+        error.unchanged = error.unchanged or "all existing snapshots; no new one appeared"
         raise
 
 
@@ -174,7 +246,9 @@ def _publish(
     run: RunContext, contents: SnapshotContents, secrets: StoredObject | None, now: datetime
 ) -> tuple[SnapshotId, int]:
     """Publish the snapshot, and return its name and the bytes of its own three files."""
-    snapshot = SnapshotId.new(now, max(list_snapshots(run.layout), default=None))
+    snapshots = list_snapshots(run.layout)
+    _warn_of_the_clock(snapshots, now, run.report)
+    snapshot = SnapshotId.new(now, max((one for one in snapshots if not is_ahead(one, now)), default=None))
     objects: list[tuple[StoredObject, ObjectKind]] = list(contents.objects)
     if secrets is not None:
         objects.append((secrets, "secrets"))

@@ -13,15 +13,15 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from permafrost.documents.restore import DrillDocument
 from permafrost.errors import DifferentRestoreError
 from permafrost.events import Note, Reporter, Steps, ignore_events, steps_as_notes
-from permafrost.loading.preflight import Target
 from permafrost.loading.scratch_server import scratch_server
 from permafrost.loading.source import Source, opened
 from permafrost.mastodon.dotenv import parse_dotenv
-from permafrost.mastodon.health.examine import examine, is_mastodon
+from permafrost.mastodon.health.examine import examine
 from permafrost.mastodon.health.report import HealthReport
-from permafrost.operations.restore import restore
+from permafrost.operations.restore import RestoreRequest, restore
 from permafrost.postgres.connection import connected
 from permafrost.repository.distrust import distrust
 from permafrost.repository.layout import SnapshotId
@@ -35,6 +35,21 @@ _VAULT_STATE = "state"
 
 
 @dataclass(frozen=True, slots=True)
+class DrillRequest:
+    """Which snapshot to prove (None: the newest), and where.
+
+    `scratch` is the folder for the throw-away server, which the server's user must be able to reach. `state` is the
+    state folder that keeps the verdict, None where there is none.
+    """
+
+    source: Source
+    choice: SnapshotId | None
+    scratch: Path
+    state: Path | None
+    jobs: int = 2
+
+
+@dataclass(frozen=True, slots=True)
 class DrillResult:
     """What was restored, compared and thrown away again, and how long it took in all."""
 
@@ -44,32 +59,41 @@ class DrillResult:
     tables: int
     rows: int
     is_audited: bool
-    health: HealthReport | None
+    health: HealthReport
+
+    @property
+    def has_findings(self) -> bool:
+        """Whether the health checks have findings."""
+        return bool(self.health.findings)
+
+    def document(self) -> DrillDocument:
+        """Return it for JSON."""
+        return DrillDocument(
+            snapshot=str(self.snapshot),
+            verdict="findings" if self.has_findings else "passed",
+            duration_s=self.duration_s,
+            restore_s=self.restore_s,
+            tables=self.tables,
+            rows=self.rows,
+            audited=self.is_audited,
+            health=self.health.document(),
+        )
 
 
-def drill(
-    source: Source,
-    choice: SnapshotId | None,
-    *,
-    scratch: Path,
-    state: Path | None,
-    jobs: int,
-    report: Reporter,
-    now: datetime,
-) -> DrillResult:
-    """Restore the chosen snapshot (None: the newest) into a server below `scratch`, and return if it came back.
+def drill(request: DrillRequest, *, report: Reporter, now: datetime) -> DrillResult:
+    """Restore the snapshot into a throw-away server, and return if it came back.
 
-    The verdict is recorded in `state`, if given. If an audited snapshot came back different, the next backup reads
-    everything anew (`distrust`). Raise what a restore raises.
+    The verdict is recorded in the state folder, if there is one. If an audited snapshot came back different, the next
+    backup reads everything again (`distrust`). Raise what a restore raises.
     """
-    if state is None:
-        return _drill(source, choice, scratch, jobs, report, now, {})
-    records = RunRecords(state)
+    if request.state is None:
+        return _drill(request, report, now, {})
+    records = RunRecords(request.state)
     with records.recorded(DRILL, now) as told:
         try:
-            result = _drill(source, choice, scratch, jobs, report, now, told)
+            result = _drill(request, report, now, told)
         except DifferentRestoreError as error:
-            distrust(state, f"the drill of {told.get('snapshot')} found that {error.message}")
+            distrust(request.state, f"the drill of {told.get('snapshot')} found that {error.message}")
             raise
         told.update(duration_s=result.duration_s, tables=result.tables, rows=result.rows, is_audited=result.is_audited)
     return result
@@ -83,38 +107,22 @@ def state_of_vault(repository: Path) -> Path | None:
     return None
 
 
-def _drill(
-    source: Source,
-    choice: SnapshotId | None,
-    scratch: Path,
-    jobs: int,
-    report: Reporter,
-    now: datetime,
-    told: dict[str, Any],
-) -> DrillResult:
+def _drill(request: DrillRequest, report: Reporter, now: datetime, told: dict[str, Any]) -> DrillResult:
     started = time.monotonic()
     steps = Steps(report, _STEPS)
     with steps.step("read what the snapshot needs"):
-        manifest, snapshot, environment = _read(source, choice)
+        manifest, snapshot, environment = _read(request.source, request.choice, report, now)
         told["snapshot"] = str(snapshot)
         report(Note(f"snapshot {snapshot} of {manifest.database.name}"))
     with ExitStack() as stack:
         with steps.step("make a throw-away server"):
-            server = stack.enter_context(scratch_server(manifest.database, scratch, report))
+            server = stack.enter_context(scratch_server(manifest.database, request.scratch, report))
         with steps.step("restore into it, and compare"):
-            restored = restore(
-                source,
-                snapshot,
-                Target(_DATABASE, replaces=False, with_owners=True, with_tablespaces=False, with_all_extensions=False),
-                server=server.conninfo("postgres"),
-                secrets_to=None,
-                jobs=jobs,
-                report=steps_as_notes(report),
-                now=now,
-            )
-        with steps.step("examine it, if it is a Mastodon's"):
+            scratch_request = RestoreRequest.into_scratch(request.source, snapshot, server, _DATABASE, request.jobs)
+            restored = restore(scratch_request, report=steps_as_notes(report), now=now)
+        with steps.step("examine it, as check does"):
             health = _examine(server.conninfo(_DATABASE), manifest, environment, report)
-            told["findings"] = [check.message for check in health.findings] if health else []
+            told["findings"] = [check.message for check in health.findings]
     return DrillResult(
         snapshot=snapshot,
         duration_s=round(time.monotonic() - started, 3),
@@ -126,13 +134,15 @@ def _drill(
     )
 
 
-def _read(source: Source, choice: SnapshotId | None) -> tuple[Manifest, SnapshotId, dict[str, str] | None]:
+def _read(
+    source: Source, choice: SnapshotId | None, report: Reporter, now: datetime
+) -> tuple[Manifest, SnapshotId, dict[str, str] | None]:
     """Return the chosen snapshot's manifest, and what its environment files set, None if it has none.
 
     The restore reads and checks the snapshot again, and tells whose key it is. Secrets stay in memory.
     """
     with opened(source, ignore_events) as repository:
-        snapshot = repository.read(choice)
+        snapshot = repository.read(choice, now, report)
         environment: dict[str, str] | None = None
         for file in snapshot.secret_files():
             if file.name.name.startswith(".env"):
@@ -141,11 +151,7 @@ def _read(source: Source, choice: SnapshotId | None) -> tuple[Manifest, Snapshot
     return snapshot.manifest, snapshot.id, environment
 
 
-def _examine(
-    conninfo: str, manifest: Manifest, environment: dict[str, str] | None, report: Reporter
-) -> HealthReport | None:
+def _examine(conninfo: str, manifest: Manifest, environment: dict[str, str] | None, report: Reporter) -> HealthReport:
     known = manifest.mastodon.local_domain if manifest.mastodon else None
-    with connected(conninfo) as connection:
-        if not is_mastodon(connection):
-            return None
-        return examine(connection, environment, None, local_domain=known, report=report)
+    with connected(conninfo) as connection:  # every row has just been read and compared
+        return examine(connection, environment, None, local_domain=known, reads_rows=False, report=report)

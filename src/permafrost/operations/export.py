@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from permafrost.documents.restore import ExportDocument
 from permafrost.errors import KeyFileError, PermafrostError, RestoreRefusedError
 from permafrost.events import Note, Progress, Reporter, Steps, steps_as_notes
 from permafrost.loading.opened_snapshot import OpenedSnapshot
-from permafrost.loading.preflight import Target
 from permafrost.loading.scratch_server import scratch_server
 from permafrost.loading.source import OpenedRepository, Source, opened
 from permafrost.openpgp.home import gpg
@@ -28,11 +28,12 @@ from permafrost.openpgp.sealing import (
     explain_sealing,
     seal_program,
 )
-from permafrost.operations.restore import restore
-from permafrost.postgres.dump_program import DumpForm, explain_pg_dump, pg_dump_file_program
-from permafrost.postgres.restore_program import pg_restore_text_program
-from permafrost.postgres.scratch import ScratchCluster
-from permafrost.processes import Finished, Pipeline, Program, run_checked
+from permafrost.operations.restore import RestoreRequest, restore
+from permafrost.postgres.programs.dump_program import DumpForm, explain_pg_dump, pg_dump_file_program
+from permafrost.postgres.programs.restore_program import pg_restore_text_program
+from permafrost.processes.pipeline import Pipeline
+from permafrost.processes.program import Finished, Program
+from permafrost.processes.run import run_checked
 from permafrost.repository.durable import space_errors
 from permafrost.repository.layout import SnapshotId
 from permafrost.repository.staging import Placing
@@ -44,16 +45,22 @@ _DATABASE = "exported"
 
 @dataclass(frozen=True, slots=True)
 class ExportRequest:
-    """What file to make: its form, where (None: a telling name in the current folder), sealed or not.
+    """Which snapshot to write (None: the newest), and what file to make of it.
 
+    `place` is the file, None for a telling name in the current folder. If it is to be sealed, that is with the
+    repository's passphrase, or to `recipients`, otherwise to the public keys of the secret key that opens it.
     `scratch` is the folder in which a server may be made, for a log snapshot; the server's user must be able to
     pass through its parents.
     """
 
+    source: Source
+    choice: SnapshotId | None
     form: DumpForm
     place: Path | None
     is_sealed: bool
     scratch: Path
+    recipients: RecipientSealing | None = None
+    jobs: int = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,37 +69,37 @@ class Exported:
 
     snapshot: SnapshotId
     file: Path
+    form: DumpForm
+    is_sealed: bool
     size_bytes: int
     duration_s: float
 
+    def document(self) -> ExportDocument:
+        """Return it for JSON."""
+        return ExportDocument(
+            snapshot=str(self.snapshot),
+            file=str(self.file),
+            format=self.form,
+            sealed=self.is_sealed,
+            bytes=self.size_bytes,
+            duration_s=self.duration_s,
+        )
 
-def export(
-    source: Source,
-    choice: SnapshotId | None,
-    request: ExportRequest,
-    *,
-    recipients: RecipientSealing | None,
-    jobs: int,
-    report: Reporter,
-    now: datetime,
-) -> Exported:
-    """Make the dump file that `request` says out of the chosen snapshot (None: the newest).
 
-    It is sealed with the repository's passphrase, or to `recipients`, else to the public keys of the secret key
-    that opens it. Raise `RestoreRefusedError` if a file of that name is there.
-    """
+def export(request: ExportRequest, *, report: Reporter, now: datetime) -> Exported:
+    """Make the dump file that the request says; raise `RestoreRefusedError` if a file of that name exists."""
     started = time.monotonic()
     steps = Steps(report, _STEPS)
-    with opened(source, report) as repository, Placing() as placing:
+    with opened(request.source, report) as repository, Placing() as placing:
         with steps.step("check the snapshot's signature, and the place of the file"):
-            snapshot = repository.read(choice)
+            snapshot = repository.read(request.choice, now, report)
             report(Note(f"snapshot {snapshot.id} of {snapshot.manifest.database.name}"))
             place = (request.place or Path(_name(snapshot, request))).absolute()
             if os.path.lexists(place):
                 raise RestoreRefusedError(
                     f"{place} is there already", unchanged="everything", hint="give another name: --output FILE"
                 )
-            sealing = _sealing(repository, recipients) if request.is_sealed else None
+            sealing = _sealing(repository, request.recipients) if request.is_sealed else None
             staged = placing.stage(place)
         seal = [seal_program(sealing, repository.home)] if sealing is not None else []
         with steps.step(f"write {place.name}"):
@@ -100,7 +107,10 @@ def export(
                 _write_frame(snapshot, request.form, seal, staged, report)
             else:
                 with scratch_server(snapshot.manifest.database, request.scratch, report) as server:
-                    _restore(source, snapshot.id, server, jobs, report, now)
+                    scratch_request = RestoreRequest.into_scratch(
+                        request.source, snapshot.id, server, _DATABASE, request.jobs
+                    )
+                    restore(scratch_request, report=steps_as_notes(report), now=now)
                     dump = pg_dump_file_program(
                         server.conninfo(_DATABASE), request.form, snapshot.manifest.database.server_major
                     )
@@ -109,29 +119,12 @@ def export(
                         pipeline.finish(_explain)
         size = staged.stat().st_size
         placing.place()
-    return Exported(snapshot.id, place, size, round(time.monotonic() - started, 3))
+    return Exported(snapshot.id, place, request.form, request.is_sealed, size, round(time.monotonic() - started, 3))
 
 
 def _name(snapshot: OpenedSnapshot, request: ExportRequest) -> str:
     database = snapshot.manifest.database.name.replace("/", "_")
     return f"{database}-{snapshot.id}{_ENDINGS[request.form]}{'.gpg' if request.is_sealed else ''}"
-
-
-def _restore(
-    source: Source, snapshot: SnapshotId, server: ScratchCluster, jobs: int, report: Reporter, now: datetime
-) -> None:
-    """Restore and compare the snapshot; of the restore's events its steps become notes."""
-    target = Target(_DATABASE, replaces=False, with_owners=True, with_tablespaces=False, with_all_extensions=False)
-    restore(
-        source,
-        snapshot,
-        target,
-        server=server.conninfo("postgres"),
-        secrets_to=None,
-        jobs=jobs,
-        report=steps_as_notes(report),
-        now=now,
-    )
 
 
 def _sealing(repository: OpenedRepository, recipients: RecipientSealing | None) -> Sealing:

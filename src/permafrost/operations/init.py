@@ -21,10 +21,11 @@ from permafrost.config.checking import check_files
 from permafrost.config.loading import parse_toml
 from permafrost.config.models import Configuration
 from permafrost.config.writing import commented_toml
+from permafrost.documents.setup import InitDocument
 from permafrost.errors import ConfigurationError
 from permafrost.events import Reporter, Steps, Warned
 from permafrost.mastodon.environment import read_environment
-from permafrost.mastodon.initial_settings import InitialSettings, Wishes, initial_settings
+from permafrost.mastodon.initial_settings import InitialSettings, InitRequest, initial_settings
 from permafrost.openpgp.home import temporary_home
 from permafrost.openpgp.passphrase import new_passphrase
 from permafrost.openpgp.signing import export_public_key, generate_signing_key
@@ -39,7 +40,7 @@ _NOT_OF_THE_KEY = ("S.*", "*.lock", ".#*", "*~")  # sockets, locks and backup co
 
 
 @dataclass(frozen=True, slots=True)
-class Initialised:
+class Initialized:
     """What is there now; `recovery_sheet` is the sheet's text, with the passphrase if there is one."""
 
     configuration: Configuration
@@ -50,33 +51,44 @@ class Initialised:
     sheet_file: Path
     recovery_sheet: str = field(repr=False)
 
+    def document(self) -> InitDocument:
+        """Return it for JSON, without the sheet's text: JSON ends up in logs, and the passphrase must not."""
+        return InitDocument(
+            config=str(self.config_file),
+            repository=str(self.configuration.repository.path),
+            repository_id=self.repository_id,
+            fingerprint=self.fingerprint,
+            recovery_sheet=str(self.sheet_file),
+            made=tuple(map(str, self.made)),
+        )
 
-def initialise(
-    wishes: Wishes, *, now: datetime, report: Reporter, make_passphrase: Callable[[], str] = new_passphrase
-) -> Initialised:
+
+def initialize(
+    request: InitRequest, *, now: datetime, report: Reporter, make_passphrase: Callable[[], str] = new_passphrase
+) -> Initialized:
     """Make configuration, passphrase, signing key, repository and recovery sheet, and return what was made.
 
     Raise `ConfigurationError` (or what a tool raises) with everything as it was: if any of the targets exists, if
     Mastodon's settings cannot be read, or if a step fails.
     """
     steps = Steps(report, 4)
-    with steps.step("read Mastodon's settings" if wishes.mastodon else "look at what was asked for"):
-        environment = read_environment(wishes.mastodon) if wishes.mastodon else None
-        settings = initial_settings(wishes, environment)
+    with steps.step("read Mastodon's settings" if request.mastodon else "look at what was asked for"):
+        environment = read_environment(request.mastodon) if request.mastodon else None
+        settings = initial_settings(request, environment)
         if environment is not None:
-            about_database = () if wishes.database_url else environment.database_notes()
+            about_database = () if request.database_url else environment.database_notes()
             for note in (*about_database, *environment.notes()):
                 report(Warned(note))
-    with _explained(wishes):
+    with _explained(request):
         with steps.step("look whether anything is there already"):
-            targets = _targets(wishes, settings)
+            targets = _targets(request, settings)
             _refuse_existing(targets)
             _refuse_missing_recipients(settings.configuration)
         with Placing() as placing:
             with steps.step("make signing key, repository, passphrase and recovery sheet"):
-                made = _build(placing, wishes, settings, now, make_passphrase)
+                made = _build(placing, request, settings, now, make_passphrase)
             with steps.step("put all into place"):
-                placing.make_folder(wishes.state, 0o700)
+                placing.make_folder(request.state, 0o700)
                 placing.place()
     for key, message in check_files(made.configuration):
         report(Warned(f"{key}: {message}"))
@@ -84,13 +96,13 @@ def initialise(
 
 
 @contextmanager
-def _explained(wishes: Wishes) -> Iterator[None]:
+def _explained(request: InitRequest) -> Iterator[None]:
     """Turn what the system refuses into an error that says how to make the folders that are needed."""
     try:
         yield
     except OSError as error:
         hint = "choose folders that are yours with --config, --repository and --state"
-        if closed := [folder for folder in wishes.folders if not _may_fill(folder)]:
+        if closed := [folder for folder in request.folders if not _may_fill(folder)]:
             user = shlex.quote(_own_name())
             hint = f"as root: install -d -o {user} -m 0700 {shlex.join(map(str, closed))}; or {hint}"
         raise ConfigurationError(
@@ -106,15 +118,15 @@ def _may_fill(folder: Path) -> bool:
     return os.access(there, os.W_OK | os.X_OK, effective_ids=True)
 
 
-def _targets(wishes: Wishes, settings: InitialSettings) -> tuple[Path, ...]:
+def _targets(request: InitRequest, settings: InitialSettings) -> tuple[Path, ...]:
     """Return all that will be made, the configuration last."""
-    optional = (wishes.passphrase_file, wishes.beside("pgpass") if settings.pgpass else None)
+    optional = (request.passphrase_file, request.beside("pgpass") if settings.pgpass else None)
     return (
-        wishes.repository,
+        request.repository,
         settings.configuration.signing.gnupg_home,
         *(path for path in optional if path is not None),
-        wishes.sheet,
-        wishes.config_file,
+        request.sheet,
+        request.config_file,
     )
 
 
@@ -124,7 +136,7 @@ def _refuse_existing(targets: tuple[Path, ...]) -> None:
         raise ConfigurationError(
             f"there already: {', '.join(map(str, existing))}",
             hint="to start anew, move them away and keep them: copies made with these keys open with nothing else",
-            unchanged="everything; nothing was made",
+            unchanged="everything; nothing was created",
         )
 
 
@@ -134,43 +146,43 @@ def _refuse_missing_recipients(configuration: Configuration) -> None:
         raise ConfigurationError(
             "; ".join(faults),
             hint="put each public key there: gpg --armor --export FINGERPRINT > FINGERPRINT.asc",
-            unchanged="everything; nothing was made",
+            unchanged="everything; nothing was created",
         )
 
 
 def _build(
     placing: Placing,
-    wishes: Wishes,
+    request: InitRequest,
     settings: InitialSettings,
     now: datetime,
     make_passphrase: Callable[[], str],
-) -> Initialised:
+) -> Initialized:
     """Build everything in the staging folders, in the order in which it will be placed."""
-    repository_place = placing.stage(wishes.repository)
+    repository_place = placing.stage(request.repository)
     gnupg_place = placing.stage(settings.configuration.signing.gnupg_home)
     fingerprint, public_key = _build_signing_key(gnupg_place, settings.configuration.server.name)
     configuration = settings.with_fingerprint(fingerprint)
     repository = Repository.create(
         repository_place,
-        sealing="recipients" if wishes.recipients else "passphrase",
+        sealing="recipients" if request.recipients else "passphrase",
         recipients=configuration.encryption.recipients,
         fingerprint=fingerprint,
         signing_public_key=public_key,
         now=now,
     )
     passphrase = None
-    if wishes.passphrase_file is not None:
+    if request.passphrase_file is not None:
         passphrase = make_passphrase()
-        _write(placing, wishes.passphrase_file, f"{passphrase}\n", SECRET_MODE)
+        _write(placing, request.passphrase_file, f"{passphrase}\n", SECRET_MODE)
     if settings.pgpass is not None:
-        _write(placing, wishes.beside("pgpass"), f"{settings.pgpass}\n", SECRET_MODE)
+        _write(placing, request.beside("pgpass"), f"{settings.pgpass}\n", SECRET_MODE)
     sheet = recovery_sheet(
         SheetFacts(
             server=configuration.server.name,
             made_at=now,
             repository_id=repository.repository_id,
             fingerprint=fingerprint,
-            repository=wishes.repository,
+            repository=request.repository,
             database=_parameter(configuration, "dbname") or "mastodon_production",
             role=_parameter(configuration, "user") or os.environ.get("PGUSER") or _own_name(),
             has_secrets=bool(configuration.secrets.files),
@@ -179,15 +191,15 @@ def _build(
             recipients=configuration.encryption.recipients,
         )
     )
-    _write(placing, wishes.sheet, sheet, SECRET_MODE)
-    _write(placing, wishes.config_file, _configuration_text(wishes, settings, configuration), CONFIGURATION_MODE)
-    return Initialised(
+    _write(placing, request.sheet, sheet, SECRET_MODE)
+    _write(placing, request.config_file, _configuration_text(request, settings, configuration), CONFIGURATION_MODE)
+    return Initialized(
         configuration=configuration,
-        config_file=wishes.config_file,
+        config_file=request.config_file,
         repository_id=repository.repository_id,
         fingerprint=fingerprint,
-        made=_targets(wishes, settings),
-        sheet_file=wishes.sheet,
+        made=_targets(request, settings),
+        sheet_file=request.sheet,
         recovery_sheet=sheet,
     )
 
@@ -225,7 +237,7 @@ def _write(placing: Placing, final: Path, text: str, mode: int) -> None:
     write_new_file(placing.stage(final), text.encode(), mode)
 
 
-def _configuration_text(wishes: Wishes, settings: InitialSettings, configuration: Configuration) -> str:
+def _configuration_text(request: InitRequest, settings: InitialSettings, configuration: Configuration) -> str:
     text = commented_toml(
         configuration,
         heading=(
@@ -234,6 +246,6 @@ def _configuration_text(wishes: Wishes, settings: InitialSettings, configuration
         ),
         notes=settings.notes,
     )
-    if parse_toml(text, Configuration, wishes.config_file) != configuration:
+    if parse_toml(text, Configuration, request.config_file) != configuration:
         raise AssertionError("the configuration as written is not the one that was meant")
     return text

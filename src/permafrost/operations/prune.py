@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from permafrost.config.models import Configuration
+from permafrost.documents.prune import PruneDocument
 from permafrost.errors import PermafrostError
 from permafrost.events import Reporter, Steps
 from permafrost.repository.layout import SnapshotId
 from permafrost.repository.lock import repository_lock
+from permafrost.repository.newest import is_ahead
 from permafrost.repository.repository import Repository
 from permafrost.repository.retention import snapshots_to_keep
 from permafrost.repository.snapshots import list_snapshots, remove_snapshots
@@ -28,6 +30,16 @@ class PruneResult:
     bytes_freed: int
     is_dry_run: bool
 
+    def document(self) -> PruneDocument:
+        """Return it for JSON."""
+        return PruneDocument(
+            kept=tuple(map(str, self.kept)),
+            removed=tuple(map(str, self.removed)),
+            objects_removed=self.objects_removed,
+            bytes_freed=self.bytes_freed,
+            dry_run=self.is_dry_run,
+        )
+
 
 def prune(configuration: Configuration, *, is_dry_run: bool, report: Reporter, now: datetime) -> PruneResult:
     """Remove the snapshots that no rule keeps, then the objects that no snapshot names; the newest always stays.
@@ -40,7 +52,7 @@ def prune(configuration: Configuration, *, is_dry_run: bool, report: Reporter, n
     steps = Steps(report, 2)
     with repository_lock(layout, "prune", now), _nothing_removed():
         with steps.step("choose what to keep"):
-            kept, doomed = _choose(repository, configuration)
+            kept, doomed = _choose(repository, configuration, now)
         if is_dry_run:
             return PruneResult(kept, doomed, 0, 0, is_dry_run=True)
         with (
@@ -54,19 +66,20 @@ def prune(configuration: Configuration, *, is_dry_run: bool, report: Reporter, n
     return PruneResult(kept, removed.snapshots, removed.objects, removed.size_bytes, is_dry_run=False)
 
 
-def prunable(configuration: Configuration) -> bool:
+def prunable(configuration: Configuration, now: datetime) -> bool:
     """Return whether there is a snapshot that no rule keeps."""
-    return bool(_choose(Repository.open(configuration.repository.path), configuration)[1])
+    return bool(_choose(Repository.open(configuration.repository.path), configuration, now)[1])
 
 
 def _choose(
-    repository: Repository, configuration: Configuration
+    repository: Repository, configuration: Configuration, now: datetime
 ) -> tuple[tuple[SnapshotId, ...], tuple[SnapshotId, ...]]:
-    """Return which snapshots to keep, and which not."""
-    there = list_snapshots(repository.layout)
-    moments = snapshots_to_keep((one.made_at for one in there), configuration.retention)
-    kept = tuple(one for one in there if one.made_at in moments)
-    return kept, tuple(one for one in there if one.made_at not in moments)
+    """Return which snapshots to keep, and which not; those that lie in the future stay, and take no other's place."""
+    snapshots = list_snapshots(repository.layout)
+    dated = [snapshot for snapshot in snapshots if not is_ahead(snapshot, now)]
+    moments = snapshots_to_keep((snapshot.made_at for snapshot in dated), configuration.retention)
+    doomed = tuple(snapshot for snapshot in dated if snapshot.made_at not in moments)
+    return tuple(snapshot for snapshot in snapshots if snapshot not in doomed), doomed
 
 
 @contextmanager

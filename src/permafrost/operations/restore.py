@@ -14,6 +14,7 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 
+from permafrost.documents.restore import RestoreDocument
 from permafrost.errors import PermafrostError, RestoreRefusedError
 from permafrost.events import Note, Progress, Reporter, Steps
 from permafrost.lazy_import import imported_beside
@@ -22,21 +23,49 @@ from permafrost.loading.frame import FrameLoader, frame_loader
 from permafrost.loading.log_map import check_log_manifest
 from permafrost.loading.opened_snapshot import OpenedSnapshot
 from permafrost.loading.preflight import Target, check_target
-from permafrost.loading.restored_runbook import runbook_for
+from permafrost.loading.restored_runbook import runbook_for, write_runbook
 from permafrost.loading.source import Source, opened
 from permafrost.loading.working_database import WorkingDatabase, clear_unfinished, report_refused, working_database
 from permafrost.mastodon.runbook import Runbook
+from permafrost.postgres.building.load_order import tables_that_read_others
+from permafrost.postgres.building.loading import loading_conninfo
+from permafrost.postgres.building.sequences import SequenceValue, set_sequences
 from permafrost.postgres.catalog import TableName
 from permafrost.postgres.connection import connected, conninfo_for
-from permafrost.postgres.load_order import tables_that_read_others
-from permafrost.postgres.loading import loading_conninfo
-from permafrost.postgres.sequences import SequenceValue, set_sequences
+from permafrost.postgres.programs.scratch import ScratchCluster
 from permafrost.repository.layout import SnapshotId
 from permafrost.repository.manifest import Manifest, Table
 from permafrost.repository.secret_archive import SecretFile, check_places, write_secrets
 
 _STEPS = 12
 _ROWS = "permafrost.loading.log_rows"
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreRequest:
+    """Which snapshot to restore (None: the newest), and where to.
+
+    `server` is a libpq connection string; the database named in it is only used to make others. The secrets go into
+    the folder `secrets_to`, if there is one. The runbook is written only if `writes_runbook`: to `runbook_file`, or to
+    a free name in the current folder. `jobs` is the number of connections and index builds at once.
+    """
+
+    source: Source
+    choice: SnapshotId | None
+    target: Target
+    server: str
+    secrets_to: Path | None = None
+    writes_runbook: bool = False
+    runbook_file: Path | None = None
+    jobs: int = 2
+
+    @classmethod
+    def into_scratch(
+        cls, source: Source, snapshot: SnapshotId, server: ScratchCluster, database: str, jobs: int
+    ) -> RestoreRequest:
+        """Return the request of a drill or an export: into a new database of a throw-away server."""
+        target = Target(database, replaces=False, with_owners=True, with_tablespaces=False, with_all_extensions=False)
+        return cls(source, snapshot, target, server.conninfo("postgres"), jobs=jobs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,29 +81,36 @@ class RestoreResult:
     kept_as: str | None
     secrets: tuple[Path, ...]
     runbook: Runbook
+    runbook_file: Path | None
+    """Where the runbook was written, None if it was not."""
+
+    def document(self) -> RestoreDocument:
+        """Return it for JSON."""
+        return RestoreDocument(
+            snapshot=str(self.snapshot),
+            database=self.database,
+            duration_s=self.duration_s,
+            tables=self.tables,
+            rows=self.rows,
+            audited=self.is_audited,
+            kept_as=self.kept_as,
+            secrets=tuple(map(str, self.secrets)),
+            runbook=str(self.runbook_file) if self.runbook_file else None,
+            steps=tuple(step.document() for step in self.runbook.steps),
+        )
 
 
-def restore(
-    source: Source,
-    choice: SnapshotId | None,
-    target: Target,
-    *,
-    server: str,
-    secrets_to: Path | None,
-    jobs: int = 2,
-    report: Reporter,
-    now: datetime,
-) -> RestoreResult:
-    """Restore the chosen snapshot (None: the newest) as `target` says, on the server that `server` connects to.
+def restore(request: RestoreRequest, *, report: Reporter, now: datetime) -> RestoreResult:
+    """Restore a snapshot as the request says, and return what there is now.
 
-    `server` is a libpq connection string; the database named in it is only used to make others. Raise
-    `RestoreRefusedError` if something stands against it, before anything is touched.
+    Raise `RestoreRefusedError` if something stands against it, before anything is touched.
     """
     started = time.monotonic()
+    target, server, secrets_to, jobs = request.target, request.server, request.secrets_to, request.jobs
     steps = Steps(report, _STEPS)
-    with opened(source, report) as repository:
+    with opened(request.source, report) as repository:
         with _unchanged_until_here(), steps.step("check the snapshot: signature, list, every object's bytes"):
-            snapshot = repository.read(choice)
+            snapshot = repository.read(request.choice, now, report)
             manifest = snapshot.manifest
             report(Note(f"snapshot {snapshot.id} of {manifest.database.name}"))
             snapshot.check_objects(lambda done, total: report(Progress(done, total, "bytes")))
@@ -96,6 +132,10 @@ def restore(
                         frame.check_all_loaded()
                         kept_as = working.finish(now, report)
             written = write_secrets(secrets, secrets_to) if secrets_to is not None else ()
+    runbook = runbook_for(manifest, target.database, kept_as=kept_as, secrets=written, secrets_to=secrets_to)
+    runbook_file = None
+    if request.writes_runbook:
+        runbook_file = write_runbook(runbook.text(), request.runbook_file, target.database, report)
     return RestoreResult(
         snapshot=snapshot.id,
         database=target.database,
@@ -105,7 +145,8 @@ def restore(
         is_audited=manifest.is_audited,
         kept_as=kept_as,
         secrets=written,
-        runbook=runbook_for(manifest, target.database, kept_as=kept_as, secrets=written, secrets_to=secrets_to),
+        runbook=runbook,
+        runbook_file=runbook_file,
     )
 
 
@@ -129,7 +170,7 @@ def _frame(snapshot: OpenedSnapshot, working: WorkingDatabase, jobs: int) -> Ite
 def _load(
     snapshot: OpenedSnapshot, frame: FrameLoader, conninfo: str, jobs: int, steps: Steps, report: Reporter
 ) -> None:
-    """Load the snapshot into its empty database, analyse it, and refresh its materialized views after that."""
+    """Load the snapshot into its empty database, analyze it, and refresh its materialized views after that."""
     if snapshot.manifest.engine == "log":
         with steps.step("load types, functions and empty tables"), imported_beside(_ROWS):
             frame.load_definitions()
@@ -145,7 +186,7 @@ def _load(
             _set_sequences(conninfo, snapshot.manifest)
         with steps.step("build indexes and keys"):
             frame.load_indexes(report)
-        with steps.step("analyse, check foreign keys"):
+        with steps.step("analyze, check foreign keys"):
             frame.analyze_and_check_keys(report)
         with steps.step("add what comes after: row security, publications, labels"):
             report_refused(frame.load_the_rest(), report)
@@ -155,7 +196,7 @@ def _load(
             report_refused(frame.load_guarded(), report)
             _set_sequences(conninfo, snapshot.manifest)
         steps.skip(3)
-        with steps.step("analyse"):
+        with steps.step("analyze"):
             frame.analyze(report)
         steps.skip(1)
     with steps.step("refresh materialized views"):

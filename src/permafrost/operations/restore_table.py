@@ -1,4 +1,4 @@
-"""permafrost restore --table: one table of a snapshot, into a schema beside the living tables, or as text.
+"""permafrost restore-table: one table of a snapshot, into a schema beside the living tables, or as text.
 
 What the columns are is learnt from a database of definitions alone, made from the frame and dropped again; the
 table is then made, filled and compared in one transaction, so that it is there whole or not at all.
@@ -7,43 +7,43 @@ table is then made, filled and compared in one transaction, so that it is there 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 
-import psycopg
-from psycopg import sql
-
-from permafrost.errors import IntegrityError, PermafrostError, RestoreRefusedError
+from permafrost.documents.restore import RestoreTableDocument
+from permafrost.errors import RestoreRefusedError
 from permafrost.events import Note, Reporter, Steps
-from permafrost.loading.frame import frame_loader
 from permafrost.loading.log_map import check_log_manifest
 from permafrost.loading.opened_snapshot import OpenedSnapshot
 from permafrost.loading.source import OpenedRepository, Source, opened
+from permafrost.loading.table_columns import snapshot_columns
+from permafrost.loading.table_load import load_table
 from permafrost.loading.table_rows import copy_text, find_table
+from permafrost.postgres.building.provision import database_exists
 from permafrost.postgres.catalog import TableName
-from permafrost.postgres.connection import connected, conninfo_for, database_errors
-from permafrost.postgres.digest import digest_rows
-from permafrost.postgres.provision import (
-    NewDatabase,
-    create_database,
-    database_exists,
-    drop_database,
-    is_unfinished_restore,
-    name_with_suffix,
-)
-from permafrost.postgres.table_definition import (
-    ColumnDefinition,
-    create_table,
-    read_columns,
-    set_defaults,
-    table_exists,
-)
+from permafrost.postgres.connection import connected, conninfo_for
+from permafrost.postgres.table_definition import table_exists
 from permafrost.repository.layout import SnapshotId
 from permafrost.repository.manifest import Table
 
 _STEPS = 4
-_DEFINITIONS_SUFFIX = "_permafrost_definitions"
+
+
+@dataclass(frozen=True, slots=True)
+class TableRequest:
+    """Which table of which snapshot (None: the newest) to restore, and where to.
+
+    `table` is its name as a person writes it, with or without its schema. `server` is a libpq connection string; the
+    database named in it is only used to look for `database` and to make one with the definitions.
+    """
+
+    source: Source
+    choice: SnapshotId | None
+    table: str
+    server: str
+    database: str
+    schema: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,57 +52,69 @@ class RescuedTable:
 
     snapshot: SnapshotId
     table: TableName
+    database: str
     rescued_as: TableName
     rows: int
     is_audited: bool
     defaults_left_out: tuple[str, ...]
     duration_s: float
 
+    def document(self) -> RestoreTableDocument:
+        """Return it for JSON."""
+        return RestoreTableDocument(
+            snapshot=str(self.snapshot),
+            table=str(self.table),
+            database=self.database,
+            rescued_as=str(self.rescued_as),
+            rows=self.rows,
+            audited=self.is_audited,
+            defaults_left_out=self.defaults_left_out,
+            duration_s=self.duration_s,
+        )
+
 
 def write_table(
-    source: Source, choice: SnapshotId | None, name: str, write: Callable[[bytes], object], report: Reporter
+    source: Source,
+    choice: SnapshotId | None,
+    name: str,
+    write: Callable[[bytes], object],
+    report: Reporter,
+    now: datetime,
 ) -> None:
     """Hand the rows of the table `name` to `write` as COPY text; only its objects are read, and no server is needed."""
     with opened(source, report) as repository:
-        snapshot, table = _read(repository, choice, name, report)
+        snapshot, table = _read(repository, choice, name, report, now)
         for chunk in copy_text(snapshot, table):
             write(chunk)
 
 
-def rescue_table(
-    source: Source,
-    choice: SnapshotId | None,
-    name: str,
-    *,
-    server: str,
-    database: str,
-    schema: str,
-    report: Reporter,
-) -> RescuedTable:
-    """Restore the table `name` into `schema` of the existing `database`; nothing that is there is touched.
+def rescue_table(request: TableRequest, *, report: Reporter, now: datetime) -> RescuedTable:
+    """Restore the table into a schema of an existing database; nothing that is there is touched.
 
     It has the columns with their types, not null and what defaults can be had, and no keys, indexes or triggers.
     Raise `RestoreRefusedError` if something of that name is in the schema.
     """
     started = time.monotonic()
     steps = Steps(report, _STEPS)
-    with opened(source, report) as repository:
+    server, database = request.server, request.database
+    with opened(request.source, report) as repository:
         with steps.step("check the snapshot's signature and find the table"):
-            snapshot, table = _read(repository, choice, name, report)
+            snapshot, table = _read(repository, request.choice, request.table, report, now)
         original = TableName(table.schema_name, table.name)
-        rescued = TableName(schema, table.name)
+        rescued = TableName(request.schema, table.name)
         with steps.step("look at the database that it goes to"):
             _check_place(server, database, rescued)
         with steps.step("learn its columns from the snapshot's definitions"):
-            columns = _definitions(snapshot, original, server, database)
+            columns = snapshot_columns(snapshot, original, server, database)
         with (
             steps.step(f"make {rescued}, load its rows, compare them"),
             connected(conninfo_for(server, dbname=database)) as connection,
         ):
-            left_out = _load(connection, snapshot, table, rescued, columns)
+            left_out = load_table(connection, snapshot, table, rescued, columns)
     return RescuedTable(
         snapshot=snapshot.id,
         table=original,
+        database=database,
         rescued_as=rescued,
         rows=table.rows,
         is_audited=table.digest is not None,
@@ -112,9 +124,9 @@ def rescue_table(
 
 
 def _read(
-    repository: OpenedRepository, choice: SnapshotId | None, name: str, report: Reporter
+    repository: OpenedRepository, choice: SnapshotId | None, name: str, report: Reporter, now: datetime
 ) -> tuple[OpenedSnapshot, Table]:
-    snapshot = repository.read(choice)
+    snapshot = repository.read(choice, now, report)
     report(Note(f"snapshot {snapshot.id} of {snapshot.manifest.database.name}"))
     check_log_manifest(snapshot.manifest)
     return snapshot, find_table(snapshot.manifest, name)
@@ -126,7 +138,7 @@ def _check_place(server: str, database: str, rescued: TableName) -> None:
             raise RestoreRefusedError(
                 f"there is no database {database}",
                 unchanged="everything",
-                hint="--table goes into a database that is there; leave it out to restore the whole snapshot",
+                hint="name an existing database, or make one of the whole snapshot with permafrost restore",
             )
     with connected(conninfo_for(server, dbname=database)) as connection:
         if table_exists(connection, rescued):
@@ -135,71 +147,3 @@ def _check_place(server: str, database: str, rescued: TableName) -> None:
                 unchanged="everything",
                 hint="give another schema with --schema NAME; it is made if it is not there",
             )
-
-
-def _definitions(
-    snapshot: OpenedSnapshot, table: TableName, server: str, database: str
-) -> tuple[ColumnDefinition, ...]:
-    name = name_with_suffix(database, _DEFINITIONS_SUFFIX)
-    encoding = snapshot.manifest.database.encoding
-    with connected(conninfo_for(server)) as connection, _temporary_database(connection, name, encoding):
-        conninfo = conninfo_for(server, dbname=name)
-        with frame_loader(snapshot, conninfo, with_owners=False, with_tablespaces=False, jobs=1) as frame:
-            frame.load_definitions()
-        with connected(conninfo) as definitions:
-            return read_columns(definitions, table)
-
-
-@contextmanager
-def _temporary_database(connection: psycopg.Connection, name: str, encoding: str) -> Iterator[None]:
-    """Make an empty database for the block; what a killed run left under its name is dropped before."""
-    if database_exists(connection, name):
-        if not is_unfinished_restore(connection, name):
-            raise RestoreRefusedError(
-                f"the database {name}, in which definitions are looked at, exists and is not one of permafrost's",
-                unchanged="everything",
-                hint="rename it",
-            )
-        drop_database(connection, name)
-    wanted = NewDatabase(name, None, encoding, "C", "C", "c", None)
-    create_database(connection, wanted)
-    try:
-        yield
-    except BaseException:
-        with suppress(PermafrostError):
-            drop_database(connection, name)
-        raise
-    drop_database(connection, name)
-
-
-def _load(
-    connection: psycopg.Connection,
-    snapshot: OpenedSnapshot,
-    table: Table,
-    rescued: TableName,
-    columns: tuple[ColumnDefinition, ...],
-) -> tuple[str, ...]:
-    readable = tuple(column.name for column in columns if not column.generated)
-    if table.columns is not None and table.columns != readable:
-        raise IntegrityError(f"the snapshot's definition of {table.name} and its rows do not fit together")
-    encoding = snapshot.manifest.database.encoding
-    here = connection.info.parameter_status("server_encoding")
-    with database_errors(f"cannot load {rescued}"), connection.transaction():
-        create_table(connection, rescued, columns)
-        is_same = "SQL_ASCII" in (encoding, here) or encoding == here
-        if not is_same:
-            connection.execute(sql.SQL("SET LOCAL client_encoding = {}").format(sql.Literal(encoding)))
-        listed = sql.SQL(", ").join(sql.Identifier(name) for name in readable)
-        query = sql.SQL("COPY {} {} FROM STDIN").format(
-            rescued.identifier(), sql.SQL("({})").format(listed) if readable else sql.SQL("")
-        )
-        with connection.cursor() as cursor, cursor.copy(query) as copy:
-            for chunk in copy_text(snapshot, table):
-                copy.write(chunk)
-        if table.digest is not None and is_same and digest_rows(connection, rescued).digest != table.digest:
-            raise IntegrityError(
-                f"the rows of {rescued} are not those of the snapshot",
-                unchanged="the database is as it was",
-                hint="restore another snapshot, and report this: it is the gravest thing that permafrost can find",
-            )
-        return set_defaults(connection, rescued, columns)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from permafrost.documents.snapshots import SnapshotDocument, SnapshotsDocument
 from permafrost.errors import PermafrostError
 from permafrost.repository.layout import SnapshotId
 from permafrost.repository.repository import Repository
@@ -22,6 +24,22 @@ class ListedSnapshot:
     size_bytes: int | None
     new_bytes: int | None
     problem: str | None
+
+    def document(self) -> SnapshotDocument:
+        """Return it for JSON."""
+        return SnapshotDocument(
+            snapshot=str(self.snapshot),
+            made_at=self.made_at,
+            objects=self.objects,
+            size_bytes=self.size_bytes,
+            new_bytes=self.new_bytes,
+            problem=self.problem,
+        )
+
+
+def snapshots_document(path: Path, listed: Sequence[ListedSnapshot]) -> SnapshotsDocument:
+    """Return the list of a repository's snapshots for JSON."""
+    return SnapshotsDocument(str(path), tuple(one.document() for one in listed))
 
 
 def list_repository(path: Path) -> tuple[ListedSnapshot, ...]:

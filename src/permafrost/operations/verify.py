@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from permafrost.documents.verify import VerifyDocument
 from permafrost.errors import IntegrityError, RepositoryError
 from permafrost.events import Progress, Reporter, Steps
-from permafrost.findings import Finding
+from permafrost.findings import Finding, FindingKind
 from permafrost.openpgp.home import temporary_home
 from permafrost.openpgp.signing import Verifier
 from permafrost.repository.completeness import FileState, Judgement, Seen, SnapshotState, judge
@@ -22,7 +23,7 @@ from permafrost.repository.reading import make_verifier
 from permafrost.repository.repository import Repository
 from permafrost.repository.snapshots import MANIFEST, list_snapshots, read_object_list
 
-_MENDED_BY_NEW_BASES = ("corrupt-object", "corrupt-snapshot", "overdue")
+_MENDED_BY_NEW_BASES = (FindingKind.CORRUPT_OBJECT, FindingKind.CORRUPT_SNAPSHOT, FindingKind.OVERDUE)
 DEFAULT_PATIENCE = timedelta(hours=6)
 
 
@@ -38,20 +39,45 @@ class VerifyResult:
     unreferenced: int
     duration_s: float
     findings: tuple[Finding, ...]
+    is_mended_next: bool = False
+    """Whether the next backup reads everything again, and so needs nothing of what is damaged or missing."""
 
     @property
     def is_corrupt(self) -> bool:
         """Whether bytes or signatures are wrong, and not only missing."""
-        return any(finding.kind != "overdue" for finding in self.findings)
+        return any(finding.kind is not FindingKind.OVERDUE for finding in self.findings)
+
+    def document(self, path: Path, *, fingerprint_was_given: bool) -> VerifyDocument:
+        """Return it for JSON, with the repository's folder, and whether the key to trust was known from elsewhere."""
+        return VerifyDocument(
+            repository=str(path),
+            fingerprint=self.fingerprint,
+            fingerprint_was_given=fingerprint_was_given,
+            snapshots=self.snapshots,
+            in_flight=self.in_flight,
+            objects=self.objects,
+            bytes=self.size_bytes,
+            unreferenced=self.unreferenced,
+            duration_s=self.duration_s,
+            findings=tuple(finding.document() for finding in self.findings),
+        )
 
 
 def verify(
-    path: Path, fingerprint: str | None, *, patience: timedelta, report: Reporter, now: datetime
+    path: Path,
+    fingerprint: str | None,
+    *,
+    patience: timedelta,
+    report: Reporter,
+    now: datetime,
+    state: Path | None = None,
 ) -> VerifyResult:
     """Read everything in the repository at `path` and return what was found.
 
     A snapshot with files missing is in flight until `patience` after its folder appeared here, then overdue.
-    Raise `RepositoryError` if there is no repository, `IntegrityError` if its key is not `fingerprint`.
+    `state` is the state folder of the server whose repository it is: if new bases mend what was found, its next backup
+    reads everything again. Raise `RepositoryError` if there is no repository, `IntegrityError` if its key is not
+    `fingerprint`.
     """
     started = time.monotonic()
     repository = Repository.open(path)
@@ -69,6 +95,7 @@ def verify(
                 if seen.object_list is not None:
                     needed.update(stored.name for stored in seen.object_list.objects)
                 found += _findings(snapshot, judgements[snapshot])
+    is_mended_next = state is not None and _let_next_backup_mend(state, found)
     return VerifyResult(
         fingerprint=verifier.fingerprint,
         snapshots=len(judgements),
@@ -78,6 +105,7 @@ def verify(
         unreferenced=len(states.keys() - needed),
         duration_s=round(time.monotonic() - started, 3),
         findings=tuple(found),
+        is_mended_next=is_mended_next,
     )
 
 
@@ -87,13 +115,13 @@ class _ObjectState:
     size_bytes: int
 
 
-def let_next_backup_mend(state: Path, result: VerifyResult) -> bool:
-    """Make the next backup of this server's own repository read everything anew, if that mends what was found.
+def _let_next_backup_mend(state: Path, findings: Sequence[Finding]) -> bool:
+    """Make the next backup read everything again, if that mends what was found, and return whether it does.
 
-    Return whether it does: damaged or missing objects may be needed by the snapshots to come, as these refer to what
-    earlier ones stored. Snapshots that need them already stay as they are.
+    Damaged or missing objects may be needed by the snapshots to come, as these refer to what earlier ones stored.
+    Snapshots that need them already stay as they are.
     """
-    lost = [finding for finding in result.findings if finding.kind in _MENDED_BY_NEW_BASES]
+    lost = [finding for finding in findings if finding.kind in _MENDED_BY_NEW_BASES]
     if lost:
         distrust(state, f"verify found that {lost[0].message}")
     return bool(lost)
@@ -113,7 +141,7 @@ def _hash_objects(repository: Repository, report: Reporter) -> tuple[dict[str, _
             size = hashed.size_bytes
             state = FileState.GOOD if hashed.name == name else FileState.BAD
         if state is FileState.BAD:
-            findings.append(Finding("corrupt-object", name, f"the object {name} is not what its name says"))
+            findings.append(Finding(FindingKind.CORRUPT_OBJECT, name, f"the object {name} is not what its name says"))
         states[name] = _ObjectState(state, size)
         done += size
         report(Progress(done, total, "bytes"))
@@ -159,18 +187,24 @@ def _manifest_state(file: Path, expected: StoredObject) -> FileState:
 def _findings(snapshot: SnapshotId, judgement: Judgement) -> list[Finding]:
     if judgement.state is SnapshotState.OVERDUE:
         what = f"{len(judgement.missing)} files are missing" if judgement.missing else "its list is missing"
-        return [Finding("overdue", str(snapshot), f"snapshot {snapshot} is not whole, and should be by now: {what}")]
+        return [
+            Finding(
+                FindingKind.OVERDUE, str(snapshot), f"snapshot {snapshot} is not whole, and should be by now: {what}"
+            )
+        ]
     if judgement.state is not SnapshotState.CORRUPT:
         return []
     if not judgement.bad:
         return [
             Finding(
-                "bad-signature", str(snapshot), f"the list of snapshot {snapshot} is damaged, or is not the server's"
+                FindingKind.BAD_SIGNATURE,
+                str(snapshot),
+                f"the list of snapshot {snapshot} is damaged, or is not the server's",
             )
         ]
     return [
         Finding(
-            "corrupt-snapshot",
+            FindingKind.CORRUPT_SNAPSHOT,
             str(snapshot),
             f"snapshot {snapshot} cannot be restored from here: {len(judgement.bad)} of its files are bad "
             f"({', '.join(judgement.bad[:3])})",

@@ -1,1 +1,1 @@
-"""PostgreSQL as permafrost uses it: its programs, its catalogue, and scratch servers."""
+"""PostgreSQL: connections, scans, its own programs, scratch servers."""

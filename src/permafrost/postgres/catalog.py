@@ -1,4 +1,4 @@
-"""Facts of a database, read from its catalogue under one snapshot."""
+"""Facts of a database, read from its catalog under one snapshot."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class TableName:
 
 def describe_database(connection: psycopg.Connection) -> DatabaseDescription:
     """Return the facts of the database that `connection` is connected to."""
-    with database_errors("cannot read the database's catalogue"):
+    with database_errors("cannot read the database's catalog"):
         version = connection.info.server_version
         # datlocprovider is new in 15; the ICU locale's column was renamed in 17 (release notes of 15 and 17)
         provider = "d.datlocprovider::text" if version >= 150000 else "'c'"
@@ -102,7 +102,7 @@ def describe_database(connection: psycopg.Connection) -> DatabaseDescription:
             FROM pg_database d JOIN pg_tablespace t ON t.oid = d.dattablespace WHERE d.datname = current_database()"""  # noqa: S608 - constants of this function
         ).fetchone()
         if row is None:
-            raise DatabaseError("the database has vanished from its own catalogue")
+            raise DatabaseError("the database has disappeared from its own catalog")
         return DatabaseDescription(
             name=row[0],
             owner=row[1],

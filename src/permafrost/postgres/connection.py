@@ -14,6 +14,7 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from permafrost.errors import ConfigurationError, DatabaseError
+from permafrost.postgres.error_text import error_hint, error_text
 from permafrost.postgres.version import major_version
 
 APPLICATION_NAME = "permafrost"
@@ -64,7 +65,7 @@ def conninfo_for(conninfo: str, **changes: str) -> str:
     except psycopg.ProgrammingError as error:
         raise ConfigurationError(
             f"the database's connection string cannot be read: {str(error).strip()}",
-            hint='see "Connection Strings" in the manual of libpq; for example postgresql:///mastodon_production',
+            hint='see "Connection Strings" in the libpq manual; for example postgresql:///mastodon_production',
         ) from error
     return make_conninfo("", **{**_LIVENESS, "application_name": APPLICATION_NAME, **given, **changes})
 
@@ -84,12 +85,16 @@ class LockConflictError(DatabaseError):
 
 
 @contextmanager
-def database_errors(doing: str) -> Iterator[None]:
-    """Turn errors of PostgreSQL inside the block into a `DatabaseError` that says what was being done."""
+def database_errors(doing: str, statement: str | bytes = "") -> Iterator[None]:
+    """Turn errors of PostgreSQL inside the block into a `DatabaseError` that says what was being done.
+
+    It has PostgreSQL's own DETAIL and CONTEXT, and the `statement` that failed where it is given.
+    """
     try:
         yield
     except psycopg.Error as error:
-        raise DatabaseError(f"{doing}: {first_line(error)}", hint=_hint(error)) from error
+        hint = _hint(error) or error_hint(error)
+        raise DatabaseError(f"{doing}: {error_text(error, statement)}", hint=hint) from error
 
 
 def _hint(error: psycopg.Error) -> str:
@@ -99,8 +104,10 @@ def _hint(error: psycopg.Error) -> str:
                 "reading needs: GRANT pg_read_all_data TO the_role; "
                 "restoring needs a superuser, or CREATEDB and membership in the database's owner"
             )
+        case psycopg.errors.DataCorrupted() | psycopg.errors.IoError():
+            return "permafrost check DATABASE names the rows that cannot be read; check the disk"
         case psycopg.errors.ObjectInUse():
-            return "somebody is connected to it: stop Mastodon and PgBouncer, and try again"
+            return "something is connected to it: stop Mastodon and PgBouncer, and try again"
         case psycopg.OperationalError(sqlstate=None) | psycopg.errors.InvalidCatalogName():
             return "is PostgreSQL running, and does the connection string name its host, port, database and user?"
     return ""
@@ -162,5 +169,5 @@ def refuse_pooler(connection: psycopg.Connection) -> None:
     if row is None or row[0] != connection.info.backend_pid:
         raise DatabaseError(
             "there is a connection pooler (PgBouncer?) between permafrost and PostgreSQL",
-            hint="give PostgreSQL's own port in the connection string, usually 5432 instead of 6432",
+            hint="use PostgreSQL's own port in the connection string, usually 5432 instead of 6432",
         )

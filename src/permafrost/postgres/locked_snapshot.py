@@ -17,7 +17,8 @@ import psycopg
 from permafrost.errors import DatabaseError
 from permafrost.postgres.catalog import TableName
 from permafrost.postgres.connection import LockConflictError, connected, database_errors
-from permafrost.postgres.logged import candidate_tables, check_readable, lock_tables
+from permafrost.postgres.error_text import error_text
+from permafrost.postgres.loggable_tables import candidate_tables, check_readable, lock_tables
 
 LOCK_TIMEOUT_MS = 60_000
 HELD_LOCK_TIMEOUT_MS = 3_000
@@ -55,8 +56,8 @@ def locked_snapshot(conninfo: str, lock_timeout_ms: int = LOCK_TIMEOUT_MS) -> It
                 return
             connection.execute("ROLLBACK")
         raise DatabaseError(
-            "tables are made and dropped so fast that they cannot be locked together",
-            hint="wait until the migration that does so has ended",
+            "tables are created and dropped so fast that they cannot be locked together",
+            hint="wait until the migration that does this has finished",
         )
 
 
@@ -83,8 +84,8 @@ def _attempt(connection: psycopg.Connection, lock_timeout_ms: int) -> LockedSnap
 
 def lock_error(error: psycopg.Error) -> LockConflictError:
     """Return the error for a lock that was not to be had in time."""
-    said = str(error).strip().splitlines()[0]
     return LockConflictError(
-        f"a table could not be locked for reading in time: {said}",
-        hint="another session holds or waits for it exclusively (a migration?); run the backup again when it has ended",
+        f"a table could not be locked for reading in time: {error_text(error)}",
+        hint="another session holds or wants an exclusive lock on it (a migration?); run the backup again when it has "
+        "finished",
     )

@@ -15,7 +15,7 @@ from psycopg import sql
 from permafrost.errors import DatabaseError
 from permafrost.postgres.connection import database_errors
 from permafrost.postgres.copy_out import copy_out
-from permafrost.postgres.logged import LoggedTable
+from permafrost.postgres.loggable_tables import LoggedTable
 
 SCAN_PAGES = 2048
 """Pages in one query: an answer of narrow rows then stays below 5 MB."""
@@ -48,7 +48,7 @@ def _scanned(connection: psycopg.Connection, table: LoggedTable, query: sql.Comp
     with database_errors(f"cannot scan {table.name}"):
         row = connection.execute(query, binary=True).fetchone()
     if row is None or len(row[1]) != 10 * row[0]:
-        raise DatabaseError(f"the scan of {table.name} counted other rows than it listed")
+        raise DatabaseError(f"the scan of {table.name} counted a different number of rows than it listed")
     return bytes(row[1])
 
 

@@ -65,9 +65,9 @@ def create_table(connection: psycopg.Connection, table: TableName, columns: Sequ
 
     Raise `RestoreRefusedError` if a type, collation or function of a column is not in the database.
     """
-    parts = [_column(one) for one in columns]
+    parts = [_column(column) for column in columns]
     body = sql.SQL("CREATE TABLE {} ({})").format(table.identifier(), sql.SQL(", ").join(parts))
-    with database_errors(f"cannot make the table {table}"):
+    with database_errors(f"cannot create the table {table}"):
         there = connection.execute("SELECT 1 FROM pg_namespace WHERE nspname = %s", (table.schema,)).fetchone()
         if there is None:
             connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(table.schema)))

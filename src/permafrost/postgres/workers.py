@@ -13,15 +13,15 @@ from typing import Self, TypeVar
 import psycopg
 
 from permafrost.postgres.locked_snapshot import HELD_LOCK_TIMEOUT_MS, LockedSnapshot, lock_error
-from permafrost.postgres.logged import lock_tables
+from permafrost.postgres.loggable_tables import lock_tables
 from permafrost.postgres.snapshot import imported_snapshot
-from permafrost.processes import end_every_program
+from permafrost.processes.running import end_every_program
 
 T = TypeVar("T")
 Task = Callable[[psycopg.Connection], None]
 
 
-class Crew:
+class Workers:
     """Runs tasks on `jobs` connections, and other work beside them. Use as a context manager.
 
     If the block fails, or a signal ends it, running queries are cancelled and running programs ended before it is
@@ -60,13 +60,13 @@ class Crew:
             return stack.pop_all(), connection
 
     def beside(self, work: Callable[[], T]) -> Future[T]:
-        """Start work that needs no connection of the crew's."""
+        """Start work that needs no connection of the workers'."""
         future = self._executor.submit(work)
         self._futures.append(future)  # type: ignore[arg-type] # Future is invariant, and only its end is looked at
         return future
 
     def beside_all(self, work: Callable[[int], None], numbers: Iterable[int]) -> None:
-        """Return once `work` is done for every number, without the crew's connections."""
+        """Return once `work` is done for every number, without the workers' connections."""
         for future in [self.beside(partial(work, number)) for number in numbers]:
             future.result()
 

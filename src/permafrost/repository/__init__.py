@@ -1,1 +1,1 @@
-"""The repository: a folder of immutable, encrypted objects and of snapshots that name them."""
+"""Encrypted objects, and the snapshots that name them. See docs/format.md."""

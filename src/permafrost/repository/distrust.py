@@ -11,23 +11,33 @@ from __future__ import annotations
 from pathlib import Path
 
 from permafrost.repository.durable import write_durably
+from permafrost.small_files import read_small
+from permafrost.state_files import is_no_file, set_aside
 
 _FILE = "start-anew"
+_MOST_BYTES = 1 << 16
 
 
 def distrust(state: Path, reason: str) -> None:
     """Make the next backup read everything anew, and say `reason`."""
+    if is_no_file(state / _FILE):
+        set_aside(state / _FILE)
     write_durably(state / _FILE, f"{reason}\n".encode(), 0o640)
 
 
 def reason_for_distrust(state: Path) -> str | None:
     """Return why the next backup has to read everything anew, None if it need not."""
     try:
-        return (state / _FILE).read_text("utf-8", "replace").strip() or "a mark was left in the state folder"
+        text = read_small(state / _FILE, _MOST_BYTES).decode("utf-8", "replace")
     except FileNotFoundError:
         return None
+    except OSError as error:
+        return f"the mark {state / _FILE} cannot be read: {error.strerror}"
+    return text.strip() or "a mark was left in the state folder"
 
 
 def trust_again(state: Path) -> None:
     """Remove the mark; a snapshot that read everything has been published."""
+    if is_no_file(state / _FILE):
+        set_aside(state / _FILE)
     (state / _FILE).unlink(missing_ok=True)

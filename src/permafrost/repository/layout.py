@@ -15,6 +15,10 @@ from pathlib import Path
 from permafrost.errors import IntegrityError, UsageError
 
 FORMAT = 1
+FACTS_FILE = "repository.json"
+SIGNING_KEY_FILE = "signing-key.asc"
+BASE_FILES = ("README.txt", "restore.py", FACTS_FILE, SIGNING_KEY_FILE)
+"""What lies in a repository beside its folders, with no snapshot in it."""
 OBJECT_MODE = 0o444
 FOLDER_MODE = 0o755
 
@@ -131,12 +135,12 @@ class Layout:
     @property
     def facts(self) -> Path:
         """repository.json."""
-        return self.root / "repository.json"
+        return self.root / FACTS_FILE
 
     @property
     def signing_key(self) -> Path:
         """The public key of the snapshots' signatures."""
-        return self.root / "signing-key.asc"
+        return self.root / SIGNING_KEY_FILE
 
     def object(self, name: str) -> Path:
         """The file of the object `name`."""
@@ -155,7 +159,7 @@ def parse_moment(text: str) -> datetime:
 
     Raise `UsageError` for anything else, and for a day without a time: it would mean its first second.
     """
-    hint = 'say it as "2026-11-22 14:00", "2026-11-22 14:00:30+01:00" or "2026-11-22 13:00Z"'
+    hint = 'use the form "2026-11-22 14:00", "2026-11-22 14:00:30+01:00" or "2026-11-22 13:00Z"'
     try:
         moment = datetime.fromisoformat(text.strip())
         if ":" not in text and "T" not in text:
@@ -173,5 +177,5 @@ def parse_snapshot_choice(text: str) -> SnapshotId | None:
         return SnapshotId(text)
     except IntegrityError as error:
         raise UsageError(
-            f"{text!r} is not a snapshot", hint="permafrost snapshots lists them; or say: latest"
+            f"{text!r} is not a snapshot", hint="permafrost snapshots lists them; or use latest"
         ) from error

@@ -158,7 +158,7 @@ class Manifest(Part):
 
     def indices(self, kind: ObjectKind) -> tuple[int, ...]:
         """Return the indices of the objects of `kind`, in order."""
-        return tuple(one.index for one in self.objects if one.kind == kind)
+        return tuple(stored.index for stored in self.objects if stored.kind == kind)
 
 
 def encode_manifest(manifest: Manifest) -> bytes:
@@ -174,7 +174,7 @@ def decode_manifest(compressed: bytes) -> Manifest:
     except (zstandard.ZstdError, ValidationError) as error:
         raise IntegrityError(
             f"the manifest cannot be read: {str(error).splitlines()[0]}",
-            hint="a newer permafrost may have written it; docs/format.md tells what each format holds",
+            hint="a newer permafrost may have written it; docs/format.md describes the formats",
         ) from error
 
 

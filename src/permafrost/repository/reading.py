@@ -13,6 +13,7 @@ from permafrost.openpgp.sealing import OpeningKey, open_bytes
 from permafrost.openpgp.signing import Verifier
 from permafrost.repository.layout import SnapshotId
 from permafrost.repository.manifest import Manifest, decode_manifest
+from permafrost.repository.newest import newest
 from permafrost.repository.object_list import ObjectList
 from permafrost.repository.objects import StoredObject, open_object
 from permafrost.repository.repository import Repository
@@ -35,18 +36,19 @@ class CheckedSnapshot:
         return self.object_list.objects[index]
 
 
-def choose_snapshot(repository: Repository, choice: SnapshotId | None) -> SnapshotId:
-    """Return `choice` if it is there, the newest if None; raise `RepositoryError` if there is none."""
+def choose_snapshot(repository: Repository, choice: SnapshotId | None, now: datetime) -> SnapshotId:
+    """Return `choice`, the newest that the clock allows if None; raise `RepositoryError` if there is none."""
     there = list_snapshots(repository.layout)
     if choice is None:
-        if not there:
+        latest = newest(there, now)
+        if latest is None:
             raise RepositoryError(
-                f"the repository at {repository.path} holds no snapshot", hint="make one with permafrost backup"
+                f"the repository at {repository.path} has no snapshot", hint="create one with permafrost backup"
             )
-        return there[-1]
+        return latest
     if choice not in there:
         raise RepositoryError(
-            f"the repository at {repository.path} holds no snapshot {choice}", hint="permafrost snapshots lists them"
+            f"the repository at {repository.path} has no snapshot {choice}", hint="permafrost snapshots lists them"
         )
     return choice
 
@@ -58,14 +60,14 @@ def newest_not_after(repository: Repository, moment: datetime) -> SnapshotId:
     """
     there = list_snapshots(repository.layout)
     if not there:
-        return choose_snapshot(repository, None)
-    fitting = [one for one in there if one.made_at <= moment]
+        return choose_snapshot(repository, None, moment)
+    fitting = [snapshot for snapshot in there if snapshot.made_at <= moment]
     if not fitting:
         raise RepositoryError(
-            f"no snapshot is as old as {moment:%Y-%m-%d %H:%M:%S %z}",
+            f"there is no snapshot as old as {moment:%Y-%m-%d %H:%M:%S %z}",
             unchanged="everything",
             hint=f"the oldest is {there[0]}, made {there[0].made_at.astimezone(moment.tzinfo):%Y-%m-%d %H:%M:%S %z}; "
-            "another vault may hold older ones",
+            "another vault may have older ones",
         )
     return fitting[-1]
 
@@ -80,7 +82,7 @@ def make_verifier(repository: Repository, fingerprint: str | None, home: Path) -
         public_key = repository.layout.signing_key.read_bytes()
     except OSError as error:
         raise IntegrityError(
-            f"{repository.layout.signing_key} cannot be read: {error.strerror}", hint="take it from another vault"
+            f"{repository.layout.signing_key} cannot be read: {error.strerror}", hint="copy it from another vault"
         ) from error
     return Verifier(home, public_key, (fingerprint or repository.fingerprint).replace(" ", ""))
 
@@ -100,7 +102,7 @@ def read_snapshot(
     """
     object_list, content, signature = read_object_list(repository.layout, snapshot)
     if not verifier.is_valid(content, signature):
-        raise IntegrityError(f"the signature of snapshot {snapshot} is not the server's", hint=_ELSEWHERE)
+        raise IntegrityError(f"snapshot {snapshot} was not signed by this server", hint=_ELSEWHERE)
     if object_list.repository_id != repository.repository_id:
         raise IntegrityError(f"snapshot {snapshot} belongs to another repository", hint=_ELSEWHERE)
     sealed = read_sealed_manifest(repository.layout, object_list)
@@ -112,9 +114,9 @@ def read_snapshot(
     )
     if not same:
         raise IntegrityError(
-            f"the manifest of snapshot {snapshot} is another snapshot's or repository's", hint=_ELSEWHERE
+            f"the manifest of snapshot {snapshot} belongs to another snapshot or repository", hint=_ELSEWHERE
         )
-    if sorted(one.index for one in manifest.objects) != list(range(len(object_list.objects))):
+    if sorted(stored.index for stored in manifest.objects) != list(range(len(object_list.objects))):
         raise IntegrityError(
             f"the manifest of snapshot {snapshot} and its list name different objects", hint=_ELSEWHERE
         )

@@ -9,7 +9,8 @@ import zstandard
 
 from permafrost.errors import PermafrostError
 from permafrost.openpgp.sealing import Sealing, explain_sealing, seal_program
-from permafrost.processes import Finished, Pipeline, Program
+from permafrost.processes.pipeline import Pipeline
+from permafrost.processes.program import Finished, Program
 from permafrost.repository.layout import Layout
 from permafrost.repository.objects import StoredObject, put_object
 from permafrost.timing import WorkTimes
@@ -17,7 +18,7 @@ from permafrost.timing import WorkTimes
 Explain = Callable[[Finished], PermafrostError | None]
 
 SILENCE_S = 1800.0
-"""How long a chain of programs may produce nothing: pg_dump reads the catalogue and waits for locks in silence."""
+"""How long a chain of programs may produce nothing: pg_dump reads the catalog and waits for locks in silence."""
 
 
 def put_sealed(

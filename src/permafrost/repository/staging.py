@@ -1,20 +1,21 @@
 """Files and folders that are built out of sight and then appear together, or not at all.
 
 Each is built in a hidden folder beside its final place, so that it can be put there by one link or rename that
-fails if something is there. If the block fails, everything that it made is taken away again, and nothing else.
+fails if something is there. If the block fails, everything that it made is taken away again, and nothing else. What
+a killed run left in its hidden folder is removed by the next one that builds beside it.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
-import tempfile
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from permafrost.errors import ConfigurationError
+from permafrost.private_folders import locked_folder, remove_abandoned
 from permafrost.repository.durable import fsync_folder, space_errors
 
 STAGING_PREFIX = ".permafrost-init-"
@@ -24,6 +25,7 @@ class Placing:
     """Use as a context manager: `stage` the places, build there, then `place` all."""
 
     def __init__(self) -> None:
+        self._open = ExitStack()
         self._staging: dict[Path, Path] = {}
         self._staged: list[tuple[Path, Path]] = []
         self._made_folders: list[Path] = []
@@ -35,8 +37,7 @@ class Placing:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for folder in self._staging.values():
-            shutil.rmtree(folder, ignore_errors=True)
+        self._open.close()
         if error is not None:
             for path in self._placed:
                 _remove(path)
@@ -49,8 +50,9 @@ class Placing:
         parent = final.parent
         if parent not in self._staging:
             self.make_folder(parent, 0o755)
+            remove_abandoned(parent, STAGING_PREFIX)
             with space_errors(parent):
-                self._staging[parent] = Path(tempfile.mkdtemp(prefix=STAGING_PREFIX, dir=parent))
+                self._staging[parent] = self._open.enter_context(locked_folder(parent, STAGING_PREFIX))
         staged = self._staging[parent] / final.name
         self._staged.append((staged, final))
         return staged
@@ -81,7 +83,7 @@ class Placing:
                     self._placed.append(final)
             except FileExistsError as error:
                 raise ConfigurationError(
-                    f"{final} has appeared while it was being made", unchanged="everything that was there"
+                    f"{final} appeared in the meantime", unchanged="everything that existed"
                 ) from error
         for parent in self._staging:
             fsync_folder(parent)

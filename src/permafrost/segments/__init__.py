@@ -1,1 +1,1 @@
-"""The segment log: a table's heap cut into page ranges, each kept as a log of lines (docs/engine.md)."""
+"""The segment log: each table as a log of rows. See docs/engine.md."""

@@ -12,6 +12,7 @@ import re
 import tarfile
 import threading
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import IO, Literal
@@ -57,6 +58,11 @@ class DeltaWriter:
         """Write the tar's end."""
         self._tar.close()
 
+    def abandon(self) -> None:
+        """Let go of the output, whatever has become of it; tarfile would write its end when it is collected."""
+        with suppress(OSError, ValueError):
+            self._tar.close()
+
 
 @dataclass(frozen=True, slots=True)
 class Part:
@@ -73,7 +79,7 @@ class _PlainMember(tarfile.TarInfo):
 
     def _proc_member(self, archive: tarfile.TarFile) -> tarfile.TarInfo:
         if self.type not in (tarfile.REGTYPE, tarfile.AREGTYPE):
-            raise IntegrityError(f"a delta object holds {self.name!r}, which is no part of one")
+            raise IntegrityError(f"a delta object holds {self.name!r}, which does not belong there")
         member: tarfile.TarInfo = super()._proc_member(archive)  # type: ignore[misc] # not in its public interface
         return member
 
@@ -86,7 +92,7 @@ def read_delta(stream: IO[bytes]) -> Iterator[Part]:
                 match = _NAME.fullmatch(described.name)
                 opened = archive.extractfile(described) if described.isreg() else None
                 if match is None or opened is None:
-                    raise IntegrityError(f"a delta object holds {described.name!r}, which is no part of one")
+                    raise IntegrityError(f"a delta object holds {described.name!r}, which does not belong there")
                 kind: Literal["gone", "new"] = "gone" if match[2] == "gone" else "new"
                 yield Part(int(match[1]), kind, described.size, iter(partial(opened.read, PART_BYTES), b""))
     except tarfile.TarError as error:

@@ -9,7 +9,7 @@ import psycopg
 
 from permafrost.postgres.history_mark import Mark, has_mark
 from permafrost.postgres.identity import ServerIdentity
-from permafrost.postgres.logged import LoggedTable
+from permafrost.postgres.loggable_tables import LoggedTable
 from permafrost.segments.state import SegmentState
 from permafrost.segments.worker import segments_of
 
@@ -21,7 +21,7 @@ def reason_to_forget_everything(state: SegmentState, identity: ServerIdentity, c
     """
     facts, mark = state.fact("identity"), state.fact("mark")
     if facts is None:
-        return "the state knows nothing yet"
+        return "this is the first backup"
     if facts.keys() != {field.name for field in fields(ServerIdentity)}:
         return "the state was written by another version of permafrost"
     earlier = ServerIdentity(**facts)

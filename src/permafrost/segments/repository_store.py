@@ -122,6 +122,8 @@ class RepositoryStore:
         """Give the delta object up; it does not appear. Bases that are under way do, or fail."""
         self._putters.shutdown(cancel_futures=True)
         self._is_abandoned = True
+        if self._writer is not None:
+            self._writer.abandon()
         if self._pipe is not None and not self._pipe.closed:
             self._pipe.close()
         self._join()

@@ -136,8 +136,8 @@ def _matched(old: RowVersions, now: RowVersions) -> tuple[npt.NDArray[np.bool_],
     if not len(old) or not len(now):
         return np.zeros(len(old), dtype=bool), np.zeros(len(now), dtype=bool)
     first_page = min(old.places[0], now.places[0]) >> np.uint32(16)
-    bits = int(max(np.bitwise_and(one.places, _OFFSET).max() for one in (old, now))).bit_length()
-    old_cells, now_cells = (_cells(one.places, first_page, bits) for one in (old, now))
+    bits = int(max(np.bitwise_and(rows.places, _OFFSET).max() for rows in (old, now))).bit_length()
+    old_cells, now_cells = (_cells(rows.places, first_page, bits) for rows in (old, now))
     table = np.zeros(int(max(old_cells[-1], now_cells[-1])) + 1, np.uint32)
     table[old_cells] = old.xmins
     is_known = table[now_cells] == now.xmins

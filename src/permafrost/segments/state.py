@@ -10,7 +10,7 @@ import json
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,8 +21,10 @@ import zstandard
 
 from permafrost.segments.chain import Chain, Element
 from permafrost.segments.rows import NO_ROWS, KnownRows, Uint32
+from permafrost.state_files import DamagedStateError, is_no_file, other_reason
 
 _VERSION = "1"
+_BYTES_PER_ROW = 12
 _LEVEL = 3
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
@@ -54,26 +56,45 @@ class SegmentState:
     """The state in one file. Used by several threads; every access is short."""
 
     def __init__(self, file: Path) -> None:
-        """Open or make the state; one that cannot be read, or of another version, is started anew."""
+        """Open or make the state.
+
+        This and every method raise `DamagedStateError` for a file that is not what a run has left, and
+        `PermafrostError` where SQLite fails for another reason: the disk, another process.
+        """
         self._file = file
         self._lock = threading.RLock()
         file.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
-        try:
-            self._database = self._open()
-        except sqlite3.DatabaseError:
-            file.unlink(missing_ok=True)
+        with self._judged():
             self._database = self._open()
 
     def _open(self) -> sqlite3.Connection:
+        if is_no_file(self._file):
+            raise DamagedStateError(f"{self._file} is no regular file")
         database = sqlite3.connect(self._file, isolation_level=None, check_same_thread=False, timeout=30)
-        database.execute("PRAGMA synchronous = FULL")
-        database.execute("PRAGMA cache_size = -8192")  # 8 MiB; a large first run spills to the file
-        database.executescript(_SCHEMA)
-        row = database.execute("SELECT value FROM facts WHERE name = 'version'").fetchone()
-        if row is not None and row[0] != _VERSION:
+        try:
+            database.execute("PRAGMA synchronous = FULL")
+            database.execute("PRAGMA cache_size = -8192")  # 8 MiB; a large first run spills to the file
+            database.executescript(_SCHEMA)
+            row = database.execute("SELECT value FROM facts WHERE name = 'version'").fetchone()
+            if row is not None and row[0] != _VERSION:
+                raise DamagedStateError(f"the state is of another version: {row[0]}")
+        except BaseException:
             database.close()
-            raise sqlite3.DatabaseError("the state is of another version")
+            raise
         return database
+
+    @contextmanager
+    def _judged(self) -> Iterator[None]:
+        """Run the block alone; tell damage, whatever it looks like, from what else can go wrong."""
+        with self._lock:
+            try:
+                yield
+            except sqlite3.Error as error:
+                if reason := other_reason(self._file, error):
+                    raise reason from error
+                raise DamagedStateError(str(error)) from error
+            except (zstandard.ZstdError, ValueError, KeyError, TypeError, AttributeError) as error:
+                raise DamagedStateError(f"{type(error).__name__}: {error}") from error
 
     def close(self) -> None:
         """Close the file; what was not committed never happened."""
@@ -83,39 +104,39 @@ class SegmentState:
     @contextmanager
     def changing(self) -> Iterator[None]:
         """Make all changes of the block one: committed at its end, undone if it raises."""
-        with self._lock:
+        with self._judged():
             self._database.execute("BEGIN IMMEDIATE")
         try:
             yield
         except BaseException:
-            with self._lock:
+            with self._lock, suppress(sqlite3.Error):  # a damaged file refuses this too, and is thrown away
                 self._database.execute("ROLLBACK")
             raise
-        with self._lock:
+        with self._judged():
             self.set_fact("version", _VERSION)
             self._database.execute("COMMIT")
 
     def fact(self, name: str) -> Any:  # noqa: ANN401 - JSON has any shape
         """Return a fact as it was set, None if it was not."""
-        with self._lock:
+        with self._judged():
             row = self._database.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
-        return json.loads(row[0]) if row and name != "version" else None
+            return json.loads(row[0]) if row and name != "version" else None
 
     def set_fact(self, name: str, value: object) -> None:
         """Set a fact to something that JSON can hold."""
         text = _VERSION if name == "version" else json.dumps(value)
-        with self._lock:
+        with self._judged():
             self._database.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, text))
 
     def objects(self) -> dict[str, tuple[str, int]]:
         """Return kind and sealed size of every object that the state refers to, by name."""
-        with self._lock:
+        with self._judged():
             rows = self._database.execute("SELECT name, kind, size_bytes FROM objects").fetchall()
         return {name: (kind, size) for name, kind, size in rows}
 
     def replace_objects(self, objects: dict[str, tuple[str, int]]) -> None:
         """Set which objects the state refers to."""
-        with self._lock:
+        with self._judged():
             self._database.execute("DELETE FROM objects")
             self._database.executemany(
                 "INSERT INTO objects VALUES (?, ?, ?)", [(name, kind, size) for name, (kind, size) in objects.items()]
@@ -123,26 +144,26 @@ class SegmentState:
 
     def signatures(self) -> dict[int, str]:
         """Return the signature of every table, by its oid."""
-        with self._lock:
+        with self._judged():
             return dict(self._database.execute("SELECT id, signature FROM tables").fetchall())
 
     def set_signature(self, table: int, signature: str) -> None:
         """Set a table's signature."""
-        with self._lock:
+        with self._judged():
             self._database.execute("INSERT OR REPLACE INTO tables VALUES (?, ?)", (table, signature))
 
     def segment(self, table: int, number: int) -> KnownSegment | None:
         """Return a segment, None if the state does not know it."""
-        with self._lock:
+        with self._judged():
             row = self._database.execute(
                 "SELECT scan_digest, row_count, chain, known FROM segments WHERE table_id = ? AND number = ?",
                 (table, number),
             ).fetchone()
-        return KnownSegment(row[0], row[1], unpack_chain(row[2]), row[3]) if row else None
+            return _known_segment(*row) if row else None
 
     def set_segment(self, table: int, number: int, segment: KnownSegment) -> None:
         """Set a segment."""
-        with self._lock:
+        with self._judged():
             self._database.execute(
                 "INSERT OR REPLACE INTO segments VALUES (?, ?, ?, ?, ?, ?)",
                 (table, number, segment.scan_digest, segment.row_count, pack_chain(segment.chain), segment.packed_rows),
@@ -150,35 +171,45 @@ class SegmentState:
 
     def set_chain(self, table: int, number: int, chain: Chain) -> None:
         """Set a known segment's chain."""
-        with self._lock:
+        with self._judged():
             self._database.execute(
                 "UPDATE segments SET chain = ? WHERE table_id = ? AND number = ?", (pack_chain(chain), table, number)
             )
 
     def forget_segments(self, table: int, from_number: int) -> None:
         """Forget a table's segments from this number on."""
-        with self._lock:
+        with self._judged():
             self._database.execute("DELETE FROM segments WHERE table_id = ? AND number >= ?", (table, from_number))
 
     def forget_table(self, table: int) -> None:
         """Forget a table and its segments."""
         self.forget_segments(table, 0)
-        with self._lock:
+        with self._judged():
             self._database.execute("DELETE FROM tables WHERE id = ?", (table,))
 
     def forget_everything(self) -> None:
         """Forget all: the run starts new bases."""
-        with self._lock:
+        with self._judged():
             for table in ("facts", "objects", "tables", "segments"):
                 self._database.execute(f"DELETE FROM {table}")  # noqa: S608 - constants of this line
+
+
+def _known_segment(scan_digest: bytes, row_count: int, chain: bytes, known: bytes) -> KnownSegment:
+    """Return the segment of a row; raise `ValueError` if its parts do not belong together."""
+    if zstandard.frame_content_size(known) != _BYTES_PER_ROW * row_count:
+        raise ValueError(f"a segment of {row_count} rows has as many places, writers and lines as another number")
+    return KnownSegment(scan_digest, row_count, unpack_chain(chain), known)
 
 
 def pack_rows(rows: KnownRows) -> bytes:
     """Return rows as bytes, small: differences of neighbours, in planes of equal significance, compressed by zstd.
 
-    Places and lines mostly go up by one and xmins are mostly the neighbour's, so most bytes are the same.
+    Places and lines mostly go up by one and xmins are mostly the neighbour's, so most bytes are the same. With zstd's
+    checksum: a flipped bit must not become other rows.
     """
-    compressor = zstandard.ZstdCompressor(level=_LEVEL).compressobj(size=12 * len(rows))
+    compressor = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True).compressobj(
+        size=_BYTES_PER_ROW * len(rows)
+    )
     packed = [compressor.compress(_planes(column)) for column in (rows.places, rows.xmins, rows.lines)]
     return b"".join([*packed, compressor.flush()])
 
@@ -192,12 +223,15 @@ def _planes(column: Uint32) -> bytes:
 
 
 def unpack_rows(packed: bytes) -> KnownRows:
-    """Return the rows that `pack_rows` packed."""
-    size = zstandard.frame_content_size(packed) // 3
-    if not size:
-        return NO_ROWS
-    unpacked = np.frombuffer(zstandard.ZstdDecompressor().decompress(packed), np.uint8)
-    places, xmins, lines = (_column(planes) for planes in unpacked.reshape(3, 4, size // 4))
+    """Return the rows that `pack_rows` packed; raise `DamagedStateError` if it has packed something else."""
+    try:
+        size = zstandard.frame_content_size(packed) // 3
+        if not size:
+            return NO_ROWS
+        unpacked = np.frombuffer(zstandard.ZstdDecompressor().decompress(packed), np.uint8)
+        places, xmins, lines = (_column(planes) for planes in unpacked.reshape(3, 4, size // 4))
+    except (zstandard.ZstdError, ValueError) as error:
+        raise DamagedStateError(f"rows of a segment: {error}") from error
     return KnownRows(places, xmins, lines)
 
 
@@ -214,32 +248,32 @@ def pack_chain(chain: Chain) -> bytes:
     """Return a chain as bytes: a line of JSON for each element, its gone lines packed as differences."""
     elements = [
         {
-            "object": one.object_name,
-            "member": one.member,
-            "level": one.level,
-            "first": one.first_line,
-            "lines": one.lines,
-            "size": one.size_bytes,
-            "gone": np.diff(one.gone, prepend=np.uint32(0)).tolist(),
-            "minute": one.minute,
+            "object": element.object_name,
+            "member": element.member,
+            "level": element.level,
+            "first": element.first_line,
+            "lines": element.lines,
+            "size": element.size_bytes,
+            "gone": np.diff(element.gone, prepend=np.uint32(0)).tolist(),
+            "minute": element.minute,
         }
-        for one in chain
+        for element in chain
     ]
-    return zstandard.ZstdCompressor(level=_LEVEL).compress(json.dumps(elements).encode())
+    return zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True).compress(json.dumps(elements).encode())
 
 
 def unpack_chain(packed: bytes) -> Chain:
     """Return the chain that `pack_chain` packed."""
     return tuple(
         Element(
-            object_name=one["object"],
-            member=one["member"],
-            level=one["level"],
-            first_line=one["first"],
-            lines=one["lines"],
-            size_bytes=one["size"],
-            gone=np.cumsum(np.array(one["gone"], dtype=np.uint32), dtype=np.uint32),
-            minute=one.get("minute", 0),
+            object_name=packed_element["object"],
+            member=packed_element["member"],
+            level=packed_element["level"],
+            first_line=packed_element["first"],
+            lines=packed_element["lines"],
+            size_bytes=packed_element["size"],
+            gone=np.cumsum(np.array(packed_element["gone"], dtype=np.uint32), dtype=np.uint32),
+            minute=packed_element.get("minute", 0),
         )
-        for one in json.loads(zstandard.ZstdDecompressor().decompress(packed))
+        for packed_element in json.loads(zstandard.ZstdDecompressor().decompress(packed))
     )

@@ -13,7 +13,7 @@ import numpy as np
 import psycopg
 
 from permafrost.errors import DatabaseError
-from permafrost.postgres.logged import LoggedTable
+from permafrost.postgres.loggable_tables import LoggedTable
 from permafrost.postgres.scan import (
     SCAN_PAGES,
     WHOLE_TABLE_ROWS,
@@ -105,7 +105,7 @@ def segments_of(table: LoggedTable) -> range:
 
 
 @dataclass(frozen=True, slots=True)
-class Workplace:
+class SegmentContext:
     """What the work on every segment of a run needs.
 
     `minute` is the run's, by `minute_of`. `missing` are objects that are not there any more: a segment whose chain
@@ -118,24 +118,24 @@ class Workplace:
     times: WorkTimes = field(default_factory=WorkTimes)
 
 
-def update_segment(connection: psycopg.Connection, work: SegmentWork, place: Workplace) -> SegmentResult:
+def update_segment(connection: psycopg.Connection, work: SegmentWork, context: SegmentContext) -> SegmentResult:
     """Look at a segment under the connection's snapshot, store what changed, and return what the log now knows."""
     known = work.known
-    if known is not None and any(element.object_name in place.missing for element in known.chain):
+    if known is not None and any(element.object_name in context.missing for element in known.chain):
         known = None
-    first = _scan_part(connection, work, work.first_page, place.times)
+    first = _scan_part(connection, work, work.first_page, context.times)
     is_dense = len(first) > _DENSE_BYTES_A_PAGE * min(_pages_at_once(work), work.pages)
     with _dense_segments_are_alone if is_dense else nullcontext():
-        return _update(connection, work, known, first, place)
+        return _update(connection, work, known, first, context)
 
 
 def _update(
-    connection: psycopg.Connection, work: SegmentWork, known: KnownSegment | None, first: bytes, place: Workplace
+    connection: psycopg.Connection, work: SegmentWork, known: KnownSegment | None, first: bytes, context: SegmentContext
 ) -> SegmentResult:
-    digest, raw = _scan(connection, work, first, place.times)
+    digest, raw = _scan(connection, work, first, context.times)
     if known is not None and known.scan_digest == digest:
         return SegmentResult(known, 0, 0, is_changed=False)
-    with place.times.of("compare"):
+    with context.times.of("compare"):
         seen = _decoded(raw, work)
         if known is None:
             difference = planned = None
@@ -143,15 +143,15 @@ def _update(
             difference = compare(known.rows(), seen)
             if not difference:  # another answer, the same rows: they came in another order
                 return SegmentResult(_known(known.chain, digest, difference.stayed), 0, 0, is_changed=False)
-            planned = plan(known.chain, difference, place.minute)
+            planned = plan(known.chain, difference, context.minute)
     if difference is None:
-        return _new_base(connection, work, seen, digest, place, rows_gone=0)
+        return _new_base(connection, work, seen, digest, context, rows_gone=0)
     new, gone = len(difference.new), len(difference.gone)
     del difference  # of a dense segment these are many MB
     if isinstance(planned, NewDelta):
         del seen
-        return _new_delta(connection, work, planned, digest, place, rows_new=new, rows_gone=gone)
-    return _new_base(connection, work, seen, digest, place, rows_gone=gone, new=new)
+        return _new_delta(connection, work, planned, digest, context, rows_new=new, rows_gone=gone)
+    return _new_base(connection, work, seen, digest, context, rows_gone=gone, new=new)
 
 
 def _scan_part(connection: psycopg.Connection, work: SegmentWork, page: int, times: WorkTimes) -> bytes:
@@ -194,7 +194,7 @@ def _new_base(
     work: SegmentWork,
     seen: RowVersions,
     digest: bytes,
-    place: Workplace,
+    context: SegmentContext,
     *,
     rows_gone: int,
     new: int | None = None,
@@ -206,14 +206,14 @@ def _new_base(
         text = copy_table(connection, work.table)
     else:
         text = copy_pages(connection, work.table, work.first_page, work.end_page)
-    counted = CountedLines(place.times.waiting_for("fetch", text))
+    counted = CountedLines(context.times.waiting_for("fetch", text))
     if work.pages <= SMALL_BASE_PAGES:
-        member, _ = place.store.add_delta(np.empty(0, np.uint32), counted)
+        member, _ = context.store.add_delta(np.empty(0, np.uint32), counted)
         name = THIS_RUNS_DELTA
     else:
-        member, name = None, place.store.put_base(counted)
+        member, name = None, context.store.put_base(counted)
     counted.expect(len(seen), work)
-    base = Element(name, member, 0, 0, len(seen), counted.size_bytes, np.empty(0, np.uint32), place.minute)
+    base = Element(name, member, 0, 0, len(seen), counted.size_bytes, np.empty(0, np.uint32), context.minute)
     return SegmentResult(_known((base,), digest, rows_after_base(seen)), count, rows_gone, is_changed=True)
 
 
@@ -222,14 +222,14 @@ def _new_delta(
     work: SegmentWork,
     planned: NewDelta,
     digest: bytes,
-    place: Workplace,
+    context: SegmentContext,
     *,
     rows_new: int,
     rows_gone: int,
 ) -> SegmentResult:
     text = copy_ctids(connection, work.table, ctids_of(planned.rows.places, work.first_page))
-    counted = CountedLines(place.times.waiting_for("fetch", text))
-    member, size = place.store.add_delta(planned.gone, counted)
+    counted = CountedLines(context.times.waiting_for("fetch", text))
+    member, size = context.store.add_delta(planned.gone, counted)
     counted.expect(len(planned.rows), work)
     delta = Element(
         THIS_RUNS_DELTA,
@@ -239,9 +239,9 @@ def _new_delta(
         len(planned.rows),
         size,
         planned.gone,
-        place.minute,
+        context.minute,
     )
-    with place.times.of("compare"):
+    with context.times.of("compare"):
         known = _known((*planned.kept, delta), digest, rows_after_delta(planned))
     return SegmentResult(known, rows_new, rows_gone, is_changed=True)
 
@@ -268,6 +268,6 @@ class CountedLines:
         """Raise `DatabaseError` unless exactly so many lines came."""
         if self.lines != lines:
             raise DatabaseError(
-                f"segment {work.number} of {work.table.name} gave {self.lines} rows where its scan saw {lines}",
-                hint="run the backup again with --full, and report this",
+                f"segment {work.number} of {work.table.name} returned {self.lines} rows where its scan saw {lines}",
+                hint="run the backup again with --full, and please report this",
             )

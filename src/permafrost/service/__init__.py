@@ -1,1 +1,1 @@
-"""The two long-running services, and the jobs of one of them."""
+"""The two long-running services, on the server and on a vault."""

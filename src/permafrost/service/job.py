@@ -11,19 +11,19 @@ import os
 import queue
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from permafrost.errors import EXIT_DONE, EXIT_FINDINGS, LockedError
-from permafrost.events import Event, Note, Progress, StepStarted, Warned
-from permafrost.processes import Attended, Program
+from permafrost.events import Event, StepStarted, decode_event
+from permafrost.processes.attended import Attended
+from permafrost.processes.program import Program
 from permafrost.service.sd_notify import without_service_manager
 
 PATIENCE_S = 6.0
-_EVENTS: Mapping[str, Callable[..., Event]] = {kind.__name__: kind for kind in (StepStarted, Progress, Note, Warned)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,16 +70,16 @@ class Job:
         return time.monotonic() - self._moved_at
 
     def events(self) -> list[Event]:
-        """Return what it has told since the last call."""
-        told = []
+        """Return what it has reported since the last call; other lines are quoted only if the job fails."""
+        events = []
         while not self._lines.empty():
             self._moved_at = time.monotonic()
-            event = _event_of(self._lines.get())
+            event = decode_event(self._lines.get())
             if isinstance(event, StepStarted):
                 self.step = f"{event.number}/{event.total} {event.title}"
             if event is not None:
-                told.append(event)
-        return told
+                events.append(event)
+        return events
 
     def ended(self) -> Ended | None:
         """Return how it ended, None while it runs."""
@@ -114,14 +114,6 @@ class Job:
     def end(self, patience_s: float = PATIENCE_S) -> None:
         """End it, and every program that it started: asked first, and killed if it has not ended in time."""
         self._program.end(patience_s)
-
-
-def _event_of(line: str) -> Event | None:
-    try:
-        told = json.loads(line)
-        return _EVENTS[told.pop("event")](**told)
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return None  # not for the journal; the last of such lines are quoted if the job fails
 
 
 def _document_of(stdout: bytes) -> dict[str, Any]:

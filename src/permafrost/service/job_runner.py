@@ -172,12 +172,12 @@ class JobRunner:
                 self._records.settle_failure(_OPERATIONS[self._name], job.started_at, now, details)
         elif self._name is not None:
             self.report(Note(_done_text(job, ended)))
-            self._is_prune_due = self._name != "drill" and self._prunable()
+            self._is_prune_due = self._name != "drill" and self._prunable(now)
         self._tell_overrun(job, now)
 
-    def _prunable(self) -> bool:
+    def _prunable(self, now: datetime) -> bool:
         try:
-            return prunable(self.configuration)
+            return prunable(self.configuration, now)
         except PermafrostError as error:
             self.report(Warned(f"nothing is pruned: {error.message}"))
             return False

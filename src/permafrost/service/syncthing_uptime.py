@@ -18,7 +18,7 @@ AGAIN_S = 300.0
 FOREIGN_LOOK_S = 30.0
 
 
-class Carrying:
+class SyncthingUptime:
     """Syncthing, managed or foreign. `prepare` is called with a client whenever it has come up.
 
     To be closed, also after a signal; a managed Syncthing ends then, unless another process uses it.

@@ -1,1 +1,1 @@
-"""What goes through Syncthing, and to whom."""
+"""What Syncthing carries, and to whom."""

@@ -14,14 +14,13 @@ from pathlib import Path
 from permafrost.errors import IntegrityError, RepositoryError
 from permafrost.events import Note, Progress, Reporter, Warned
 from permafrost.repository.durable import space_errors, write_durably
-from permafrost.repository.layout import FOLDER_MODE, Layout, SnapshotId
+from permafrost.repository.layout import BASE_FILES, FOLDER_MODE, Layout, SnapshotId
 from permafrost.repository.snapshots import list_snapshots, read_object_list
 from permafrost.vault.linking import opened_folder, take
 from permafrost.vault.media_layout import lay_out_media
 from permafrost.vault.sending import MEDIA, REPOSITORY, SENT_FILE, Sent, sum_of
 from permafrost.vault.settings import Vault, VaultServer
 
-_BASE_FILES = ("README.txt", "restore.py", "repository.json", "signing-key.asc")
 _TELL_EVERY = 1000
 
 
@@ -43,9 +42,9 @@ def lay_out_copy(vault: Vault, server: VaultServer, snapshot: str | None, target
         for folder in (copy.root, copy.objects, copy.snapshots):
             folder.mkdir(parents=True)
         with opened_folder(history.root) as root:
-            for name in _BASE_FILES:
+            for name in BASE_FILES:
                 take(root, name, copy.root / name)
-        kept = [one for one in list_snapshots(history) if _link_snapshot(history, copy, one, report)]
+        kept = [held for held in list_snapshots(history) if _link_snapshot(history, copy, held, report)]
         as_of = _lay_out_media(vault, server, snapshot, target / MEDIA, report)
         for place, _, _ in os.walk(target):
             Path(place).chmod(FOLDER_MODE)  # modes travel along, and a web server has to be able to enter

@@ -5,13 +5,26 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 
+from permafrost.repository.layout import FACTS_FILE
 from permafrost.syncthing.answers import SyncthingEvent
 from permafrost.syncthing.client import Client
 
 LOOK_S = 1.0
 DIAL_S = 1.0
+TAKEN_S = 60.0
+"""How long a vault that was let in may take to have the first file."""
+FIRST_FILE = FACTS_FILE
+"""The file that every repository has, and that a vault has as soon as it has anything."""
 _NEWS = ("DeviceConnected", "RemoteIndexUpdated")
+
+Now = Callable[[], datetime]
+
+
+def now_utc() -> datetime:
+    """Return the time."""
+    return datetime.now(UTC)
 
 
 @contextmanager

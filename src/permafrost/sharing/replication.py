@@ -5,22 +5,15 @@ from __future__ import annotations
 from permafrost.config.models import Configuration
 from permafrost.errors import InterruptedRunError, PermafrostError, ReplicationError
 from permafrost.events import Note, Reporter, Warned
-from permafrost.repository.layout import SnapshotId, object_path, snapshot_path
+from permafrost.repository.layout import BASE_FILES, SnapshotId, object_path, snapshot_path
 from permafrost.repository.repository import Repository
 from permafrost.repository.snapshots import MANIFEST, OBJECT_LIST, SIGNATURE, read_object_list
-from permafrost.sharing.server_side import (
-    PairedVault,
-    ServerSide,
-    opened_server,
-    paired_vaults,
-    server_side_of,
-)
+from permafrost.sharing.paired_vaults import PairedVault, paired_vaults
+from permafrost.sharing.server_side import ServerSide, opened_server, server_side_of
 from permafrost.syncthing.access import foreign_client
 from permafrost.syncthing.client import Client
 from permafrost.syncthing.holdings import wait_until_held
 from permafrost.syncthing.instance import Instance
-
-_BASE_FILES = ("README.txt", "restore.py", "repository.json", "signing-key.asc")
 
 
 def tell_syncthing(configuration: Configuration, snapshot: SnapshotId, report: Reporter) -> None:
@@ -69,7 +62,7 @@ def wait_for_vaults(
     object_list, _, _ = read_object_list(repository.layout, snapshot)
     objects = [object_path(stored.name) for stored in object_list.objects]
     folder = snapshot_path(snapshot)
-    files = [*_BASE_FILES, *(f"{folder}/{name}" for name in (MANIFEST, OBJECT_LIST, SIGNATURE))]
+    files = [*BASE_FILES, *(f"{folder}/{name}" for name in (MANIFEST, OBJECT_LIST, SIGNATURE))]
     with opened_server(server) as client:
         vaults = _chosen(paired_vaults(client, server), vault_name)
         for vault in vaults:

@@ -1,29 +1,24 @@
-"""The server's side of Syncthing: what it sends, and to which vaults.
-
-Which vaults are paired is nowhere but in Syncthing's own configuration: a vault is a device that the repository's
-folder is shared with. So there is no second list that could disagree.
-"""
+"""The server's side of Syncthing: the folders that it sends, and those in which receipts come back."""
 
 from __future__ import annotations
 
 import hashlib
 import re
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from permafrost.config.models import Configuration, Syncthing
-from permafrost.errors import ConfigurationError, UsageError
+from permafrost.errors import ConfigurationError
 from permafrost.repository.layout import SYNCTHING_IGNORES
 from permafrost.repository.repository import Repository
 from permafrost.syncthing.access import opened
 from permafrost.syncthing.client import Client
-from permafrost.syncthing.folders import Folder, ensure_folder, share, sharers, unshare
+from permafrost.syncthing.folders import Folder, ensure_folder, share, sharers
 from permafrost.vault.admission import InvitationStore
 from permafrost.vault.invitation import OfferedFolder
-from permafrost.vault.receipt import NEWEST_FILE, PIN_FILE, RECEIPT_IGNORES, RECEIPTS
+from permafrost.vault.receipt import RECEIPT_IGNORES, RECEIPTS
 
 RECEIPTS_MIN_FREE_PERCENT = 10  # a vault must not be able to fill the server's disk by what it sends back
 VAULT_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{0,62}")
@@ -108,18 +103,6 @@ class ServerSide:
         return InvitationStore(self.state_path / "invitations")
 
 
-@dataclass(frozen=True, slots=True)
-class PairedVault:
-    """A vault as the server sees it. `last_seen` is RFC 3339, empty if it has never been seen."""
-
-    name: str
-    device_id: str
-    is_connected: bool
-    address: str
-    last_seen: str
-    client_version: str
-
-
 def server_side_of(configuration: Configuration) -> ServerSide:
     """Return the server's side of the configured repository; raise `RepositoryError` if there is none.
 
@@ -166,7 +149,7 @@ def ensure_sent_folders(client: Client, server: ServerSide) -> None:
             )
         ensure_folder(client, folder)
     vaults = sharers(client, server.repository_folder_id) - {client.own_id()}
-    names = {str(one["deviceID"]): str(one["name"]) for one in client.devices()}
+    names = {str(device["deviceID"]): str(device["name"]) for device in client.devices()}
     for vault in vaults:  # media, or receipts, may have come after the vault
         share(client, [folder.folder_id for folder in server.folders], vault)
         if VAULT_NAME.fullmatch(names.get(vault, "")):
@@ -178,61 +161,10 @@ def addresses_to_offer(syncthing: Syncthing) -> tuple[str, ...]:
 
     Raise `ConfigurationError` if a vault would have no way to find the server.
     """
-    fixed = syncthing.announce or tuple(one for one in syncthing.listen if not _WILDCARD.match(one))
+    fixed = syncthing.announce or tuple(address for address in syncthing.listen if not _WILDCARD.match(address))
     if not fixed and not syncthing.discovery:
         raise ConfigurationError(
             "with discovery off, a vault needs an address of this server, and none is configured",
             hint='set announce = ["tcp://HOST:PORT"] in [syncthing]',
         )
     return (*fixed, "dynamic") if syncthing.discovery else fixed
-
-
-def list_vaults(server: ServerSide) -> tuple[PairedVault, ...]:
-    """Return the paired vaults, by name, as Syncthing has them."""
-    with opened_server(server) as client:
-        return paired_vaults(client, server)
-
-
-def remove_vault(server: ServerSide, vault_name: str) -> PairedVault:
-    """Make the server share nothing with the vault any more; what it holds stays there.
-
-    An invitation for it is void. Raise `UsageError` if there is no such vault.
-    """
-    with opened_server(server) as client:
-        paired = paired_vaults(client, server)
-        found = next((one for one in paired if one.name == vault_name), None)
-        server.invitations.forget(vault_name)
-        if found is None:
-            names = ", ".join(one.name for one in paired) or "none"
-            raise UsageError(f"no vault {vault_name} is paired", hint=f"paired vaults: {names}")
-        receipts = server.receipts_folder(vault_name)
-        if client.folder(receipts.folder_id) is not None:
-            client.remove_folder(receipts.folder_id)
-        shutil.rmtree(receipts.path, ignore_errors=True)
-        for kept in (PIN_FILE, NEWEST_FILE):
-            receipts.path.with_name(f"{vault_name}.{kept}").unlink(missing_ok=True)
-        unshare(client, [folder.folder_id for folder in server.folders], found.device_id)
-        return found
-
-
-def paired_vaults(client: Client, server: ServerSide) -> tuple[PairedVault, ...]:
-    """Return the vaults that the repository is shared with, by name."""
-    devices = {str(one["deviceID"]): str(one["name"]) for one in client.devices()}
-    connections = client.connections()
-    last_seen = client.last_seen()
-    vaults = sharers(client, server.repository_folder_id) - {client.own_id()}
-    found = []
-    for device_id in vaults:
-        connection = connections.get(device_id)
-        seen = last_seen.get(device_id, "")
-        found.append(
-            PairedVault(
-                devices.get(device_id, device_id),
-                device_id,
-                connection is not None and connection.connected,
-                connection.address if connection else "",
-                "" if seen.startswith("1970-") else seen,
-                connection.client_version if connection else "",
-            )
-        )
-    return tuple(sorted(found, key=lambda one: one.name))

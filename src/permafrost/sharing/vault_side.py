@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from permafrost.events import Note, Reporter
 from permafrost.repository.layout import SYNCTHING_IGNORES
-from permafrost.syncthing.access import opened
 from permafrost.syncthing.client import Client
-from permafrost.syncthing.folders import Device, ensure_device, ensure_folder, unshare
-from permafrost.vault.settings import Vault, VaultServer, open_vault
+from permafrost.syncthing.folders import Device, ensure_device, ensure_folder
+from permafrost.vault.settings import Vault, VaultServer
 
 
 def ensure_server(client: Client, vault: Vault, server: VaultServer) -> None:
@@ -27,25 +25,3 @@ def ensure_server(client: Client, vault: Vault, server: VaultServer) -> None:
             client.remove_folder(str(present["id"]))
     for folder in vault.folders_of(server, SYNCTHING_IGNORES):
         ensure_folder(client, folder, [server.device_id])
-
-
-def list_servers(root: Path) -> tuple[VaultServer, ...]:
-    """Return the servers that the vault in `root` keeps."""
-    return open_vault(root).settings.servers
-
-
-def remove_server(root: Path, name: str, *, report: Reporter) -> VaultServer:
-    """Make the vault receive nothing from that server any more; what it holds of it stays on the disk."""
-    vault = open_vault(root)
-    server = vault.server(name)
-    with opened(vault.syncthing(), vault.settings.name) as client:
-        ids = [folder.folder_id for folder in server.folders]
-        for folder_id in ids:
-            if client.folder(folder_id) is not None:
-                client.remove_folder(folder_id)
-        device = client.device(server.device_id)
-        is_ours = vault.settings.syncthing.managed or (device is not None and device.get("name") == server.name)
-        unshare(client, ids, server.device_id, forgets_device=is_ours)
-    Vault(root=vault.root, settings=vault.settings.without_server(name)).save()
-    report(Note(f"its files are still in {vault.root / name}"))
-    return server

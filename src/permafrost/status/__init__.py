@@ -1,1 +1,1 @@
-"""What can be said of snapshots, runs and vaults. Reads only."""
+"""What is known of snapshots, runs and vaults. Only reads."""

@@ -1,1 +1,1 @@
-"""Syncthing, which carries the repository and the media: its REST API, the managed instance, folders, holdings."""
+"""Syncthing: its REST API, folders, and the managed instance."""

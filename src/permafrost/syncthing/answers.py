@@ -102,7 +102,7 @@ class FileState:
         return cls(
             IndexEntry.parse(answer.get("local") or {}),
             IndexEntry.parse(answer.get("global") or {}),
-            frozenset(one["id"] for one in available if not one.get("fromTemporary")),
+            frozenset(holder["id"] for holder in available if not holder.get("fromTemporary")),
         )
 
 

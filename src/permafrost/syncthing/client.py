@@ -120,8 +120,8 @@ class Client:
         """Return the devices that knocked and are not configured, with the names that they gave themselves."""
         answer = self._json("cluster/pending/devices")
         return tuple(
-            PendingDevice(device_id, str(one.get("name", "")), str(one.get("address", "")))
-            for device_id, one in answer.items()
+            PendingDevice(device_id, str(facts.get("name", "")), str(facts.get("address", "")))
+            for device_id, facts in answer.items()
         )
 
     def dismiss_pending_device(self, device_id: str) -> None:
@@ -135,7 +135,7 @@ class Client:
 
     def last_seen(self) -> dict[str, str]:
         """Return when each device was last connected, in RFC 3339; 1970 for never."""
-        return {device_id: str(one.get("lastSeen", "")) for device_id, one in self._json("stats/device").items()}
+        return {device_id: str(facts.get("lastSeen", "")) for device_id, facts in self._json("stats/device").items()}
 
     # --- folders ---
 
@@ -191,7 +191,7 @@ class Client:
     def folder_errors(self, folder_id: str) -> dict[str, str]:
         """Return the paths that Syncthing could not scan or write, and why."""
         errors = self._json("folder/errors", {"folder": folder_id}).get("errors") or ()
-        return {str(one["path"]): str(one["error"]) for one in errors}
+        return {str(error["path"]): str(error["error"]) for error in errors}
 
     def completion(self, folder_id: str, device_id: str) -> Completion:
         """Return what Syncthing believes the device lacks."""
@@ -208,7 +208,7 @@ class Client:
         while True:
             query = {"folder": folder_id, "device": device_id, "page": str(page), "perpage": str(NEED_PAGE)}
             files = self._json("db/remoteneed", query).get("files") or ()
-            yield from (str(one["name"]) for one in files)
+            yield from (str(file["name"]) for file in files)
             if len(files) < NEED_PAGE:
                 return
             page += 1
@@ -223,7 +223,7 @@ class Client:
         """
         query = {"events": ",".join(sorted(kinds)), "since": str(since), "timeout": str(max(1, round(wait_s)))}
         answer = self._ask("GET", "events", query, answer_s=wait_s + EVENT_SLACK_S).json()
-        return tuple(SyncthingEvent(one["id"], one["type"], one.get("data") or {}) for one in answer or ())
+        return tuple(SyncthingEvent(event["id"], event["type"], event.get("data") or {}) for event in answer or ())
 
     def latest_event(self, kinds: Iterable[str]) -> int:
         """Return the id of the newest event of these kinds, 0 if there was none yet; collects from now on."""
@@ -260,20 +260,20 @@ class Client:
         timeout = httpx.Timeout(self._answer_s, read=self._answer_s if answer_s == -1.0 else answer_s)
         parameters = httpx.QueryParams(query if isinstance(query, Mapping) else list(query or ()))
         if self._socket is not None and not self._socket.exists():
-            raise UnreachableError(f"Syncthing does not answer: there is no socket {self._socket}")
+            raise UnreachableError(f"Syncthing does not answer: no socket {self._socket}")
         try:
             response = self._http.request(method, path, params=parameters, json=body, timeout=timeout)
         except httpx.TransportError as error:
             raise UnreachableError(
                 f"Syncthing does not answer at {self.address} ({type(error).__name__})",
-                hint="see whether it runs, and whether the address in [syncthing] is its own",
+                hint="check that it runs, and that the address in [syncthing] is right",
             ) from error
         if response.is_success or (may_be_missing and response.status_code == httpx.codes.NOT_FOUND):
             return response
         if response.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
             raise ReplicationError(
                 f"Syncthing at {self.address} refuses the API key",
-                hint="another Syncthing listens there, or the key was changed: compare with its config.xml",
+                hint="another Syncthing listens there, or its key has changed: compare with its config.xml",
             )
         raise ReplicationError(
             f"Syncthing answered {response.status_code} to {method} {path}: {response.text.strip()[:300]}"

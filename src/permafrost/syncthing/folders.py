@@ -138,9 +138,9 @@ def _refuse_another_place(present: Json, folder: Folder) -> None:
     if place == folder.path or (folder.path / _MARKER).exists():
         return
     raise ReplicationError(
-        f"Syncthing's folder {folder.folder_id} is {place}, and not {folder.path}",
+        f"Syncthing's folder {folder.folder_id} is {place}, not {folder.path}",
         unchanged="Syncthing's configuration",
-        hint="if it was moved, move it whole, with its .stfolder; else correct the path in the configuration",
+        hint="if you moved it, move all of it, with its .stfolder; otherwise correct the path in the configuration",
     )
 
 
@@ -165,7 +165,7 @@ def ensure_device(client: Client, device: Device) -> None:
 def sharers(client: Client, folder_id: str) -> frozenset[str]:
     """Return the ids of the devices that the folder is shared with, ours included; none if it is not there."""
     folder = client.folder(folder_id)
-    return frozenset(one["deviceID"] for one in folder["devices"]) if folder else frozenset()
+    return frozenset(device["deviceID"] for device in folder["devices"]) if folder else frozenset()
 
 
 def share(client: Client, folder_ids: Iterable[str], device_id: str) -> None:
@@ -174,7 +174,7 @@ def share(client: Client, folder_ids: Iterable[str], device_id: str) -> None:
         folder = client.folder(folder_id)
         if folder is None:
             raise ReplicationError(f"Syncthing has no folder {folder_id}")
-        if device_id not in {one["deviceID"] for one in folder["devices"]}:
+        if device_id not in {device["deviceID"] for device in folder["devices"]}:
             client.change_folder(folder_id, {"devices": [*folder["devices"], {"deviceID": device_id}]})
 
 
@@ -196,7 +196,7 @@ def unshare(client: Client, folder_ids: Sequence[str], device_id: str, *, forget
     """
     still_needed = False
     for folder in client.folders():
-        devices = [one for one in folder["devices"] if one["deviceID"] != device_id]
+        devices = [device for device in folder["devices"] if device["deviceID"] != device_id]
         if len(devices) == len(folder["devices"]):
             continue
         if folder["id"] in folder_ids:

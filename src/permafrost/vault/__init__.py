@@ -1,1 +1,1 @@
-"""The other side: how a vault is invited and admitted, and what it remembers of its servers."""
+"""Invitations, receipts, and the history that a vault keeps."""

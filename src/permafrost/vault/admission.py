@@ -15,8 +15,11 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from permafrost.repository.durable import make_folder_durably, write_durably
+from permafrost.small_files import read_small
 from permafrost.syncthing.answers import PendingDevice
 from permafrost.vault.invitation import PROOF_PREFIX, Invitation, join_proof
+
+_MOST_BYTES = 1 << 16
 
 
 class GivenInvitation(BaseModel):
@@ -55,7 +58,7 @@ def judge(
         if now >= invitation.expires_at:
             return Verdict(device.device_id, refusal=f"the invitation of {invitation.vault_name} has expired")
         return Verdict(device.device_id, invitation)
-    return Verdict(device.device_id, refusal="its proof fits no invitation of this server")
+    return Verdict(device.device_id, refusal="its proof matches no invitation of this server")
 
 
 class InvitationStore:
@@ -76,7 +79,7 @@ class InvitationStore:
         found = []
         for path in sorted(self._folder.glob("*.json")):
             try:
-                found.append(GivenInvitation.model_validate_json(path.read_bytes()))
+                found.append(GivenInvitation.model_validate_json(read_small(path, _MOST_BYTES)))
             except (OSError, ValidationError):
                 continue
         return tuple(found)

@@ -14,6 +14,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from permafrost.errors import ConfigurationError
+from permafrost.findings import vault_kind
+from permafrost.ledger import Ledger
+from permafrost.state_files import is_no_file, is_sound, other_reason, set_aside
 from permafrost.vault.clock import Moment, OwnTime
 
 _SCHEMA = """
@@ -27,9 +30,6 @@ CREATE TABLE IF NOT EXISTS objects (
     name TEXT PRIMARY KEY, size_bytes INTEGER NOT NULL, verified_at TEXT NOT NULL, is_good INTEGER NOT NULL) STRICT;
 CREATE INDEX IF NOT EXISTS objects_by_age ON objects (verified_at);
 CREATE INDEX IF NOT EXISTS objects_bad ON objects (name) WHERE is_good = 0;
-CREATE TABLE IF NOT EXISTS findings (
-    kind TEXT NOT NULL, subject TEXT NOT NULL, message TEXT NOT NULL, first_at TEXT NOT NULL, last_at TEXT NOT NULL,
-    times INTEGER NOT NULL, PRIMARY KEY (kind, subject)) STRICT;
 CREATE TABLE IF NOT EXISTS notes (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 """
 
@@ -66,18 +66,6 @@ class KeptObject:
     is_good: bool
 
 
-@dataclass(frozen=True, slots=True)
-class VaultFinding:
-    """Something that is not as it should be; `kind` is stable."""
-
-    kind: str
-    subject: str
-    message: str
-    first_at: datetime
-    last_at: datetime
-    times: int
-
-
 class Records:
     """The records of one server."""
 
@@ -86,14 +74,13 @@ class Records:
         self._file = file
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
-            self.database = sqlite3.connect(file, timeout=30, isolation_level=None)
-            self.database.execute("PRAGMA journal_mode = WAL")
-            self.database.execute("PRAGMA synchronous = NORMAL")
-            self.database.executescript(_SCHEMA)
+            self.database = _sound_database(file)
+            self.ledger = Ledger(self.database)
+            _take_over_findings(self.database)
         except (sqlite3.DatabaseError, OSError) as error:
             raise ConfigurationError(
                 f"the vault's records {file} cannot be used: {error}",
-                hint="move the file away: a new one is made from the history, and nothing that is kept is lost",
+                hint="move the file away: a new one is created from the history, and nothing kept is lost",
             ) from error
 
     def close(self) -> None:
@@ -211,34 +198,7 @@ class Records:
         ).fetchone()
         return int(count), int(size), _time(oldest) if oldest else None
 
-    # --- findings and notes ---
-
-    def tell(self, kind: str, subject: str, message: str, now: datetime) -> bool:
-        """Record a finding; return whether it is new, or was last seen more than a day ago."""
-        row = self.database.execute(
-            "SELECT last_at FROM findings WHERE kind = ? AND subject = ?", (kind, subject)
-        ).fetchone()
-        self.database.execute(
-            "INSERT INTO findings VALUES (?, ?, ?, ?, ?, 1) ON CONFLICT (kind, subject) DO UPDATE"
-            " SET message = excluded.message, last_at = excluded.last_at, times = times + 1",
-            (kind, subject, message, _text(now), _text(now)),
-        )
-        return row is None or (now - _time(row[0])).days >= 1
-
-    def settle(self, kind: str, subject: str) -> None:
-        """Take back a finding that no longer holds."""
-        self.database.execute("DELETE FROM findings WHERE kind = ? AND subject = ?", (kind, subject))
-
-    def findings(self) -> tuple[VaultFinding, ...]:
-        """Return the findings, newest first."""
-        rows = self.database.execute(
-            "SELECT kind, subject, message, first_at, last_at, times FROM findings ORDER BY last_at DESC, kind, subject"
-        )
-        return tuple(VaultFinding(row[0], row[1], row[2], _time(row[3]), _time(row[4]), row[5]) for row in rows)
-
-    def forget_findings(self, before: datetime) -> None:
-        """Forget findings that were last seen before that."""
-        self.database.execute("DELETE FROM findings WHERE last_at < ?", (_text(before),))
+    # --- notes ---
 
     def note(self, name: str) -> str | None:
         """Return what was noted under that name."""
@@ -253,6 +213,49 @@ class Records:
 _SELECT_ARRIVALS = (
     "SELECT snapshot, seen_at, state, arrived_at, arrived_by_clock, list_hash, objects, size_bytes FROM snapshots"
 )
+
+
+def _sound_database(file: Path) -> sqlite3.Connection:
+    """Return the open database with its tables; a damaged file is set aside first, and a new one made."""
+    for is_last in (False, True):
+        try:
+            if is_no_file(file):
+                set_aside(file)
+            database = sqlite3.connect(file, timeout=30, isolation_level=None)
+            try:
+                if not is_sound(database):
+                    raise sqlite3.DatabaseError("pages of it are damaged")
+                database.execute("PRAGMA journal_mode = WAL")
+                database.execute("PRAGMA synchronous = NORMAL")
+                database.executescript(_SCHEMA)
+            except BaseException:
+                database.close()
+                raise
+        except sqlite3.DatabaseError as error:
+            if is_last or other_reason(file, error) is not None:
+                raise
+            set_aside(file)
+        else:
+            return database
+    raise AssertionError("the last attempt returns or raises")
+
+
+def _take_over_findings(database: sqlite3.Connection) -> None:
+    """Move the findings of a vault that was made before there was a ledger into it."""
+    is_old = database.execute("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'findings'").fetchone()
+    if not is_old:
+        return
+    rows = database.execute("SELECT kind, subject, message, first_at, last_at, times FROM findings").fetchall()
+    database.execute("BEGIN IMMEDIATE")
+    for code, subject, message, first_at, last_at, times in rows:
+        kind = vault_kind(code)
+        database.execute(
+            "INSERT OR IGNORE INTO ledger (code, subject, severity, message, first_at, last_at, times)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (kind.code, subject, int(kind.severity), message, first_at, last_at, times),
+        )
+    database.execute("DROP TABLE findings")
+    database.execute("COMMIT")
 
 
 def _arrival(row: tuple[str, str, str, str | None, str | None, str | None, int, int]) -> Arrival:

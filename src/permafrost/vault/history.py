@@ -15,27 +15,21 @@ So whoever holds the server can push a snapshot out only by sending junk for as 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol, TypeVar
+
+from permafrost.repository.periods import PeriodRules, first_of_each_period
 
 HOUR = timedelta(hours=1)
 Key = TypeVar("Key")
 
 
-class HistoryRules(Protocol):
+class HistoryRules(PeriodRules, Protocol):
     """How long to keep what; permafrost.vault.settings.History is one."""
 
     @property
     def keep_all_hours(self) -> int: ...  # noqa: D102
-    @property
-    def hourly(self) -> int: ...  # noqa: D102
-    @property
-    def daily(self) -> int: ...  # noqa: D102
-    @property
-    def weekly(self) -> int: ...  # noqa: D102
-    @property
-    def monthly(self) -> int: ...  # noqa: D102
     @property
     def admitted_per_hour(self) -> int: ...  # noqa: D102
 
@@ -47,17 +41,7 @@ def to_keep(arrivals: Mapping[Key, datetime], rules: HistoryRules, now: datetime
         return frozenset()
     kept = {oldest_first[-1][0]}
     kept.update(key for key, arrived in oldest_first if now - arrived < timedelta(hours=rules.keep_all_hours))
-    periods: tuple[tuple[int, Callable[[datetime], tuple[int, ...]]], ...] = (
-        (rules.hourly, lambda moment: (moment.year, moment.month, moment.day, moment.hour)),
-        (rules.daily, lambda moment: (moment.year, moment.month, moment.day)),
-        (rules.weekly, lambda moment: tuple(moment.isocalendar()[:2])),
-        (rules.monthly, lambda moment: (moment.year, moment.month)),
-    )
-    for count, period_of in periods:
-        first_of_period: dict[tuple[int, ...], Key] = {}
-        for key, arrived in oldest_first:
-            first_of_period.setdefault(period_of(arrived), key)
-        kept.update(list(first_of_period.values())[len(first_of_period) - min(count, len(first_of_period)) :])
+    kept.update(first_of_each_period(oldest_first, rules))
     return frozenset(kept)
 
 

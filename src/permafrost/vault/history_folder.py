@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from permafrost.errors import IntegrityError
 from permafrost.openpgp.fingerprints import in_groups
 from permafrost.repository.durable import fsync_folder, make_folder_durably, write_durably
-from permafrost.repository.layout import FOLDER_MODE, FORMAT, Layout, SnapshotId
+from permafrost.repository.layout import FACTS_FILE, FOLDER_MODE, FORMAT, SIGNING_KEY_FILE, Layout, SnapshotId
 from permafrost.repository.object_list import ObjectList
 from permafrost.repository.objects import StoredObject, stored_objects
 from permafrost.repository.repository import Repository, RepositoryFacts
@@ -26,8 +26,6 @@ from permafrost.vault.linking import NotAFileError, hash_of, opened_folder, read
 from permafrost.vault.settings import VaultServer
 
 _SMALL_BYTES = 1 << 20
-_FACTS = "repository.json"
-_KEY = "signing-key.asc"
 
 
 class HistoryFolder:
@@ -44,7 +42,7 @@ class HistoryFolder:
         Only the repository and the signing key of the invitation are believed. README.txt and restore.py are this
         program's own, never what the server sent. Raise `IntegrityError` if what is there belongs to another.
         """
-        if not (path / _FACTS).exists() and not _make(path, received, server):
+        if not (path / FACTS_FILE).exists() and not _make(path, received, server):
             return None
         repository = Repository.open(path)
         _refuse_another(repository.facts, server)
@@ -80,7 +78,7 @@ class HistoryFolder:
             status = take(folder, f"{expected.name}.gpg", staged)
         try:
             if status.st_size != expected.size_bytes or hash_of(staged, on_bytes=on_bytes) != expected:
-                raise NotAFileError(f"the object {expected.name} is not what its name says")
+                raise NotAFileError(f"the object {expected.name} does not match its name")
             place = self.layout.object(expected.name)
             make_folder_durably(place.parent, FOLDER_MODE)
             staged.replace(place)  # if both are links to one file, rename(2) does nothing and leaves both
@@ -105,7 +103,7 @@ class HistoryFolder:
 def _make(path: Path, received: Path, server: VaultServer) -> bool:
     try:
         with opened_folder(received) as folder:
-            facts, key = (read_small(folder, name, _SMALL_BYTES) for name in (_FACTS, _KEY))
+            facts, key = (read_small(folder, name, _SMALL_BYTES) for name in (FACTS_FILE, SIGNING_KEY_FILE))
     except (FileNotFoundError, NotAFileError):
         return False
     if facts is None or key is None:
@@ -113,7 +111,7 @@ def _make(path: Path, received: Path, server: VaultServer) -> bool:
     try:
         _refuse_another(RepositoryFacts.model_validate_json(facts), server)
     except ValidationError as error:
-        raise IntegrityError(f"the server {server.name} sends a {_FACTS} that cannot be read") from error
+        raise IntegrityError(f"the server {server.name} sends a {FACTS_FILE} that cannot be read") from error
     layout = Layout(path)
     for place in (path, layout.objects, layout.snapshots):
         make_folder_durably(place, FOLDER_MODE)
@@ -126,13 +124,13 @@ def _make(path: Path, received: Path, server: VaultServer) -> bool:
 def _refuse_another(facts: RepositoryFacts, server: VaultServer) -> None:
     if facts.format != FORMAT or facts.repository != server.repository_id:
         raise IntegrityError(
-            f"the server {server.name} sends another repository than the one that this vault was invited to",
-            hint="if it was set up anew, move this server's history/ and keeping.sqlite away; else ask its admin",
+            f"the server {server.name} sends a different repository than the one this vault was invited to",
+            hint="if it was set up again, move this server's history/ and keeping.sqlite away; otherwise ask its admin",
         )
     if facts.signing_key.upper() != server.fingerprint:
         raise IntegrityError(
-            f"the server {server.name} names another signing key than {in_groups(server.fingerprint)}",
-            hint="trust nothing of it until you know why",
+            f"the server {server.name} has another signing key than {in_groups(server.fingerprint)}",
+            hint="trust nothing from it until you know why",
         )
 
 

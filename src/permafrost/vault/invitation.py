@@ -14,7 +14,7 @@ import hmac
 from datetime import UTC, datetime
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from permafrost.syncthing.device_id import is_device_id
 from permafrost.vault.line import encode, read_line, write_line
@@ -22,14 +22,29 @@ from permafrost.vault.line import encode, read_line, write_line
 SECRET_BYTES = 20
 PROOF_PREFIX = "permafrost-join-1."
 LINE_PREFIX = "permafrost-invite-1."
-_ASK_AGAIN = "copy the whole line again, or ask the server for a new one: permafrost vault invite NAME"
+_ASK_AGAIN = "copy the complete line again, or get a new one on the server: permafrost vault invite NAME"
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,62}$")]
 """A server's or a vault's name; it may become a folder's, so it can neither be hidden nor lead elsewhere."""
 FolderId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,95}$")]
 RepositoryId = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
 Fingerprint = Annotated[str, Field(pattern=r"^(?:[0-9A-F]{40}|[0-9A-F]{64})$")]
+Secret = Annotated[str, Field(pattern=rf"^[0-9a-f]{{{2 * SECRET_BYTES}}}$", repr=False)]
 Address = Annotated[str, Field(pattern=r"^(?:dynamic|(?:tcp[46]?|quic[46]?|relay)://[!-~]{1,200})$")]
+
+
+def _whole_device_id(value: str) -> str:
+    if not is_device_id(value):
+        raise ValueError("not a Syncthing device id")
+    return value
+
+
+def _whole_second(value: datetime) -> datetime:
+    return value.astimezone(UTC).replace(microsecond=0)
+
+
+DeviceId = Annotated[str, AfterValidator(_whole_device_id)]
+WholeSecond = Annotated[datetime, AfterValidator(_whole_second)]
 
 
 class OfferedFolder(BaseModel):
@@ -47,26 +62,14 @@ class Invitation(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     server_name: Name
-    server_device_id: str
+    server_device_id: DeviceId
     repository_id: RepositoryId
     fingerprint: Fingerprint
     vault_name: Name
     folders: Annotated[tuple[OfferedFolder, ...], Field(min_length=1, max_length=3)]
     addresses: Annotated[tuple[Address, ...], Field(max_length=16)] = ()
-    secret: Annotated[str, Field(pattern=rf"^[0-9a-f]{{{2 * SECRET_BYTES}}}$", repr=False)]
-    expires_at: datetime
-
-    @field_validator("server_device_id")
-    @classmethod
-    def _device_id_is_whole(cls, value: str) -> str:
-        if not is_device_id(value):
-            raise ValueError("not a Syncthing device id")
-        return value
-
-    @field_validator("expires_at")
-    @classmethod
-    def _in_utc(cls, value: datetime) -> datetime:
-        return value.astimezone(UTC).replace(microsecond=0)
+    secret: Secret
+    expires_at: WholeSecond
 
     @model_validator(mode="after")
     def _one_folder_of_a_kind(self) -> Self:

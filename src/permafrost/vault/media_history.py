@@ -14,11 +14,12 @@ import errno
 import os
 import stat
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from permafrost.findings import FindingKind, FindingSink
 from permafrost.repository.durable import space_errors
 from permafrost.vault.arrivals import Records
 from permafrost.vault.linking import NotAFileError, take
@@ -32,18 +33,16 @@ _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _PASSED_OVER = (b".syncthing.", b"~syncthing~", b".stfolder", b".stignore", b".stversions")
 _STAMP = "%Y%m%dT%H%M%S.%fZ"
 
-Tell = Callable[[str, str, str], None]
-
 
 class MediaHistory:
     """The media of one server."""
 
-    def __init__(self, received: Path, history: Path, records: Records, tell: Tell) -> None:
+    def __init__(self, received: Path, history: Path, records: Records, found: FindingSink) -> None:
         self._received = os.fsencode(received)
         self._root = os.fsencode(history)
         self._records = records
         self.versions = MediaVersions(records.database)
-        self._tell = tell
+        self._found = found
         self._bytes_left = 0
         self._replaced = 0
         self._walk: Iterator[None] | None = None
@@ -83,12 +82,14 @@ class MediaHistory:
 
     def _take_new(self, now: datetime) -> Iterator[None]:
         self._replaced = seen = 0
-        for folder, path, name in _files_below(self._received, self._tell):
+        for folder, path, name in _files_below(self._received, self._found):
             self._look_at(folder, path, name, now)
             seen += 1
             yield
         if self._replaced * 2 > seen:
-            self._tell("media-replaced", "media", f"the server has replaced {self._replaced} of {seen} media files")
+            self._found(
+                FindingKind.MEDIA_REPLACED, "media", f"the server has replaced {self._replaced} of {seen} media files"
+            )
 
     def _look_at(self, folder: int, path: bytes, name: bytes, now: datetime) -> None:
         try:
@@ -102,7 +103,9 @@ class MediaHistory:
             self._replaced += 1
             self._set_aside(known, now)
         if status.st_size > self._bytes_left:
-            self._tell("media-full", "media", "new media are not kept: the history has had its share of the disk")
+            self._found(
+                FindingKind.MEDIA_FULL, "media", "new media are not kept: the history has reached its share of the disk"
+            )
             return
         place = self._link(folder, name, path, now)
         if place is not None:
@@ -171,7 +174,9 @@ class MediaHistory:
                     gone += 1
                 yield
         if gone and gone * 2 > seen:
-            self._tell("media-removed", "media", f"the server has deleted {gone} of {seen} media files at once")
+            self._found(
+                FindingKind.MEDIA_REMOVED, "media", f"the server has deleted {gone} of {seen} media files at once"
+            )
 
     def _remove(self, version: MediaVersion) -> None:
         place = os.path.join(self._root, version.place)
@@ -195,7 +200,7 @@ class MediaHistory:
             root = os.path.join(self._root, top)
             if not os.path.isdir(root):
                 continue
-            for folder, below, name in _files_below(root, self._tell):
+            for folder, below, name in _files_below(root, self._found):
                 status = os.stat(name, dir_fd=folder, follow_symlinks=False)
                 path = below.split(b"/", depth)[depth]
                 is_present = top == PRESENT and _inode(os.path.join(self._received, path)) == status.st_ino
@@ -204,7 +209,7 @@ class MediaHistory:
                 yield
 
 
-def _files_below(root: bytes, tell: Tell) -> Iterator[tuple[int, bytes, bytes]]:
+def _files_below(root: bytes, found: FindingSink) -> Iterator[tuple[int, bytes, bytes]]:
     """Yield folder descriptor, path below `root` and name of each regular file; no link is followed."""
     levels: list[tuple[int, bytes, Iterator[os.DirEntry[str]]]] = []
     try:
@@ -227,7 +232,11 @@ def _files_below(root: bytes, tell: Tell) -> Iterator[tuple[int, bytes, bytes]]:
                 if opened is not None:
                     levels.append((opened, below, os.scandir(opened)))
             else:
-                tell("odd-file", "media", "the media hold links, pipes or very deep folders; these are not kept")
+                found(
+                    FindingKind.ODD_FILE,
+                    "media",
+                    "the media contain links, pipes or very deep folders; these are not kept",
+                )
     finally:
         for folder, _, _ in levels:
             os.close(folder)

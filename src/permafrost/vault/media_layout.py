@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from permafrost.documents.vault_copies import VaultMediaDocument
 from permafrost.errors import RepositoryError, UsageError
 from permafrost.events import Progress, Reporter
 from permafrost.repository.durable import space_errors
@@ -31,6 +32,19 @@ class LaidOut:
     size_bytes: int
     missing: int
     """Files that should be there and are not; somebody removed them from the history."""
+    path: Path
+
+    def document(self) -> VaultMediaDocument:
+        """Return it for JSON."""
+        return VaultMediaDocument(
+            server=self.server,
+            snapshot=self.snapshot,
+            as_of=self.as_of,
+            files=self.files,
+            size_bytes=self.size_bytes,
+            missing=self.missing,
+            path=str(self.path),
+        )
 
 
 def lay_out_media(vault: Vault, name: str, snapshot: str | None, target: Path, report: Reporter) -> LaidOut:
@@ -41,14 +55,14 @@ def lay_out_media(vault: Vault, name: str, snapshot: str | None, target: Path, r
     """
     server = vault.server(name)
     if target.exists():
-        raise UsageError(f"{target} is there already", unchanged="everything", hint="give a folder that is not there")
+        raise UsageError(f"{target} already exists", unchanged="everything", hint="give a folder that does not exist")
     history = vault.history(server)
     with closing(Records(vault.records(server))) as records:
         kept = [one for one in records.arrivals(KEPT) if one.arrived_at is not None]
         chosen = [one for one in kept if snapshot in (None, one.snapshot)]
         if not chosen:
             raise RepositoryError(
-                f"the history of {name} holds no snapshot" + (f" {snapshot}" if snapshot else ""),
+                f"the history of {name} has no snapshot" + (f" {snapshot}" if snapshot else ""),
                 hint="permafrost vault history --path DIR lists them",
             )
         newest = max(chosen, key=lambda one: (str(one.arrived_at), one.snapshot))
@@ -67,7 +81,7 @@ def lay_out_media(vault: Vault, name: str, snapshot: str | None, target: Path, r
                 size += version.size_bytes
                 if files % _TELL_EVERY == 0:
                     report(Progress(files, None, "files"))
-    return LaidOut(name, newest.snapshot, newest.arrived_at, files, size, missing)
+    return LaidOut(name, newest.snapshot, newest.arrived_at, files, size, missing, target)
 
 
 def _place(history: bytes, version: MediaVersion, target: bytes) -> None:

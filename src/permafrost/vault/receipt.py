@@ -11,7 +11,7 @@ anything else: every text is bounded and printable, every number fits in 64 bits
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
@@ -28,6 +28,7 @@ RECEIPT_IGNORES = (f"!/{RECEIPT_FILE}", "*")
 MAXIMUM_BYTES = 256 << 10
 MOST_SNAPSHOTS = 200
 MOST_FINDINGS = 50
+_CLOCK_TOLERANCE = timedelta(minutes=5)
 _FIRST_YEAR, _LAST_YEAR = 1970, 9000  # far beyond, arithmetic with times overflows
 MOST_LETTERS = 300
 """Of each text that a vault writes; with the limits above, a receipt is then smaller than it may be."""
@@ -100,8 +101,13 @@ class Receipt(ReceiptPart):
 
     @property
     def newest(self) -> ReceivedSnapshot | None:
-        """The newest snapshot by its name; of a backlog, it is not the one that arrived last."""
-        return max(self.snapshots, key=lambda one: one.snapshot, default=None)
+        """The newest snapshot by its name that was not yet to come when this was written.
+
+        Of a backlog, it is not the one that arrived last.
+        """
+        limit = f"{self.written_at.astimezone(UTC) + _CLOCK_TOLERANCE:%Y%m%dT%H%M%SZ}"
+        possible = [held for held in self.snapshots if held.snapshot.partition("-")[0] <= limit]
+        return max(possible or self.snapshots, key=lambda held: held.snapshot, default=None)
 
 
 class SignedReceipt(BaseModel):

@@ -13,15 +13,24 @@ from __future__ import annotations
 
 import hashlib
 import os
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from permafrost.errors import IntegrityError
-from permafrost.syncthing.device_id import is_device_id
-from permafrost.vault.invitation import SECRET_BYTES, Address, Fingerprint, FolderId, Name, RepositoryId, join_proof
+from permafrost.vault.invitation import (
+    Address,
+    DeviceId,
+    Fingerprint,
+    FolderId,
+    Name,
+    RepositoryId,
+    Secret,
+    WholeSecond,
+    join_proof,
+)
 from permafrost.vault.line import read_line, write_line
 from permafrost.vault.linking import NotAFileError, opened_folder, read_small
 
@@ -29,7 +38,7 @@ SENT_FILE = "sent.json"
 REPOSITORY = "repository"
 MEDIA = "media"
 _LINE_PREFIX = "permafrost-receive-1."
-_ASK_AGAIN = "copy the whole line again, or ask the new server for a new one: permafrost vault receive --to DIR"
+_ASK_AGAIN = "copy the complete line again, or get a new one on the new server: permafrost vault receive --to DIR"
 _SENT_BYTES = 65536
 _Count = Annotated[int, Field(ge=0)]
 
@@ -39,24 +48,12 @@ class SendBackRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    device_id: str
+    device_id: DeviceId
     folder_id: FolderId
     addresses: Annotated[tuple[Address, ...], Field(max_length=16)] = ()
     fingerprint: Fingerprint | None = None
-    secret: Annotated[str, Field(pattern=rf"^[0-9a-f]{{{2 * SECRET_BYTES}}}$", repr=False)]
-    expires_at: datetime
-
-    @field_validator("device_id")
-    @classmethod
-    def _device_id_is_whole(cls, value: str) -> str:
-        if not is_device_id(value):
-            raise ValueError("not a Syncthing device id")
-        return value
-
-    @field_validator("expires_at")
-    @classmethod
-    def _in_utc(cls, value: datetime) -> datetime:
-        return value.astimezone(UTC).replace(microsecond=0)
+    secret: Secret
+    expires_at: WholeSecond
 
     def has_expired(self, now: datetime) -> bool:
         """Return whether it is too late at `now` to begin; what has begun may go on."""
@@ -139,7 +136,7 @@ def sum_of(folder: Path) -> FolderSum:
     while pending:
         place = pending.pop()
         if Path(os.fsdecode(place)).is_symlink():
-            raise IntegrityError(f"{os.fsdecode(place)} is a link, and not a folder")
+            raise IntegrityError(f"{os.fsdecode(place)} is a link, not a folder")
         with os.scandir(place) as entries:
             found = sorted(entries, key=lambda entry: entry.name)
         for entry in found:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from permafrost.vault.arrivals import KEPT, Arrival, Records, VaultFinding
+from permafrost.ledger import LedgerEntry
+from permafrost.vault.arrivals import KEPT, Arrival, Records
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,8 @@ class Statement:
     media_files: int
     media_kept_after_removal: int
     free_bytes: int
-    findings: tuple[VaultFinding, ...]
+    findings: tuple[LedgerEntry, ...]
+    """What holds, last seen first."""
 
     @property
     def newest(self) -> Arrival | None:
@@ -53,5 +55,5 @@ def statement_of(
         media_files=media[0],
         media_kept_after_removal=media[1],
         free_bytes=free_bytes,
-        findings=records.findings(),
+        findings=records.ledger.open(),
     )

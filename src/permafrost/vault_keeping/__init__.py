@@ -1,1 +1,1 @@
-"""What a vault does all the time: it takes in what has come, keeps it by its own rules, and reports."""
+"""What a vault does all day: takes in, keeps by its own rules, reports."""

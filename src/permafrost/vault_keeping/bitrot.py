@@ -10,13 +10,13 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from permafrost.errors import ReplicationError
 from permafrost.events import Note, Progress, Reporter
+from permafrost.findings import FindingKind, FindingSink
 from permafrost.repository.layout import object_path
 from permafrost.repository.objects import StoredObject
 from permafrost.syncthing.client import Client
@@ -24,7 +24,6 @@ from permafrost.vault.arrivals import KeptObject, Records
 from permafrost.vault.history_folder import HistoryFolder
 from permafrost.vault.linking import NotAFileError, hash_of, hash_within, opened_folder, status_of
 
-Tell = Callable[[str, str, str], None]
 _BATCH = 32
 _AGAIN_S = 3600.0
 _DAY = "audit-day"
@@ -39,7 +38,7 @@ class Audit:
         received: Path,
         history: HistoryFolder,
         records: Records,
-        tell: Tell,
+        found: FindingSink,
         report: Reporter,
         *,
         client: Client | None,
@@ -48,7 +47,7 @@ class Audit:
         self._received = received
         self._history = history
         self._records = records
-        self._tell = tell
+        self._found = found
         self._report = report
         self._client = client
         self._folder_id = folder_id
@@ -108,7 +107,11 @@ class Audit:
             is_good = False
         self._records.record_objects([replace(known, verified_at=now, is_good=is_good)])
         if not is_good:
-            self._tell("rot", known.name, f"the object {known.name} in the history is damaged or gone; it is asked for")
+            self._found(
+                FindingKind.ROT,
+                known.name,
+                f"the object {known.name} in the history is damaged or gone; it is asked for",
+            )
         return is_good
 
     def mend(self, now: datetime) -> None:
@@ -118,8 +121,10 @@ class Audit:
                 self._history.take_object(self._received, StoredObject(known.name, known.size_bytes))
                 self._history.settle([known.name])
                 self._records.record_objects([replace(known, verified_at=now, is_good=True)])
-                self._records.settle("rot", known.name)
-                self._tell("mended", known.name, f"the object {known.name} was damaged, and has been fetched again")
+                self._records.ledger.end(FindingKind.ROT.code, known.name, now)
+                self._found(
+                    FindingKind.MENDED, known.name, f"the object {known.name} was damaged, and has been fetched again"
+                )
             else:
                 self._ask_for(known.name)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -13,6 +13,7 @@ from pathlib import Path
 
 from permafrost.errors import IntegrityError
 from permafrost.events import Progress, Reporter
+from permafrost.findings import FindingKind, FindingSink
 from permafrost.openpgp.signing import Verifier
 from permafrost.repository.layout import SnapshotId
 from permafrost.repository.object_list import MAXIMUM_BYTES, ObjectList, decode_object_list
@@ -31,9 +32,6 @@ _SIGNATURE_BYTES = 65536
 MANIFEST_BYTES = 256 << 20
 _RECORD_EVERY = 256
 
-Tell = Callable[[str, str, str], None]
-"""Tells a finding: kind, subject, message."""
-
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
@@ -46,17 +44,23 @@ class Candidate:
     manifest: bytes
 
 
-class Receiving:
+class Intake:
     """The received repository of one server, as something to take from."""
 
     def __init__(
-        self, received: Path, history: HistoryFolder, verifier: Verifier, records: Records, tell: Tell, report: Reporter
+        self,
+        received: Path,
+        history: HistoryFolder,
+        verifier: Verifier,
+        records: Records,
+        found: FindingSink,
+        report: Reporter,
     ) -> None:
         self._received = received
         self._history = history
         self._verifier = verifier
         self._records = records
-        self._tell = tell
+        self._found = found
         self._report = report
         self._seen_bad: dict[str, tuple[int, int, int]] = {}
 
@@ -80,14 +84,16 @@ class Receiving:
         watched = sum(one.state not in (KEPT, DROPPED) for one in known.values())
         room = max(0, MOST_WATCHED - watched)
         if len(fresh) > room:
-            self._tell(
-                "too-many-snapshots", "repository", f"{len(fresh)} snapshots have come at once; most are ignored"
+            self._found(
+                FindingKind.TOO_MANY_SNAPSHOTS,
+                "repository",
+                f"{len(fresh)} snapshots have come at once; most are ignored",
             )
         for snapshot in fresh[:room]:
             self._records.record(Arrival(str(snapshot), now, IN_FLIGHT))
             if snapshot.made_at - wall > SERVER_CLOCK_AHEAD:
-                self._tell(
-                    "server-clock",
+                self._found(
+                    FindingKind.SERVER_CLOCK,
                     "clock",
                     f"snapshot {snapshot} claims to be of {snapshot.made_at:%Y-%m-%d}, which is yet to come: "
                     "the clock of the server or of this vault is wrong",
@@ -108,13 +114,15 @@ class Receiving:
             try:
                 candidate = self._look_at(arrival)
             except NotAFileError as error:
-                self._tell("odd-file", arrival.snapshot, f"snapshot {arrival.snapshot}: {error}")
+                self._found(FindingKind.ODD_FILE, arrival.snapshot, f"snapshot {arrival.snapshot}: {error}")
                 continue
             if candidate is not None:
                 yield candidate
             elif arrival.state == IN_FLIGHT and now - arrival.seen_at > PATIENCE:
-                self._tell(
-                    "overdue", arrival.snapshot, f"snapshot {arrival.snapshot} is not whole, and should be by now"
+                self._found(
+                    FindingKind.OVERDUE,
+                    arrival.snapshot,
+                    f"snapshot {arrival.snapshot} is not whole, and should be by now",
                 )
 
     def _look_at(self, arrival: Arrival) -> Candidate | None:
@@ -129,8 +137,8 @@ class Receiving:
         if object_list is None or manifest is None or not self._all_there(object_list):
             return None
         if StoredObject(hashlib.sha256(manifest).hexdigest(), len(manifest)) != object_list.manifest:
-            self._tell(
-                "corrupt-manifest",
+            self._found(
+                FindingKind.CORRUPT_MANIFEST,
                 arrival.snapshot,
                 f"the manifest of snapshot {arrival.snapshot} is not what was signed",
             )
@@ -160,8 +168,8 @@ class Receiving:
                 self._records.record(replace(arrival, state=IN_FLIGHT, list_hash=seen))
             return object_list
         self._records.record(replace(arrival, state=REJECTED, list_hash=seen))
-        self._tell(
-            "bad-signature",
+        self._found(
+            FindingKind.BAD_SIGNATURE,
             arrival.snapshot,
             f"the list of snapshot {arrival.snapshot} is damaged, or is not the server's; it is not taken",
         )
@@ -239,8 +247,8 @@ class Receiving:
             return False  # it was there a moment ago; whatever it is, the next look tells
         except NotAFileError:
             self._remember_bad(stored.name)
-            self._tell(
-                "corrupt-object",
+            self._found(
+                FindingKind.CORRUPT_OBJECT,
                 stored.name,
                 f"the object {stored.name} of snapshot {candidate.arrival.snapshot} is not what its name says",
             )

@@ -6,19 +6,16 @@ was deleted here stays away, and a snapshot that needs it never comes whole.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from permafrost.errors import ReplicationError
+from permafrost.findings import FindingKind, FindingSink
 from permafrost.syncthing.client import Client
-
-Tell = Callable[[str, str, str], None]
 
 
 class LocalChanges:
     """Looks after one received folder. `client` is None where no Syncthing runs, and then there is nothing to see."""
 
-    def __init__(self, client: Client | None, folder_id: str, tell: Tell) -> None:
-        self._client, self._folder_id, self._tell = client, folder_id, tell
+    def __init__(self, client: Client | None, folder_id: str, found: FindingSink) -> None:
+        self._client, self._folder_id, self._found = client, folder_id, found
 
     def look(self) -> None:
         """Tell how many files differ from the server's by what was done here, and have them brought back.
@@ -30,8 +27,8 @@ class LocalChanges:
         try:
             count = self._client.changed_here(self._folder_id)
             if count:
-                self._tell(
-                    "local-changes",
+                self._found(
+                    FindingKind.LOCAL_CHANGES,
                     "repository",
                     f"{count} files of the received repository were changed, added or deleted on this vault; they are "
                     "made as the server has them again, and the history is not touched",

@@ -81,7 +81,7 @@ class ReceiptWriter:
             disk_bytes=shutil.disk_usage(self._vault.root).total,
             findings=tuple(
                 ReceiptFinding(
-                    kind=one.kind,
+                    kind=one.code,
                     subject=one.subject[:MOST_LETTERS],
                     message=one.message[:MOST_LETTERS],
                     first_at=one.first_at,

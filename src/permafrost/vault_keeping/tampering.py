@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable
 from pathlib import Path
 
+from permafrost.findings import FindingKind, FindingSink
 from permafrost.repository.layout import SnapshotId, object_name_of_file
 from permafrost.repository.object_list import MAXIMUM_BYTES
 from permafrost.repository.snapshots import OBJECT_LIST
@@ -18,7 +18,6 @@ from permafrost.vault.arrivals import KEPT, Records
 from permafrost.vault.history_folder import HistoryFolder
 from permafrost.vault.linking import NotAFileError, hash_within, opened_folder, read_small, status_of
 
-Tell = Callable[[str, str, str], None]
 _PREFIX = 2
 MOST_READ_BYTES = 256 << 20
 """So much of what was replaced is read in one look; the rest in the next."""
@@ -27,11 +26,11 @@ MOST_READ_BYTES = 256 << 20
 class Tampering:
     """Looks at what was received for things that are in the history, and differ."""
 
-    def __init__(self, received: Path, history: HistoryFolder, records: Records, tell: Tell) -> None:
+    def __init__(self, received: Path, history: HistoryFolder, records: Records, found: FindingSink) -> None:
         self._received = received
         self._history = history
         self._records = records
-        self._tell = tell
+        self._found = found
         self._seen_same: set[tuple[str, int, int]] = set()
         self._lists: dict[str, tuple[int, int]] = {}
 
@@ -42,8 +41,8 @@ class Tampering:
         names = {SnapshotId(one.snapshot) for one in kept}
         # while something newer is on its way, the newest that is kept may have been pruned in its favour
         if newest is not None and SnapshotId(newest.snapshot) not in there and there <= names:
-            self._tell(
-                "removed",
+            self._found(
+                FindingKind.REMOVED,
                 "snapshots",
                 f"the server has removed its newest snapshot, and {len(names - there)} in all that are in the history",
             )
@@ -66,7 +65,9 @@ class Tampering:
         else:
             self._lists[snapshot] = (status.st_ino, status.st_ctime_ns)
         if content is not None and hashlib.sha256(content).hexdigest() != list_hash:
-            self._tell("rewritten", f"snapshot {snapshot}", f"the server has replaced snapshot {snapshot} by another")
+            self._found(
+                FindingKind.REWRITTEN, f"snapshot {snapshot}", f"the server has replaced snapshot {snapshot} by another"
+            )
 
     def _compare_objects(self) -> None:
         try:
@@ -104,7 +105,9 @@ class Tampering:
             return 0
         except NotAFileError:
             pass
-        self._tell("rewritten", "objects", f"the server has replaced the object {name} by other bytes, or others too")
+        self._found(
+            FindingKind.REWRITTEN, "objects", f"the server has replaced the object {name} by other bytes, or others too"
+        )
         return 0
 
 

@@ -36,12 +36,17 @@ config_option = click.option(
     "config_file",
     type=click.Path(path_type=Path),
     default=None,
-    help=f"Configuration file; else $PERMAFROST_CONFIG, else {DEFAULT_PATH}.",
+    help=f"Configuration file  [default: $PERMAFROST_CONFIG, or {DEFAULT_PATH}]",
 )
 fingerprint_option = click.option(
     "--fingerprint",
     callback=lambda _context, _parameter, typed: plain(typed) if typed else None,
-    help="The signing key to trust, from the recovery sheet; blanks and small letters do not matter.",
+    help="The signing key to trust, from the recovery sheet; spaces and case do not matter.",
+)
+repository_option = click.option(
+    "--repository",
+    type=click.Path(path_type=Path),
+    help="The repository's folder; needs no configuration. Otherwise the configuration's.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
 
@@ -77,7 +82,7 @@ def reporting(command: Callable[..., int | None]) -> Callable[..., None]:
             traceback.print_exc()
             told = PermafrostError(
                 f"a defect of permafrost: {type(error).__name__}: {error}",
-                unchanged="every snapshot that was there before",
+                unchanged="all existing snapshots",
                 hint="report it with the lines above",
             )
             print_error(told, as_json=as_json)

@@ -8,13 +8,15 @@ import sys
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict
+from datetime import datetime
 from threading import RLock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from permafrost.errors import PermafrostError, exit_code_of
-from permafrost.events import Event, Note, Progress, StepStarted, Warned
+from permafrost.events import Event, Note, Progress, StepStarted, Warned, encode_event
 
 if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
     from rich.console import Console
     from rich.progress import Progress as RichProgress
 
@@ -41,7 +43,7 @@ class Rendering:
 
     def _render(self, event: Event) -> None:
         if self.as_json:
-            sys.stderr.write(json.dumps({"event": type(event).__name__, **asdict(event)}) + "\n")
+            sys.stderr.write(encode_event(event) + "\n")
             sys.stderr.flush()
             return
         match event:
@@ -63,14 +65,22 @@ class Rendering:
             self._console.print(f"[bold]{bold}[/bold]" if bold else "", end="")
             self._console.print(plain, markup=False)
 
-    def result(self, document: Mapping[str, Any], lines: Iterable[str]) -> None:
-        """Print the command's result on stdout: the document as JSON, or the lines for a person."""
-        self._end_bar()
+    def result(self, document: DataclassInstance | Mapping[str, object], lines: Iterable[str]) -> None:
+        """Print the command's result on stdout: the document as JSON, or the lines for a person.
+
+        A mapping is for what is a document of its own kind: a configuration, a schema.
+        """
         if self.as_json:
-            print(json.dumps(document, indent=2, sort_keys=False, default=str), flush=True)  # noqa: T201
+            self._end_bar()
+            _print_json(document if isinstance(document, Mapping) else asdict(document))
         else:
-            for line in lines:
-                print(line, flush=True)  # noqa: T201
+            self.lines(lines)
+
+    def lines(self, lines: Iterable[str]) -> None:
+        """Print lines for a person on stdout, as they are."""
+        self._end_bar()
+        for line in lines:
+            print(line, flush=True)  # noqa: T201
 
     def _advance(self, event: Progress) -> None:
         if self._console is None:
@@ -104,6 +114,17 @@ class Rendering:
             self._bar = None
 
 
+def _print_json(document: Mapping[str, object]) -> None:
+    print(json.dumps(document, indent=2, default=_plain), flush=True)  # noqa: T201
+
+
+def _plain(value: object) -> str:
+    """Return a moment as RFC 3339 has it; documents hold nothing else that JSON does not know."""
+    if isinstance(value, datetime):
+        return value.isoformat()
+    raise TypeError(f"{value!r} cannot stand in a JSON document")
+
+
 def _terminal() -> Console:
     """Return the console of a terminal; rich is imported only where somebody is there to see it."""
     from rich.console import Console  # noqa: PLC0415
@@ -126,17 +147,17 @@ def journal_level(level: int) -> str:
 def print_error(error: PermafrostError, *, as_json: bool) -> None:
     """Say on stderr what failed, at which step, what was left unchanged, and what to do; on stdout if JSON."""
     if as_json:
-        document = {
-            "error": {
-                "code": error.code,
-                "exit_code": exit_code_of(error),
-                "message": error.message,
-                "step": error.step,
-                "unchanged": error.unchanged,
-                "hint": error.hint,
-            }
-        }
-        print(json.dumps(document, indent=2), flush=True)  # noqa: T201
+        from permafrost.documents.failure import ErrorDetails, ErrorDocument  # noqa: PLC0415 - for a run that fails
+
+        details = ErrorDetails(
+            code=error.code,
+            exit_code=exit_code_of(error),
+            message=error.message,
+            step=error.step,
+            unchanged=error.unchanged,
+            hint=error.hint,
+        )
+        _print_json(asdict(ErrorDocument(details)))
         return
     where = f" ({error.step})" if error.step else ""
     print(f"{journal_level(3)}permafrost: error: {error.message}{where}", file=sys.stderr)  # noqa: T201

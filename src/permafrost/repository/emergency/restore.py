@@ -12,16 +12,19 @@ that key's own). Needs Python 3.9, gpg, zstd, psql, pg_restore. Ends with 0 only
 """
 
 import argparse
+import fcntl
 import hashlib
 import io
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import tarfile
 import tempfile
+import time
 from array import array
 from codecs import encode
 from collections.abc import Iterable, Iterator
@@ -29,7 +32,7 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import IO, Any
 
 ENTRY = re.compile(r"# size ([0-9]+) .+\n([0-9a-f]{64})  .+\n")
 PROVIDERS = {"c": "libc", "i": "icu ICU_LOCALE :'locale'", "b": "builtin BUILTIN_LOCALE :'locale'"}
@@ -125,6 +128,8 @@ class Reader:
         """Return the states of the wanted snapshot, or of all, newest first (3.1)."""
         ids = [path.name for path in (self.root / "snapshots").iterdir() if wanted in ("", "latest", path.name)]
         ids = sorted((one for one in ids if re.fullmatch(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}", one)), reverse=True)
+        soon = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(time.time() + 300))
+        ids.sort(key=lambda one: one.partition("-")[0] > soon)  # what a wrong clock dated into the future comes last
         return {snapshot: self.state(snapshot, hashed=hashed) for snapshot in ids[: 1 if wanted == "latest" else None]}
 
     def manifest(self, wanted: str) -> tuple[dict[str, Any], list[tuple[str, int, str]]]:
@@ -164,8 +169,13 @@ class Reader:
                     one.kill()
         counts = [sum(words[0] == kind for words in self.gpg()) for kind in ("DECRYPTION_OKAY", "GOODMDC")]
         if ends[-1] or (to_end and (any(ends) or counts != [1, 1])):  # (2.4)
-            text = Path(said.name).read_text("utf-8", "replace")
-            raise RestoreError(f"cannot read {name} {ends}; is it the right passphrase or secret key?\n{text}")
+            text, is_open = Path(said.name).read_text("utf-8", "replace"), "PLAINTEXT" in {w[0] for w in self.gpg()}
+            names = ("gpg", "zstd", *program[:1])
+            failed = [names[index] for index, end in enumerate(ends) if end not in (0, -signal.SIGPIPE)]
+            if is_open and ends[1] in (0, -signal.SIGPIPE):
+                failed = failed[-1:]  # it read no further, so that those before it could not write on
+            why = f"{' and '.join(failed) or 'gpg'} failed" if is_open else "is it the right passphrase or secret key?"
+            raise RestoreError(f"cannot read {name} {ends}: {why}\n{text}")
 
     def opened(self, name: str, *program: str, to_end: bool = True) -> bytes:
         """Return all that the stream of an object holds."""
@@ -305,17 +315,20 @@ def restore(reader: Reader, options: argparse.Namespace) -> None:
     if options.secrets_to and "secrets" in objects:
         unpack(reader.opened(objects["secrets"]), Path(options.secrets_to))
     create(server, name, manifest["database"])
-    load = (objects["frame"], "pg_restore", "--exit-on-error", "--no-password", "--dbname", new, "--no-tablespaces")
+    load, lacking = (objects["frame"], "pg_restore", "--no-password", "--dbname", new, "--no-tablespaces"), ""
     try:
-        reader.opened(*load, "--section=pre-data", to_end=False)
+        reader.opened(*load, "--exit-on-error", "--section=pre-data", to_end=False)
         psql(new, rows(reader, files, elements))
-        reader.opened(*load, "--section=data", to_end=manifest["engine"] == "dump")
+        reader.opened(*load, "--exit-on-error", "--section=data", to_end=manifest["engine"] == "dump")
         script = [SETTINGS]
         for one in manifest.get("sequences", ()):
             values = f"{literal(named(one))}, {int(one['last_value'])}, {bool(one['is_called'])}"
             script.append(encoded(f"SELECT setval({values});\n"))
         psql(new, [*script, b"ANALYZE"])  # without it materialized views, which come last, can take days
-        reader.opened(*load, "--section=post-data", to_end=False)
+        try:  # an index that the rows do not fit, since another one hid them, must not keep the rows back
+            reader.opened(*load, "--section=post-data", to_end=False)
+        except RestoreError as error:
+            lacking = f"{name} has all its rows, and is NOT WHOLE; run again by hand what has failed here: {error}"
         script = [SETTINGS]
         for one in manifest["tables"]:
             counted = f"(SELECT count(*) FROM ONLY {named(one)}) <> {int(one['rows'])}"  # noqa: S608 - quoted
@@ -325,6 +338,7 @@ def restore(reader: Reader, options: argparse.Namespace) -> None:
     except BaseException:
         say(f"""The database {name} is HALF MADE. Drop it:  psql -d "{server}" -c 'DROP DATABASE {quoted(name)}'""")
         raise
+    must(not lacking, lacking)
     say(f"{name} is restored: {len(manifest['tables'])} tables with as many rows as were backed up")
     say("Tablespaces, grants on the database, settings (ALTER DATABASE) were not restored; see: restore.py manifest")
 
@@ -340,6 +354,26 @@ def unpack(archive: bytes, folder: Path) -> None:
         tar.extractall(folder)  # noqa: S202 - its names were looked at
 
 
+def held(folder: Path) -> IO[bytes]:
+    """Return the locked file in a folder that nobody else can enter; OSError if it is none, or its maker lives."""
+    status = folder.lstat()
+    if (status.st_mode, status.st_uid) != (0o40700, os.geteuid()):
+        raise PermissionError(folder)
+    fcntl.flock(lock := (folder / ".permafrost-lock").open("ab"), fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return lock
+
+
+@contextmanager
+def temporary_home() -> Iterator[Path]:
+    """Yield a private folder, in memory if possible; those that killed readers left, with keys in them, are removed."""
+    place = Path("/dev/shm" if os.access("/dev/shm", os.W_OK) else tempfile.gettempdir())  # noqa: S108
+    for left in place.glob("permafrost-reader-*"):
+        with suppress(OSError), held(left):
+            shutil.rmtree(left)
+    with tempfile.TemporaryDirectory(prefix="permafrost-reader-", dir=place) as home, held(Path(home)):
+        yield Path(home)
+
+
 def main() -> None:
     """Do what the command line says."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -349,11 +383,10 @@ def main() -> None:
         parser.add_argument(f"--{name}", default="")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    in_memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 - the folder in it is private
     try:
-        with tempfile.TemporaryDirectory(prefix="permafrost-", dir=in_memory) as home:
-            tempfile.tempdir = home
-            reader = Reader(options, Path(home))
+        with temporary_home() as home:
+            tempfile.tempdir = str(home)
+            reader = Reader(options, home)
             if options.action == "restore":
                 restore(reader, options)
             elif options.action == "manifest":

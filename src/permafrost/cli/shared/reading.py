@@ -1,0 +1,150 @@
+"""The options of every command that reads a snapshot, resolved in one place into one `ReadRequest`.
+
+Options win over the configuration. With --repository no configuration is needed: on disaster day there is none.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from permafrost.cli.shared.choosing import at_option, check_choice, chosen
+from permafrost.cli.shared.options import config_option, config_path, fingerprint_option, json_option, reporting
+from permafrost.cli.shared.rendering import Rendering
+from permafrost.config.loading import load_configuration
+from permafrost.config.models import DEFAULT_SCRATCH, Configuration
+from permafrost.events import Reporter
+from permafrost.loading.source import Source, source_of
+from permafrost.postgres.connection import conninfo_for
+from permafrost.repository.layout import SnapshotId
+
+_DEFAULT_JOBS = 2
+_PATH = click.Path(path_type=Path)
+
+Command = Callable[..., Any]
+server_option = click.option(
+    "--server",
+    metavar="CONNINFO",
+    help="The PostgreSQL server, in libpq's form  [default: the configuration's, or psql's]",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ReadRequest:
+    """Which snapshot is read, from where, with what.
+
+    `choice` is None for the newest snapshot. `scratch` is the folder for a throw-away server, `jobs` the number of
+    connections. `configuration` is None where the options alone suffice.
+    """
+
+    configuration: Configuration | None
+    source: Source
+    choice: SnapshotId | None
+    scratch: Path
+    jobs: int
+
+    @property
+    def is_own_repository(self) -> bool:
+        """Whether the repository is the one that the configuration names."""
+        return self.configuration is not None and self.source.repository == self.configuration.repository.path
+
+    def server(self, given: str | None) -> str:
+        """Return the connection string of the PostgreSQL server to restore to: the option's, or the configuration's.
+
+        With neither it is empty but for the database, and libpq connects as psql does.
+        """
+        configured = self.configuration.database.url if self.configuration else ""
+        return conninfo_for(configured if given is None else given, dbname="postgres")
+
+
+def reading(
+    *, default: str | None = None, scratch_use: str | None = None, has_jobs: bool = True
+) -> Callable[[Command], Command]:
+    """Add SNAPSHOT, --at and the options of reading, --config and --json, and run the command as `reporting` does.
+
+    The command gets its `Rendering` and a `ReadRequest`, then its own options. `default` is the snapshot if neither
+    SNAPSHOT nor --at is given; None means that one of them has to be. --scratch is there if `scratch_use` says for
+    what.
+    """
+
+    def decorate(command: Command) -> Command:
+        @functools.wraps(command)
+        def with_request(
+            rendering: Rendering,
+            *,
+            snapshot: str | None,
+            at: datetime | None,
+            config_file: Path | None,
+            scratch: Path | None = None,
+            jobs: int | None = None,
+            repository: Path | None,
+            passphrase_file: Path | None,
+            secret_key_file: Path | None,
+            fingerprint: str | None,
+            **own: object,
+        ) -> int | None:
+            snapshot = snapshot or (default if at is None else None)
+            check_choice(snapshot, at)
+            is_configured = repository is None or config_file is not None
+            configuration = load_configuration(config_path(config_file)) if is_configured else None
+            source = source_of(
+                configuration,
+                repository=repository,
+                passphrase_file=passphrase_file,
+                secret_key_file=secret_key_file,
+                fingerprint=fingerprint,
+            )
+            request = _request(configuration, source, snapshot, at, scratch, jobs, rendering.report)
+            code: int | None = command(rendering, request, **own)
+            return code
+
+        decorated: Command = reporting(with_request)
+        for option in reversed(_options(scratch_use, has_jobs=has_jobs)):
+            decorated = option(decorated)
+        return decorated
+
+    return decorate
+
+
+def _request(
+    configuration: Configuration | None,
+    source: Source,
+    snapshot: str | None,
+    at: datetime | None,
+    scratch: Path | None,
+    jobs: int | None,
+    report: Reporter,
+) -> ReadRequest:
+    return ReadRequest(
+        configuration=configuration,
+        source=source,
+        choice=chosen(source, snapshot, at, report),
+        scratch=scratch or (configuration.state.scratch if configuration else DEFAULT_SCRATCH),
+        jobs=jobs or (configuration.database.jobs if configuration else _DEFAULT_JOBS),
+    )
+
+
+def _options(scratch_use: str | None, *, has_jobs: bool) -> list[Command]:
+    """Return the options in the order in which help shows them."""
+    options = [
+        click.argument("snapshot", required=False),
+        at_option,
+        click.option("--repository", type=_PATH, help="The repository's folder, on a server or a vault."),
+        click.option("--passphrase-file", type=_PATH, help="The file with the passphrase (mode 0600)."),
+        click.option("--secret-key-file", type=_PATH, help="The secret key, if sealed to public keys."),
+        fingerprint_option,
+    ]
+    if scratch_use is not None:
+        folder = click.Path(path_type=Path, exists=True, file_okay=False)
+        words = f"Where {scratch_use}  [default: [state] scratch, or {DEFAULT_SCRATCH}]"
+        options.append(click.option("--scratch", type=folder, help=words))
+    if has_jobs:
+        words = f"Connections and index builds at once  [default: [database] jobs, or {_DEFAULT_JOBS}]"
+        options.append(click.option("--jobs", type=click.IntRange(1, 64), help=words))
+    return [*options, config_option, json_option]

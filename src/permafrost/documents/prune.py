@@ -1,0 +1,23 @@
+"""The document of prune."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from permafrost.documents.document import Document
+
+
+@dataclass(frozen=True, slots=True)
+class PruneDocument(Document):
+    """What was removed from the repository."""
+
+    kept: tuple[str, ...]
+    """ids of the snapshots that stay"""
+    removed: tuple[str, ...]
+    """ids of those that were removed, or with `--dry-run` would be"""
+    objects_removed: int
+    """how many objects were removed"""
+    bytes_freed: int
+    """their size"""
+    dry_run: bool
+    """whether nothing was removed"""

@@ -1,0 +1,59 @@
+"""Values of sequences. They are no rows and change all the time, so they lie in the manifest, not in the frame."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import psycopg
+from psycopg import sql
+
+from permafrost.postgres.catalog import TableName
+from permafrost.postgres.connection import database_errors
+
+
+@dataclass(frozen=True, slots=True)
+class SequenceValue:
+    """A sequence, its last value, and whether that was handed out already."""
+
+    name: TableName
+    last_value: int
+    is_called: bool
+
+
+def read_sequences(connection: psycopg.Connection) -> tuple[SequenceValue, ...]:
+    """Return the values of all sequences of the database's own, in order of name, as they are now.
+
+    Sequences know no snapshots: a value may be newer than the snapshot, never older, as with pg_dump.
+    """
+    with database_errors("cannot read the sequences"):
+        names = [
+            TableName(*row)
+            for row in connection.execute(
+                """SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+                WHERE c.relkind = 'S' AND c.relpersistence <> 't' AND n.nspname !~ '^pg_'
+                  AND n.nspname <> 'information_schema'
+                  AND (c.relpersistence = 'p' OR NOT pg_is_in_recovery())
+                  AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = 'pg_class'::regclass AND e.objid = c.oid
+                                  AND e.deptype = 'e')
+                ORDER BY 1, 2"""
+            )
+        ]
+        if not names:
+            return ()
+        selects = [
+            sql.SQL("SELECT {}::int, last_value, is_called FROM {}").format(sql.Literal(index), name.identifier())
+            for index, name in enumerate(names)
+        ]
+        rows = connection.execute(sql.SQL(" UNION ALL ").join(selects)).fetchall()
+    return tuple(SequenceValue(names[index], value, called) for index, value, called in sorted(rows))
+
+
+def set_sequences(connection: psycopg.Connection, values: Sequence[SequenceValue]) -> None:
+    """Give every sequence its value."""
+    with database_errors("cannot set the sequences"):
+        for value in values:
+            connection.execute(
+                "SELECT setval(%s::regclass, %s, %s)",
+                (value.name.identifier().as_string(connection), value.last_value, value.is_called),
+            )

@@ -1,0 +1,1 @@
+"""The only modules that start programs. The rules that they follow are in `launch`."""

@@ -1,0 +1,71 @@
+"""permafrost run: the server's service, one process for a service manager.
+
+All state is on the disk: after kill -9 a start picks up where it left off. The service ends by the signal that stops
+it. A turn feeds the service manager's watchdog, but not while a job has been silent for too long.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+from permafrost.config.models import Configuration
+from permafrost.errors import InterruptedRunError, PermafrostError
+from permafrost.events import Note, Reporter, Warned
+from permafrost.operations.refresh_status import StatusRefresher
+from permafrost.schedule import calendar_of, local_zone
+from permafrost.service.job_runner import JobRunner
+from permafrost.service.sd_notify import ServiceManager
+from permafrost.service.syncthing_uptime import SyncthingUptime
+from permafrost.sharing.doorkeeper import Doorkeeper
+from permafrost.sharing.server_side import ensure_sent_folders, server_side_of
+from permafrost.syncthing.client import Client
+
+TURN_S = 1.0
+DOOR_S = 5.0
+
+
+def run_server(configuration: Configuration, config_file: Path, report: Reporter) -> None:
+    """Follow the schedule, keep Syncthing going, and let in vaults that were invited."""
+    server = server_side_of(configuration)
+    manager = ServiceManager(os.environ)
+    uptime = SyncthingUptime(
+        server.syncthing, f"permafrost {server.name}", lambda client: ensure_sent_folders(client, server), report
+    )
+    calendar = calendar_of(configuration.schedule, local_zone())
+    jobs = JobRunner(configuration, config_file, calendar, report, datetime.now(UTC))
+    doorkeeper = Doorkeeper(server, report)
+    refresher = StatusRefresher(configuration, report)
+    try:
+        uptime.turn(0)
+        manager.ready()
+        door_at = 0.0
+        while True:
+            now = datetime.now(UTC)
+            if jobs.turn(now):
+                manager.alive()
+            manager.status(jobs.status(now))
+            if uptime.client is not None and time.monotonic() >= door_at:
+                door_at = time.monotonic() + DOOR_S
+                _let_in(doorkeeper, uptime.client, report)
+            refresher.turn(now)
+            uptime.turn(TURN_S)
+    finally:
+        manager.stopping()
+        jobs.ask_to_end()
+        try:
+            uptime.close()
+        finally:
+            jobs.end()
+
+
+def _let_in(doorkeeper: Doorkeeper, client: Client, report: Reporter) -> None:
+    try:
+        for name in doorkeeper.look(client):
+            report(Note(f"the vault {name} was let in"))
+    except InterruptedRunError:
+        raise
+    except PermafrostError as error:
+        report(Warned(f"invited vaults are not let in now: {error.message}"))

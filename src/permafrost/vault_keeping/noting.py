@@ -1,0 +1,64 @@
+"""What a turn finds goes into the vault's ledger, and is reported when it is new."""
+
+from __future__ import annotations
+
+import sqlite3
+from datetime import UTC, datetime, timedelta
+
+from permafrost.errors import InterruptedRunError, PermafrostError
+from permafrost.events import Reporter, Warned
+from permafrost.findings import Finding, FindingKind
+from permafrost.ledger import ENDED_ARE_KEPT
+from permafrost.vault.arrivals import Records
+from permafrost.vault.settings import Vault, VaultServer
+
+QUIET = timedelta(days=7)
+"""A finding that was not seen again for so long has ended; the server shows what its vaults found for as long."""
+LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Noting:
+    """The records of one server, and the findings about it. To be closed."""
+
+    def __init__(self, vault: Vault, server: VaultServer, report: Reporter) -> None:
+        self._vault = vault
+        self._server = server
+        self._report = report
+        self._records: Records | None = None
+        self.now = LONG_AGO
+        """The vault's own time of this turn."""
+        self.has_news = True
+        """Whether something was found since this was last set to False."""
+
+    def close(self) -> None:
+        """Close the records."""
+        if self._records is not None:
+            self._records.close()
+            self._records = None
+
+    @property
+    def records(self) -> Records:
+        """What is known of the server; opened when first needed, as that fails while the disk is full."""
+        if self._records is None:
+            self._records = Records(self._vault.records(self._server))
+        return self._records
+
+    def found(self, kind: FindingKind, subject: str, message: str) -> None:
+        """Record a finding, and report it when it is new. A `FindingSink`."""
+        if self.records.ledger.saw(Finding(kind, subject, message), self.now):
+            self.has_news = True
+            self._report(Warned(f"{self._server.name}: {message}"))
+
+    def found_if_possible(self, kind: FindingKind, subject: str, message: str) -> None:
+        """Record the finding; on a disk that is full it can only be reported."""
+        try:
+            self.found(kind, subject, message)
+        except InterruptedRunError:
+            raise
+        except (PermafrostError, sqlite3.DatabaseError):
+            self._report(Warned(f"{self._server.name}: {message}"))
+
+    def let_old_ones_end(self) -> None:
+        """End what was not seen again for `QUIET`, and forget what ended long ago."""
+        self.records.ledger.end_quiet(self.now - QUIET, self.now)
+        self.records.ledger.forget_ended(self.now - ENDED_ARE_KEPT)

@@ -1,0 +1,75 @@
+"""The server of a drill: what another local user lays in its way, and what killed runs left."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from permafrost.errors import ConfigurationError
+from permafrost.events import ignore_events
+from permafrost.loading.scratch_server import scratch_server
+from permafrost.repository.manifest import DatabaseFacts
+from tests.fixtures.other_user import OTHER_USER, as_other_user, as_root
+
+FACTS = DatabaseFacts(
+    name="app", owner="app", server_version=150000, encoding="UTF8", collate="C", ctype="C", size_bytes=0
+)
+
+
+@pytest.fixture
+def place(server_folder: Path) -> Iterator[Path]:
+    """A folder for throw-away servers that everybody may write to, as /var/tmp is."""
+    folder = server_folder / "scratch"
+    folder.mkdir()
+    folder.chmod(0o1777)
+    yield folder
+    assert list(folder.iterdir()) == []
+    folder.rmdir()
+
+
+@as_root
+def test_names_taken_by_another_user(place: Path, tmp_path: Path) -> None:
+    """Folders, locks and links that another user laid under our names are neither used, followed nor removed."""
+    victim = tmp_path / "victim"
+    victim.mkdir()
+    (victim / "precious").touch()
+    laid = as_other_user(
+        """
+import os, sys
+os.chdir(sys.argv[1])
+os.umask(0)
+for number in range(3):
+    folder = f"permafrost-scratch-evil{number}"
+    os.mkdir(folder, 0o700 if number else 0o777)
+    for name in ("socket", "data", "data.unfinished", ".permafrost-lock"):
+        os.symlink(sys.argv[2], f"{folder}/{name}")
+    open(f"{folder}.lock", "w").close()
+os.symlink(sys.argv[2], "permafrost-scratch-linked")
+print("\\n".join(os.listdir()))
+""",
+        place,
+        victim,
+    ).split()
+    with scratch_server(FACTS, place, ignore_events) as server, psycopg.connect(server.conninfo("postgres")) as session:
+        assert session.execute("SELECT 1").fetchone() == (1,)
+        assert server.folder.name not in laid
+        assert server.folder.stat().st_mode & 0o777 == 0o710
+    assert (victim / "precious").exists()
+    assert sorted(path.name for path in place.iterdir()) == sorted(laid)
+    assert all(path.owner() == OTHER_USER.pw_name for path in place.iterdir() if not path.is_symlink())
+    as_other_user("import shutil, sys, os\nos.chdir(sys.argv[1])\nos.system('rm -rf permafrost-*')", place)
+
+
+@as_root
+def test_a_place_of_another_user(server_folder: Path) -> None:
+    """Root makes no server in a folder whose owner could exchange it."""
+    theirs = server_folder / "theirs"
+    theirs.mkdir()
+    os.chown(theirs, OTHER_USER.pw_uid, OTHER_USER.pw_gid)
+    with pytest.raises(ConfigurationError, match="another user"), scratch_server(FACTS, theirs, ignore_events):
+        pass
+    assert list(theirs.iterdir()) == []
