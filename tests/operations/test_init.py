@@ -252,7 +252,7 @@ def test_nothing_is_overwritten(asked: InitRequest, folder: Path, existing: str)
     place.parent.mkdir()
     place.symlink_to("nowhere")
     before = tree(folder)
-    with pytest.raises(ConfigurationError, match=f"there already: {place}$"):
+    with pytest.raises(ConfigurationError, match=f"already there: {place}$"):
         run(asked)
     assert tree(folder) == before
 
@@ -287,7 +287,7 @@ def test_what_appears_meanwhile_is_not_overwritten(asked: InitRequest, folder: P
         asked.config_file.write_text("mine\n")
         return "passphrase"
 
-    with pytest.raises(ConfigurationError, match="has appeared"):
+    with pytest.raises(ConfigurationError, match="appeared in the meantime"):
         run(asked, make_passphrase=intrude)
     assert {path.name for path in folder.iterdir()} == {"live", "etc"}
     assert {path.name: path.read_text() for path in (folder / "etc").iterdir()} == {"permafrost.toml": "mine\n"}
@@ -306,7 +306,7 @@ def test_without_gpg_nothing_is_made(asked: InitRequest, folder: Path, monkeypat
 def test_secrets_never_go_into_the_repository(asked: InitRequest, folder: Path, repository: str) -> None:
     """A repository folder that would hold passphrase, sheet, key or state is refused, and nothing is made."""
     before = tree(folder)
-    with pytest.raises(ConfigurationError, match="carried to the vaults"):
+    with pytest.raises(ConfigurationError, match="carries to the vaults"):
         run(replace(asked, repository=folder / repository))
     assert tree(folder) == before
 
@@ -316,7 +316,7 @@ def test_what_is_asked_must_fit_together(asked: InitRequest, folder: Path) -> No
     before = tree(folder)
     with pytest.raises(UsageError, match="no database"):
         run(replace(asked, mastodon=None))
-    with pytest.raises(UsageError, match="belong together"):
+    with pytest.raises(UsageError, match="must be used together"):
         run(replace(asked, recipients=(FINGERPRINT,)))
     with pytest.raises(ConfigurationError, match=rf"{FINGERPRINT}\.asc"):
         run(replace(asked, recipients=(FINGERPRINT,), recipients_dir=folder))

@@ -26,7 +26,7 @@ Examples:
 )
 @config_option
 @click.option(
-    "--mastodon", type=_PATH, help="Mastodon's folder; its .env.production tells database, media and secrets."
+    "--mastodon", type=_PATH, help="Mastodon's folder; its .env.production gives database, media and secrets."
 )
 @click.option("--database", "database_url", help="The database, as a libpq URI; instead of Mastodon's own setting.")
 @click.option(
@@ -41,7 +41,7 @@ Examples:
     help="Seal to this OpenPGP key instead of a passphrase; may be given several times.",
 )
 @click.option("--recipients-dir", type=_PATH, help="The folder with the recipients' public keys, FINGERPRINT.asc each.")
-@click.option("--name", help="What the server is called; else Mastodon's LOCAL_DOMAIN.")
+@click.option("--name", help="The server's name  [default: Mastodon's LOCAL_DOMAIN]")
 @json_option
 @reporting
 def init(
@@ -80,7 +80,10 @@ def init(
 
 def _advice(made: Initialized) -> tuple[str, ...]:
     return (
-        f"print {made.sheet_file}, keep it away from this machine, and remove the file",
-        "on its blank lines write each vault that you pair: which machine, where it stands, how to log in, the folder",
+        f"print {made.sheet_file}, keep it away from this machine, and delete the file",
+        (
+            "on its blank lines, write down each vault that you pair: which machine, where it is, how to log in, the "
+            "folder"
+        ),
         "next: permafrost config check, then permafrost backup",
     )

@@ -20,7 +20,7 @@ from permafrost.operations.prune import prune as prune_repository
 @json_option
 @reporting
 def prune(rendering: Rendering, *, dry_run: bool, config_file: Path | None) -> None:
-    """Remove snapshots that no rule of [retention] keeps, and objects that none uses.
+    """Remove snapshots that no rule in [retention] keeps, and objects that no remaining snapshot uses.
 
     The newest snapshot always stays. Vaults follow, and keep what is removed here for 3 days in removed/, beside
     their copy of the repository.

@@ -41,7 +41,7 @@ Examples:
       --passphrase-file passphrase --fingerprint "1A2B ..." --secrets-to secrets
 """
 )
-@click.option("--database", metavar="NAME", required=True, help="The database to make, or with --replace to replace.")
+@click.option("--database", metavar="NAME", required=True, help="The database to create, or with --replace to replace.")
 @click.option("--replace", is_flag=True, help="Replace an existing database; it is kept under another name.")
 @server_option
 @click.option("--no-owner", is_flag=True, help="Restore no owners and grants: the restoring user owns everything.")
@@ -96,6 +96,6 @@ def _lines(result: RestoreResult) -> list[str]:
     size = f"{rows} in {seconds_text(result.duration_s)}"
     lines = [f"restored {result.snapshot} into {result.database}: {size}; {compared} as in the snapshot"]
     if result.kept_as:
-        lines.append(f"the database that was there is kept as {result.kept_as}; drop it when you no longer need it")
+        lines.append(f"the previous database is kept as {result.kept_as}; drop it when you no longer need it")
     lines += [f"wrote {path}" for path in result.secrets]
     return lines

@@ -47,7 +47,7 @@ def compare(conninfo: str, manifest: Manifest, jobs: int, report: Reporter) -> i
     with connected(conninfo) as connection:
         there = set(list_tables(connection))
     wrong = [f"{table} is missing" for table in sorted(expected.keys() - there)]
-    wrong += [f"{table} is there, and should not be" for table in sorted(there - expected.keys())]
+    wrong += [f"{table} exists, and should not" for table in sorted(there - expected.keys())]
     common = sorted(expected.keys() & there, key=lambda name: (-expected[name].rows, name))
     done = Tally(len(common), "tables", report)
     found: dict[TableName, int] = {}
@@ -69,8 +69,9 @@ def compare(conninfo: str, manifest: Manifest, jobs: int, report: Reporter) -> i
     if wrong:
         more = f"; and {len(wrong) - _MOST_TOLD} more" if len(wrong) > _MOST_TOLD else ""
         raise DifferentRestoreError(
-            f"the restored database is not what the snapshot says: {'; '.join(wrong[:_MOST_TOLD])}{more}",
-            hint="restore another snapshot, and report this: it is the gravest thing that permafrost can find",
+            f"the restored database differs from the snapshot: {'; '.join(wrong[:_MOST_TOLD])}{more}",
+            hint="restore another snapshot, and please report this; it is the most serious problem permafrost can "
+            "detect",
         )
     if recomputed:
         report(Warned(_recomputed(sorted(recomputed))))

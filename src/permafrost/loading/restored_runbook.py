@@ -62,5 +62,5 @@ def write_runbook(text: str, place: Path | None, database: str, report: Reporter
             return None
         report(Note(f"runbook: {candidate.absolute()}"))
         return candidate.absolute()
-    report(Warned(f"the runbook was not written: {place or stem} is there already; it is printed"))
+    report(Warned(f"the runbook was not written: {place or stem} already exists; it is printed"))
     return None

@@ -50,7 +50,7 @@ def scratch_server(facts: DatabaseFacts, folder: Path, report: Reporter) -> Iter
     with ExitStack() as stack:
         with space_errors(folder):
             own = stack.enter_context(locked_folder(folder, _PREFIX))
-        report(Note(f"a server of its own in {own}, which nobody else can enter"))
+        report(Note(f"starting a server in {own}, which nobody else can enter"))
         server = stack.enter_context(ScratchCluster(own, binaries=binaries, settings=settings))
         _make_roles(server, facts)
         yield server
@@ -67,18 +67,18 @@ def _binaries_for(major: int, report: Reporter) -> tuple[int, Path]:
     if not fitting:
         return major, server_binaries(major)  # which says what is installed, and what to install
     if min(fitting) != major:
-        report(Note(f"PostgreSQL {major} is not installed here; PostgreSQL {min(fitting)} takes its place"))
+        report(Note(f"PostgreSQL {major} is not installed here; using PostgreSQL {min(fitting)} instead"))
     return min(fitting), server_binaries(min(fitting))
 
 
 def _make_roles(server: ScratchCluster, facts: DatabaseFacts) -> None:
     """Make the snapshot's roles: superusers, as owners of event triggers have to be, whom nobody can log in as."""
     with (
-        database_errors("cannot make the snapshot's roles"),
+        database_errors("cannot create the snapshot's roles"),
         psycopg.connect(server.conninfo("postgres"), autocommit=True) as connection,
     ):
         for role in facts.roles:
             if role.name.startswith("pg_"):
-                raise ToolError(f"the snapshot has a role {role.name}, a name that PostgreSQL keeps for itself")
+                raise ToolError(f"the snapshot has a role {role.name}, a name that PostgreSQL reserves for itself")
             if role.name != SERVER_USER:
                 connection.execute(sql.SQL("CREATE ROLE {} SUPERUSER NOLOGIN").format(sql.Identifier(role.name)))

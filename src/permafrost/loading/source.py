@@ -61,7 +61,7 @@ def choose_by_time(source: Source, moment: datetime, report: Reporter) -> Snapsh
     """Return the newest snapshot not after `moment` (with a time zone), and tell which it is."""
     chosen = newest_not_after(Repository.open(source.repository), moment)
     made_at = chosen.made_at.astimezone(moment.tzinfo)
-    report(Note(f"the newest snapshot not after {moment:%Y-%m-%d %H:%M:%S %z} is {chosen}"))
+    report(Note(f"the newest snapshot up to {moment:%Y-%m-%d %H:%M:%S %z} is {chosen}"))
     report(Note(f"it was made {made_at:%Y-%m-%d %H:%M:%S %z}"))
     return chosen
 
@@ -96,12 +96,12 @@ def opened(source: Source, report: Reporter) -> Iterator[OpenedRepository]:
         read_secret_file(key.passphrase_file)
     elif key.secret_key_file is None:
         wanted = "--passphrase-file" if repository.facts.sealing == "passphrase" else "--secret-key-file"
-        raise KeyFileError("no key was given that could open this repository", hint=f"give {wanted} FILE")
+        raise KeyFileError("no key for this repository was given", hint=f"give {wanted} FILE")
     with temporary_home() as home, temporary_home() as verifier_home:
         if key.secret_key_file is not None:
             import_secret_key(home, key.secret_key_file, key.passphrase_file)
         verifier = make_verifier(repository, source.fingerprint, verifier_home)
         if source.fingerprint is None:
-            report(Note(f"signatures are checked with the folder's own key {in_groups(verifier.fingerprint)}:"))
+            report(Note(f"signatures are checked against the folder's own key {in_groups(verifier.fingerprint)}:"))
             report(Note("compare it with the recovery sheet, or give it with --fingerprint"))
         yield OpenedRepository(repository, source, home, verifier)

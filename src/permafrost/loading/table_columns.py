@@ -49,7 +49,7 @@ def _temporary_database(connection: psycopg.Connection, name: str, encoding: str
     if database_exists(connection, name):
         if not is_unfinished_restore(connection, name):
             raise RestoreRefusedError(
-                f"the database {name}, in which definitions are looked at, exists and is not one of permafrost's",
+                f"the database {name}, which permafrost uses to read definitions, exists and is not permafrost's",
                 unchanged="everything",
                 hint="rename it",
             )

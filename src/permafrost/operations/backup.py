@@ -148,12 +148,12 @@ def _make_snapshot(
             records.record_damage("runs.sqlite", message, now)
         reason = reason_for_distrust(configuration.state.path)
         if reason is not None:
-            report(Warned(f"everything is read anew: {reason}"))
+            report(Warned(f"reading everything again: {reason}"))
         is_full = is_full or reason is not None
         record.update(is_audited=is_audited)
         times = WorkTimes()
         run = RunContext(configuration, repository, sealing, home, steps, report, is_audited, is_full, times, now)
-        with steps.step("clear what an unfinished run left"):
+        with steps.step("clean up after unfinished runs"):
             _clear(run)
         with engine_named(configuration.database.engine)(run) as contents:
             with steps.step("seal the secrets"), times.of("seal"):
@@ -197,7 +197,7 @@ def _warn_of_the_clock(snapshots: Sequence[SnapshotId], now: datetime, report: R
     if future:
         report(
             Warned(
-                f"the clock says {now:%Y-%m-%d %H:%M} UTC, and snapshot {future[-1]} is of a later moment: it is "
+                f"the clock says {now:%Y-%m-%d %H:%M} UTC, but snapshot {future[-1]} has a later time: the clock is "
                 "wrong, or was when that one was made; permafrost status says what to do"
             )
         )
@@ -217,13 +217,13 @@ def _check_same_key(configuration: Configuration, repository: Repository) -> Non
         raise ConfigurationError(
             f"[signing] fingerprint is {configuration.signing.fingerprint}, and the repository at {repository.path} "
             f"was made for {repository.fingerprint}",
-            hint="use the configuration that init made with this repository, or make a new repository",
+            hint="use the configuration that init created with this repository, or create a new repository",
         )
     configured = "recipients" if configuration.encryption.recipients else "passphrase"
     if configured != repository.facts.sealing:
         raise ConfigurationError(
             f"[encryption] says {configured}, and the repository was made for {repository.facts.sealing}",
-            hint="a repository keeps its way of sealing; make a new one for another way",
+            hint="a repository cannot change its way of sealing; create a new one",
         )
 
 
@@ -234,7 +234,7 @@ def _clear(run: RunContext) -> None:
     try:
         remove_snapshots(run.layout, ())
     except PermafrostError as error:
-        run.report(Warned(f"objects that no snapshot needs stay for now: {error.message}"))
+        run.report(Warned(f"objects that no snapshot uses stay for now: {error.message}"))
 
 
 def _seal_secrets(run: RunContext) -> StoredObject | None:

@@ -115,12 +115,12 @@ def _drill(request: DrillRequest, report: Reporter, now: datetime, told: dict[st
         told["snapshot"] = str(snapshot)
         report(Note(f"snapshot {snapshot} of {manifest.database.name}"))
     with ExitStack() as stack:
-        with steps.step("make a throw-away server"):
+        with steps.step("start a throw-away server"):
             server = stack.enter_context(scratch_server(manifest.database, request.scratch, report))
         with steps.step("restore into it, and compare"):
             scratch_request = RestoreRequest.into_scratch(request.source, snapshot, server, _DATABASE, request.jobs)
             restored = restore(scratch_request, report=steps_as_notes(report), now=now)
-        with steps.step("examine it, as check does"):
+        with steps.step("examine it like check"):
             health = _examine(server.conninfo(_DATABASE), manifest, environment, report)
             told["findings"] = [check.message for check in health.findings]
     return DrillResult(

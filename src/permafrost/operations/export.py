@@ -91,13 +91,13 @@ def export(request: ExportRequest, *, report: Reporter, now: datetime) -> Export
     started = time.monotonic()
     steps = Steps(report, _STEPS)
     with opened(request.source, report) as repository, Placing() as placing:
-        with steps.step("check the snapshot's signature, and the place of the file"):
+        with steps.step("check the snapshot's signature, and the output file"):
             snapshot = repository.read(request.choice, now, report)
             report(Note(f"snapshot {snapshot.id} of {snapshot.manifest.database.name}"))
             place = (request.place or Path(_name(snapshot, request))).absolute()
             if os.path.lexists(place):
                 raise RestoreRefusedError(
-                    f"{place} is there already", unchanged="everything", hint="give another name: --output FILE"
+                    f"{place} already exists", unchanged="everything", hint="give another name: --output FILE"
                 )
             sealing = _sealing(repository, request.recipients) if request.is_sealed else None
             staged = placing.stage(place)
@@ -140,9 +140,7 @@ def _sealing(repository: OpenedRepository, recipients: RecipientSealing | None) 
             files.append(repository.home / f"recipient-{len(files)}.asc")
             files[-1].write_bytes(public)
     if not files:
-        raise KeyFileError(
-            "the secret key is none of those that the repository is sealed to", hint="or say --plaintext, if you must"
-        )
+        raise KeyFileError("the repository is not sealed to this secret key", hint="or use --plaintext, if you must")
     return RecipientSealing(tuple(files))
 
 

@@ -117,17 +117,17 @@ def restore(request: RestoreRequest, *, report: Reporter, now: datetime) -> Rest
             check_log_manifest(manifest)
             secrets = _read_secrets(snapshot, secrets_to)
         with connected(conninfo_for(server)) as connection:
-            with _unchanged_until_here(), steps.step("look at the server that it goes to"):
+            with _unchanged_until_here(), steps.step("check the target server"):
                 target = check_target(connection, target, manifest.database, report)
                 clear_unfinished(connection, target)
             with working_database(connection, server, target, manifest.database) as working:
-                with steps.step(f"make the database {working.name}"):
+                with steps.step(f"create the database {working.name}"):
                     working.make(report)
                 with _frame(snapshot, working, jobs) as (frame, conninfo):
                     _load(snapshot, frame, conninfo, jobs, steps, report)
                     with steps.step("compare it with the snapshot"):
                         rows = compare(conninfo, manifest, jobs, report)
-                    with steps.step(f"give it its name {target.database}"):
+                    with steps.step(f"rename it to {target.database}"):
                         report_refused(frame.load_event_triggers(), report)
                         frame.check_all_loaded()
                         kept_as = working.finish(now, report)
@@ -188,7 +188,7 @@ def _load(
             frame.load_indexes(report)
         with steps.step("analyze, check foreign keys"):
             frame.analyze_and_check_keys(report)
-        with steps.step("add what comes after: row security, publications, labels"):
+        with steps.step("add the rest: row security, publications, labels"):
             report_refused(frame.load_the_rest(), report)
     else:
         with steps.step("load everything in the order of the dump"):
@@ -231,9 +231,9 @@ def _read_secrets(snapshot: OpenedSnapshot, folder: Path | None) -> tuple[Secret
     files = snapshot.secret_files()
     if not files:
         raise RestoreRefusedError(
-            f"snapshot {snapshot.id} holds no secrets",
+            f"snapshot {snapshot.id} has no secrets",
             unchanged="everything",
-            hint="leave --secrets-to out",
+            hint="leave out --secrets-to",
         )
     check_places(files, folder)
     return tuple(files)

@@ -189,7 +189,9 @@ def _findings(snapshot: SnapshotId, judgement: Judgement) -> list[Finding]:
         what = f"{len(judgement.missing)} files are missing" if judgement.missing else "its list is missing"
         return [
             Finding(
-                FindingKind.OVERDUE, str(snapshot), f"snapshot {snapshot} is not whole, and should be by now: {what}"
+                FindingKind.OVERDUE,
+                str(snapshot),
+                f"snapshot {snapshot} is incomplete, and should not be by now: {what}",
             )
         ]
     if judgement.state is not SnapshotState.CORRUPT:
@@ -199,7 +201,7 @@ def _findings(snapshot: SnapshotId, judgement: Judgement) -> list[Finding]:
             Finding(
                 FindingKind.BAD_SIGNATURE,
                 str(snapshot),
-                f"the list of snapshot {snapshot} is damaged, or is not the server's",
+                f"the list of snapshot {snapshot} is damaged, or not signed by this server",
             )
         ]
     return [

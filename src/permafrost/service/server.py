@@ -64,8 +64,8 @@ def run_server(configuration: Configuration, config_file: Path, report: Reporter
 def _let_in(doorkeeper: Doorkeeper, client: Client, report: Reporter) -> None:
     try:
         for name in doorkeeper.look(client):
-            report(Note(f"the vault {name} was let in"))
+            report(Note(f"the vault {name} was admitted"))
     except InterruptedRunError:
         raise
     except PermafrostError as error:
-        report(Warned(f"invited vaults are not let in now: {error.message}"))
+        report(Warned(f"invited vaults cannot be admitted now: {error.message}"))

@@ -64,5 +64,5 @@ def _as_it_is_now(vault: Vault, report: Reporter) -> Vault:
     try:
         return open_vault(vault.root)
     except PermafrostError as error:
-        report(Warned(f"the vault goes on with the settings that it had: {error.message}"))
+        report(Warned(f"the vault continues with its previous settings: {error.message}"))
         return vault

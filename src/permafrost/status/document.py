@@ -113,11 +113,11 @@ def _about_clock(snapshots: Sequence[SnapshotId], records: RunRecords, now: date
     """Yield what clocks that were wrong have left: snapshots of the future, and a last one that seems to be old."""
     future = ahead(snapshots, now)
     if future and len(future) == len(snapshots):
-        message = f"every snapshot lies in the future, the newest is {future[-1]}: the clock of this machine is wrong"
+        message = f"every snapshot is in the future, the newest is {future[-1]}: the clock of this machine is wrong"
         yield Finding(FindingKind.CLOCK, str(future[-1]), message)
     else:
         for snapshot in future:
-            message = f"snapshot {snapshot} lies in the future: the clock was wrong when it was made, or is wrong now"
+            message = f"snapshot {snapshot} is in the future: the clock was wrong when it was made, or is wrong now"
             yield Finding(FindingKind.CLOCK, str(snapshot), message)
     last = records.newest("backup", "done")
     latest = newest(snapshots, now)
@@ -126,8 +126,8 @@ def _about_clock(snapshots: Sequence[SnapshotId], records: RunRecords, now: date
     made = SnapshotId(last.snapshot)
     if made in snapshots and made < latest and not is_ahead(made, now):
         message = (
-            f"the backup that was made last is snapshot {made}, which seems older than {latest}: the clock was behind "
-            "when it was made, and latest does not mean it"
+            f"the last backup made snapshot {made}, which seems older than {latest}: the clock was behind then, and "
+            "latest does not refer to it"
         )
         yield Finding(FindingKind.CLOCK_BEHIND, str(made), message)
 
@@ -169,9 +169,9 @@ def _about_receipts(paired: Mapping[str, datetime], written: WrittenStatus | Non
         return
     age = now - written.written_at if written is not None else None
     if age is None:
-        message = f"nothing has looked at the receipts of {', '.join(paired)} yet: is permafrost run running?"
+        message = f"nothing has checked the receipts of {', '.join(paired)} yet: is permafrost run running?"
         yield Finding(FindingKind.STATUS_STALE, "receipts", message)
     elif age > _STALE:
         hours = age.total_seconds() / 3600
-        message = f"nothing has looked at the vaults' receipts for {hours:.0f} hours: is permafrost run running?"
+        message = f"nothing has checked the vaults' receipts for {hours:.0f} hours: is permafrost run running?"
         yield Finding(FindingKind.STATUS_STALE, "receipts", message)

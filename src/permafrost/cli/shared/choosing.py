@@ -30,7 +30,9 @@ at_option = click.option(
 def check_choice(snapshot: str | None, at: datetime | None) -> None:
     """Raise `UsageError` unless a snapshot or a moment was given, one of the two, and can be one."""
     if (snapshot is None) == (at is None):
-        raise UsageError("give a snapshot, latest, or --at MOMENT: one of them", hint="permafrost snapshots lists them")
+        raise UsageError(
+            "give exactly one of a snapshot, latest, or --at MOMENT", hint="permafrost snapshots lists them"
+        )
     if snapshot is not None:
         parse_snapshot_choice(snapshot)
 

@@ -83,7 +83,7 @@ def reporting(command: Callable[..., int | None]) -> Callable[..., None]:
             told = PermafrostError(
                 f"a defect of permafrost: {type(error).__name__}: {error}",
                 unchanged="all existing snapshots",
-                hint="report it with the lines above",
+                hint="please report it with the lines above",
             )
             print_error(told, as_json=as_json)
             sys.exit(exit_code_of(told))
@@ -106,7 +106,7 @@ def _told(error: OSError) -> PermafrostError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return SpaceError(f"no space left on the disk: {what}", hint="make room, and run the command again")
     return ConfigurationError(
-        f"a file or folder cannot be used: {what}", hint="check that it is there, and that permafrost's user may use it"
+        f"a file or folder cannot be used: {what}", hint="check that it exists, and that permafrost's user may use it"
     )
 
 

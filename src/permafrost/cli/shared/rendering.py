@@ -122,7 +122,7 @@ def _plain(value: object) -> str:
     """Return a moment as RFC 3339 has it; documents hold nothing else that JSON does not know."""
     if isinstance(value, datetime):
         return value.isoformat()
-    raise TypeError(f"{value!r} cannot stand in a JSON document")
+    raise TypeError(f"{value!r} cannot be in a JSON document")
 
 
 def _terminal() -> Console:
