@@ -51,5 +51,5 @@ def _lines(result: DrillResult) -> list[str]:
     compared = "every row's digest and count is" if result.is_audited else "every table's row count is"
     rows = f"{count_text(result.rows, 'row')} of {count_text(result.tables, 'table')}"
     size = f"{rows} in {seconds_text(result.restore_s)}"
-    lines = [f"{result.snapshot} comes back: {size}; {compared} as in the snapshot"]
+    lines = [f"{result.snapshot} restores: {size}; {compared} as in the snapshot"]
     return [*lines, *health_lines(result.health)]
