@@ -150,8 +150,17 @@ def restore(request: RestoreRequest, *, report: Reporter, now: datetime) -> Rest
                     rows = compare(working_conninfo, manifest, jobs, report)
                 with steps.step(f"give it its name {target.database}"):
                     kept_as = _give_name(connection, working, target, manifest, now, report)
+            source = manifest.database.name
+            is_rehearsal = source != target.database and database_exists(connection, source)
             written = write_secrets(secrets, secrets_to) if secrets_to is not None else ()
-    runbook = runbook_for(manifest, target.database, kept_as=kept_as, secrets=written, secrets_to=secrets_to)
+    runbook = runbook_for(
+        manifest,
+        target.database,
+        kept_as=kept_as,
+        secrets=written,
+        secrets_to=secrets_to,
+        is_rehearsal=is_rehearsal,
+    )
     runbook_file = None
     if request.writes_runbook:
         runbook_file = write_runbook(runbook.text(), request.runbook_file, target.database, report)
