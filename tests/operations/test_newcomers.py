@@ -16,7 +16,7 @@ import pytest
 from permafrost.config.models import Media, Schedule, Secrets
 from permafrost.config.secret_files import read_secret_file
 from permafrost.config.writing import effective_toml
-from permafrost.errors import DatabaseError, InterruptedRunError, KeyFileError
+from permafrost.errors import DatabaseError, InterruptedRunError, KeyFileError, LockedError
 from permafrost.events import Event, Warned, ignore_events
 from permafrost.loading.source import Source
 from permafrost.openpgp.passphrase import new_passphrase
@@ -25,6 +25,7 @@ from permafrost.operations.backup import back_up
 from permafrost.operations.drill import DrillRequest, drill
 from permafrost.postgres.connection import connected, conninfo_for
 from permafrost.runs import DRILL, RunRecords
+from permafrost.service.server import LOCK_FILE
 from permafrost.status.document import status
 from tests.fixtures.backups import drop, make_backup, make_restore
 from tests.fixtures.commands import command
