@@ -29,6 +29,7 @@ from permafrost.loading.working_database import WorkingDatabase, clear_unfinishe
 from permafrost.mastodon.runbook import Runbook
 from permafrost.postgres.building.load_order import tables_that_read_others
 from permafrost.postgres.building.loading import loading_conninfo
+from permafrost.postgres.building.provision import database_exists
 from permafrost.postgres.building.sequences import SequenceValue, set_sequences
 from permafrost.postgres.catalog import TableName
 from permafrost.postgres.connection import connected, conninfo_for
@@ -131,8 +132,17 @@ def restore(request: RestoreRequest, *, report: Reporter, now: datetime) -> Rest
                         report_refused(frame.load_event_triggers(), report)
                         frame.check_all_loaded()
                         kept_as = working.finish(now, report)
+            source = manifest.database.name
+            is_rehearsal = source != target.database and database_exists(connection, source)
             written = write_secrets(secrets, secrets_to) if secrets_to is not None else ()
-    runbook = runbook_for(manifest, target.database, kept_as=kept_as, secrets=written, secrets_to=secrets_to)
+    runbook = runbook_for(
+        manifest,
+        target.database,
+        kept_as=kept_as,
+        secrets=written,
+        secrets_to=secrets_to,
+        is_rehearsal=is_rehearsal,
+    )
     runbook_file = None
     if request.writes_runbook:
         runbook_file = write_runbook(runbook.text(), request.runbook_file, target.database, report)

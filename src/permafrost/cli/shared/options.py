@@ -26,7 +26,7 @@ from permafrost.errors import (
     exit_code_of,
 )
 from permafrost.events import Note, Reporter
-from permafrost.openpgp.fingerprints import plain
+from permafrost.openpgp.fingerprints import plain, what_is_mistyped
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -38,9 +38,19 @@ config_option = click.option(
     default=None,
     help=f"Configuration file  [default: $PERMAFROST_CONFIG, or {DEFAULT_PATH}]",
 )
+
+
+def _fingerprint(_context: click.Context, _parameter: click.Parameter, typed: str | None) -> str | None:
+    if not typed:
+        return None
+    if mistyped := what_is_mistyped(typed):
+        raise click.BadParameter(f"{mistyped}; compare it with the recovery sheet")
+    return plain(typed)
+
+
 fingerprint_option = click.option(
     "--fingerprint",
-    callback=lambda _context, _parameter, typed: plain(typed) if typed else None,
+    callback=_fingerprint,
     help="The signing key to trust, from the recovery sheet; spaces and case do not matter.",
 )
 repository_option = click.option(
