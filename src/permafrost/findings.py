@@ -96,6 +96,24 @@ class FindingKind(Enum):
         "Scheduled runs were skipped: the machine or the service was off, or a run took longer than its interval.",
         "Nothing, if you know why. Otherwise check the service's log: `journalctl -u permafrost`.",
     )
+    MEDIA_MISSING = (
+        "media-missing",
+        _A,
+        "The media folder of the configuration does not exist or cannot be read: no copy gets new media.",
+        "Correct `[media] path` (a disk that is not mounted?), then run `permafrost config check`.",
+    )
+    MEDIA_LINKS = (
+        "media-links",
+        _A,
+        "The media folder contains symbolic links. Syncthing carries a link, not the files behind it.",
+        "Mount the other disk there (`mount --bind`), or move the files back.",
+    )
+    SECRETS_MISSING = (
+        "secrets-missing",
+        _A,
+        "A secrets file of the configuration does not exist or cannot be read: snapshots are made without it.",
+        "Correct `[secrets] files`. Without the secrets, a restored server has lost two-factor logins and more.",
+    )
     STATE_DAMAGED = (
         "state-damaged",
         _W,

@@ -328,20 +328,21 @@ def test_what_is_asked_must_fit_together(asked: InitRequest, folder: Path) -> No
 
 
 def test_passphrases_have_200_bits() -> None:
-    """A passphrase has 40 letters, each chosen from 32 of which none look alike."""
+    """A passphrase has 40 letters chosen from 32 of which none look alike, and a check letter in each group."""
     passphrase = new_passphrase()
     groups = passphrase.split("-")
-    assert [len(group) for group in groups] == [5] * 8
+    assert [len(group) for group in groups] == [6] * 8
     assert len(set(ALPHABET)) == 32
     assert not set(ALPHABET) & set("01lo")
     assert set("".join(groups)) <= set(ALPHABET)
-    letters = Counter(letter for _ in range(400) for letter in new_passphrase().replace("-", ""))
+    letters = Counter(letter for _ in range(400) for group in new_passphrase().split("-") for letter in group[:5])
     assert len(letters) == 32
     assert max(letters.values()) < 2 * min(letters.values())  # 500 of each expected; by chance under 1 in 10^9
 
 
 @given(st.lists(st.sampled_from(ALPHABET), min_size=40, max_size=40))
 def test_every_letter_is_a_choice(letters: list[str]) -> None:
-    """A passphrase is nothing but the letters that were chosen, in their order."""
+    """Less its check letters, a passphrase is nothing but the letters that were chosen, in their order."""
     choices = iter(letters)
-    assert new_passphrase(lambda _: next(choices)).replace("-", "") == "".join(letters)
+    made = new_passphrase(lambda _: next(choices))
+    assert "".join(group[:5] for group in made.split("-")) == "".join(letters)

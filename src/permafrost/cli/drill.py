@@ -16,8 +16,9 @@ from permafrost.operations.drill import drill as run_drill
 
 
 @click.command()
+@click.option("--audited", is_flag=True, help="Take the newest audited snapshot, as the schedule does.")
 @reading(default="latest", scratch_use="the throw-away server is made; a tmpfs is fastest")
-def drill(rendering: Rendering, request: ReadRequest) -> int:
+def drill(rendering: Rendering, request: ReadRequest, *, audited: bool) -> int:
     """Prove that SNAPSHOT can be restored, by restoring it into a throw-away server.
 
     SNAPSHOT is an id, or `latest`, the default. It is restored, compared, and thrown away. A drill needs the
@@ -41,6 +42,7 @@ def drill(rendering: Rendering, request: ReadRequest) -> int:
         scratch=request.scratch,
         state=own_state or state_of_vault(request.source.repository),
         jobs=request.jobs,
+        prefers_audited=audited,
     )
     result = run_drill(wanted, report=rendering.report, now=datetime.now(UTC))
     rendering.result(result.document(), _lines(result))
@@ -51,5 +53,5 @@ def _lines(result: DrillResult) -> list[str]:
     compared = "every row's digest and count is" if result.is_audited else "every table's row count is"
     rows = f"{count_text(result.rows, 'row')} of {count_text(result.tables, 'table')}"
     size = f"{rows} in {seconds_text(result.restore_s)}"
-    lines = [f"{result.snapshot} comes back: {size}; {compared} as in the snapshot"]
+    lines = [f"{result.snapshot} restores: {size}; {compared} as in the snapshot"]
     return [*lines, *health_lines(result.health)]

@@ -41,16 +41,16 @@ _COMMANDS = {
 )
 @click.version_option(__version__, prog_name="permafrost")
 def main() -> None:
-    """Back up a Mastodon server, keep it on machines that you own, and prove that it can come back.
+    """Back up a Mastodon server to machines that you own, and prove that the backups restore.
 
     Start with `permafrost init`, then `permafrost backup`. Pair a vault with `permafrost vault invite` and
     `permafrost vault join`. On disaster day: `permafrost restore latest`.
 
     \b
-    Exit codes: 0 done; 3 done, with findings that need a human; 2 usage; 10 configuration; 11 locked;
+    Exit codes: 0 done; 3 done, with findings that need attention; 2 usage; 10 configuration; 11 locked;
     12 no repository; 13 key or passphrase; 14 integrity; 15 a tool; 16 database; 17 replication;
-    18 no space; 19 restore refused; 130 and 143 ended by a signal (but a service
-    that is stopped ends with 0); 1 a defect of the program.
+    18 no space; 19 restore refused; 130 and 143 ended by a signal (but a service that is stopped
+    ends with 0); 1 a defect of the program.
     """
 
 

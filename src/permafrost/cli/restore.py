@@ -96,6 +96,6 @@ def _lines(result: RestoreResult) -> list[str]:
     size = f"{rows} in {seconds_text(result.duration_s)}"
     lines = [f"restored {result.snapshot} into {result.database}: {size}; {compared} as in the snapshot"]
     if result.kept_as:
-        lines.append(f"the previous database is kept as {result.kept_as}; drop it when you no longer need it")
+        lines.append(f"the former database is kept as {result.kept_as}; drop it when you no longer need it")
     lines += [f"wrote {path}" for path in result.secrets]
     return lines

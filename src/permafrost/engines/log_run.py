@@ -55,7 +55,7 @@ class _Found:
     chains: dict[tuple[int, int], Chain] = field(default_factory=dict)
     rows: dict[TableName, int] = field(default_factory=dict)
     others: list[TableContents] = field(default_factory=list)
-    digests: dict[TableName, str] = field(default_factory=dict)
+    digests: dict[TableName, TableContents] = field(default_factory=dict)
     rows_new: int = 0
     rows_gone: int = 0
     segments_changed: int = 0
@@ -178,7 +178,7 @@ def _tasks(run: RunContext, job: _Job, state: SegmentState, store: RepositorySto
             contents = (digest_rows if run.is_audited else count_rows)(connection, name)
             with found.lock:
                 if is_logged:
-                    found.digests[name] = contents.digest or ""
+                    found.digests[name] = contents
                 else:
                     found.others.append(contents)
 

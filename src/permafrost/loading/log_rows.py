@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from threading import Lock
@@ -24,12 +24,14 @@ from permafrost.repository.manifest import Table
 _SHARE = 1.2  # of an even share; a little more than that costs less than two workers on one table
 
 
-def load_rows(snapshot: OpenedSnapshot, conninfo: str, *, jobs: int, report: Reporter) -> None:
-    """Load every logged table of the snapshot into the database that `conninfo` names, which has its tables.
+def load_rows(
+    snapshot: OpenedSnapshot, conninfo: str, is_wanted: Callable[[Table], bool], *, jobs: int, report: Reporter
+) -> None:
+    """Load the logged tables of the snapshot that are wanted into the database that `conninfo` names, which has them.
 
     Raise `IntegrityError` if an object does not hold what the manifest says, `DatabaseError` if a row is refused.
     """
-    places = log_map(snapshot.manifest)
+    places = log_map(snapshot.manifest).where(is_wanted)
     gone = GoneLines()
     with Workers(lambda: connected(conninfo), jobs) as workers:
         workers.beside_all(lambda index: gone.add(gone_lines(snapshot, index, places.members[index])), places.members)

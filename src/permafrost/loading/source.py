@@ -15,13 +15,18 @@ from permafrost.events import Note, Reporter, Warned
 from permafrost.loading.opened_snapshot import OpenedSnapshot
 from permafrost.openpgp.fingerprints import in_groups
 from permafrost.openpgp.home import temporary_home
+from permafrost.openpgp.passphrase import as_printed, what_is_mistyped
 from permafrost.openpgp.sealing import OpeningKey, import_secret_key
 from permafrost.openpgp.signing import Verifier
+from permafrost.repository.durable import write_new_file
 from permafrost.repository.layout import SnapshotId
-from permafrost.repository.newest import clock_warning
+from permafrost.repository.newest import clock_warning, is_ahead
 from permafrost.repository.reading import choose_snapshot, make_verifier, newest_not_after, read_snapshot
 from permafrost.repository.repository import Repository
 from permafrost.repository.snapshots import list_snapshots
+
+_MOST_LOOKED_AT = 200
+"""So many manifests are opened in search of an audited one; a backup a day is audited by default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +88,51 @@ class OpenedRepository:
         if choice is None and (warning := clock_warning(list_snapshots(self.repository.layout), now)):
             report(Warned(warning))
         snapshot = choose_snapshot(self.repository, choice, now)
-        checked = read_snapshot(self.repository, snapshot, self.verifier, self.source.key, self.home)
-        return OpenedSnapshot(self.repository, self.source.key, self.home, checked)
+        key = self.source.key
+        try:
+            checked = read_snapshot(self.repository, snapshot, self.verifier, key, self.home)
+        except KeyFileError:
+            # what is in the file comes first: it may be somebody's own passphrase, whatever it looks like
+            printed = _as_printed(key, self.home)
+            if printed is None:
+                raise
+            key = printed
+            checked = read_snapshot(self.repository, snapshot, self.verifier, key, self.home)
+        return OpenedSnapshot(self.repository, key, self.home, checked)
+
+    def read_newest_audited(self, now: datetime, report: Reporter) -> OpenedSnapshot:
+        """Return the newest audited snapshot of the last `_MOST_LOOKED_AT`, the newest of all if none of them is."""
+        dated = [snapshot for snapshot in list_snapshots(self.repository.layout) if not is_ahead(snapshot, now)]
+        for snapshot in sorted(dated, reverse=True)[:_MOST_LOOKED_AT]:
+            opened_snapshot = self.read(snapshot, now, report)
+            if opened_snapshot.manifest.is_audited:
+                return opened_snapshot
+        report(
+            Note("no recent snapshot is audited: row counts are compared, not every row (permafrost backup --audit)")
+        )
+        return self.read(None, now, report)
+
+
+def _as_printed(key: OpeningKey, home: Path) -> OpeningKey | None:
+    """Return the key with the passphrase as the recovery sheet has it; None if it is that already, or no such one.
+
+    It is written into the GnuPG home, which lies in memory. Raise `KeyFileError` that says where it is mistyped.
+    """
+    if key.passphrase_file is None or key.secret_key_file is not None:
+        return None
+    typed = read_secret_file(key.passphrase_file)
+    printed = as_printed(typed)
+    if printed is None and (mistyped := what_is_mistyped(typed)):
+        raise KeyFileError(
+            f"the passphrase in {key.passphrase_file} is mistyped: {mistyped}",
+            unchanged="everything",
+            hint="compare it with the recovery sheet; groups are counted from the left, case and spaces do not matter",
+        )
+    if printed is None or printed == typed:
+        return None
+    file = home / "passphrase-as-printed"
+    write_new_file(file, f"{printed}\n".encode(), 0o600)
+    return OpeningKey(file)
 
 
 @contextmanager

@@ -95,6 +95,8 @@ def initial_settings(request: InitRequest, environment: MastodonEnvironment | No
         "signing": {"gnupg_home": request.beside("gnupg"), "fingerprint": _NO_KEY_YET},
         "syncthing": {"home": request.state.parent / "syncthing"},
     }
+    if request.recipients:
+        document["schedule"] = {"drill": "off"}
     if environment is not None:
         document["secrets"] = {"files": environment.files}
         if isinstance(environment.storage, FileSystemStorage):
@@ -163,6 +165,11 @@ def _refuse_carried_secrets(request: InitRequest, configuration: Configuration) 
 
 def _notes(request: InitRequest, environment: MastodonEnvironment | None) -> dict[str, tuple[str, ...]]:
     notes: dict[str, tuple[str, ...]] = {}
+    if request.recipients:
+        notes["schedule"] = (
+            "This server cannot open its own backups, so it cannot drill them.",
+            "Drill a copy where the secret key is: permafrost drill --repository DIR --secret-key-file FILE.",
+        )
     if environment is None:
         notes["media"] = ("Mastodon's folder was not given to init.",)
         return notes

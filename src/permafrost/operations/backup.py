@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 
 from permafrost import __version__
 from permafrost.config.models import Configuration
+from permafrost.config.outside import outside_findings
 from permafrost.documents.backup import BackupDocument
 from permafrost.engines.contents import SnapshotContents
 from permafrost.engines.context import RunContext
@@ -22,6 +23,7 @@ from permafrost.engines.engine import engine_named
 from permafrost.engines.facts import database_facts, mastodon_facts, sequence_facts
 from permafrost.errors import ConfigurationError, PermafrostError
 from permafrost.events import Note, Reporter, Steps, Warned
+from permafrost.findings import FindingKind
 from permafrost.lazy_import import imported_beside
 from permafrost.openpgp.home import temporary_home
 from permafrost.openpgp.sealing_choice import sealing_of
@@ -238,7 +240,13 @@ def _clear(run: RunContext) -> None:
 
 
 def _seal_secrets(run: RunContext) -> StoredObject | None:
-    files = run.configuration.secrets.files
+    """Seal the secrets that can be read, and warn of what else is missing: the rows must be backed up all the same."""
+    missing = set()
+    for finding in outside_findings(run.configuration):
+        run.report(Warned(f"{finding.message} ({finding.remedy})"))
+        if finding.kind is FindingKind.SECRETS_MISSING:
+            missing.add(finding.subject)
+    files = [file for file in run.configuration.secrets.files if str(file) not in missing]
     return put_sealed(run.layout, run.home, run.sealing, source=[pack_secrets(files)]) if files else None
 
 

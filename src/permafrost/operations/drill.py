@@ -47,6 +47,8 @@ class DrillRequest:
     scratch: Path
     state: Path | None
     jobs: int = 2
+    prefers_audited: bool = False
+    """Take the newest audited snapshot, whose rows can be compared one by one, if there is one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +113,7 @@ def _drill(request: DrillRequest, report: Reporter, now: datetime, told: dict[st
     started = time.monotonic()
     steps = Steps(report, _STEPS)
     with steps.step("read what the snapshot needs"):
-        manifest, snapshot, environment = _read(request.source, request.choice, report, now)
+        manifest, snapshot, environment = _read(request, report, now)
         told["snapshot"] = str(snapshot)
         report(Note(f"snapshot {snapshot} of {manifest.database.name}"))
     with ExitStack() as stack:
@@ -134,15 +136,16 @@ def _drill(request: DrillRequest, report: Reporter, now: datetime, told: dict[st
     )
 
 
-def _read(
-    source: Source, choice: SnapshotId | None, report: Reporter, now: datetime
-) -> tuple[Manifest, SnapshotId, dict[str, str] | None]:
+def _read(request: DrillRequest, report: Reporter, now: datetime) -> tuple[Manifest, SnapshotId, dict[str, str] | None]:
     """Return the chosen snapshot's manifest, and what its environment files set, None if it has none.
 
     The restore reads and checks the snapshot again, and tells whose key it is. Secrets stay in memory.
     """
-    with opened(source, ignore_events) as repository:
-        snapshot = repository.read(choice, now, report)
+    with opened(request.source, ignore_events) as repository:
+        if request.prefers_audited:
+            snapshot = repository.read_newest_audited(now, report)
+        else:
+            snapshot = repository.read(request.choice, now, report)
         environment: dict[str, str] | None = None
         for file in snapshot.secret_files():
             if file.name.name.startswith(".env"):

@@ -22,6 +22,7 @@ from permafrost.loading.scratch_server import scratch_server
 from permafrost.loading.source import OpenedRepository, Source, opened
 from permafrost.openpgp.home import gpg
 from permafrost.openpgp.sealing import (
+    OpeningKey,
     PassphraseSealing,
     RecipientSealing,
     Sealing,
@@ -99,7 +100,7 @@ def export(request: ExportRequest, *, report: Reporter, now: datetime) -> Export
                 raise RestoreRefusedError(
                     f"{place} already exists", unchanged="everything", hint="give another name: --output FILE"
                 )
-            sealing = _sealing(repository, request.recipients) if request.is_sealed else None
+            sealing = _sealing(repository, snapshot.key, request.recipients) if request.is_sealed else None
             staged = placing.stage(place)
         seal = [seal_program(sealing, repository.home)] if sealing is not None else []
         with steps.step(f"write {place.name}"):
@@ -127,8 +128,7 @@ def _name(snapshot: OpenedSnapshot, request: ExportRequest) -> str:
     return f"{database}-{snapshot.id}{_ENDINGS[request.form]}{'.gpg' if request.is_sealed else ''}"
 
 
-def _sealing(repository: OpenedRepository, recipients: RecipientSealing | None) -> Sealing:
-    key = repository.source.key
+def _sealing(repository: OpenedRepository, key: OpeningKey, recipients: RecipientSealing | None) -> Sealing:
     if repository.repository.facts.sealing == "passphrase" and key.passphrase_file is not None:
         return PassphraseSealing(key.passphrase_file)
     if recipients is not None:

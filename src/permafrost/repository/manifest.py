@@ -115,6 +115,7 @@ class Table(Part):
     name: str
     rows: int = Field(ge=0)
     digest: str | None = None
+    digest_without_generated: str | None = Field(default=None, description="if it has generated columns")
     columns: tuple[str, ...] | None = None
     segments: tuple[Segment, ...] | None = None
 

@@ -104,15 +104,15 @@ def _install() -> str:
         "As root, install what is needed to read backups. PostgreSQL must be at least\n"
         "as new as on the old server.\n"
         + _commands("apt-get install postgresql gnupg zstd python3")
-        + "Then install permafrost, as its README says. If you cannot, you can restore\n"
-        "without it.\n"
+        + "Then install permafrost: pipx install permafrost, or from the copy of its source\n"
+        "that you keep with this sheet. If you cannot, you can restore without it.\n"
     )
 
 
 def _fetch(facts: SheetFacts) -> str:
     return (
-        f"Still as root, copy the vault's folder\n  {facts.server}/repository\n"
-        f"to {_PLACE}/repository, and give it to PostgreSQL's own user. From here on,\n"
+        f"Still as root, copy the vault's folder\n  {facts.server}/history\n"
+        f"to {_PLACE}/history, and give it to PostgreSQL's own user. From here on,\n"
         "work as that user.\n"
         + _commands(
             f"chown -R {_SUPERUSER}: {_PLACE} && chmod 0700 {_PLACE}",
@@ -151,11 +151,11 @@ def _restore(facts: SheetFacts) -> str:
     )
     return (
         "Restore. Everything is verified first; existing databases are not touched.\n"
-        + _commands("permafrost restore latest --repository repository \\", *options)
+        + _commands("permafrost restore latest --repository history \\", *options)
         + "Without permafrost, a program in the repository does the same. It needs only\n"
         "what step 1 has installed:\n"
-        + _commands("python3 repository/restore.py restore \\", *options)
-        + "If that fails too, repository/README.txt says how to do it by hand.\n"
+        + _commands("python3 history/restore.py restore \\", *options)
+        + "If that fails too, history/README.txt says how to do it by hand.\n"
     )
 
 

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from permafrost.config.models import Configuration
+from permafrost.config.outside import outside_findings
 from permafrost.documents.status import StatusDocument, StatusFindingDocument
 from permafrost.findings import Finding, FindingKind
 from permafrost.ledger import LedgerEntry, read_open
@@ -86,6 +87,7 @@ def status(configuration: Configuration, now: datetime) -> Status:
         *_about_clock(snapshots, records, now),
         *_about_runs(records),
         *schedule_findings(calendar, records, now),
+        *outside_findings(configuration),
         *_about_receipts(paired, written, now),
         *receipt_findings(reports, repository.layout, snapshots, records, now),
     ]
@@ -133,13 +135,13 @@ def _about_clock(snapshots: Sequence[SnapshotId], records: RunRecords, now: date
 
 
 def _last_failure(records: RunRecords) -> str | None:
-    last = records.newest("backup")
+    last = records.newest_settled("backup")
     failed = last is not None and last.outcome == "failed"
     return str(last.details.get("error", "unknown")) if last is not None and failed else None
 
 
 def _about_runs(records: RunRecords) -> Iterator[Finding]:
-    drilled = records.newest(DRILL)
+    drilled = records.newest_settled(DRILL)
     if drilled is not None and drilled.outcome == "failed":
         message = f"the last drill failed: {drilled.details.get('error', 'unknown')}"
         yield Finding(FindingKind.DRILL_FAILED, str(drilled.snapshot or "drill"), message)

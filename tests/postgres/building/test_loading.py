@@ -13,7 +13,6 @@ from permafrost.postgres.building.foreign_keys import add_foreign_keys, check_fo
 from permafrost.postgres.building.index_builds import build_index, read_index_script
 from permafrost.postgres.building.loading import analyze, loading_conninfo, tables_by_size
 from permafrost.postgres.connection import connected
-from permafrost.postgres.programs.archive_contents import split_contents
 from permafrost.postgres.programs.sql_script import split_statements
 
 TABLES = """
@@ -130,39 +129,10 @@ def test_a_script_that_breaks_off_is_refused(script: bytes) -> None:
         split_statements(script)
 
 
-CONTENTS = """;
-; Archive created at 2026-11-24
-;
-10; 1259 1 TABLE public a owner
-11; 2606 2 CONSTRAINT public a a_pkey owner
-20; 2606 3 FK CONSTRAINT public a a_b owner
-21; 0 0 COMMENT public CONSTRAINT a_b ON a owner
-22; 2606 4 FK CONSTRAINT public a a_c owner
-30; 3256 5 POLICY public a mine owner
-40; 0 6 MATERIALIZED VIEW DATA public v owner
-"""
-
-
-def test_parts_of_an_archive() -> None:
-    """Foreign keys are apart, comments on them come after, refreshes last."""
-    parts = split_contents(CONTENTS)
-    assert [line[:2] for line in parts.early.splitlines()] == ["10", "11"]
-    assert [line[:2] for line in parts.foreign_keys.splitlines()] == ["20", "22"]
-    assert [line[:2] for line in parts.late.splitlines()] == ["21", "30"]
-    assert [line[:2] for line in parts.refreshes.splitlines()] == ["40"]
-
-
-def test_something_among_the_foreign_keys() -> None:
-    """If anything but a comment lies among foreign keys they are left where they are: it may depend on them."""
-    parts = split_contents(CONTENTS.replace("21; 0 0 COMMENT", "21; 0 0 VIEW"))
-    assert [line[:2] for line in parts.early.splitlines()] == ["10", "11", "20", "21", "22", "30"]
-    assert (parts.foreign_keys, parts.late) == ("", "")
-
-
 def test_sessions_that_load(database: str) -> None:
     """They do not wait for the disk, keep the options that were given, and have memory to sort in."""
     with_options = database + " options='-c work_mem=5MB'"
-    with psycopg.connect(loading_conninfo(with_options, 2)) as connection:
+    with psycopg.connect(loading_conninfo(with_options, 2, 150000)) as connection:
 
         def setting(name: str) -> str:
             row = connection.execute("SELECT setting FROM pg_settings WHERE name = %s", (name,)).fetchone()
@@ -172,7 +142,7 @@ def test_sessions_that_load(database: str) -> None:
         assert setting("work_mem") == "5120"
         assert setting("synchronous_commit") == "off"
         assert int(setting("maintenance_work_mem")) >= 65536
-    elsewhere = loading_conninfo("host=db.example.social dbname=x", 2)
+    elsewhere = loading_conninfo("host=db.example.social dbname=x", 2, 150000)
     assert "maintenance_work_mem" not in str(conninfo_to_dict(elsewhere)["options"])
 
 

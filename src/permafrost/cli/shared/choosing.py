@@ -1,4 +1,4 @@
-"""How a command is told which snapshot is meant: an id, `latest`, or --at and a moment."""
+"""Which snapshot a command is about: an id, `latest`, or --at and a moment."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def check_choice(snapshot: str | None, at: datetime | None) -> None:
 
 
 def chosen(source: Source, snapshot: str | None, at: datetime | None, report: Reporter) -> SnapshotId | None:
-    """Return the snapshot that checked words mean, None for the newest; tell which one --at means."""
+    """Return the snapshot that the checked options mean, None for the newest; report which one --at means."""
     if at is not None:
         return choose_by_time(source, at, report)
     return parse_snapshot_choice(snapshot or "")

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Rendering:
-    """One command's output. Use as a context manager, so that a progress bar ends before anything else is said."""
+    """One command's output. Use as a context manager, so that a progress bar ends before anything else is printed."""
 
     def __init__(self, *, as_json: bool) -> None:
         self.as_json = as_json
@@ -126,7 +126,7 @@ def _plain(value: object) -> str:
 
 
 def _terminal() -> Console:
-    """Return the console of a terminal; rich is imported only where somebody is there to see it."""
+    """Return the console of a terminal; rich is imported only for a terminal."""
     from rich.console import Console  # noqa: PLC0415
 
     return Console(stderr=True, highlight=False, soft_wrap=True)

@@ -14,6 +14,7 @@ import psycopg
 from psycopg import sql
 
 from permafrost.errors import DatabaseError
+from permafrost.postgres.building.guarded import Refused
 from permafrost.postgres.catalog import Grant
 from permafrost.postgres.connection import database_errors, first_line
 
@@ -41,14 +42,6 @@ class DatabaseProperties:
     grants: Sequence[Grant] | None = None
     connection_limit: int | None = None
     security_labels: Sequence[tuple[str, str]] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """A statement that the server refused, ready for psql, and its reason."""
-
-    statement: str
-    reason: str
 
 
 def apply_properties(

@@ -18,7 +18,7 @@ from psycopg import sql
 from permafrost.postgres.connection import connected, database_errors
 from permafrost.postgres.programs.sql_script import split_statements
 
-_CAN_WAIT = re.compile(rb"\AALTER TABLE ONLY .* FOREIGN KEY .*(?<! NOT VALID);\Z", re.DOTALL)
+_CAN_WAIT = re.compile(rb"\AALTER TABLE ONLY .* FOREIGN KEY .*(?<! NOT VALID)(?<! NOT ENFORCED);\Z", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +32,9 @@ class UncheckedKeys:
 def add_foreign_keys(conninfo: str, script: bytes) -> Sequence[UncheckedKeys]:
     """Run pg_restore's script of foreign keys, and return those that are left to be checked, largest table first.
 
-    A key that the script itself adds as NOT VALID stays so. Where there are partitioned tables every key is checked at
-    once: those of such a table cannot be NOT VALID before PostgreSQL 18, and those that refer to one have a part for
-    each partition, which cannot be checked by itself.
+    A key that the script itself adds as NOT VALID or NOT ENFORCED stays so. Where there are partitioned tables every
+    key is checked at once: those of such a table cannot be NOT VALID before PostgreSQL 18, and those that refer to one
+    have a part for each partition, which cannot be checked by itself.
     """
     statements = split_statements(script)
     # the script sets up its session, its encoding too, so that names are looked up in another one

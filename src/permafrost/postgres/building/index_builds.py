@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 import psycopg
 
+from permafrost.errors import DatabaseError
 from permafrost.postgres.connection import connected, database_errors
 from permafrost.postgres.programs.sql_script import split_statements
 
@@ -97,6 +98,8 @@ def _builds(statements: Sequence[bytes]) -> tuple[tuple[bytes, ...], list[IndexB
             current.statements.append(statement)
         elif _SETTING.match(statement):
             settings.append(statement)
+        else:
+            raise DatabaseError("pg_restore wrote an index in a form that is not known")
     return tuple(settings), builds
 
 

@@ -9,7 +9,8 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
-from permafrost.postgres.connection import conninfo_for, database_errors
+from permafrost.errors import DatabaseError
+from permafrost.postgres.connection import conninfo_for, database_errors, first_line, newer_settings
 
 _MEMORY_FOR_ALL = 4  # a quarter of what is free now, for all sessions together
 _LEAST_MEMORY_KB = 64 << 10  # PostgreSQL's own default
@@ -17,15 +18,27 @@ _MOST_MEMORY_KB = 1 << 20
 _LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")
 
 
-def loading_conninfo(conninfo: str, jobs: int) -> str:
+_NOT_FROM_ROLES = {  # pg_restore's own sessions too: what a role or a database may have set for all of its sessions
+    "default_transaction_read_only": "off",
+    "default_transaction_isolation": "read\\ committed",
+    "idle_in_transaction_session_timeout": "0",
+    "statement_timeout": "0",
+    "lock_timeout": "0",
+}
+
+
+def loading_conninfo(conninfo: str, jobs: int, server_version: int) -> str:
     """Return `conninfo` for sessions that load: commits do not wait for the disk, and indexes have memory to sort in.
+
+    No time-out or other default of the role or of the database counts in them.
 
     A crash of the server in the middle costs the unfinished database, which is dropped anyway. The renaming at the
     end is a commit that waits, in another session, and with it everything that was committed before is on the disk
     (manual, "Asynchronous Commit"). `maintenance_work_mem` is raised only where the server's memory is this machine's.
     """
     given = conninfo_to_dict(conninfo)
-    options = [str(given.get("options") or ""), "-c synchronous_commit=off"]
+    fixed = {**_NOT_FROM_ROLES, **newer_settings(server_version), "synchronous_commit": "off"}
+    options = [str(given.get("options") or ""), *(f"-c {name}={value}" for name, value in fixed.items())]
     memory_kb = _memory_kb(str(given.get("host") or ""), jobs)
     if memory_kb is not None:
         options.append(f"-c maintenance_work_mem={memory_kb}kB")
@@ -75,6 +88,13 @@ def _with_columns(table: sql.Identifier, columns: list[str] | None) -> sql.Compo
 
 
 def analyze(connection: psycopg.Connection, table: sql.Composable) -> None:
-    """Collect the planner's statistics of one table, or of the columns that come with it."""
-    with database_errors("cannot analyze the restored database"):
+    """Collect the planner's statistics of one table, or of the columns that come with it, unless they cannot be had.
+
+    A partition may be a foreign table whose server is away, an index's expression may fail; autovacuum or an admin can
+    make up for the statistics, and they are no reason to give up the rows.
+    """
+    try:
         connection.execute(sql.SQL("ANALYZE {}").format(table))
+    except psycopg.Error as error:
+        if connection.closed:
+            raise DatabaseError(f"cannot analyse the restored database: {first_line(error)}") from error

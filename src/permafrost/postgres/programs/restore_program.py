@@ -17,6 +17,7 @@ from permafrost.postgres.programs.binaries import client_program
 from permafrost.processes.program import Finished, Program
 
 Section = Literal["pre-data", "data", "post-data"]
+SECTIONS: tuple[Section, Section, Section] = ("pre-data", "data", "post-data")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +41,8 @@ class LoadRequest:
         return words if self.with_tablespaces else [*words, "--no-tablespaces"]
 
 
-def pg_restore_program(request: LoadRequest, list_fd: int, section: Section | None = None) -> Program:
-    """Return pg_restore that loads the entries listed in `list_fd`, of one `section` or of all.
+def pg_restore_program(request: LoadRequest, list_fd: int) -> Program:
+    """Return pg_restore that loads the entries listed in `list_fd`.
 
     It stops at the first error. `list_fd` is an open descriptor (pg_restore --use-list).
     """
@@ -53,8 +54,6 @@ def pg_restore_program(request: LoadRequest, list_fd: int, section: Section | No
         f"--use-list=/proc/self/fd/{list_fd}",
         f"--dbname={request.conninfo}",
     ]
-    if section is not None:
-        words.append(f"--section={section}")
     words += request.without
     if request.archive_fd is not None:
         words.append(f"--jobs={request.jobs}")
@@ -76,9 +75,15 @@ def pg_restore_script_program(request: LoadRequest, list_fd: int, archive_fd: in
     return _reading(words, archive_fd, list_fd)
 
 
-def pg_restore_list_program(server_major: int, archive_fd: int | None = None) -> Program:
-    """Return pg_restore that writes the table of contents of the archive in `archive_fd`, or on its stdin."""
-    return _reading([client_program("pg_restore", server_major), "--format=custom", "--list"], archive_fd)
+def pg_restore_list_program(
+    server_major: int, archive_fd: int | None = None, *, section: Section | None = None
+) -> Program:
+    """Return pg_restore that writes the table of contents of the archive in `archive_fd`, or on its stdin.
+
+    Of one `section` only, or of everything, and then with what each entry depends on.
+    """
+    which = "--verbose" if section is None else f"--section={section}"
+    return _reading([client_program("pg_restore", server_major), "--format=custom", "--list", which], archive_fd)
 
 
 def _reading(words: list[str], archive_fd: int | None, *descriptors: int) -> Program:
