@@ -87,7 +87,7 @@ def misplaced_secrets(configuration: Configuration) -> Iterator[tuple[str, str]]
     for key, path in secret.items():
         for carried_key, folder in carried.items():
             if path is not None and path.resolve().is_relative_to(folder.resolve()):
-                yield key, f"lies in {carried_key}, which Syncthing carries to the vaults"
+                yield key, f"is in {carried_key}, which Syncthing carries to the vaults"
 
 
 def _read(path: Path) -> str:

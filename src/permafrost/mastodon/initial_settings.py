@@ -154,7 +154,7 @@ def _without_password(url: str, passfile: Path) -> tuple[str, str | None]:
 def _refuse_carried_secrets(request: InitRequest, configuration: Configuration) -> None:
     problems = [Problem(request.config_file, message, key=key) for key, message in misplaced_secrets(configuration)]
     if request.sheet.resolve().is_relative_to(configuration.repository.path.resolve()):
-        problems.append(Problem(request.sheet, "lies in repository.path, which Syncthing carries to the vaults"))
+        problems.append(Problem(request.sheet, "is in repository.path, which Syncthing carries to the vaults"))
     if problems:
         raise InvalidFileError(
             tuple(problems),

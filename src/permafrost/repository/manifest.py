@@ -71,7 +71,7 @@ class DatabaseFacts(Part):
     connection_limit: int | None = None
     is_template: bool | None = None
     tablespace: str | None = Field(default=None, description="the database's own, if it is not pg_default")
-    tablespaces: tuple[str, ...] | None = Field(default=None, description="all that something in it lies in")
+    tablespaces: tuple[str, ...] | None = Field(default=None, description="all those that something in it uses")
     security_labels: tuple[tuple[str, str], ...] | None = Field(default=None, description="provider, label")
     grants: tuple[DatabaseGrant, ...] | None = None
     settings: tuple[tuple[str, str, str], ...] = Field(

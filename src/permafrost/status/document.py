@@ -1,4 +1,4 @@
-"""permafrost status: what is there, how old it is, and what needs a human.
+"""permafrost status: what is there, how old it is, and what needs attention.
 
 It only reads, starts no program and needs no database, so it can be asked at any time, on a disk that is read-only too.
 """

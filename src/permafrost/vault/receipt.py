@@ -70,7 +70,7 @@ class ReceivedSnapshot(ReceiptPart):
 
 
 class ReceiptFinding(ReceiptPart):
-    """Something on the vault that needs a human."""
+    """Something on the vault that needs attention."""
 
     kind: Kind
     subject: Text

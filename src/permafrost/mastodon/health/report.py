@@ -42,7 +42,7 @@ class HealthReport:
 
     @property
     def findings(self) -> tuple[Check, ...]:
-        """What needs a human."""
+        """What needs attention."""
         return tuple(check for check in self.checks if check.outcome == "finding")
 
     def document(self) -> HealthDocument:
