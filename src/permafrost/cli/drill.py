@@ -51,4 +51,6 @@ def _lines(result: DrillResult) -> list[str]:
     compared = "every row's digest and count is" if result.is_audited else "every table's row count is"
     size = f"{result.rows:,} rows of {result.tables} tables in {seconds_text(result.restore_s)}"
     lines = [f"{result.snapshot} comes back: {size}; {compared} as in the snapshot"]
+    if result.missing:
+        lines = [f"{result.snapshot} comes back NOT WHOLE: {size}; this cannot be restored:", *result.missing]
     return [*lines, *health_lines(result.health)]

@@ -12,6 +12,7 @@ import click
 from permafrost.cli.shared.amounts import seconds_text
 from permafrost.cli.shared.reading import ReadRequest, reading, server_option
 from permafrost.cli.shared.rendering import Rendering
+from permafrost.errors import EXIT_FINDINGS
 from permafrost.loading.preflight import Target
 from permafrost.operations.restore import RestoreRequest, RestoreResult
 from permafrost.operations.restore import restore as restore_snapshot
@@ -54,6 +55,13 @@ Examples:
     metavar="FILE",
     help="Write the runbook here  [default: ./permafrost-runbook-NAME.txt]",
 )
+@click.option("--keep-going", is_flag=True, help="Restore everything that PostgreSQL takes, and list what is missing.")
+@click.option(
+    "--missing-to",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Write that list, and refused rows, here  [default: ./permafrost-missing-NAME]",
+)
 @_moved("--table")
 @_moved("--schema")
 @_moved("--stdout", is_flag=True)
@@ -69,31 +77,52 @@ def restore(
     no_tablespaces: bool,
     secrets_to: Path | None,
     runbook_file: Path | None,
-) -> None:
+    keep_going: bool,
+    missing_to: Path | None,
+) -> int:
     """Restore SNAPSHOT, an id or `latest`, into a database. For one table: permafrost restore-table.
 
     The snapshot is checked first, then loaded under a working name, compared with what was backed up, and only then
     given its name. On disaster day no configuration is needed: a copy of the repository and its key suffice. At the
     end, a runbook says what to do next to get Mastodon running.
+
+    With --keep-going, rows, indexes, keys and extensions that PostgreSQL refuses do not stop the restore. The database
+    gets its name, with a comment that it is NOT WHOLE. A list has the SQL that finishes it by hand, and refused rows
+    lie beside it. Exit code 3 if something is missing.
     """
     wanted = RestoreRequest(
         request.source,
         request.choice,
-        Target(database, replaces=replace, with_owners=not no_owner, with_tablespaces=not no_tablespaces),
+        Target(
+            database,
+            replaces=replace,
+            with_owners=not no_owner,
+            with_tablespaces=not no_tablespaces,
+            with_all_extensions=not keep_going,
+        ),
         server=request.server(server),
         secrets_to=secrets_to,
         writes_runbook=True,
         runbook_file=runbook_file,
         jobs=request.jobs,
+        keeps_going=keep_going,
+        missing_to=missing_to,
     )
     result = restore_snapshot(wanted, report=rendering.report, now=datetime.now(UTC))
     rendering.result(result.document(), [*_lines(result), "", result.runbook.text()])
+    return EXIT_FINDINGS if result.missing else 0
 
 
 def _lines(result: RestoreResult) -> list[str]:
     compared = "every row's digest and count is" if result.is_audited else "every table's row count is"
     size = f"{result.rows:,} rows of {result.tables} tables in {seconds_text(result.duration_s)}"
     lines = [f"restored {result.snapshot} into {result.database}: {size}; {compared} as in the snapshot"]
+    if result.missing:
+        lines = [
+            f"restored {result.snapshot} into {result.database}: {size}; it is NOT WHOLE, and lacks:",
+            *result.missing.reasons,
+            f"finish it by hand with {result.missing_list}",
+        ]
     if result.kept_as:
         lines.append(f"the database that was there is kept as {result.kept_as}; drop it when you no longer need it")
     lines += [f"wrote {path}" for path in result.secrets]

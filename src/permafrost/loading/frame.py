@@ -12,12 +12,16 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property, partial
 
+from permafrost.errors import DatabaseError
 from permafrost.events import Reporter
 from permafrost.loading.comparison import Tally
+from permafrost.loading.entries import bare_statements, holds_data, table_of_rows
 from permafrost.loading.memory_file import bytes_in_memory
 from permafrost.loading.opened_snapshot import OpenedSnapshot
+from permafrost.loading.refused_tables import RefusedTables, stop_at_a_refused_row
 from permafrost.postgres.archive_contents import Contents, split_contents
 from permafrost.postgres.connection import connected, server_major
+from permafrost.postgres.failures import Failed, FailureSink, is_the_servers_end, stop_at_first
 from permafrost.postgres.foreign_keys import UncheckedKeys, add_foreign_keys, check_foreign_keys
 from permafrost.postgres.index_builds import build_index, read_index_script
 from permafrost.postgres.loading import analyze, tables_by_size
@@ -41,7 +45,8 @@ class FrameLoader:
     """Loads the parts of a snapshot's frame into an empty database; made by `frame_loader`.
 
     `archive_fd` is the whole archive in memory, None if it is too large for that. Every method raises `DatabaseError`
-    at pg_restore's first error.
+    at the first error; or, once `on_failure` is another sink, hands what fails to that and loads the rest, entry by
+    entry where pg_restore has refused them together.
     """
 
     def __init__(self, snapshot: OpenedSnapshot, request: LoadRequest, archive_fd: int | None, jobs: int) -> None:
@@ -49,6 +54,7 @@ class FrameLoader:
         self._request = request
         self._archive_fd = archive_fd
         self._jobs = jobs
+        self.on_failure: FailureSink = stop_at_first
 
     @cached_property
     def contents(self) -> Contents:
@@ -64,9 +70,12 @@ class FrameLoader:
         """Load what tables' rows need: types, functions, tables."""
         self._load(self.contents.all_but_refreshes, "pre-data")
 
-    def load_data(self) -> None:
-        """Load the rows, large objects and sequences' values that are in the frame itself."""
-        self._load(self.contents.all_but_refreshes, "data", reads_all=True)
+    def load_data(self, on_refused: RefusedTables = stop_at_a_refused_row) -> None:
+        """Load the rows, large objects and sequences' values that are in the frame itself.
+
+        A table of which a row is refused goes to `on_refused`, and is then empty.
+        """
+        self._load(self.contents.all_but_refreshes, "data", reads_all=True, on_refused=on_refused)
 
     def load_indexes(self, report: Reporter) -> None:
         """Load indexes and all else that comes before the foreign keys, several at a time."""
@@ -74,7 +83,8 @@ class FrameLoader:
             script = read_index_script(self._request.conninfo, self._script_of(self.contents.indexes))
             done = Tally(len(script.builds), "indexes", report)
             with Workers(lambda: script.session(self._request.conninfo), self._jobs) as workers:
-                workers.do_all([done.after(partial(build_index, build=build)) for build in script.builds])
+                task = partial(build_index, on_failure=self.on_failure)
+                workers.do_all([done.after(partial(task, build=build)) for build in script.builds])
         self._load(self.contents.early_but_indexes, "post-data", jobs=self._jobs)
 
     def analyze_and_check_keys(self, report: Reporter) -> None:
@@ -84,7 +94,8 @@ class FrameLoader:
         """
         keys: Sequence[UncheckedKeys] = ()
         if self.contents.foreign_keys:
-            keys = add_foreign_keys(self._request.conninfo, self._script_of(self.contents.foreign_keys))
+            script = self._script_of(self.contents.foreign_keys)
+            keys = add_foreign_keys(self._request.conninfo, script, self.on_failure)
         self._analyze_and(keys, report)
 
     def analyze(self, report: Reporter) -> None:
@@ -95,11 +106,12 @@ class FrameLoader:
         with connected(self._request.conninfo) as connection:
             tables = tables_by_size(connection)
         done = Tally(len(tables) + len(keys), "tables", report)
+        check = partial(check_foreign_keys, on_failure=self.on_failure)
         with Workers(lambda: connected(self._request.conninfo), self._jobs) as workers:
             workers.do_all(
                 [
                     *(done.after(partial(analyze, table=table)) for table in tables),
-                    *(done.after(partial(check_foreign_keys, keys=unchecked)) for unchecked in keys),
+                    *(done.after(partial(check, keys=unchecked)) for unchecked in keys),
                 ]
             )
 
@@ -118,10 +130,56 @@ class FrameLoader:
         with _listed(entries) as list_fd:
             return self._run(pg_restore_script_program(self._request, list_fd, self._archive_fd))
 
-    def _load(self, entries: str, section: Section | None, *, jobs: int = 1, reads_all: bool = False) -> None:
+    def _load(
+        self,
+        entries: str,
+        section: Section | None,
+        *,
+        jobs: int = 1,
+        reads_all: bool = False,
+        on_refused: RefusedTables = stop_at_a_refused_row,
+    ) -> None:
         """Run pg_restore over the listed entries of a section."""
+        request = replace(self._request, archive_fd=self._archive_fd, jobs=jobs)
+        if self.on_failure is stop_at_first:
+            self._restore(request, entries, section, reads_all=reads_all)
+            return
+        request = replace(request, is_one_transaction=True)
+        lines = self._of_section(entries, section)
+        try:
+            if lines:
+                self._restore(request, "".join(lines), None, reads_all=reads_all)
+        except DatabaseError as error:
+            if is_the_servers_end(error):
+                raise
+            for line in lines:
+                self._load_alone(request, line, on_refused)
+
+    def _load_alone(self, request: LoadRequest, line: str, on_refused: RefusedTables) -> None:
+        """Run pg_restore over one entry, in a transaction; what fails goes to `on_failure`, or to `on_refused`."""
+        try:
+            self._restore(request, line, None)
+        except DatabaseError as error:
+            if is_the_servers_end(error):
+                raise
+            table = table_of_rows(line, self._snapshot.manifest.tables)
+            if table is not None:
+                on_refused(table, error)
+            else:
+                statement = b"" if holds_data(line) else bare_statements(self._script_of(line))
+                self.on_failure(Failed(statement, error))
+
+    def _of_section(self, entries: str, section: Section | None) -> list[str]:
+        """Return the listed entries that are in a section, each as a list of its own."""
+        lines = entries.splitlines(keepends=True)
+        if section is None:
+            return lines
+        listed = self._run(pg_restore_list_program(self._request.server_major, self._archive_fd, section=section))
+        own = set(listed.decode("utf-8", "surrogateescape").splitlines(keepends=True))
+        return [line for line in lines if line in own]
+
+    def _restore(self, request: LoadRequest, entries: str, section: Section | None, *, reads_all: bool = False) -> None:
         with _listed(entries) as list_fd:
-            request = replace(self._request, archive_fd=self._archive_fd, jobs=jobs)
             self._run(pg_restore_program(request, list_fd, section), reads_all=reads_all)
 
     def _run(self, program: Program, *, reads_all: bool = False) -> bytes:

@@ -11,23 +11,34 @@ from threading import Lock
 import psycopg
 from psycopg import sql
 
+from permafrost.errors import DatabaseError
 from permafrost.events import Progress, Reporter
 from permafrost.loading.log_lines import GoneLines, base_lines, delta_lines, gone_lines
 from permafrost.loading.log_map import LogMap, log_map
 from permafrost.loading.opened_snapshot import OpenedSnapshot
+from permafrost.loading.refused_tables import RefusedTables, stop_at_a_refused_row
 from permafrost.postgres.catalog import TableName
 from permafrost.postgres.connection import connected, database_errors
 from permafrost.postgres.copy_in import copy_in
+from permafrost.postgres.failures import is_the_servers_end
 from permafrost.postgres.workers import Task, Workers
 from permafrost.repository.manifest import Table
 
 _SHARE = 1.2  # of an even share; a little more than that costs less than two workers on one table
 
 
-def load_rows(snapshot: OpenedSnapshot, conninfo: str, *, jobs: int, report: Reporter) -> None:
+def load_rows(
+    snapshot: OpenedSnapshot,
+    conninfo: str,
+    *,
+    jobs: int,
+    on_refused: RefusedTables = stop_at_a_refused_row,
+    report: Reporter,
+) -> None:
     """Load every logged table of the snapshot into the database that `conninfo` names, which has its tables.
 
-    Raise `IntegrityError` if an object does not hold what the manifest says, `DatabaseError` if a row is refused.
+    A table of which a row is refused goes to `on_refused`, from any thread; what it then holds means nothing. Raise
+    `IntegrityError` if an object does not hold what the manifest says.
     """
     places = log_map(snapshot.manifest)
     gone = GoneLines()
@@ -39,7 +50,7 @@ def load_rows(snapshot: OpenedSnapshot, conninfo: str, *, jobs: int, report: Rep
 
         def bases(load: _TableLoad) -> Task:
             def task(connection: psycopg.Connection) -> None:
-                with _emptied(connection, load):
+                with _refused_to(on_refused, load.table), _emptied(connection, load):
                     for index in load.bases:
                         with closing(base_lines(snapshot, index, places.bases[index], gone)) as pieces:
                             _copy(connection, load.table, pieces, is_frozen=load.is_whole)
@@ -51,7 +62,10 @@ def load_rows(snapshot: OpenedSnapshot, conninfo: str, *, jobs: int, report: Rep
             def task(connection: psycopg.Connection) -> None:
                 with closing(delta_lines(snapshot, index, places.members[index], gone)) as parts:
                     for place, pieces in parts:
-                        _copy(connection, place.table, pieces)
+                        with _refused_to(on_refused, place.table):
+                            _copy(connection, place.table, pieces)
+                        for _ in pieces:
+                            pass  # what a refused row has left; the filter counts them all
                 progress.add(snapshot.stored(index).size_bytes)
 
             return task
@@ -107,6 +121,16 @@ def _emptied(connection: psycopg.Connection, load: _TableLoad) -> Iterator[None]
     with database_errors(f"cannot load {load.table.schema_name}.{load.table.name}"), connection.transaction():
         connection.execute(sql.SQL("TRUNCATE ONLY {}").format(name))
         yield
+
+
+@contextmanager
+def _refused_to(on_refused: RefusedTables, table: Table) -> Iterator[None]:
+    try:
+        yield
+    except DatabaseError as error:
+        if is_the_servers_end(error):
+            raise
+        on_refused(table, error)
 
 
 def _copy(connection: psycopg.Connection, table: Table, pieces: Iterator[bytes], *, is_frozen: bool = False) -> None:

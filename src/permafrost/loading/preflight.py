@@ -27,13 +27,15 @@ _UNCHANGED = "everything"
 class Target:
     """Where a restore goes: the database's final name, and whether it takes a live one's place.
 
-    Owners and grants, and tablespaces, may be left out.
+    Owners and grants, and tablespaces, may be left out, and so may extensions that the server does not have, where a
+    database without them is better than none.
     """
 
     database: str
     replaces: bool
     with_owners: bool
     with_tablespaces: bool = True
+    with_all_extensions: bool = True
 
 
 def check_target(connection: psycopg.Connection, target: Target, facts: DatabaseFacts, report: Reporter) -> Target:
@@ -51,7 +53,7 @@ def check_target(connection: psycopg.Connection, target: Target, facts: Database
     _check_version(connection, facts)
     if target.with_owners:
         _check_roles(connection, facts)
-    _check_extensions(connection, facts)
+    _check_extensions(connection, target, facts, report)
     _check_locale(connection, facts)
     _check_space(connection, facts, report)
     return _without_missing_tablespaces(connection, target, facts, report)
@@ -121,13 +123,16 @@ def _check_roles(connection: psycopg.Connection, facts: DatabaseFacts) -> None:
         )
 
 
-def _check_extensions(connection: psycopg.Connection, facts: DatabaseFacts) -> None:
+def _check_extensions(connection: psycopg.Connection, target: Target, facts: DatabaseFacts, report: Reporter) -> None:
     missing = missing_extensions(connection, [extension.name for extension in facts.extensions])
-    if missing:
+    if missing and not target.with_all_extensions:
+        report(Warned(f"the server does not have the extension {', '.join(missing)}; what needs it is left out"))
+    elif missing:
         raise RestoreRefusedError(
             f"the server does not have the extension {', '.join(missing)}",
             unchanged=_UNCHANGED,
-            hint="install it; Debian's postgresql-contrib and postgresql-VERSION-NAME packages hold most of them",
+            hint="install it; Debian's postgresql-contrib and postgresql-VERSION-NAME packages hold most of them. "
+            "--keep-going restores what does not need it",
         )
 
 

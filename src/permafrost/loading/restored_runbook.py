@@ -12,7 +12,14 @@ from permafrost.repository.manifest import Manifest
 
 
 def runbook_for(
-    manifest: Manifest, database: str, *, kept_as: str | None, secrets: Sequence[Path], secrets_to: Path | None
+    manifest: Manifest,
+    database: str,
+    *,
+    kept_as: str | None,
+    secrets: Sequence[Path],
+    secrets_to: Path | None,
+    missing: Sequence[str] = (),
+    missing_list: Path | None = None,
 ) -> Runbook:
     """Return the runbook for what has just been restored into `database`, with `secrets` written below `secrets_to`."""
     mastodon = manifest.mastodon
@@ -34,6 +41,8 @@ def runbook_for(
             ),
             has_secrets=bool(manifest.indices("secrets")),
             kept_as=kept_as,
+            missing=tuple(missing),
+            missing_list=str(missing_list) if missing_list else None,
         )
     )
 

@@ -22,6 +22,7 @@ _LIVE = "/home/mastodon/live"
 class RunbookFacts:
     """What the runbook is about; None where the snapshot does not tell.
 
+    `missing` says in words what the database lacks, and `missing_list` is the SQL that finishes it.
     `secret_files` has for each where it lies now, and where it lay on the server; `kept_as` is the name that the
     database got whose place was taken, None if none was.
     """
@@ -40,6 +41,8 @@ class RunbookFacts:
     secret_files: tuple[tuple[str, str], ...] = ()
     has_secrets: bool = False
     kept_as: str | None = None
+    missing: tuple[str, ...] = ()
+    missing_list: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +92,7 @@ def _paragraph(text: str, indent: str) -> str:
 def runbook(facts: RunbookFacts) -> Runbook:
     """Return what a human has to do after the restore that `facts` tell of, in order, and what never to do."""
     steps = (
+        *([_finish(facts)] if facts.missing else []),
         _fence(facts),
         _code(facts),
         _secrets(facts),
@@ -143,6 +147,18 @@ def runbook(facts: RunbookFacts) -> Runbook:
         _backups(facts),
     )
     return Runbook(facts, steps, _warnings(facts))
+
+
+def _finish(facts: RunbookFacts) -> RunbookStep:
+    parts = f"{len(facts.missing)} {'part' if len(facts.missing) == 1 else 'parts'}"
+    first = facts.missing[0].splitlines()[0]
+    return RunbookStep(
+        "Finish the database, which is NOT WHOLE",
+        f"The restore left out {parts} that PostgreSQL refused, first: {first}. The list has each with its reason and "
+        "the SQL to run, in order; refused rows lie beside it. Do this before Mastodon is started: without a unique "
+        "index it makes more duplicates.",
+        (f"less {shlex.quote(facts.missing_list)}",) if facts.missing_list else (),
+    )
 
 
 def _fence(facts: RunbookFacts) -> RunbookStep:

@@ -9,27 +9,33 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import psycopg
+from psycopg import sql
 
 from permafrost.documents.restore import RestoreDocument
-from permafrost.errors import PermafrostError, RestoreRefusedError
+from permafrost.errors import DatabaseError, PermafrostError, RestoreRefusedError
 from permafrost.events import Note, Progress, Reporter, Steps, Warned
 from permafrost.lazy_import import imported_beside
-from permafrost.loading.comparison import compare
+from permafrost.loading.careful_rows import load_again
+from permafrost.loading.comparison import compare, differences
 from permafrost.loading.frame import frame_loader
 from permafrost.loading.log_map import check_log_manifest
+from permafrost.loading.missing import Missing, make_folder, not_whole
 from permafrost.loading.opened_snapshot import OpenedSnapshot
 from permafrost.loading.preflight import Target, check_target
+from permafrost.loading.refused_tables import TablesToLoadAgain, stop_at_a_refused_row
 from permafrost.loading.restored_runbook import runbook_for, write_runbook
 from permafrost.loading.source import Source, opened
 from permafrost.mastodon.runbook import Runbook
 from permafrost.postgres.catalog import Grant, TableName
 from permafrost.postgres.connection import connected, conninfo_for
 from permafrost.postgres.database_properties import DatabaseProperties, Refused, apply_properties, make_template
+from permafrost.postgres.failures import FailureSink, is_the_servers_end, stop_at_first
 from permafrost.postgres.loading import loading_conninfo
 from permafrost.postgres.provision import (
     NewDatabase,
@@ -61,6 +67,9 @@ class RestoreRequest:
     `server` is a libpq connection string; the database named in it is only used to make others. The secrets go into
     the folder `secrets_to`, if there is one. The runbook is written only if `writes_runbook`: to `runbook_file`, or to
     a free name in the current folder. `jobs` is the number of connections and index builds at once.
+
+    If it `keeps_going`, whatever PostgreSQL refuses is left out, and listed in the folder `missing_to`, None for one of
+    a free name in the current folder; a throw-away server's restore, whose folder is of no use, lists nothing.
     """
 
     source: Source
@@ -71,14 +80,18 @@ class RestoreRequest:
     writes_runbook: bool = False
     runbook_file: Path | None = None
     jobs: int = 2
+    keeps_going: bool = False
+    missing_to: Path | None = None
+    lists_missing: bool = True
 
     @classmethod
     def into_scratch(
         cls, source: Source, snapshot: SnapshotId, server: ScratchCluster, database: str, jobs: int
     ) -> RestoreRequest:
-        """Return the request of a drill or an export: into a new database of a throw-away server."""
-        target = Target(database, replaces=False, with_owners=True, with_tablespaces=False)
-        return cls(source, snapshot, target, server.conninfo("postgres"), jobs=jobs)
+        """Return the request of a drill or an export: into a new database of a throw-away server, whole or not."""
+        target = Target(database, replaces=False, with_owners=True, with_tablespaces=False, with_all_extensions=False)
+        server_conninfo = server.conninfo("postgres")
+        return cls(source, snapshot, target, server_conninfo, jobs=jobs, keeps_going=True, lists_missing=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +109,9 @@ class RestoreResult:
     runbook: Runbook
     runbook_file: Path | None
     """Where the runbook was written, None if it was not."""
+    missing: Missing
+    missing_list: Path | None
+    """Where the list of what is missing was written, None if it was not, or nothing is."""
 
     def document(self) -> RestoreDocument:
         """Return it for JSON."""
@@ -110,13 +126,18 @@ class RestoreResult:
             secrets=tuple(map(str, self.secrets)),
             runbook=str(self.runbook_file) if self.runbook_file else None,
             steps=tuple(step.document() for step in self.runbook.steps),
+            whole=not self.missing,
+            missing=self.missing.reasons,
+            missing_list=str(self.missing_list) if self.missing_list else None,
+            rows_refused=sum(self.missing.rows_refused.values()),
         )
 
 
 def restore(request: RestoreRequest, *, report: Reporter, now: datetime) -> RestoreResult:
     """Restore a snapshot as the request says, and return what there is now.
 
-    Raise `RestoreRefusedError` if something stands against it, before anything is touched.
+    Raise `RestoreRefusedError` if something stands against it, before anything is touched; `NotWholeError` if the
+    database has every row and lacks what its rows do not allow, unless the request keeps going.
     """
     started = time.monotonic()
     target, server, secrets_to, jobs = request.target, request.server, request.secrets_to, request.jobs
@@ -134,22 +155,34 @@ def restore(request: RestoreRequest, *, report: Reporter, now: datetime) -> Rest
                 target = check_target(connection, target, manifest.database, report)
                 working = name_with_suffix(target.database, _WORKING_SUFFIX)
                 _clear_unfinished(connection, working)
-            with _dropped_on_failure(connection, working, target):
+                missing = _missing(request)
+            with missing, _dropped_on_failure(connection, working, target), _naming_keep_going(request):
                 with steps.step(f"make the database {working}"):
                     create_database(connection, _new_database(working, manifest, target))
                     _note_collation(connection, working, manifest, report)
                 at_once = jobs if manifest.engine == "log" else 1  # a dump comes as one stream
                 working_conninfo = loading_conninfo(conninfo_for(server, dbname=working), at_once)
-                _load(snapshot, working_conninfo, target, jobs, steps, report)
+                _load(snapshot, working_conninfo, request, missing, steps, report)
                 with steps.step("compare it with the snapshot"):
-                    rows = compare(working_conninfo, manifest, jobs, report)
+                    rows = _compare(working_conninfo, manifest, request, missing, report)
                 with steps.step(f"give it its name {target.database}"):
-                    kept_as = _give_name(connection, working, target, manifest, now, report)
+                    mark, missing_list = _mark(connection, request, manifest, missing)
+                    kept_as = _give_name(connection, working, target, manifest, now, report, mark)
             written = write_secrets(secrets, secrets_to) if secrets_to is not None else ()
-    runbook = runbook_for(manifest, target.database, kept_as=kept_as, secrets=written, secrets_to=secrets_to)
+    runbook = runbook_for(
+        manifest,
+        target.database,
+        kept_as=kept_as,
+        secrets=written,
+        secrets_to=secrets_to,
+        missing=missing.reasons,
+        missing_list=missing_list,
+    )
     runbook_file = None
     if request.writes_runbook:
         runbook_file = write_runbook(runbook.text(), request.runbook_file, target.database, report)
+    if missing and not request.keeps_going:
+        raise not_whole(target.database, missing, missing_list)
     return RestoreResult(
         snapshot=snapshot.id,
         database=target.database,
@@ -161,18 +194,47 @@ def restore(request: RestoreRequest, *, report: Reporter, now: datetime) -> Rest
         secrets=written,
         runbook=runbook,
         runbook_file=runbook_file,
+        missing=missing,
+        missing_list=missing_list,
     )
+
+
+def _missing(request: RestoreRequest) -> Missing:
+    place = partial(make_folder, request.missing_to, request.target.database) if request.lists_missing else None
+    missing = Missing(place)
+    if request.keeps_going:
+        missing.make_folder()
+    return missing
+
+
+@contextmanager
+def _naming_keep_going(request: RestoreRequest) -> Iterator[None]:
+    """Let an error of PostgreSQL out of the block say how everything else can be had."""
+    try:
+        yield
+    except DatabaseError as error:
+        if not request.keeps_going and not is_the_servers_end(error):
+            more = "--keep-going restores everything else, and lists what is missing"
+            error.hint = f"{error.hint}; {more}" if error.hint else more
+        raise
 
 
 def _load(
     snapshot: OpenedSnapshot,
     conninfo: str,
-    target: Target,
-    jobs: int,
+    request: RestoreRequest,
+    missing: Missing,
     steps: Steps,
     report: Reporter,
 ) -> None:
-    """Load the snapshot into its empty database, analyze it, and refresh its materialized views after that."""
+    """Load the snapshot into its empty database, analyze it, and refresh its materialized views after that.
+
+    Once every row is in, what the rows do not allow is noted, and not worth losing them for; but where they take the
+    place of a live database, only if the request keeps going.
+    """
+    target, jobs = request.target, request.jobs
+    refused = TablesToLoadAgain()
+    on_refused = refused.add if request.keeps_going else stop_at_a_refused_row
     with frame_loader(
         snapshot,
         conninfo,
@@ -180,16 +242,21 @@ def _load(
         with_tablespaces=target.with_tablespaces,
         jobs=jobs,
     ) as frame:
-        if snapshot.manifest.engine == "log":
+        if request.keeps_going:
+            frame.on_failure = missing.note
+        if snapshot.manifest.engine == "log" or request.keeps_going:
             with steps.step("load types, functions and empty tables"), imported_beside(_ROWS):
                 frame.load_definitions()
             with steps.step("load rows"):
                 from permafrost.loading.log_rows import load_rows  # noqa: PLC0415
 
-                load_rows(snapshot, conninfo, jobs=jobs, report=report)
+                load_rows(snapshot, conninfo, jobs=jobs, on_refused=on_refused, report=report)
             with steps.step("load what is not logged, large objects and sequences"):
-                frame.load_data()
-                _set_sequences(conninfo, snapshot.manifest)
+                frame.load_data(on_refused)
+                load_again(snapshot, conninfo, refused, missing)
+                _set_sequences(conninfo, snapshot.manifest, frame.on_failure)
+            if not target.replaces:
+                frame.on_failure = missing.note
             with steps.step("build indexes and keys"):
                 frame.load_indexes(report)
             with steps.step("analyze, check foreign keys"):
@@ -199,7 +266,7 @@ def _load(
         else:
             with steps.step("load everything in the order of the dump"):
                 frame.load_all()
-                _set_sequences(conninfo, snapshot.manifest)
+                _set_sequences(conninfo, snapshot.manifest, stop_at_first)
             steps.skip(3)
             with steps.step("analyze"):
                 frame.analyze(report)
@@ -208,13 +275,37 @@ def _load(
             frame.refresh_materialized_views()
 
 
-def _set_sequences(conninfo: str, manifest: Manifest) -> None:
+def _compare(conninfo: str, manifest: Manifest, request: RestoreRequest, missing: Missing, report: Reporter) -> int:
+    """Return how many rows there are; a difference is noted if the request keeps going, and raised if not."""
+    if not request.keeps_going:
+        return compare(conninfo, manifest, request.jobs, report)
+    rows, differing = differences(conninfo, manifest, missing.rows_refused, request.jobs, report)
+    for difference in differing:
+        missing.note_difference(difference)
+    return rows
+
+
+def _mark(
+    connection: psycopg.Connection, request: RestoreRequest, manifest: Manifest, missing: Missing
+) -> tuple[str | None, Path | None]:
+    """Return the comment that says that the database is not whole, None if it is, and the list of what is missing."""
+    if not missing:
+        return None, None
+    facts = manifest.database
+    name = sql.Identifier(request.target.database)
+    last = sql.SQL("COMMENT ON DATABASE {} IS {}").format(name, sql.Literal(facts.comment)).as_bytes(connection)
+    place = missing.write_list(request.target.database, manifest.snapshot, facts.encoding, last + b";")
+    listed = f", listed in {place}" if place else ""
+    return f"NOT WHOLE: restored by permafrost from {manifest.snapshot}; something is missing{listed}", place
+
+
+def _set_sequences(conninfo: str, manifest: Manifest, on_failure: FailureSink) -> None:
     values = [
         SequenceValue(TableName(one.namespace, one.name), one.last_value, one.is_called) for one in manifest.sequences
     ]
     if values:
         with connected(conninfo) as connection:
-            set_sequences(connection, values)
+            set_sequences(connection, values, on_failure)
 
 
 def _read_secrets(snapshot: OpenedSnapshot, folder: Path | None) -> tuple[SecretFile, ...]:
@@ -307,9 +398,18 @@ def _note_collation(connection: psycopg.Connection, working: str, manifest: Mani
 
 
 def _give_name(
-    connection: psycopg.Connection, working: str, target: Target, manifest: Manifest, now: datetime, report: Reporter
+    connection: psycopg.Connection,
+    working: str,
+    target: Target,
+    manifest: Manifest,
+    now: datetime,
+    report: Reporter,
+    mark: str | None,
 ) -> str | None:
-    refused = apply_properties(connection, working, _properties(manifest, target), target.database)
+    properties = _properties(manifest, target)
+    if mark is not None:
+        properties = replace(properties, comment=mark)
+    refused = apply_properties(connection, working, properties, target.database)
     kept_as = None
     if target.replaces:
         kept_as = name_with_suffix(target.database, f"_before_{now:%Y%m%dT%H%M%S}")

@@ -23,7 +23,8 @@ Section = Literal["pre-data", "data", "post-data"]
 class LoadRequest:
     """How pg_restore is to load: into which database, with owners and grants and with tablespaces or without.
 
-    `jobs` above 1 needs `archive_fd`, a seekable file; without one the archive comes on stdin.
+    `jobs` above 1 needs `archive_fd`, a seekable file; without one the archive comes on stdin. If it
+    `is_one_transaction`, everything is loaded, by one job, or nothing.
     """
 
     conninfo: str
@@ -32,6 +33,7 @@ class LoadRequest:
     with_tablespaces: bool = True
     archive_fd: int | None = None
     jobs: int = 1
+    is_one_transaction: bool = False
 
     @property
     def without(self) -> list[str]:
@@ -56,7 +58,9 @@ def pg_restore_program(request: LoadRequest, list_fd: int, section: Section | No
     if section is not None:
         words.append(f"--section={section}")
     words += request.without
-    if request.archive_fd is not None:
+    if request.is_one_transaction:
+        words.append("--single-transaction")
+    elif request.archive_fd is not None:
         words.append(f"--jobs={request.jobs}")
     return _reading(words, request.archive_fd, list_fd)
 
@@ -76,9 +80,15 @@ def pg_restore_script_program(request: LoadRequest, list_fd: int, archive_fd: in
     return _reading(words, archive_fd, list_fd)
 
 
-def pg_restore_list_program(server_major: int, archive_fd: int | None = None) -> Program:
-    """Return pg_restore that writes the table of contents of the archive in `archive_fd`, or on its stdin."""
-    return _reading([client_program("pg_restore", server_major), "--format=custom", "--list"], archive_fd)
+def pg_restore_list_program(
+    server_major: int, archive_fd: int | None = None, *, section: Section | None = None
+) -> Program:
+    """Return pg_restore that writes the table of contents of the archive in `archive_fd`, or on its stdin.
+
+    Of one `section`, or of everything.
+    """
+    words = [client_program("pg_restore", server_major), "--format=custom", "--list"]
+    return _reading([*words, f"--section={section}"] if section else words, archive_fd)
 
 
 def _reading(words: list[str], archive_fd: int | None, *descriptors: int) -> Program:
