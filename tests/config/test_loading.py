@@ -140,7 +140,7 @@ def test_a_key_of_another_section_is_told() -> None:
         (
             "\n\na = [1,\n",
             None,
-            "invalid value up to the end of the file: look for a text or an array that is not closed",
+            "invalid value by the end of the file: look for a string or an array that is not closed",
         ),
     ],
 )

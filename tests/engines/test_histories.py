@@ -14,7 +14,7 @@ import pytest
 from permafrost.events import Event, Note
 from permafrost.operations.backup import BackupResult, back_up
 from permafrost.postgres.connection import conninfo_for
-from permafrost.postgres.scratch import ScratchCluster
+from permafrost.postgres.programs.scratch import ScratchCluster
 from tests.fixtures.backups import contents_of, drop, make_restore
 from tests.fixtures.replication import (
     PRIMARY_SETTINGS,

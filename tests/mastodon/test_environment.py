@@ -13,7 +13,7 @@ from permafrost.errors import ConfigurationError
 from permafrost.mastodon.environment import MastodonEnvironment, environment_of, read_environment
 from permafrost.mastodon.secrets import read_version, secrets_needed
 from permafrost.mastodon.settings import DatabaseSettings, FileSystemStorage, ObjectStorage
-from permafrost.postgres.scratch import ScratchCluster
+from permafrost.postgres.programs.scratch import ScratchCluster
 
 LIVE = Path("/home/mastodon/live")
 

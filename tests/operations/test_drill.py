@@ -25,7 +25,7 @@ from permafrost.openpgp.sealing import OpeningKey
 from permafrost.operations.backup import back_up
 from permafrost.operations.drill import DrillRequest, DrillResult, drill, state_of_vault
 from permafrost.operations.verify import verify
-from permafrost.postgres.scratch import ScratchCluster
+from permafrost.postgres.programs.scratch import ScratchCluster
 from permafrost.repository.distrust import reason_for_distrust
 from permafrost.runs import RunRecords
 from permafrost.status.document import status

@@ -21,9 +21,9 @@ from permafrost.openpgp.sealing import OpeningKey
 from permafrost.operations.drill import DrillRequest, drill
 from permafrost.operations.export import ExportRequest, export
 from permafrost.operations.restore import RestoreRequest, RestoreResult, restore
-from permafrost.postgres.binaries import client_program
 from permafrost.postgres.connection import conninfo_for
-from permafrost.postgres.scratch import ScratchCluster
+from permafrost.postgres.programs.binaries import client_program
+from permafrost.postgres.programs.scratch import ScratchCluster
 from permafrost.status.document import status
 from tests.fixtures.backups import contents_of, drop, make_backup
 from tests.fixtures.commands import command

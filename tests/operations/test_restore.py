@@ -213,7 +213,7 @@ def test_no_such_snapshot(server: Server, make_server: MakeServer) -> None:
     """A snapshot that is not there, or an empty repository, is told with exit code 12."""
     assert refused(server, RepositoryError, choice=SnapshotId("20200101T000000Z-00000000")).exit_code == 12
     empty = make_server(server.configuration.database.url, name="empty")
-    assert "holds no snapshot" in refused(empty, RepositoryError).message
+    assert "has no snapshot" in refused(empty, RepositoryError).message
 
 
 def test_missing_role(server: Server) -> None:

@@ -23,7 +23,7 @@ def test_output_status_and_last_words() -> None:
     assert finished.stdout == content
     assert finished.status == ("good",)
     first, last = ([str(number) for number in numbers] for numbers in (range(20), range(60, 100)))
-    assert finished.stderr_tail.splitlines() == [*first, "[40 lines left out]", *last]
+    assert finished.stderr_tail.splitlines() == [*first, "[40 lines omitted]", *last]
     assert finished.returncode == 5
 
 

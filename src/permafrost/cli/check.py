@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from permafrost.cli.health import health_lines
+from permafrost.cli.shared.amounts import count_text
 from permafrost.cli.shared.options import config_option, config_path, json_option, reporting
 from permafrost.cli.shared.reading import server_option
 from permafrost.cli.shared.rendering import Rendering
@@ -79,6 +80,6 @@ def check(
             report=rendering.report,
         )
     findings = len(report.findings)
-    last = f"{findings} findings" if findings else "nothing needs a human"
+    last = count_text(findings, "finding") if findings else "nothing needs attention"
     rendering.result(CheckDocument.of(database, report.document()), [*health_lines(report), last])
     return EXIT_FINDINGS if findings else 0

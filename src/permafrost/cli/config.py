@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from permafrost.cli.shared.amounts import count_text
 from permafrost.cli.shared.options import config_option, config_path, json_option, reporting
 from permafrost.cli.shared.rendering import Rendering
 from permafrost.config.checking import check_files
@@ -50,7 +51,7 @@ def _problems(path: Path) -> tuple[Problem, ...]:
 
 
 def _count(number: int) -> str:
-    return "no problems" if not number else "1 problem" if number == 1 else f"{number} problems"
+    return count_text(number, "problem") if number else "no problems"
 
 
 @config.command("show")

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import click
 
 from permafrost.cli.health import health_lines
-from permafrost.cli.shared.amounts import seconds_text
+from permafrost.cli.shared.amounts import count_text, seconds_text
 from permafrost.cli.shared.reading import ReadRequest, reading
 from permafrost.cli.shared.rendering import Rendering
 from permafrost.errors import EXIT_FINDINGS
@@ -49,7 +49,8 @@ def drill(rendering: Rendering, request: ReadRequest) -> int:
 
 def _lines(result: DrillResult) -> list[str]:
     compared = "every row's digest and count is" if result.is_audited else "every table's row count is"
-    size = f"{result.rows:,} rows of {result.tables} tables in {seconds_text(result.restore_s)}"
+    rows = f"{count_text(result.rows, 'row')} of {count_text(result.tables, 'table')}"
+    size = f"{rows} in {seconds_text(result.restore_s)}"
     lines = [f"{result.snapshot} comes back: {size}; {compared} as in the snapshot"]
     if result.missing:
         lines = [f"{result.snapshot} comes back NOT WHOLE: {size}; this cannot be restored:", *result.missing]

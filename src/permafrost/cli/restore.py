@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from permafrost.cli.shared.amounts import seconds_text
+from permafrost.cli.shared.amounts import count_text, seconds_text
 from permafrost.cli.shared.reading import ReadRequest, reading, server_option
 from permafrost.cli.shared.rendering import Rendering
 from permafrost.errors import EXIT_FINDINGS
@@ -115,7 +115,8 @@ def restore(
 
 def _lines(result: RestoreResult) -> list[str]:
     compared = "every row's digest and count is" if result.is_audited else "every table's row count is"
-    size = f"{result.rows:,} rows of {result.tables} tables in {seconds_text(result.duration_s)}"
+    rows = f"{count_text(result.rows, 'row')} of {count_text(result.tables, 'table')}"
+    size = f"{rows} in {seconds_text(result.duration_s)}"
     lines = [f"restored {result.snapshot} into {result.database}: {size}; {compared} as in the snapshot"]
     if result.missing:
         lines = [

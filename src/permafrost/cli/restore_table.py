@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import click
 
-from permafrost.cli.shared.amounts import seconds_text
+from permafrost.cli.shared.amounts import count_text, seconds_text
 from permafrost.cli.shared.reading import ReadRequest, reading, server_option
 from permafrost.cli.shared.rendering import Rendering
 from permafrost.errors import UsageError
@@ -61,7 +61,7 @@ def restore_table(
 
 def _lines(result: RescuedTable) -> list[str]:
     compared = "their digest and count are" if result.is_audited else "their count is"
-    size = f"{result.rows:,} rows in {seconds_text(result.duration_s)}"
+    size = f"{count_text(result.rows, 'row')} in {seconds_text(result.duration_s)}"
     where = f"{result.rescued_as} in {result.database}"
     lines = [f"restored {result.table} of {result.snapshot} as {where}: {size}; {compared} as in the snapshot"]
     if result.defaults_left_out:

@@ -65,7 +65,7 @@ def _check_gnupg_home(home: Path) -> Iterator[KeyedMessage]:
     elif mode != 0o700:
         yield key, f"{home}: has mode {mode:04o}, must have 0700 (chmod 0700 {home})"
     elif status.st_uid not in (os.geteuid(), 0):
-        yield key, f"{home}: belongs to user id {status.st_uid}, neither to us ({os.geteuid()}) nor to root"
+        yield key, f"{home}: belongs to user id {status.st_uid}, neither to you ({os.geteuid()}) nor to root"
 
 
 def _check_secrets(files: tuple[Path, ...]) -> Iterator[KeyedMessage]:

@@ -15,9 +15,9 @@ from psycopg import sql
 from permafrost.loading.missing import Missing
 from permafrost.loading.opened_snapshot import OpenedSnapshot
 from permafrost.loading.table_rows import copy_text
+from permafrost.postgres.building.copy_in import copy_in
 from permafrost.postgres.catalog import TableName
 from permafrost.postgres.connection import connected, database_errors
-from permafrost.postgres.copy_in import copy_in
 from permafrost.postgres.error_text import error_text
 from permafrost.postgres.failures import is_of_the_server
 from permafrost.repository.manifest import Table

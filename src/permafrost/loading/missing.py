@@ -16,6 +16,7 @@ from threading import Lock
 from typing import IO, Self
 
 from permafrost.errors import NotWholeError, RestoreRefusedError
+from permafrost.postgres.building.guarded import Refused
 from permafrost.postgres.catalog import TableName
 from permafrost.postgres.failures import Failed
 from permafrost.repository.durable import space_errors
@@ -104,6 +105,11 @@ class Missing:
         """Take a statement that was refused: a `FailureSink`."""
         with self._lock:
             self._found.append(RefusedStatement(failed.statement.strip(), _without_statement(failed.error.message)))
+
+    def note_refused(self, statements: Sequence[Refused]) -> None:
+        """Take statements that a role or a server is not able to run."""
+        with self._lock:
+            self._found += [RefusedStatement(one.statement.encode(), one.reason) for one in statements]
 
     def note_difference(self, message: str) -> None:
         """Take a difference from the snapshot that nothing else explains."""

@@ -8,16 +8,18 @@ import psycopg
 
 from permafrost.errors import RestoreRefusedError
 from permafrost.events import Note, Reporter, Warned
-from permafrost.postgres.connection import server_major
-from permafrost.postgres.provision import (
+from permafrost.postgres.building.extension_trial import extensions_for_superusers
+from permafrost.postgres.building.provision import (
     connections_to,
     database_exists,
     free_bytes,
+    is_unfinished_restore,
     locale_problem,
     missing_extensions,
     missing_roles,
     unusable_tablespaces,
 )
+from permafrost.postgres.connection import server_major
 from permafrost.repository.manifest import DatabaseFacts
 
 _UNCHANGED = "everything"
@@ -27,8 +29,8 @@ _UNCHANGED = "everything"
 class Target:
     """Where a restore goes: the database's final name, and whether it takes a live one's place.
 
-    Owners and grants, and tablespaces, may be left out, and so may extensions that the server does not have, where a
-    database without them is better than none.
+    Owners and grants, and tablespaces, may be left out, and so may extensions that the server does not have or refuses
+    to create, where the database is only looked at, or better than none without them.
     """
 
     database: str
@@ -44,7 +46,7 @@ def check_target(connection: psycopg.Connection, target: Target, facts: Database
     1. The database's name is free, or is there and unused if it is to be replaced.
     2. The server is not older than the snapshot's.
     3. The roles that own or are granted anything are there (unless owners are left out).
-    4. The extensions can be created.
+    4. The extensions are installed, and this role may create them.
     5. The server's C library knows the collation.
     6. The disk has room for what the database took.
     7. Its tablespaces are there; without one of them, everything goes into the default one, and a warning says so.
@@ -53,7 +55,8 @@ def check_target(connection: psycopg.Connection, target: Target, facts: Database
     _check_version(connection, facts)
     if target.with_owners:
         _check_roles(connection, facts)
-    _check_extensions(connection, target, facts, report)
+    if target.with_all_extensions:
+        _check_extensions(connection, facts)
     _check_locale(connection, facts)
     _check_space(connection, facts, report)
     return _without_missing_tablespaces(connection, target, facts, report)
@@ -78,7 +81,7 @@ def _without_missing_tablespaces(
 
 def _check_name(connection: psycopg.Connection, target: Target) -> None:
     exists = database_exists(connection, target.database)
-    if exists and not target.replaces:
+    if exists and not target.replaces and not is_unfinished_restore(connection, target.database):
         raise RestoreRefusedError(
             f"the database {target.database} exists",
             unchanged=_UNCHANGED,
@@ -123,16 +126,21 @@ def _check_roles(connection: psycopg.Connection, facts: DatabaseFacts) -> None:
         )
 
 
-def _check_extensions(connection: psycopg.Connection, target: Target, facts: DatabaseFacts, report: Reporter) -> None:
+def _check_extensions(connection: psycopg.Connection, facts: DatabaseFacts) -> None:
     missing = missing_extensions(connection, [extension.name for extension in facts.extensions])
-    if missing and not target.with_all_extensions:
-        report(Warned(f"the server does not have the extension {', '.join(missing)}; what needs it is left out"))
-    elif missing:
+    if missing:
         raise RestoreRefusedError(
             f"the server does not have the extension {', '.join(missing)}",
             unchanged=_UNCHANGED,
             hint="install it; Debian's postgresql-contrib and postgresql-VERSION-NAME packages hold most of them. "
             "--keep-going restores what does not need it",
+        )
+    not_ours = extensions_for_superusers(connection, [extension.name for extension in facts.extensions])
+    if not_ours:
+        raise RestoreRefusedError(
+            f"only a superuser may create the extension {', '.join(not_ours)}",
+            unchanged=_UNCHANGED,
+            hint="restore as one, such as: --server 'user=postgres host=/var/run/postgresql'",
         )
 
 

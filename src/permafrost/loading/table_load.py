@@ -8,9 +8,9 @@ from psycopg import sql
 from permafrost.errors import IntegrityError
 from permafrost.loading.opened_snapshot import OpenedSnapshot
 from permafrost.loading.table_rows import copy_text
+from permafrost.postgres.building.copy_in import copy_in
 from permafrost.postgres.catalog import TableName
 from permafrost.postgres.connection import database_errors
-from permafrost.postgres.copy_in import copy_in
 from permafrost.postgres.digest import digest_rows
 from permafrost.postgres.table_definition import ColumnDefinition, create_table, set_defaults
 from permafrost.repository.manifest import Table

@@ -9,7 +9,7 @@ from permafrost.errors import IntegrityError, RestoreRefusedError
 from permafrost.loading.log_lines import table_lines
 from permafrost.loading.opened_snapshot import OpenedSnapshot
 from permafrost.postgres.catalog import TableName
-from permafrost.postgres.restore_program import pg_restore_rows_program
+from permafrost.postgres.programs.restore_program import pg_restore_rows_program
 from permafrost.repository.manifest import Manifest, Table
 
 _COPY = b"COPY "

@@ -81,8 +81,9 @@ def initial_settings(request: InitRequest, environment: MastodonEnvironment | No
     """
     if bool(request.recipients) != (request.recipients_dir is not None):
         raise UsageError(
-            "--recipient and --recipients-dir belong together",
-            hint="the folder holds each recipient's public key as FINGERPRINT.asc: gpg --armor --export FINGERPRINT",
+            "--recipient and --recipients-dir must be used together",
+            hint="the folder must contain each recipient's public key as FINGERPRINT.asc: gpg --armor --export "
+            "FINGERPRINT",
         )
     url, pgpass = _database(request, environment)
     document: dict[str, object] = {
@@ -124,8 +125,8 @@ def _database(request: InitRequest, environment: MastodonEnvironment | None) -> 
         return _without_password(request.database_url, passfile)
     if environment is None:
         raise UsageError(
-            "no database is named",
-            hint="--mastodon DIR takes it from DIR/.env.production, --database URL names it: "
+            "no database was given",
+            hint="--mastodon DIR reads it from DIR/.env.production, --database URL gives it: "
             "postgresql:///mastodon_production?host=/var/run/postgresql",
         )
     database = environment.direct_database()
@@ -151,12 +152,12 @@ def _without_password(url: str, passfile: Path) -> tuple[str, str | None]:
 def _refuse_carried_secrets(request: InitRequest, configuration: Configuration) -> None:
     problems = [Problem(request.config_file, message, key=key) for key, message in misplaced_secrets(configuration)]
     if request.sheet.resolve().is_relative_to(configuration.repository.path.resolve()):
-        problems.append(Problem(request.sheet, "lies in repository.path, which is carried to the vaults"))
+        problems.append(Problem(request.sheet, "lies in repository.path, which Syncthing carries to the vaults"))
     if problems:
         raise InvalidFileError(
             tuple(problems),
-            hint="keep the configuration's folder, the state and the repository apart from each other",
-            unchanged="everything; nothing was made",
+            hint="keep the configuration's folder, the state and the repository separate",
+            unchanged="everything; nothing was created",
         )
 
 
@@ -171,5 +172,5 @@ def _notes(request: InitRequest, environment: MastodonEnvironment | None) -> dic
     if request.database_url is None:
         notes["database"] = (source, *(f"Note: {note}." for note in environment.database_notes()))
     if isinstance(environment.storage, ObjectStorage):
-        notes["media"] = (f"media lie in {environment.storage.kind} and are not carried.", source)
+        notes["media"] = (f"media lie in {environment.storage.kind} and are not copied.", source)
     return notes

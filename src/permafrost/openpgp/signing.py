@@ -18,7 +18,7 @@ from permafrost.processes.run import run
 
 _TIMEOUT_S = 60.0
 _SECRET_KEY_HINT = (
-    "signing needs the GnuPG home that init made; if it is lost, make a new repository with permafrost init"  # noqa: S105
+    "signing needs the GnuPG home that init created; if it is lost, create a new repository with permafrost init"  # noqa: S105
 )
 
 
@@ -41,7 +41,7 @@ def generate_signing_key(home: Path, user_id: str) -> str:
         words = line.split()
         if finished.returncode == 0 and words[1:2] == ["KEY_CREATED"]:
             return words[3]
-    raise ToolError(f"gpg could not make a signing key in {home}: {finished.stderr_tail.strip()}")
+    raise ToolError(f"gpg could not create a signing key in {home}: {finished.stderr_tail.strip()}")
 
 
 def signing_fingerprint(home: Path) -> str | None:

@@ -143,7 +143,7 @@ def _make_snapshot(
         _nothing_published(),
     ):
         if records.set_aside is not None:
-            message = f"the run records were damaged, and are started again; the old ones are {records.set_aside}"
+            message = f"the run records were damaged and start again; the old ones are {records.set_aside}"
             report(Warned(message))
             records.record_damage("runs.sqlite", message, now)
         reason = reason_for_distrust(configuration.state.path)
@@ -208,7 +208,7 @@ def _nothing_published() -> Iterator[None]:
     try:
         yield
     except PermafrostError as error:
-        error.unchanged = error.unchanged or "every snapshot that was there before; no new one appeared"
+        error.unchanged = error.unchanged or "all existing snapshots; no new one appeared"
         raise
 
 

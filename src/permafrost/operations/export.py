@@ -31,8 +31,8 @@ from permafrost.openpgp.sealing import (
     seal_program,
 )
 from permafrost.operations.restore import RestoreRequest, restore
-from permafrost.postgres.dump_program import DumpForm, explain_pg_dump, pg_dump_file_program
-from permafrost.postgres.restore_program import pg_restore_text_program
+from permafrost.postgres.programs.dump_program import DumpForm, explain_pg_dump, pg_dump_file_program
+from permafrost.postgres.programs.restore_program import pg_restore_text_program
 from permafrost.processes.pipeline import Pipeline
 from permafrost.processes.program import Finished, Program
 from permafrost.processes.run import run_checked

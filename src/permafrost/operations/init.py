@@ -136,7 +136,7 @@ def _refuse_existing(targets: tuple[Path, ...]) -> None:
         raise ConfigurationError(
             f"there already: {', '.join(map(str, existing))}",
             hint="to start anew, move them away and keep them: copies made with these keys open with nothing else",
-            unchanged="everything; nothing was made",
+            unchanged="everything; nothing was created",
         )
 
 
@@ -146,7 +146,7 @@ def _refuse_missing_recipients(configuration: Configuration) -> None:
         raise ConfigurationError(
             "; ".join(faults),
             hint="put each public key there: gpg --armor --export FINGERPRINT > FINGERPRINT.asc",
-            unchanged="everything; nothing was made",
+            unchanged="everything; nothing was created",
         )
 
 

@@ -20,9 +20,9 @@ from permafrost.loading.source import OpenedRepository, Source, opened
 from permafrost.loading.table_columns import snapshot_columns
 from permafrost.loading.table_load import load_table
 from permafrost.loading.table_rows import copy_text, find_table
+from permafrost.postgres.building.provision import database_exists
 from permafrost.postgres.catalog import TableName
 from permafrost.postgres.connection import connected, conninfo_for
-from permafrost.postgres.provision import database_exists
 from permafrost.postgres.table_definition import table_exists
 from permafrost.repository.layout import SnapshotId
 from permafrost.repository.manifest import Table

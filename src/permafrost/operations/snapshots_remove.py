@@ -50,7 +50,7 @@ def remove_snapshot(
             snapshots = list_snapshots(repository.layout)
             if doomed not in snapshots:
                 raise RepositoryError(
-                    f"the repository holds no snapshot {doomed}",
+                    f"the repository has no snapshot {doomed}",
                     unchanged="everything",
                     hint="permafrost snapshots lists them",
                 )

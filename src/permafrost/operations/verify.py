@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from permafrost.documents.verify import VerifyDocument
 from permafrost.errors import IntegrityError, RepositoryError
 from permafrost.events import Progress, Reporter, Steps
 from permafrost.findings import Finding, FindingKind
@@ -45,6 +46,21 @@ class VerifyResult:
     def is_corrupt(self) -> bool:
         """Whether bytes or signatures are wrong, and not only missing."""
         return any(finding.kind is not FindingKind.OVERDUE for finding in self.findings)
+
+    def document(self, path: Path, *, fingerprint_was_given: bool) -> VerifyDocument:
+        """Return it for JSON, with the repository's folder, and whether the key to trust was known from elsewhere."""
+        return VerifyDocument(
+            repository=str(path),
+            fingerprint=self.fingerprint,
+            fingerprint_was_given=fingerprint_was_given,
+            snapshots=self.snapshots,
+            in_flight=self.in_flight,
+            objects=self.objects,
+            bytes=self.size_bytes,
+            unreferenced=self.unreferenced,
+            duration_s=self.duration_s,
+            findings=tuple(finding.document() for finding in self.findings),
+        )
 
 
 def verify(

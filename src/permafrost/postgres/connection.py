@@ -43,9 +43,16 @@ _FIXED_SETTINGS = {
     "max_parallel_workers_per_gather": "0",
     "enable_tidscan": "on",
     "jit": "off",  # it costs more than it gains on queries that read a table once
+    # what a role or a database may have set for all of its sessions, and would end or hinder ours
     "statement_timeout": "0",
+    "lock_timeout": "0",
     "idle_in_transaction_session_timeout": "0",
+    "default_transaction_read_only": "off",
+    "default_transaction_isolation": "read committed",
+    "default_transaction_deferrable": "off",
 }
+_NEWER_SETTINGS = {"idle_session_timeout": ("0", 140000), "transaction_timeout": ("0", 170000)}
+"""With the version of PostgreSQL that first has them."""
 
 
 def conninfo_for(conninfo: str, **changes: str) -> str:
@@ -58,7 +65,7 @@ def conninfo_for(conninfo: str, **changes: str) -> str:
     except psycopg.ProgrammingError as error:
         raise ConfigurationError(
             f"the database's connection string cannot be read: {str(error).strip()}",
-            hint='see "Connection Strings" in the manual of libpq; for example postgresql:///mastodon_production',
+            hint='see "Connection Strings" in the libpq manual; for example postgresql:///mastodon_production',
         ) from error
     return make_conninfo("", **{**_LIVENESS, "application_name": APPLICATION_NAME, **given, **changes})
 
@@ -98,9 +105,9 @@ def _hint(error: psycopg.Error) -> str:
                 "restoring needs a superuser, or CREATEDB and membership in the database's owner"
             )
         case psycopg.errors.DataCorrupted() | psycopg.errors.IoError():
-            return "permafrost check DATABASE names the rows that cannot be read; look at the disk"
+            return "permafrost check DATABASE names the rows that cannot be read; check the disk"
         case psycopg.errors.ObjectInUse():
-            return "somebody is connected to it: stop Mastodon and PgBouncer, and try again"
+            return "something is connected to it: stop Mastodon and PgBouncer, and try again"
         case psycopg.OperationalError(sqlstate=None) | psycopg.errors.InvalidCatalogName():
             return "is PostgreSQL running, and does the connection string name its host, port, database and user?"
     return ""
@@ -138,13 +145,18 @@ def fix_session(connection: psycopg.Connection) -> None:
     encoding = connection.info.parameter_status("server_encoding") or "UTF8"
     if encoding == "SQL_ASCII":
         encoding = "LATIN1"
-    settings = {**_FIXED_SETTINGS, "client_encoding": encoding}
+    settings = {**_FIXED_SETTINGS, "client_encoding": encoding, **newer_settings(connection.info.server_version)}
     query = sql.SQL("; ").join(
         sql.SQL("SET {} = {}").format(sql.Identifier(name), sql.Literal(value)) for name, value in settings.items()
     )
     connection.execute(query)
     if not connection.autocommit:
         connection.commit()
+
+
+def newer_settings(server_version: int) -> dict[str, str]:
+    """Return those of our settings that only newer servers have."""
+    return {name: value for name, (value, since) in _NEWER_SETTINGS.items() if server_version >= since}
 
 
 def refuse_pooler(connection: psycopg.Connection) -> None:
@@ -157,5 +169,5 @@ def refuse_pooler(connection: psycopg.Connection) -> None:
     if row is None or row[0] != connection.info.backend_pid:
         raise DatabaseError(
             "there is a connection pooler (PgBouncer?) between permafrost and PostgreSQL",
-            hint="give PostgreSQL's own port in the connection string, usually 5432 instead of 6432",
+            hint="use PostgreSQL's own port in the connection string, usually 5432 instead of 6432",
         )

@@ -55,7 +55,8 @@ class ScratchFolder:
             descriptor = open_own_folder(self.path)
         except NotOwnFolderError as error:
             raise ToolError(
-                f"{self.path} is not a folder of our own that is closed to all others, so no server is made in it",
+                f"{self.path} is not a folder of permafrost's own that is closed to others, so no server is created in "
+                "it",
                 hint="choose another folder, or remove it if you know what it is",
                 unchanged="everything in it",
             ) from error
@@ -125,5 +126,5 @@ def system_user(user: str) -> pwd.struct_passwd:
     except KeyError as error:
         raise ToolError(
             f"there is no system user {user}, and PostgreSQL does not run as root",
-            hint="install PostgreSQL's server package, which makes that user, or run as another user",
+            hint="install PostgreSQL's server package, which creates that user, or run as another user",
         ) from error

@@ -66,7 +66,7 @@ class ProgramFailedError(ToolError):
             else f"failed with exit code {finished.returncode}"
         )
         said = finished.stderr_tail.strip()
-        super().__init__(f"{finished.program.name} {how}" + (f": {said}" if said else " and said nothing"))
+        super().__init__(f"{finished.program.name} {how}" + (f": {said}" if said else " and printed nothing"))
 
 
 class SilenceError(ToolError):

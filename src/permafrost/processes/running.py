@@ -137,7 +137,7 @@ class _LineDrain:
         self._thread.join(timeout=TERMINATE_GRACE_S)
         self._stream.close()
         left_out = self._count - len(self._first) - len(self._lines)
-        between = (f"[{left_out} lines left out]",) if left_out > 0 else ()
+        between = (f"[{left_out} lines omitted]",) if left_out > 0 else ()
         return (*self._first, *between, *self._lines)
 
 

@@ -31,7 +31,7 @@ def repository_lock(layout: Layout, operation: str, now: datetime) -> Iterator[N
             raise LockedError(
                 f"another run holds the repository: {_holder(descriptor)}",
                 unchanged="everything",
-                hint="wait for it to end; a run that died holds no lock, so there is nothing to remove",
+                hint="wait until it finishes; a killed run holds no lock, so there is nothing to remove",
             ) from error
         told = {
             "operation": operation,
@@ -50,4 +50,4 @@ def _holder(descriptor: int) -> str:
     with suppress(ValueError, KeyError, TypeError):
         told = json.loads(os.pread(descriptor, 4096, 0))
         return f"{told['operation']}, process {told['pid']}, since {told['since']}"
-    return "it has not said who it is"
+    return "it did not identify itself"

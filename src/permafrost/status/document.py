@@ -6,11 +6,12 @@ It only reads, starts no program and needs no database, so it can be asked at an
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from permafrost.config.models import Configuration
+from permafrost.documents.status import StatusDocument, StatusFindingDocument
 from permafrost.findings import Finding, FindingKind
 from permafrost.ledger import LedgerEntry, read_open
 from permafrost.repository.layout import SnapshotId
@@ -47,6 +48,25 @@ class Status:
         """Return the ledger's entry on a finding, None if it has none yet."""
         return next(
             (entry for entry in self.ledger if (entry.code, entry.subject) == (finding.code, finding.subject)), None
+        )
+
+    def document(self, now: datetime) -> StatusDocument:
+        """Return it for JSON, with ages as of `now`."""
+        return StatusDocument(
+            snapshots=self.snapshots,
+            newest=str(self.newest) if self.newest else None,
+            newest_age_s=self.newest_age_s,
+            newest_proven=str(self.newest_proven) if self.newest_proven else None,
+            vaults=tuple(vault.document(now) for vault in self.vaults),
+            findings=tuple(self._document(finding) for finding in self.findings),
+        )
+
+    def _document(self, finding: Finding) -> StatusFindingDocument:
+        known = self.known_since(finding)
+        return StatusFindingDocument(
+            **asdict(finding.document()),
+            first_seen=known.first_at if known else None,
+            last_seen=known.last_at if known else None,
         )
 
 

@@ -13,7 +13,7 @@ from permafrost.events import ignore_events
 from permafrost.postgres.connection import connected
 from permafrost.postgres.integrity.examine import Examined, examine_integrity
 from permafrost.postgres.integrity.rules import Violation, without_indexes
-from permafrost.postgres.scratch import ScratchCluster
+from permafrost.postgres.programs.scratch import ScratchCluster
 from tests.fixtures.hidden_rows import behind_the_index, bytes_that_are_no_text, hide_a_duplicate, without_keys
 
 

@@ -82,7 +82,7 @@ def reporting(command: Callable[..., int | None]) -> Callable[..., None]:
             traceback.print_exc()
             told = PermafrostError(
                 f"a defect of permafrost: {type(error).__name__}: {error}",
-                unchanged="every snapshot that was there before",
+                unchanged="all existing snapshots",
                 hint="report it with the lines above",
             )
             print_error(told, as_json=as_json)

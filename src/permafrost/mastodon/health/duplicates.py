@@ -112,7 +112,7 @@ def _check(connection: psycopg.Connection, key: _Key, *, has_thing_type: bool) -
     return Check(
         key.code,
         "finding",
-        f"{_name(key)}: {rows[0][1]} values stand in more than one row; an index hid them, or is missing. Stop "
+        f"{_name(key)}: {rows[0][1]} values appear in more than one row; an index hid them, or is missing. Stop "
         "Mastodon, back up, merge them (tootctl maintenance fix-duplicates knows older releases), then REINDEX",
         tuple("=".join(ids) for ids, _ in rows),
         int(rows[0][1]),
@@ -129,5 +129,5 @@ def check_indexes(connection: psycopg.Connection) -> Check:
     if not rows:
         return Check("indexes-valid", "passed", "every index is valid")
     names = tuple(row[0] for row in rows)
-    message = f"{len(names)} indexes are not valid and are not used: {', '.join(names[:5])}. REINDEX INDEX mends each"
+    message = f"{len(names)} indexes are not valid and are not used: {', '.join(names[:5])}. REINDEX INDEX repairs each"
     return Check("indexes-valid", "finding", message, names[:MOST_IDS], len(names))

@@ -68,8 +68,8 @@ def examine(
 _NO_MASTODON = Check(
     "mastodon",
     "skipped",
-    "this is no Mastodon's database (no accounts, statuses and schema_migrations in the schema public): only what any "
-    "database promises was examined",
+    "this is not a Mastodon database (no accounts, statuses and schema_migrations in the schema public): only checks "
+    "that apply to any database were run",
 )
 _NO_MEDIA = Check("media-files", "skipped", "no media folder was given: --media DIR")
 
@@ -87,7 +87,7 @@ def _check_domain(
 ) -> Iterator[Check]:
     """LOCAL_DOMAIN must be the one that the snapshot tells of, and the one that local posts' addresses bear."""
     if environment is None:
-        yield Check("local-domain", "skipped", "no secrets are at hand, so LOCAL_DOMAIN is not known")
+        yield Check("local-domain", "skipped", "no secrets were given, so LOCAL_DOMAIN is not known")
         return
     local, web = environment.get("LOCAL_DOMAIN", ""), environment.get("WEB_DOMAIN", "")
     if not local:
@@ -98,7 +98,7 @@ def _check_domain(
         yield Check("local-domain", "finding", message)
         return
     if not {"uri", "local"} <= columns_of(connection, "statuses"):
-        yield Check("local-domain", "skipped", "this schema does not tell which posts are local")
+        yield Check("local-domain", "skipped", "this schema does not say which posts are local")
         return
     rows = connection.execute(
         "SELECT id::text, uri FROM statuses WHERE local AND uri LIKE 'http%%' ORDER BY id DESC LIMIT %s", (_SAMPLE,)
@@ -106,7 +106,7 @@ def _check_domain(
     others = [number for number, uri in rows if urlsplit(uri).hostname not in (local.lower(), web.lower())]
     if others:
         message = (
-            f"LOCAL_DOMAIN is {local}, and {len(others)} of the {len(rows)} newest local posts bear other addresses: "
+            f"LOCAL_DOMAIN is {local}, and {len(others)} of the {len(rows)} newest local posts have other addresses: "
             "these settings belong to another server"
         )
         yield Check("local-domain", "finding", message, tuple(others), len(others))

@@ -15,16 +15,16 @@ _HOLDS: dict[RuleKind, str] = {
     "readable-rows": "tables: every row can be read, and its text is valid",
 }
 _BROKEN: dict[RuleKind, str] = {
-    "unique-index": "{n} keys of the unique index {rule} on {table} stand in more than one row: a damaged index hid "
-    "them, and a restore cannot build it. Stop what uses the database, back up, remove or merge all rows of a key but "
-    "one, then REINDEX",
+    "unique-index": "{n} keys of the unique index {rule} on {table} appear in more than one row: a damaged index hid "
+    "them, and a restore cannot build it. Stop everything that uses the database, back up, remove or merge all rows of "
+    "a key but one, then REINDEX",
     "exclusion": "{n} pairs of rows of {table} exclude each other by {rule}: a restore cannot add the constraint. "
     "Change or remove one of each, then REINDEX",
     "foreign-key": "{n} values in {table} refer to rows that do not exist, although its foreign key {rule} is valid: "
     "a restore cannot add it. Remove the rows, or bring back what they refer to",
-    "readable-rows": "{n} rows of {table} cannot be read, or hold bytes that are no text in the database's encoding: "
-    "{reason}. A backup breaks off at the former, a restore refuses the latter. Bring them back from an earlier "
-    "snapshot (permafrost restore-table), and look at the disk",
+    "readable-rows": "{n} rows of {table} cannot be read, or contain bytes that are not text in the database's "
+    "encoding: {reason}. A backup fails at the former, a restore refuses the latter. Restore them from an earlier "
+    "snapshot (permafrost restore-table), and check the disk",
 }
 
 
