@@ -36,7 +36,6 @@ def _moved(*words: str, is_flag: bool = False) -> Callable[[Command], Command]:
     epilog="""\b
 Examples:
   permafrost restore latest --database mastodon_test
-  permafrost restore --at "2026-11-22 14:00" --database mastodon_test
   permafrost restore latest --database mastodon_production --replace
   permafrost restore latest --database mastodon_production --repository /srv/copy/repository \\
       --passphrase-file passphrase --fingerprint "1A2B ..." --secrets-to secrets
@@ -55,12 +54,12 @@ Examples:
     metavar="FILE",
     help="Write the runbook here  [default: ./permafrost-runbook-NAME.txt]",
 )
-@click.option("--keep-going", is_flag=True, help="Restore everything that PostgreSQL takes, and list what is missing.")
+@click.option("--keep-going", is_flag=True, help="Restore everything that PostgreSQL accepts.")
 @click.option(
     "--missing-to",
     type=click.Path(path_type=Path),
     metavar="DIR",
-    help="Write that list, and refused rows, here  [default: ./permafrost-missing-NAME]",
+    help="With it, list the rest here  [default: ./permafrost-missing-NAME]",
 )
 @_moved("--table")
 @_moved("--schema")
@@ -82,13 +81,10 @@ def restore(
 ) -> int:
     """Restore SNAPSHOT, an id or `latest`, into a database. For one table: permafrost restore-table.
 
-    The snapshot is checked first, then loaded under a working name, compared with what was backed up, and only then
-    given its name. On disaster day no configuration is needed: a copy of the repository and its key suffice. At the
-    end, a runbook says what to do next to get Mastodon running.
-
-    With --keep-going, rows, indexes, keys and extensions that PostgreSQL refuses do not stop the restore. The database
-    gets its name, with a comment that it is NOT WHOLE. A list has the SQL that finishes it by hand, and refused rows
-    lie beside it. Exit code 3 if something is missing.
+    The snapshot is checked, loaded under a working name, compared with what was backed up, and then given its name. A
+    copy of the repository and its key suffice. At the end, a runbook says how to get Mastodon running. With
+    --keep-going, what PostgreSQL refuses (rows, indexes, keys, extensions) is listed with the SQL that finishes the
+    database by hand; its comment says that it is NOT WHOLE, and the exit code is 3.
     """
     wanted = RestoreRequest(
         request.source,
