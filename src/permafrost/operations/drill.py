@@ -61,12 +61,13 @@ class DrillResult:
     tables: int
     rows: int
     is_audited: bool
+    missing: tuple[str, ...]
     health: HealthReport
 
     @property
     def has_findings(self) -> bool:
-        """Whether the health checks have findings."""
-        return bool(self.health.findings)
+        """Whether the health checks have findings, or something is missing."""
+        return bool(self.health.findings or self.missing)
 
     def document(self) -> DrillDocument:
         """Return it for JSON."""
@@ -78,6 +79,7 @@ class DrillResult:
             tables=self.tables,
             rows=self.rows,
             audited=self.is_audited,
+            missing=self.missing,
             health=self.health.document(),
         )
 
@@ -98,6 +100,8 @@ def drill(request: DrillRequest, *, report: Reporter, now: datetime) -> DrillRes
             distrust(request.state, f"the drill of {told.get('snapshot')} found that {error.message}")
             raise
         told.update(duration_s=result.duration_s, tables=result.tables, rows=result.rows, is_audited=result.is_audited)
+        if result.missing:
+            told["error"] = f"it comes back NOT WHOLE: {'; '.join(result.missing)}"
     return result
 
 
@@ -132,6 +136,7 @@ def _drill(request: DrillRequest, report: Reporter, now: datetime, told: dict[st
         tables=restored.tables,
         rows=restored.rows,
         is_audited=restored.is_audited,
+        missing=restored.missing.reasons,
         health=health,
     )
 
