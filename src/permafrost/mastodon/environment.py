@@ -82,7 +82,7 @@ class MastodonEnvironment:
         notes = []
         if isinstance(self.storage, ObjectStorage):
             notes.append(
-                f"media lie in {self.storage.kind} ({self.storage.container or 'no container named'}) and are not "
+                f"media are in {self.storage.kind} ({self.storage.container or 'no container named'}) and are not "
                 "copied: back them up by other means"
             )
         if self.secrets_missing:

@@ -179,5 +179,5 @@ def _notes(request: InitRequest, environment: MastodonEnvironment | None) -> dic
     if request.database_url is None:
         notes["database"] = (source, *(f"Note: {note}." for note in environment.database_notes()))
     if isinstance(environment.storage, ObjectStorage):
-        notes["media"] = (f"media lie in {environment.storage.kind} and are not copied.", source)
+        notes["media"] = (f"media are in {environment.storage.kind} and are not copied.", source)
     return notes

@@ -134,7 +134,7 @@ def _refuse_existing(targets: tuple[Path, ...]) -> None:
     existing = [path for path in targets if path.exists() or path.is_symlink()]
     if existing:
         raise ConfigurationError(
-            f"already there: {', '.join(map(str, existing))}",
+            f"already exists: {', '.join(map(str, existing))}",
             hint="to start again, move them away and keep them: copies made with these keys open with nothing else",
             unchanged="everything; nothing was created",
         )
