@@ -4,6 +4,7 @@ import os
 import signal
 import socket
 import stat
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -18,7 +19,9 @@ from permafrost.postgres.scratch import ScratchCluster
 from permafrost.processes.daemon import Daemon
 from permafrost.processes.program import Program
 from permafrost.processes.run import run
+from tests.fixtures.newer_postgresql import NEWER_MAJORS, binaries_or_skip
 from tests.fixtures.other_user import OTHER_USER, as_other_user, as_root
+from tests.fixtures.syncthing import wait_for
 
 
 @pytest.fixture
@@ -137,6 +140,83 @@ def test_a_server_that_does_not_start_says_why(server_folder: Path) -> None:
     ):
         pass
     assert not folder.exists()
+
+
+@pytest.mark.parametrize("major", [None, *NEWER_MAJORS])
+def test_code_in_a_sandboxed_server(server_folder: Path, major: int | None) -> None:
+    """Programs that a sandboxed server starts for its superuser read no file of ours and reach no other server."""
+    binaries = binaries_or_skip(major) if major else None
+    canary = server_folder / "canary"
+    canary.write_text("canary")
+    canary.chmod(0o644)
+    with (
+        ScratchCluster(server_folder / "other") as other,
+        ScratchCluster(server_folder / "enclosed", binaries=binaries, is_sandboxed=True) as enclosed,
+        psycopg.connect(enclosed.conninfo("postgres"), autocommit=True) as session,
+    ):
+        session.execute("CREATE TABLE said (line text)")
+        reached = other.conninfo("postgres")
+        for program in (f"cat {canary}", f"psql -Xc 'SELECT 42' '{reached}'", f"ls {server_folder}", "id -un"):
+            session.execute(f"COPY said FROM PROGRAM $${program} 2>/dev/null || true$$")
+        said = [line for (line,) in session.execute("SELECT line FROM said")]
+        with pytest.raises(psycopg.errors.UndefinedFile):
+            session.execute(f"SELECT pg_read_file('{canary}')")
+        assert session.execute("SHOW listen_addresses").fetchone() == ("",)
+        session.execute("ALTER SYSTEM SET archive_command = 'true'")
+        pid = enclosed.pid
+        enclosed.restart()
+        assert enclosed.pid != pid
+    assert said[:-1] == ["enclosed"]
+    assert not (server_folder / "enclosed").exists()
+    canary.unlink()
+
+
+def test_a_sandboxed_server_ends_with_its_starter(server_folder: Path) -> None:
+    """After kill -9 of whoever started it nothing of a sandboxed server runs, without a next run."""
+    folder = server_folder / "ends"
+    script = (
+        "import sys\nfrom pathlib import Path\nfrom permafrost.postgres.scratch import ScratchCluster\n"
+        "cluster = ScratchCluster(Path(sys.argv[1]), is_sandboxed=True)\ncluster.start()\n"
+        "print(cluster.pid, flush=True)\nsys.stdin.read()\n"
+    )
+    with subprocess.Popen(
+        (sys.executable, "-c", script, str(folder)), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as owner:
+        assert owner.stdout is not None
+        pid = int(owner.stdout.readline())
+        cluster = ScratchCluster(folder)
+        assert pid in cluster._leftovers()
+        owner.kill()
+    wait_for(lambda: not any(cluster._leftovers()), "the server has ended")
+    assert not Path(f"/proc/{pid}").exists()
+    cluster.destroy()
+    assert not folder.exists()
+
+
+def test_a_sandboxed_server_gets_no_password(server_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sandboxed server that asks for a password gets none: neither from PGPASSWORD nor from a pass file."""
+    passfile = server_folder / "pgpass"
+    passfile.write_text("*:*:*:*:from-the-file\n")
+    passfile.chmod(0o600)
+    with ScratchCluster(server_folder / "asking", is_sandboxed=True) as cluster:
+        hba = cluster.folder / "pg_hba.conf"
+        with psycopg.connect(cluster.conninfo("postgres"), autocommit=True) as session:
+            hba.write_text("local all all password\n")
+            session.execute("SELECT pg_reload_conf()")
+        monkeypatch.setenv("PGPASSFILE", str(passfile))
+        monkeypatch.setenv("PGPASSWORD", "from-the-environment")
+        wait_for(lambda: _is_asked(cluster), "the server asks for a password")
+        with pytest.raises(psycopg.OperationalError, match="no password supplied"):
+            psycopg.connect(cluster.conninfo("postgres"))
+    passfile.unlink()
+
+
+def _is_asked(cluster: ScratchCluster) -> bool:
+    try:
+        psycopg.connect(cluster.conninfo("postgres")).close()
+    except psycopg.OperationalError:
+        return True
+    return False
 
 
 @as_root
