@@ -32,7 +32,7 @@ from bench.results import Facts, Results, load_results, save_results
 from bench.sections import measure_churns, measure_one_size, measure_sizes
 from permafrost import __version__
 from permafrost.errors import PermafrostError
-from permafrost.postgres.binaries import server_binaries
+from permafrost.postgres.programs.binaries import server_binaries
 
 DOCUMENTS = Path(__file__).resolve().parent.parent / "docs"
 

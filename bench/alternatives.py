@@ -13,7 +13,7 @@ from bench.measuring import Taken, take
 from bench.pgbackrest import PgBackRest
 from bench.results import After, SystemRuns
 from permafrost.cli.shared.amounts import bytes_text
-from permafrost.postgres.scratch import ScratchCluster
+from permafrost.postgres.programs.scratch import ScratchCluster
 
 
 class Alternative(Protocol):

@@ -14,8 +14,8 @@ from psycopg.conninfo import conninfo_to_dict
 
 from bench.programs import pipe
 from bench.systems import PublishedSetup
-from permafrost.postgres.binaries import client_program
-from permafrost.postgres.scratch import ScratchCluster
+from permafrost.postgres.programs.binaries import client_program
+from permafrost.postgres.programs.scratch import ScratchCluster
 
 
 class _OfADump:

@@ -11,7 +11,7 @@ from bench.programs import BenchError
 from bench.results import Data
 from permafrost.postgres.catalog import TableName, list_tables
 from permafrost.postgres.digest import TableContents, digest_rows
-from permafrost.postgres.scratch import ScratchCluster
+from permafrost.postgres.programs.scratch import ScratchCluster
 from samples.database import create_database, load
 
 DATABASE = "mastodon_production"

@@ -13,7 +13,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from bench.archives import give_to_server
 from bench.programs import BenchError, pipe
-from permafrost.postgres.scratch import SERVER_USER, ScratchCluster
+from permafrost.postgres.programs.scratch import SERVER_USER, ScratchCluster
 
 _PATIENCE_S = 300
 

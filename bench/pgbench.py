@@ -22,8 +22,8 @@ from bench.sections import log_runs, running_servers
 from bench.systems import Permafrost
 from permafrost.cli.shared.amounts import bytes_text
 from permafrost.openpgp.home import temporary_home
-from permafrost.postgres.binaries import server_binaries
-from permafrost.postgres.scratch import ScratchCluster
+from permafrost.postgres.programs.binaries import server_binaries
+from permafrost.postgres.programs.scratch import ScratchCluster
 from samples.churn import vacuum_where_due
 
 DATABASE = "pgbench"

@@ -19,7 +19,7 @@ from bench.systems import Permafrost, PlainArchive, PublishedSetup, System
 from bench.week import WeekSystems, measure_week
 from permafrost.cli.shared.amounts import bytes_text
 from permafrost.openpgp.home import temporary_home
-from permafrost.postgres.scratch import ScratchCluster
+from permafrost.postgres.programs.scratch import ScratchCluster
 
 RESTORES = 3
 

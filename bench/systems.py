@@ -14,8 +14,8 @@ from typing import Literal, Protocol
 from psycopg.conninfo import conninfo_to_dict
 
 from bench.programs import BenchError, permafrost, pipe
-from permafrost.postgres.binaries import client_program
-from permafrost.postgres.scratch import ScratchCluster
+from permafrost.postgres.programs.binaries import client_program
+from permafrost.postgres.programs.scratch import ScratchCluster
 
 
 class System(Protocol):

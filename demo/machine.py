@@ -143,7 +143,7 @@ class Service:
         try:
             code = self._started.wait(within_s)
         except subprocess.TimeoutExpired as error:
-            raise CommandFailedError(f"{self._typed} did not end within {within_s:.0f} s") from error
+            raise CommandFailedError(f"{self._typed} did not finish within {within_s:.0f} s") from error
         self._reader.join(END_S)
         if code != 0:
             raise CommandFailedError(f"{self._typed} ended with exit code {code}")
@@ -152,7 +152,7 @@ class Service:
         """End it with SIGTERM, as a service manager does; raise `CommandFailedError` if that takes SIGKILL."""
         _end(self._started)
         if self._started.returncode == -signal.SIGKILL:
-            raise CommandFailedError(f"{self._typed} did not end within {END_S:.0f} s of SIGTERM")
+            raise CommandFailedError(f"{self._typed} did not finish within {END_S:.0f} s of SIGTERM")
         self._reader.join(END_S)
 
     def hush(self) -> None:

@@ -8,7 +8,7 @@ from random import Random
 
 import psycopg
 
-from permafrost.postgres.scratch import ScratchCluster
+from permafrost.postgres.programs.scratch import ScratchCluster
 from samples.database import create_database, load
 from samples.environment import environment_file
 from samples.media import expected_files, write_media

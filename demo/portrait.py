@@ -17,10 +17,10 @@ import psycopg
 from psycopg import sql
 
 from demo.machine import DemoError
-from permafrost.postgres.binaries import client_program
 from permafrost.postgres.catalog import TableName
 from permafrost.postgres.connection import server_major
 from permafrost.postgres.digest import digest_rows
+from permafrost.postgres.programs.binaries import client_program
 
 SYNCTHINGS_OWN = (".stfolder", ".stignore", ".stversions")
 _CACHE = "cache"

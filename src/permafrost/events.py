@@ -28,7 +28,7 @@ class StepStarted(Document):
     """what is done in it"""
 
 
-Unit = Literal["bytes", "tables", "indexes", "objects", "files"]
+Unit = Literal["bytes", "tables", "indexes", "keys", "objects", "files"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -133,14 +133,14 @@ def settle_in(folder: Path, found: Iterable[Finding], now: datetime) -> str | No
     file = folder / LEDGER_FILE
     try:
         if is_no_file(file):
-            raise sqlite3.DatabaseError("it is no regular file")
+            raise sqlite3.DatabaseError("it is not a regular file")
         _settle_in(file, found, now)
     except (sqlite3.DatabaseError, ValueError) as error:
         if isinstance(error, sqlite3.Error) and (reason := other_reason(file, error)):
             raise reason from error
         aside = set_aside(file)
         _settle_in(file, found, now)
-        return f"the ledger of findings was damaged ({error}) and is started again; the old one is {aside}"
+        return f"the ledger of findings was damaged ({error}) and starts again; the old one is {aside}"
     return None
 
 

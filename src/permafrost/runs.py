@@ -77,7 +77,7 @@ class RunRecords:
             state_folder.mkdir(mode=0o750, parents=True, exist_ok=True)
         except OSError as error:
             raise ConfigurationError(
-                f"the state folder {state_folder} cannot be made: {error.strerror}", hint="check [state] path"
+                f"the state folder {state_folder} cannot be created: {error.strerror}", hint="check [state] path"
             ) from error
 
     def _connect(self) -> sqlite3.Connection:

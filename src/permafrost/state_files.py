@@ -27,7 +27,9 @@ def other_reason(file: Path, error: sqlite3.Error) -> PermafrostError | None:
         case sqlite3.SQLITE_FULL:
             return SpaceError(f"no space left on the disk for {file}", hint="make room, and run the command again")
         case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
-            return LockedError(f"another process writes {file}", hint="run the command again when it has ended")
+            return LockedError(
+                f"another process is writing to {file}", hint="run the command again when it has finished"
+            )
         case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_PERM:
             return ConfigurationError(
                 f"{file} cannot be written: {error}", hint="check the owner and mode of the state folder: [state] path"

@@ -9,7 +9,9 @@ from collections.abc import Iterator
 import click
 import pytest
 
-from permafrost.cli.main import _COMMANDS, main
+from permafrost.cli.main import main
+from permafrost.cli.shared.lazy_group import LazyGroup
+from permafrost.cli.vault.group import vault
 
 COLUMNS = 100
 MOST_LINES = 40
@@ -37,14 +39,15 @@ def test_help_fits_a_screen(path: str) -> None:
     assert max(map(len, lines)) > 70
 
 
-@pytest.mark.parametrize("name", _COMMANDS)
-def test_the_list_of_commands(name: str) -> None:
+@pytest.mark.parametrize("group", [main, vault], ids=["permafrost", "permafrost vault"])
+def test_the_list_of_commands(group: LazyGroup, request: pytest.FixtureRequest) -> None:
     """The list has the first sentence of each command's help, uncut."""
-    command = main.get_command(click.Context(main), name)
-    assert command is not None
-    _, meaning = _COMMANDS[name]
-    assert command.get_short_help_str(COLUMNS) == meaning
-    assert any(line.split() == [name, *meaning.split()] for line in HELP["permafrost"].splitlines())
+    shown = [line.split() for line in HELP[request.node.callspec.id].splitlines()]
+    for name, (_, meaning) in group.commands_at.items():
+        command = group.get_command(click.Context(group), name)
+        assert command is not None
+        assert command.get_short_help_str(COLUMNS) == meaning
+        assert [name, *meaning.split()] in shown
 
 
 def test_the_list_imports_no_command() -> None:

@@ -21,7 +21,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from permafrost.config.models import Database
 from permafrost.openpgp.fingerprints import in_groups
-from permafrost.postgres.scratch import ScratchCluster
+from permafrost.postgres.programs.scratch import ScratchCluster
 from permafrost.vault.settings import Vault, VaultSyncthing
 from samples.environment import environment_file
 from samples.media import write_media

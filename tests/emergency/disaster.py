@@ -27,7 +27,7 @@ from permafrost.config.models import (
 from permafrost.events import ignore_events
 from permafrost.openpgp.home import stop_agent
 from permafrost.operations.backup import back_up
-from permafrost.postgres.binaries import server_binaries
+from permafrost.postgres.programs.binaries import server_binaries
 from permafrost.repository.repository import Repository
 from tests.fixtures.server import PASSPHRASE, SigningKey
 

@@ -30,7 +30,7 @@ from permafrost.openpgp.home import stop_agent
 from permafrost.openpgp.signing import export_public_key, generate_signing_key, sign_detached
 from permafrost.postgres.connection import connected, conninfo_for
 from permafrost.postgres.digest import TableContents
-from permafrost.postgres.scratch import ScratchCluster
+from permafrost.postgres.programs.scratch import ScratchCluster
 from tests.emergency import odd_database
 from tests.emergency.disaster import (
     SECRET,

@@ -24,7 +24,7 @@ from permafrost.operations.verify import verify
 from permafrost.postgres.connection import conninfo_for
 from permafrost.postgres.digest import TableContents
 from permafrost.postgres.locked_snapshot import locked_snapshot
-from permafrost.postgres.scratch import ScratchCluster
+from permafrost.postgres.programs.scratch import ScratchCluster
 from permafrost.repository.layout import SnapshotId
 from permafrost.repository.snapshots import list_snapshots
 from tests.fixtures.backups import contents_of, drop, make_restore

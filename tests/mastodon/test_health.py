@@ -9,7 +9,6 @@ from random import Random
 import psycopg
 import pytest
 
-from permafrost.errors import DatabaseError
 from permafrost.events import ignore_events
 from permafrost.mastodon.dotenv import parse_dotenv
 from permafrost.mastodon.health.examine import examine
@@ -20,6 +19,7 @@ from samples.encryption import encrypted, key_pair
 from samples.environment import environment_file
 from samples.media import expected_files, write_media
 from samples.rows import LOCAL_DOMAIN
+from tests.fixtures.hidden_rows import hide_a_duplicate
 
 Environment = dict[str, str]
 ANOTHER_PUBLIC_KEY = "BMJVUEe9DtNgF26KSvnzzpwfQm1DPiOrkKsK5lMbx5Y6T1bAf4xVy3c8_W-dCEdLDarSXcl0vVEz00jaaeItZd4="
@@ -223,9 +223,15 @@ def test_names_that_leave_the_folder(
 
 
 def test_another_database(database: str) -> None:
-    """A database that is no Mastodon's is told as that."""
-    with pytest.raises(DatabaseError, match="no Mastodon's"):
-        look(database, None)
+    """Of a database that is no Mastodon's, what any database promises is looked at, and the rest told as skipped."""
+    with psycopg.connect(database) as connection:
+        hide_a_duplicate(connection)
+    report = look(database, None)
+    found = the_finding(report)
+    assert found.code == "unique-index-public.accounts-accounts_by_name"
+    assert found.ids == ("(user7) in 2 rows",)
+    assert "SELECT" in found.sql
+    assert [check.code for check in report.checks if check.outcome == "skipped"] == ["mastodon"]
 
 
 @pytest.mark.parametrize(

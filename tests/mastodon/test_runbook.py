@@ -1,4 +1,4 @@
-"""The runbook: real names, right order, no secret, whatever the snapshot tells or does not."""
+"""The runbook: real names, right order, no secret, whatever the snapshot knows."""
 
 from __future__ import annotations
 
@@ -53,10 +53,14 @@ def test_order() -> None:
 
 
 def test_warnings() -> None:
-    """What must never be done stands before the steps."""
+    """What must never be done comes before the steps."""
     text = " ".join(runbook(FACTS).text().split())
     before = text[: text.index("What to do")]
-    for words in ("No two live copies", "No old dump of Redis", "Never tootctl media remove-orphans"):
+    for words in (
+        "Never run two live copies",
+        "Never restore an old Redis dump",
+        "Never run tootctl media remove-orphans",
+    ):
         assert words in before
 
 
@@ -70,8 +74,8 @@ def test_nothing_known() -> None:
     """A snapshot without facts of Mastodon gives a whole runbook that promises nothing."""
     bare = RunbookFacts("20261122T130000Z-0a1b2c3d", FACTS.made_at, "a", "b", "c", 15)
     text = " ".join(runbook(bare).text().split())
-    assert "does not tell which" in text
-    assert "This snapshot holds none" in text
+    assert "does not say which" in text
+    assert "This snapshot has none" in text
     assert "None" not in text
 
 

@@ -14,7 +14,7 @@ import pytest
 from permafrost.events import ignore_events
 from permafrost.operations.backup import back_up
 from permafrost.postgres.connection import conninfo_for
-from permafrost.postgres.scratch import ScratchCluster
+from permafrost.postgres.programs.scratch import ScratchCluster
 from tests.fixtures.backups import contents_of, drop, make_restore
 from tests.fixtures.server import MakeServer, Server
 

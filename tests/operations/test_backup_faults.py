@@ -20,7 +20,7 @@ from permafrost.events import Event, Progress, Reporter, ignore_events
 from permafrost.operations.backup import back_up
 from permafrost.operations.verify import verify
 from permafrost.postgres.connection import conninfo_for
-from permafrost.postgres.scratch import ScratchCluster
+from permafrost.postgres.programs.scratch import ScratchCluster
 from permafrost.repository.layout import SnapshotId
 from permafrost.repository.lock import repository_lock
 from permafrost.repository.snapshots import list_snapshots

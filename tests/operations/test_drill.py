@@ -25,7 +25,7 @@ from permafrost.openpgp.sealing import OpeningKey
 from permafrost.operations.backup import back_up
 from permafrost.operations.drill import DrillRequest, DrillResult, drill, state_of_vault
 from permafrost.operations.verify import verify
-from permafrost.postgres.scratch import ScratchCluster
+from permafrost.postgres.programs.scratch import ScratchCluster
 from permafrost.repository.distrust import reason_for_distrust
 from permafrost.runs import RunRecords
 from permafrost.status.document import status
@@ -99,7 +99,7 @@ def test_nobody_else_can_connect(server: Server, scratch: Path) -> None:
     assert seen == [("", 0)]
 
 
-@pytest.mark.parametrize("step", ["a server of its own", "restore into it", "load rows", "build indexes"])
+@pytest.mark.parametrize("step", ["starting a server", "restore into it", "load rows", "build indexes"])
 def test_killed(server: Server, scratch: Path, step: str) -> None:
     """A drill that is killed with -9 leaves no verdict, and the next removes its server and its folder."""
     words = ("drill", f"--config={server.write_configuration()}", f"--scratch={scratch}", "--json")
@@ -116,7 +116,7 @@ def test_killed(server: Server, scratch: Path, step: str) -> None:
     assert list(scratch.iterdir())
     notes: list[str] = []
     run(server, scratch, lambda event: notes.append(event.message) if isinstance(event, Note) else None)
-    assert any("killed" in note for note in notes) or step == "a server of its own"
+    assert any("killed" in note for note in notes) or step == "starting a server"
 
 
 def test_two_at_a_time(server: Server, scratch: Path) -> None:

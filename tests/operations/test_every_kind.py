@@ -12,9 +12,9 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
-from permafrost.postgres.binaries import client_program
 from permafrost.postgres.connection import conninfo_for
-from permafrost.postgres.scratch import ScratchCluster
+from permafrost.postgres.programs.binaries import client_program
+from permafrost.postgres.programs.scratch import ScratchCluster
 from tests.fixtures.backups import contents_of, drop, make_backup, make_restore
 from tests.fixtures.every_kind import ROLES, unsubscribe
 from tests.fixtures.server import MakeServer

@@ -25,9 +25,9 @@ from permafrost.openpgp.home import stop_agent
 from permafrost.openpgp.sealing import OpeningKey
 from permafrost.operations.backup import back_up
 from permafrost.operations.export import Exported, ExportRequest, export
-from permafrost.postgres.binaries import client_program
 from permafrost.postgres.connection import conninfo_for
-from permafrost.postgres.dump_program import DumpForm
+from permafrost.postgres.programs.binaries import client_program
+from permafrost.postgres.programs.dump_program import DumpForm
 from tests.fixtures.backups import contents_of, drop, make_backup
 from tests.fixtures.commands import command, json_of
 from tests.fixtures.server import PASSPHRASE, MakeServer, Server
@@ -128,7 +128,7 @@ def test_never_over_something(server: Server, server_folder: Path, tmp_path: Pat
     """A file that is there is refused before anything is done, and stays as it is."""
     place = tmp_path / "out.dump"
     place.write_text("precious")
-    with pytest.raises(RestoreRefusedError, match="is there already"):
+    with pytest.raises(RestoreRefusedError, match="already exists"):
         make_export(server, server_folder, place, "custom", is_sealed=False)
     assert place.read_text() == "precious"
 

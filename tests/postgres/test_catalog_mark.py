@@ -10,7 +10,7 @@ import pytest
 
 from permafrost.postgres.catalog_mark import catalog_mark
 from permafrost.postgres.connection import connected
-from permafrost.postgres.scratch import ScratchCluster
+from permafrost.postgres.programs.scratch import ScratchCluster
 from tests.fixtures.every_kind import ROLES, unsubscribe
 
 SCRIPTS = Path(__file__).parents[1] / "operations"

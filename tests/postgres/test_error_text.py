@@ -6,9 +6,9 @@ import psycopg
 import pytest
 
 from permafrost.errors import DatabaseError
+from permafrost.postgres.building.index_builds import build_index, read_index_script
 from permafrost.postgres.connection import connected, database_errors
 from permafrost.postgres.error_text import error_text, first_line
-from permafrost.postgres.index_builds import build_index, read_index_script
 
 
 def test_a_double_key_is_told(database: str) -> None:

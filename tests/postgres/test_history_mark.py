@@ -11,7 +11,7 @@ import pytest
 from permafrost.postgres.connection import connected, conninfo_for
 from permafrost.postgres.history_mark import has_mark, leave_mark
 from permafrost.postgres.identity import read_identity, wait_until_flushed
-from permafrost.postgres.scratch import ScratchCluster
+from permafrost.postgres.programs.scratch import ScratchCluster
 
 
 def test_a_mark_is_found_again(database: str) -> None:

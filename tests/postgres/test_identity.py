@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from permafrost.postgres.identity import MAXIMUM_AGE, ServerIdentity, read_identity, wait_until_flushed
-from permafrost.postgres.scratch import ScratchCluster
+from permafrost.postgres.programs.scratch import ScratchCluster
 
 EARLIER = ServerIdentity(
     system_identifier=7_000_000_000_000_000_001,

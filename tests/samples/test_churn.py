@@ -7,7 +7,7 @@ import pytest
 
 from permafrost.postgres.catalog import list_tables
 from permafrost.postgres.digest import digest_rows
-from permafrost.postgres.scratch import ScratchCluster
+from permafrost.postgres.programs.scratch import ScratchCluster
 from samples.churn import Churned, churn, vacuum_where_due
 from tests.fixtures.postgresql import temporary_database
 

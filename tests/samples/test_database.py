@@ -7,7 +7,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from permafrost.postgres.scratch import ScratchCluster
+from permafrost.postgres.programs.scratch import ScratchCluster
 from samples.database import create_database, load
 
 WANTED = {

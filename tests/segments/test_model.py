@@ -26,8 +26,8 @@ from permafrost.postgres.history_mark import leave_mark
 from permafrost.postgres.identity import read_identity, wait_until_flushed
 from permafrost.postgres.locked_snapshot import locked_snapshot
 from permafrost.postgres.loggable_tables import describe_tables
+from permafrost.postgres.programs.scratch import ScratchCluster
 from permafrost.postgres.scan import copy_table
-from permafrost.postgres.scratch import ScratchCluster
 from permafrost.segments import chain, rows, worker
 from permafrost.segments.chain import Chain
 from permafrost.segments.reconcile import forget_what_changed, reason_to_forget_everything, remember

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from permafrost.events import ignore_events
-from permafrost.operations.vault_history import history_of
-from permafrost.operations.vault_verify import verify_vault
+from permafrost.operations.vault.history import history_of
+from permafrost.operations.vault.verify import verify_vault
 from permafrost.repository.repository import Repository
 from permafrost.vault_keeping.keeper import Keeper
 from tests.fixtures.damage import flip_a_bit

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from permafrost.cli.shared.amounts import bytes_text, seconds_text
+from permafrost.cli.shared.amounts import bytes_text, count_text, seconds_text
 from permafrost.cli.shared.options import config_option, config_path, json_option, reporting
 from permafrost.cli.shared.rendering import Rendering
 from permafrost.config.loading import load_configuration
@@ -67,6 +67,7 @@ def _summary(result: BackupResult) -> str:
     audited = ", audited" if result.is_audited else ""
     took = f"{bytes_text(result.bytes_new)} in {seconds_text(result.duration_s)}{audited}"
     if result.engine == "dump":
-        return f"snapshot {result.snapshot}: {result.rows_new:,} rows of {result.tables} tables, {took}"
-    changes = f"{result.rows_new:,} row versions new, {result.rows_gone:,} gone"
+        rows = f"{count_text(result.rows_new, 'row')} of {count_text(result.tables, 'table')}"
+        return f"snapshot {result.snapshot}: {rows}, {took}"
+    changes = f"{count_text(result.rows_new, 'new row version')}, {result.rows_gone:,} gone"
     return f"snapshot {result.snapshot}: {changes}: {took}; a full one holds {bytes_text(result.snapshot_bytes)}"

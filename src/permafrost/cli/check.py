@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from permafrost.cli.health import health_lines
+from permafrost.cli.shared.amounts import count_text
 from permafrost.cli.shared.options import config_option, config_path, json_option, reporting
 from permafrost.cli.shared.reading import server_option
 from permafrost.cli.shared.rendering import Rendering
@@ -33,7 +34,7 @@ from permafrost.postgres.connection import conninfo_for
     "--missing-media-to",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="Write the path of every missing file here, one a line; the file must not exist yet.",
+    help="Write the path of every missing file here, one per line; the file must not exist yet.",
 )
 @config_option
 @json_option
@@ -48,12 +49,17 @@ def check(
     missing_media_to: Path | None,
     config_file: Path | None,
 ) -> int:
-    """Examine a Mastodon DATABASE, and whether its secrets and media fit it.
+    """Examine DATABASE, and whether Mastodon's secrets and media belong to it.
 
-    Works on a restored database and on the live one, and changes nothing. It reports the schema version and the
-    release that it belongs to, and duplicates that a damaged index hides. It proves the secrets: it decrypts real
-    second factors and keys of the database, and signs with a local account's key. It compares LOCAL_DOMAIN with the
-    posts and, with --media, lists missing files of local accounts. Exit code 3 if there is a finding.
+    Works on a restored database and on the live one, and changes nothing. Of any database it checks that every unique
+    index, exclusion constraint and foreign key holds, reading the tables themselves and never an index, and that every
+    row can be read and holds valid text. What breaks one of these is backed up, but cannot be restored whole; the SQL
+    that lists it is printed.
+
+    Of a Mastodon database it also reports the schema version and the release that it belongs to. It proves the secrets:
+    it decrypts real second factors and keys of the database, and signs with a local account's key. It compares
+    LOCAL_DOMAIN with the posts and, with --media, lists missing files of local accounts. Exit code 3 if there is a
+    finding.
 
     \b
     Examples:
@@ -74,6 +80,6 @@ def check(
             report=rendering.report,
         )
     findings = len(report.findings)
-    last = f"{findings} findings" if findings else "nothing needs a human"
+    last = count_text(findings, "finding") if findings else "nothing needs attention"
     rendering.result(CheckDocument.of(database, report.document()), [*health_lines(report), last])
     return EXIT_FINDINGS if findings else 0

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import click
 
 from permafrost.cli.health import health_lines
-from permafrost.cli.shared.amounts import seconds_text
+from permafrost.cli.shared.amounts import count_text, seconds_text
 from permafrost.cli.shared.reading import ReadRequest, reading
 from permafrost.cli.shared.rendering import Rendering
 from permafrost.errors import EXIT_FINDINGS
@@ -16,8 +16,9 @@ from permafrost.operations.drill import drill as run_drill
 
 
 @click.command()
+@click.option("--audited", is_flag=True, help="Take the newest audited snapshot, as the schedule does.")
 @reading(default="latest", scratch_use="the throw-away server is made; a tmpfs is fastest")
-def drill(rendering: Rendering, request: ReadRequest) -> int:
+def drill(rendering: Rendering, request: ReadRequest, *, audited: bool) -> int:
     """Prove that SNAPSHOT can be restored, by restoring it into a throw-away server.
 
     SNAPSHOT is an id, or `latest`, the default. It is restored, compared, and thrown away. A drill needs the
@@ -25,8 +26,8 @@ def drill(rendering: Rendering, request: ReadRequest) -> int:
     needs the server that Mastodon uses: the throw-away one runs in a sandbox that shows it nothing but its own data,
     and is removed afterwards; the next drill removes what a killed one left.
 
-    A Mastodon database is also examined as by `permafrost check`, with the secrets in the snapshot. The verdict is
-    recorded: `permafrost status` shows the newest proven snapshot. Exit code 3 if the examination has findings.
+    The restored database is also examined as by `permafrost check`, a Mastodon's with the secrets in the snapshot.
+    The verdict is recorded: `permafrost status` shows the newest proven snapshot. Exit code 3 if there are findings.
 
     \b
     Examples:
@@ -42,6 +43,7 @@ def drill(rendering: Rendering, request: ReadRequest) -> int:
         state=own_state or state_of_vault(request.source.repository),
         jobs=request.jobs,
         is_sandboxed=request.is_sandboxed,
+        prefers_audited=audited,
     )
     result = run_drill(wanted, report=rendering.report, now=datetime.now(UTC))
     rendering.result(result.document(), _lines(result))
@@ -50,6 +52,7 @@ def drill(rendering: Rendering, request: ReadRequest) -> int:
 
 def _lines(result: DrillResult) -> list[str]:
     compared = "every row's digest and count is" if result.is_audited else "every table's row count is"
-    size = f"{result.rows:,} rows of {result.tables} tables in {seconds_text(result.restore_s)}"
-    lines = [f"{result.snapshot} comes back: {size}; {compared} as in the snapshot"]
-    return [*lines, *health_lines(result.health)] if result.health else lines
+    rows = f"{count_text(result.rows, 'row')} of {count_text(result.tables, 'table')}"
+    size = f"{rows} in {seconds_text(result.restore_s)}"
+    lines = [f"{result.snapshot} restores: {size}; {compared} as in the snapshot"]
+    return [*lines, *health_lines(result.health)]

@@ -15,7 +15,7 @@ from permafrost.openpgp.sealing import RecipientSealing
 from permafrost.openpgp.sealing_choice import sealing_of
 from permafrost.operations.export import Exported, ExportRequest
 from permafrost.operations.export import export as export_snapshot
-from permafrost.postgres.dump_program import DumpForm
+from permafrost.postgres.programs.dump_program import DumpForm
 
 
 @click.command()

@@ -17,3 +17,5 @@ def health_lines(report: HealthReport) -> Iterator[str]:
         if check.outcome == "finding" and check.ids:
             more = (check.count or len(check.ids)) - min(len(check.ids), _SHOWN_IDS)
             yield f"{'':>8}  {', '.join(check.ids[:_SHOWN_IDS])}{f' and {more} more' if more > 0 else ''}"
+        if check.sql:
+            yield f"{'':>8}  list them with: {check.sql}"

@@ -3,74 +3,54 @@
 from __future__ import annotations
 
 import gc
-from importlib import import_module
 
 import click
 
 from permafrost import __version__
+from permafrost.cli.shared.lazy_group import LazyGroup
 
 _COMMANDS = {
     "init": ("init:init", "Make configuration, passphrase, signing key, repository and recovery sheet."),
     "config": ("config:config", "Check, show and describe the configuration file."),
     "backup": ("backup:backup", "Make one snapshot of the database and the secrets."),
     "snapshots": ("snapshots:snapshots", "List the snapshots, oldest first."),
-    "verify": ("repository:verify", "Check every object's hash, and every snapshot's signature and completeness."),
+    "verify": ("verify:verify", "Check every object's hash, and every snapshot's signature and completeness."),
     "restore": ("restore:restore", "Restore SNAPSHOT, an id or `latest`, into a database."),
     "restore-table": (
         "restore_table:restore_table",
         "Restore one table of SNAPSHOT beside the live ones, or to stdout.",
     ),
     "drill": ("drill:drill", "Prove that SNAPSHOT can be restored, by restoring it into a throw-away server."),
-    "check": ("check:check", "Examine a Mastodon DATABASE, and whether its secrets and media fit it."),
+    "check": ("check:check", "Examine DATABASE, and whether Mastodon's secrets and media belong to it."),
     "export": ("export:export", "Write SNAPSHOT as a standard dump file, for pg_restore, psql or any other tool."),
-    "prune": ("repository:prune", "Remove snapshots that no rule of [retention] keeps, and objects that none uses."),
+    "prune": (
+        "prune:prune",
+        "Remove snapshots that no rule in [retention] keeps, and objects that no remaining snapshot uses.",
+    ),
     "status": ("status:status", "Show the newest snapshot, its age and proof, and what needs attention."),
-    "vault": ("vault:vault", "Pair servers with vaults, the machines that keep their copies."),
+    "vault": ("vault.group:vault", "Pair servers with vaults, the machines that keep their copies."),
     "run": ("service:run", "Run the server's service: backups, audits and drills on schedule, and Syncthing."),
     "schema": ("schema:schema", "Print the JSON Schema (2020-12) of what the command NAME prints with --json."),
 }
-"""Where each command is, and the first sentence of its help, so that the list of all needs no import of any."""
 
 
-class Commands(click.Group):
-    """The commands, each imported when it is asked for: a run should not wait for what others need."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return all names, in the order in which they are needed."""
-        del ctx
-        return list(_COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Return the command of that name, None if there is none."""
-        del ctx
-        if cmd_name not in _COMMANDS:
-            return None
-        module, _, attribute = _COMMANDS[cmd_name][0].partition(":")
-        command: click.Command = getattr(import_module(f"permafrost.cli.{module}"), attribute)
-        gc.freeze()  # modules stay for good, so collections need not look at them
-        gc.enable()
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the list of commands for help."""
-        del ctx
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, meaning) for name, (_, meaning) in _COMMANDS.items()])
-
-
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=LazyGroup,
+    commands_at=_COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(__version__, prog_name="permafrost")
 def main() -> None:
-    """Back up a Mastodon server, keep it on machines that you own, and prove that it can come back.
+    """Back up a Mastodon server to machines that you own, and prove that the backups restore.
 
     Start with `permafrost init`, then `permafrost backup`. Pair a vault with `permafrost vault invite` and
     `permafrost vault join`. On disaster day: `permafrost restore latest`.
 
     \b
-    Exit codes: 0 done; 3 done, with findings that need a human; 2 usage; 10 configuration; 11 locked;
+    Exit codes: 0 done; 3 done, with findings that need attention; 2 usage; 10 configuration; 11 locked;
     12 no repository; 13 key or passphrase; 14 integrity; 15 a tool; 16 database; 17 replication;
-    18 no space; 19 restore refused; 130 and 143 ended by a signal (but a service
-    that is stopped ends with 0); 1 a defect of the program.
+    18 no space; 19 restore refused; 130 and 143 ended by a signal (but a service that is stopped
+    ends with 0); 1 a defect of the program.
     """
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from permafrost.cli.shared.amounts import seconds_text
+from permafrost.cli.shared.amounts import count_text, seconds_text
 from permafrost.cli.shared.reading import ReadRequest, reading, server_option
 from permafrost.cli.shared.rendering import Rendering
 from permafrost.loading.preflight import Target
@@ -41,7 +41,7 @@ Examples:
       --passphrase-file passphrase --fingerprint "1A2B ..." --secrets-to secrets
 """
 )
-@click.option("--database", metavar="NAME", required=True, help="The database to make, or with --replace to replace.")
+@click.option("--database", metavar="NAME", required=True, help="The database to create, or with --replace to replace.")
 @click.option("--replace", is_flag=True, help="Replace an existing database; it is kept under another name.")
 @server_option
 @click.option("--no-owner", is_flag=True, help="Restore no owners and grants: the restoring user owns everything.")
@@ -92,9 +92,10 @@ def restore(
 
 def _lines(result: RestoreResult) -> list[str]:
     compared = "every row's digest and count is" if result.is_audited else "every table's row count is"
-    size = f"{result.rows:,} rows of {result.tables} tables in {seconds_text(result.duration_s)}"
+    rows = f"{count_text(result.rows, 'row')} of {count_text(result.tables, 'table')}"
+    size = f"{rows} in {seconds_text(result.duration_s)}"
     lines = [f"restored {result.snapshot} into {result.database}: {size}; {compared} as in the snapshot"]
     if result.kept_as:
-        lines.append(f"the database that was there is kept as {result.kept_as}; drop it when you no longer need it")
+        lines.append(f"the former database is kept as {result.kept_as}; drop it when you no longer need it")
     lines += [f"wrote {path}" for path in result.secrets]
     return lines

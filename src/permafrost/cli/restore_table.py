@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import click
 
-from permafrost.cli.shared.amounts import seconds_text
+from permafrost.cli.shared.amounts import count_text, seconds_text
 from permafrost.cli.shared.reading import ReadRequest, reading, server_option
 from permafrost.cli.shared.rendering import Rendering
 from permafrost.errors import UsageError
@@ -45,13 +45,13 @@ def restore_table(
     if to_stdout:
         if database or schema or rendering.as_json:
             raise UsageError(
-                "--stdout does not go with --database, --schema and --json", hint="stdout is for the rows alone"
+                "--stdout cannot be combined with --database, --schema or --json", hint="stdout is only for the rows"
             )
         write_table(request.source, request.choice, table, sys.stdout.buffer.write, rendering.report, datetime.now(UTC))
         sys.stdout.buffer.flush()
         return
     if not (database and schema):
-        raise UsageError("no place for the table was given", hint="give --database NAME and --schema NAME, or --stdout")
+        raise UsageError("--database was not given", hint="give --database NAME and --schema NAME, or --stdout")
     wanted = TableRequest(
         request.source, request.choice, table, server=request.server(server), database=database, schema=schema
     )
@@ -61,7 +61,7 @@ def restore_table(
 
 def _lines(result: RescuedTable) -> list[str]:
     compared = "their digest and count are" if result.is_audited else "their count is"
-    size = f"{result.rows:,} rows in {seconds_text(result.duration_s)}"
+    size = f"{count_text(result.rows, 'row')} in {seconds_text(result.duration_s)}"
     where = f"{result.rescued_as} in {result.database}"
     lines = [f"restored {result.table} of {result.snapshot} as {where}: {size}; {compared} as in the snapshot"]
     if result.defaults_left_out:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from permafrost.cli.shared.amounts import bytes_text
+from permafrost.cli.shared.amounts import bytes_text, count_text
 from permafrost.cli.shared.options import config_option, config_path, json_option, reporting, repository_option
 from permafrost.cli.shared.rendering import Rendering
 from permafrost.config.loading import load_configuration
@@ -50,12 +50,14 @@ def _snapshot_line(listed: ListedSnapshot) -> str:
         return f"{listed.snapshot}  cannot be read: {listed.problem}"
     size, new = bytes_text(listed.size_bytes), bytes_text(listed.new_bytes)
     made = f"{listed.made_at:%Y-%m-%d %H:%M:%S} UTC"
-    return f"{listed.snapshot}  {made}  {size:>9}, {new:>9} new  {listed.objects} objects"
+    return f"{listed.snapshot}  {made}  {size:>9}, {new:>9} new  {count_text(listed.objects or 0, 'object')}"
 
 
 @snapshots.command()
 @click.argument("snapshot")
-@click.option("--force", is_flag=True, help="Remove the newest too, or the last one that a drill has proven.")
+@click.option(
+    "--force", is_flag=True, help="Remove it even if it is the newest, or the last one that a drill has proven."
+)
 @config_option
 @json_option
 @reporting
@@ -71,8 +73,8 @@ def remove(rendering: Rendering, *, snapshot: str, force: bool, config_file: Pat
     """
     doomed = parse_snapshot_choice(snapshot)
     if doomed is None:
-        raise UsageError("latest is not removed by that name", hint="give its id; permafrost snapshots lists them")
+        raise UsageError("snapshots remove does not accept latest", hint="give its id; permafrost snapshots lists them")
     configuration = load_configuration(config_path(config_file))
     result = remove_snapshot(configuration, doomed, is_forced=force, report=rendering.report, now=datetime.now(UTC))
-    freed = f"{result.objects} objects, {bytes_text(result.size_bytes)} freed"
+    freed = f"{count_text(result.objects, 'object')}, {bytes_text(result.size_bytes)} freed"
     rendering.result(result.document(), [f"removed {result.snapshot}: {freed}"])

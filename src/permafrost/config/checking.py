@@ -8,8 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from permafrost.config.models import Configuration, Encryption, passfile_of
+from permafrost.config.outside import outside_findings
 from permafrost.config.secret_files import read_secret_file
 from permafrost.errors import KeyFileError
+from permafrost.findings import FindingKind
 
 KeyedMessage = tuple[str, str]
 """A dotted key of the configuration, and what is wrong with what it names."""
@@ -65,7 +67,7 @@ def _check_gnupg_home(home: Path) -> Iterator[KeyedMessage]:
     elif mode != 0o700:
         yield key, f"{home}: has mode {mode:04o}, must have 0700 (chmod 0700 {home})"
     elif status.st_uid not in (os.geteuid(), 0):
-        yield key, f"{home}: belongs to user id {status.st_uid}, neither to us ({os.geteuid()}) nor to root"
+        yield key, f"{home}: belongs to user id {status.st_uid}, neither to you ({os.geteuid()}) nor to root"
 
 
 def _check_secrets(files: tuple[Path, ...]) -> Iterator[KeyedMessage]:
@@ -75,13 +77,9 @@ def _check_secrets(files: tuple[Path, ...]) -> Iterator[KeyedMessage]:
 
 
 def _check_media(configuration: Configuration) -> Iterator[KeyedMessage]:
-    if configuration.media is None:
-        return
-    try:
-        with os.scandir(configuration.media.path):
-            pass
-    except OSError as error:
-        yield "media.path", f"{configuration.media.path}: {error.strerror}"
+    for finding in outside_findings(configuration):
+        if finding.kind is not FindingKind.SECRETS_MISSING:
+            yield "media.path", finding.message
 
 
 def _unreadable(path: Path) -> str:

@@ -87,7 +87,7 @@ def misplaced_secrets(configuration: Configuration) -> Iterator[tuple[str, str]]
     for key, path in secret.items():
         for carried_key, folder in carried.items():
             if path is not None and path.resolve().is_relative_to(folder.resolve()):
-                yield key, f"lies in {carried_key}, which is carried to the vaults"
+                yield key, f"lies in {carried_key}, which Syncthing carries to the vaults"
 
 
 def _read(path: Path) -> str:
@@ -96,11 +96,11 @@ def _read(path: Path) -> str:
     except FileNotFoundError as error:
         raise ConfigurationError(
             f"there is no file {path}",
-            hint="permafrost init makes a configuration; --config or $PERMAFROST_CONFIG names another one",
+            hint="permafrost init creates one; --config or $PERMAFROST_CONFIG names another file",
         ) from error
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
-        raise InvalidFileError((Problem(path, "is not UTF-8, as TOML has to be", line),)) from error
+        raise InvalidFileError((Problem(path, "is not UTF-8, as TOML must be", line),)) from error
     except OSError as error:
         raise ConfigurationError(
             f"cannot read {path}: {error.strerror}", hint="run permafrost as the user that owns its files"
@@ -114,7 +114,7 @@ def _syntax_problem(message: str, path: Path) -> Problem:
         return Problem(path, _as_clause(message))
     clause = _as_clause(message[: place.start()])
     if place[1] is None:  # noticed at the end, but the fault may lie far above
-        return Problem(path, f"{clause} up to the end of the file: look for a text or an array that is not closed")
+        return Problem(path, f"{clause} by the end of the file: look for a string or an array that is not closed")
     return Problem(path, clause, int(place[1]))
 
 

@@ -26,7 +26,7 @@ def _absolute(path: Path) -> Path:
 def _whole_fingerprint(text: str) -> str:
     plain = text.replace(" ", "").upper()
     if len(plain) not in (40, 64) or any(letter not in "0123456789ABCDEF" for letter in plain):
-        raise ValueError(f"{text!r} is not a whole fingerprint of 40 (or 64) hexadecimal digits")
+        raise ValueError(f"{text!r} is not a full fingerprint of 40 (or 64) hexadecimal digits")
     return plain
 
 
@@ -34,13 +34,13 @@ def _cron_expression(text: str) -> str:
     if text == "off":
         return text
     if len(text.split()) != 5:
-        raise ValueError('must be a cron expression of five fields, as "40 * * * *", or "off"')
+        raise ValueError('must be a cron expression of five fields, like "40 * * * *", or "off"')
     try:
         comes = next(CronSim(text, _SOME_MOMENT), None)
     except CronSimError as error:
-        raise ValueError(f"{text!r} is no cron expression: {str(error).lower()}") from error
+        raise ValueError(f"{text!r} is not a cron expression: {str(error).lower()}") from error
     if comes is None:
-        raise ValueError(f"{text!r} names a moment that never comes")
+        raise ValueError(f"{text!r} never occurs")
     return text
 
 
@@ -64,7 +64,7 @@ class Database(Section):
 
     url: str = Field(
         description="How to reach the database, as a libpq connection string or URI, without a password: "
-        "that belongs into a file named by `passfile=`. PG* environment variables are honoured."
+        "put that into a file named by `passfile=`. PG* environment variables are respected."
     )
     engine: Literal["log", "dump"] = Field(
         default="log",
@@ -82,11 +82,13 @@ class Database(Section):
             parameters = conninfo_to_dict(value)
         except ProgrammingError as error:
             # libpq quotes what it stumbled over, which may be a piece of a password
-            raise ValueError("is not a libpq connection string or URI, as postgresql:///mastodon_production") from error
+            raise ValueError(
+                "is not a libpq connection string or URI, like postgresql:///mastodon_production"
+            ) from error
         for name in _CONNINFO_SECRETS:
             if name in parameters:
                 raise ValueError(
-                    f"holds a {name}; secrets belong into files: put it into a pgpass file of mode 0600 "
+                    f"holds a {name}; secrets belong in files: put it into a pgpass file with mode 0600 "
                     "and name that with passfile="
                 )
         return value
@@ -99,7 +101,7 @@ def passfile_of(url: str) -> Path | None:
 
 
 class RepositorySettings(Section):
-    """Where the repository lies."""
+    """Where the repository is."""
 
     path: AbsolutePath = Field(
         default=Path("/var/lib/permafrost/repository"),
@@ -116,8 +118,8 @@ class State(Section):
     path: AbsolutePath = Field(default=Path("/var/lib/permafrost/state"), description="The state folder.")
     scratch: AbsolutePath = Field(
         default=DEFAULT_SCRATCH,
-        description="Where drills and exports make their throw-away server: a folder, with room for the database, "
-        "that no other user can rename; a tmpfs is quickest.",
+        description="Where drills and exports create their throw-away server: a folder with room for the database "
+        "that no other user can rename. A tmpfs is fastest.",
     )
     sandbox: Literal["bubblewrap", "off"] = Field(
         default="bubblewrap",
@@ -142,7 +144,7 @@ class Encryption(Section):
     @model_validator(mode="after")
     def _exactly_one_way(self) -> Self:
         if (self.passphrase_file is None) == (not self.recipients):
-            raise ValueError("set either passphrase_file or recipients, not both and not neither")
+            raise ValueError("set exactly one of passphrase_file and recipients")
         if self.recipients and self.recipients_dir is None:
             raise ValueError("recipients needs recipients_dir, the folder with their public keys")
         return self
@@ -153,29 +155,34 @@ class Signing(Section):
 
     gnupg_home: AbsolutePath = Field(
         default=Path("/etc/permafrost/gnupg"),
-        description="The GnuPG home that holds the signing key, mode 0700; of permafrost alone.",
+        description="The GnuPG home that holds the signing key, mode 0700; only for permafrost.",
     )
     fingerprint: Fingerprint | None = Field(
         default=None,
-        description="The signing key's fingerprint, as on the recovery sheet; if left out, the repository's own word.",
+        description="The signing key's fingerprint, as on the recovery sheet. If left out, the repository's own is "
+        "trusted.",
     )
 
 
 class Retention(Section):
-    """Which snapshots `prune` keeps; a rule left out keeps nothing of its own."""
+    """Which snapshots `prune` keeps; a rule that is left out keeps nothing."""
 
-    last: Count = Field(default=0, description="The newest so many.")
-    hourly: Count = Field(default=0, description="The newest of each of the last so many hours that have one.")
-    daily: Count = Field(default=0, description="The newest of each of the last so many days that have one.")
-    weekly: Count = Field(default=0, description="The newest of each of the last so many ISO weeks that have one.")
-    monthly: Count = Field(default=0, description="The newest of each of the last so many months that have one.")
+    last: Count = Field(default=0, description="Keep the newest N snapshots.")
+    hourly: Count = Field(default=0, description="Keep the newest snapshot of each of the last N hours that have one.")
+    daily: Count = Field(default=0, description="Keep the newest snapshot of each of the last N days that have one.")
+    weekly: Count = Field(
+        default=0, description="Keep the newest snapshot of each of the last N ISO weeks that have one."
+    )
+    monthly: Count = Field(
+        default=0, description="Keep the newest snapshot of each of the last N months that have one."
+    )
 
 
 DEFAULT_RETENTION = Retention(last=6, hourly=24, daily=7, weekly=4, monthly=6)
 
 
 class Secrets(Section):
-    """The files without which a restored database is not a server."""
+    """The files without which a restored database is useless."""
 
     files: tuple[AbsolutePath, ...] = Field(
         default=(), description="Files that go into every snapshot with their modes and owners."
@@ -183,11 +190,11 @@ class Secrets(Section):
 
 
 class Media(Section):
-    """Uploaded files, carried by Syncthing as they are."""
+    """Uploaded files, which Syncthing carries as they are."""
 
     path: AbsolutePath = Field(description="Mastodon's public/system folder.")
     ignore: tuple[str, ...] = Field(
-        default=("/cache",), description="What is not carried, as Syncthing patterns; /cache is remote media."
+        default=("/cache",), description="What Syncthing does not carry, as Syncthing patterns; /cache is remote media."
     )
 
 
@@ -203,8 +210,8 @@ class Schedule(Section):
     drill: CronExpression = Field(default="0 4 * * 0", description="When to rehearse a restore.")
     hung_after_s: Annotated[int, Field(ge=1, le=604_800, strict=True)] = Field(
         default=7200,
-        description="After how many seconds without a sign of life a job is taken for hung, and ended. "
-        "It has to be longer than PostgreSQL takes to make its largest index, or to read its largest table.",
+        description="Stop a job as hung after this many seconds without output. "
+        "This must be longer than PostgreSQL needs to build its largest index or to read its largest table.",
     )
 
 
@@ -212,7 +219,7 @@ class Syncthing(Section):
     """The Syncthing that carries repository and media to the vaults."""
 
     managed: Flag = Field(
-        default=True, description="Whether permafrost runs a Syncthing of its own, or uses one that is there."
+        default=True, description="Whether permafrost runs a Syncthing of its own or uses an existing one."
     )
     home: AbsolutePath = Field(
         default=Path("/var/lib/permafrost/syncthing"), description="The managed instance's home."
@@ -226,12 +233,10 @@ class Syncthing(Section):
     )
     discovery: Flag = Field(
         default=True,
-        description="Whether it announces itself and looks for vaults (local and global discovery, relays, NAT).",
+        description="Whether it announces itself and searches for vaults (local and global discovery, relays, NAT).",
     )
-    announce: tuple[str, ...] = Field(
-        default=(), description="Fixed addresses to put into invitations, as tcp://host:port."
-    )
-    url: str | None = Field(default=None, description="The REST address of a running one (managed = false).")
+    announce: tuple[str, ...] = Field(default=(), description="Fixed addresses for invitations, as tcp://host:port.")
+    url: str | None = Field(default=None, description="The REST address of an existing Syncthing (managed = false).")
     api_key_file: AbsolutePath | None = Field(
         default=None, description="A file with its API key, mode 0400 or 0600 (managed = false)."
     )
@@ -244,7 +249,7 @@ class Syncthing(Section):
 
 
 class Server(Section):
-    """What the server is called on recovery sheets and on vaults."""
+    """The server's name on recovery sheets and on vaults."""
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,62}$")] = Field(
         default="mastodon", description="The server's name, usually its domain; also the folder's name on a vault."
@@ -263,7 +268,8 @@ class Configuration(Section):
     retention: Retention = DEFAULT_RETENTION
     secrets: Secrets = Secrets()
     media: Media | None = Field(
-        default=None, description="Without it media are not carried, as when they lie in an object store."
+        default=None,
+        description="Leave it out if media should not be copied, for instance because they are in an object store.",
     )
     schedule: Schedule = Schedule()
     syncthing: Syncthing = Syncthing()

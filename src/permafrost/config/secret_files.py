@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import stat
 from pathlib import Path
 
@@ -24,7 +25,7 @@ def read_secret_file(path: Path) -> str:
     except OSError as error:
         raise KeyFileError(
             f"cannot read the secret file {path}: {error.strerror}",
-            hint="the configuration names it; put it back from the recovery sheet, or correct the path",
+            hint="the configuration names it; restore it from the recovery sheet, or correct the path",
         ) from error
     try:
         _check_status(path, os.fstat(descriptor))
@@ -32,7 +33,7 @@ def read_secret_file(path: Path) -> str:
     finally:
         os.close(descriptor)
     if not first_line.strip():
-        raise KeyFileError(f"the secret file {path} is empty", hint="its first line has to hold the secret")
+        raise KeyFileError(f"the secret file {path} is empty", hint="its first line must be the secret")
     try:
         return first_line.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -48,10 +49,19 @@ def _check_status(path: Path, status: os.stat_result) -> None:
         raise KeyFileError(
             f"the secret file {path} {fault} (mode {mode:04o}, allowed are 0400 and 0600)",
             hint=f"chmod 0600 {path}"
-            + ("; and think of the secret as known to whoever could read it" if mode & 0o077 else ""),
+            + ("; and consider the secret known to anyone who could read it" if mode & 0o077 else ""),
         )
     if status.st_uid not in (os.geteuid(), 0):
         raise KeyFileError(
-            f"the secret file {path} belongs to user id {status.st_uid}, neither to us ({os.geteuid()}) nor to root",
-            hint=f"chown {os.geteuid()} {path}, or run permafrost as the user that owns it",
+            f"the secret file {path} belongs to user id {status.st_uid}, neither to you ({os.geteuid()}) nor to root",
+            hint=_owner_hint(path, status.st_uid),
         )
+
+
+def _owner_hint(path: Path, owner_id: int) -> str:
+    """Return how to read somebody else's secret file: as its owner, and not by taking it away from the service."""
+    try:
+        owner = pwd.getpwuid(owner_id).pw_name
+    except KeyError:
+        return f"chown {os.geteuid()} {path}: no user has the id {owner_id}"
+    return f"run it as the file's owner: sudo -u {owner} permafrost ..."

@@ -79,14 +79,16 @@ class HealthCheckDocument(Document):
     message: str
     """what was found, for people"""
     ids: tuple[str, ...]
-    """up to 20 rows (`id=id` for those that are the same) or files that it is about"""
+    """up to 20 rows (`id=id` for those that are the same), keys or files that it is about"""
     count: int | None
     """how many there are in all; null where nothing was counted"""
+    sql: str = ""
+    """SQL that lists the rows in psql, empty where there is none"""
 
 
 @dataclass(frozen=True, slots=True)
 class HealthDocument(Document):
-    """What a Mastodon database was found to be."""
+    """What a database was found to be."""
 
     schema_version: str | None
     """the number of its newest migration; null if there is none"""
@@ -137,8 +139,8 @@ class DrillDocument(Document):
     """how many rows they have"""
     audited: bool
     """whether every row's digest was compared, and not only counts"""
-    health: HealthDocument | None
-    """for a Mastodon database, what `permafrost check` finds in it; otherwise null"""
+    health: HealthDocument
+    """what `permafrost check` finds in the restored database, without reading every row again"""
 
 
 @dataclass(frozen=True, slots=True)

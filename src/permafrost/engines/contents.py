@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from permafrost.postgres.building.sequences import SequenceValue
 from permafrost.postgres.catalog import DatabaseDescription
-from permafrost.postgres.sequences import SequenceValue
 from permafrost.repository.manifest import ObjectKind, Table
 from permafrost.repository.objects import StoredObject
 

@@ -14,7 +14,7 @@ from permafrost.engines.facts import table_facts
 from permafrost.events import Progress
 from permafrost.postgres.catalog import TableName, describe_database, is_standby, list_tables, schema_migrations_version
 from permafrost.postgres.digest import TableContents, count_rows, digest_rows
-from permafrost.postgres.dump_program import explain_pg_dump, pg_dump_program
+from permafrost.postgres.programs.dump_program import explain_pg_dump, pg_dump_program
 from permafrost.postgres.snapshot import exported_snapshot, imported_snapshot
 from permafrost.processes.program import Program
 from permafrost.repository.sealed import put_sealed

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from permafrost.mastodon.environment import read_environment
+from permafrost.postgres.building.sequences import SequenceValue
 from permafrost.postgres.catalog import DatabaseDescription
 from permafrost.postgres.digest import TableContents
-from permafrost.postgres.sequences import SequenceValue
 from permafrost.repository.manifest import (
     DatabaseFacts,
     DatabaseGrant,
@@ -23,7 +23,14 @@ from permafrost.repository.manifest import (
 def table_facts(tables: Sequence[TableContents]) -> tuple[Table, ...]:
     """Return the manifest's part about the tables."""
     return tuple(
-        Table(schema_name=one.table.schema, name=one.table.name, rows=one.rows, digest=one.digest) for one in tables
+        Table(
+            schema_name=one.table.schema,
+            name=one.table.name,
+            rows=one.rows,
+            digest=one.digest,
+            digest_without_generated=one.digest_without_generated,
+        )
+        for one in tables
     )
 
 

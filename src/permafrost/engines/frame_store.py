@@ -12,8 +12,8 @@ from collections.abc import Iterator
 
 from permafrost.engines.context import RunContext
 from permafrost.openpgp.sealing import explain_sealing, seal_program
-from permafrost.postgres.archive_header import mask_archive_time
-from permafrost.postgres.dump_program import explain_pg_dump
+from permafrost.postgres.programs.archive_header import mask_archive_time
+from permafrost.postgres.programs.dump_program import explain_pg_dump
 from permafrost.processes.pipeline import Pipeline
 from permafrost.processes.program import Program
 from permafrost.repository.objects import StoredObject, put_object

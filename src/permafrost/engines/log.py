@@ -45,7 +45,7 @@ def logged(run: RunContext) -> Iterator[SnapshotContents]:
         if isinstance(error, DamagedStateError):
             _throw_state_away(run, str(error))
         else:
-            run.report(Warned(f"the snapshot is published, but the state was not kept: {error.message}"))
+            run.report(Warned(f"the snapshot is published, but the state was not saved: {error.message}"))
 
 
 def _read(run: RunContext) -> tuple[ExitStack, SnapshotContents]:
@@ -59,12 +59,14 @@ def _read(run: RunContext) -> tuple[ExitStack, SnapshotContents]:
             if attempt == _ATTEMPTS:
                 raise
             attempt += 1
-            run.report(Note(f"starting again, as another session wants a table for itself: {error.message}"))
+            run.report(
+                Note(f"starting again because another session wants exclusive access to a table: {error.message}")
+            )
         except DamagedStateError as error:
             if not has_state:
                 raise ConfigurationError(
                     f"the state in {run.configuration.state.path} cannot be used: {error}",
-                    hint="look at the disk that [state] path lies on",
+                    hint="check the disk that holds [state] path",
                 ) from error
             has_state = False
             _throw_state_away(run, str(error))
@@ -74,7 +76,7 @@ def _read(run: RunContext) -> tuple[ExitStack, SnapshotContents]:
 def _throw_state_away(run: RunContext, damage: str) -> None:
     folder = run.configuration.state.path
     set_aside(folder / STATE_FILE)
-    message = f"the state of the segment log was damaged ({damage}), and is started again: everything is read"
+    message = f"the state of the segment log was damaged ({damage}) and starts again: everything is read"
     run.report(Warned(message))
     RunRecords(folder).record_damage(STATE_FILE, message, run.now)
 

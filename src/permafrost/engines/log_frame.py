@@ -10,12 +10,12 @@ from dataclasses import dataclass
 
 from permafrost.engines.context import RunContext
 from permafrost.engines.frame_store import store_frame
+from permafrost.postgres.building.sequences import SequenceValue, read_sequences
 from permafrost.postgres.catalog import DatabaseDescription, describe_database, is_standby, schema_migrations_version
 from permafrost.postgres.catalog_mark import catalog_mark
-from permafrost.postgres.dump_program import pg_dump_program
 from permafrost.postgres.locked_snapshot import HELD_LOCK_TIMEOUT_MS, LOCK_TIMEOUT_MS, LockedSnapshot
 from permafrost.postgres.loggable_tables import LoggedTable
-from permafrost.postgres.sequences import SequenceValue, read_sequences
+from permafrost.postgres.programs.dump_program import pg_dump_program
 from permafrost.repository.objects import StoredObject
 
 

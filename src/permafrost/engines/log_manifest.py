@@ -26,7 +26,7 @@ def manifest_tables(
     chains: Chains,
     rows: Mapping[TableName, int],
     others: Sequence[TableContents],
-    digests: Mapping[TableName, str],
+    digests: Mapping[TableName, TableContents],
     index_of: Mapping[str, int],
 ) -> tuple[Table, ...]:
     """Return the manifest's tables, logged and others, in order of name.
@@ -38,7 +38,8 @@ def manifest_tables(
             schema_name=table.name.schema,
             name=table.name.name,
             rows=rows[table.name],
-            digest=digests.get(table.name),
+            digest=digests[table.name].digest if table.name in digests else None,
+            digest_without_generated=digests[table.name].digest_without_generated if table.name in digests else None,
             columns=table.columns,
             segments=tuple(_segment(chains[table.oid, number], index_of) for number in segments_of(table)),
         )

@@ -55,7 +55,7 @@ class _Found:
     chains: dict[tuple[int, int], Chain] = field(default_factory=dict)
     rows: dict[TableName, int] = field(default_factory=dict)
     others: list[TableContents] = field(default_factory=list)
-    digests: dict[TableName, str] = field(default_factory=dict)
+    digests: dict[TableName, TableContents] = field(default_factory=dict)
     rows_new: int = 0
     rows_gone: int = 0
     segments_changed: int = 0
@@ -98,13 +98,13 @@ def _prepare(run: RunContext, snapshot: LockedSnapshot, state: SegmentState, sea
     identity = read_identity(connection)
     reason = _reason_to_start_anew(run, state, identity, connection, sealing_mark)
     if reason:
-        run.report(Note(f"new bases for every table: {reason}"))
+        run.report(Note(f"reading every table in full: {reason}"))
         state.forget_everything()
     tables = describe_tables(connection, snapshot.tables)
     known: dict[str, tuple[ObjectKind, int]] = state.objects()  # type: ignore[assignment] # kinds as they were put in
     missing = frozenset(name for name, (_, size) in known.items() if not _is_there(run, name, size))
     if missing:
-        run.report(Note(f"{len(missing)} objects that the state refers to are not in the repository any more"))
+        run.report(Note(f"{len(missing)} objects that the state refers to are no longer in the repository"))
     forget_what_changed(state, tables)
     logged_names = {table.name for table in tables}
     return _Job(
@@ -121,7 +121,7 @@ def _reason_to_start_anew(
     run: RunContext, state: SegmentState, identity: ServerIdentity, connection: psycopg.Connection, sealing_mark: str
 ) -> str:
     if run.is_full:
-        return "asked for"
+        return "requested"
     reason = reason_to_forget_everything(state, identity, connection)
     if reason:
         return reason
@@ -178,7 +178,7 @@ def _tasks(run: RunContext, job: _Job, state: SegmentState, store: RepositorySto
             contents = (digest_rows if run.is_audited else count_rows)(connection, name)
             with found.lock:
                 if is_logged:
-                    found.digests[name] = contents.digest or ""
+                    found.digests[name] = contents
                 else:
                     found.others.append(contents)
 

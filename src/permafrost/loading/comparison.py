@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 
 import psycopg
 
 from permafrost.errors import DifferentRestoreError
-from permafrost.events import Progress, Reporter, Unit
+from permafrost.events import Progress, Reporter, Unit, Warned
 from permafrost.postgres.catalog import TableName, list_tables
 from permafrost.postgres.connection import connected
-from permafrost.postgres.digest import count_rows, digest_rows
+from permafrost.postgres.digest import TableContents, count_rows, digest_rows
 from permafrost.postgres.workers import Task, Workers
 from permafrost.repository.manifest import Manifest, Table
 
@@ -39,22 +40,27 @@ class Tally:
 def compare(conninfo: str, manifest: Manifest, jobs: int, report: Reporter) -> int:
     """Count every table's rows (and digest them if the snapshot is audited), and return how many there are.
 
-    Raise `DifferentRestoreError` if a table is missing, added, or differs.
+    A warning names tables whose generated columns alone differ: they were computed again. Raise `DifferentRestoreError`
+    if a table is missing, added, or differs.
     """
     expected = {TableName(table.schema_name, table.name): table for table in manifest.tables}
     with connected(conninfo) as connection:
         there = set(list_tables(connection))
     wrong = [f"{table} is missing" for table in sorted(expected.keys() - there)]
-    wrong += [f"{table} is there, and should not be" for table in sorted(there - expected.keys())]
+    wrong += [f"{table} exists, and should not" for table in sorted(there - expected.keys())]
     common = sorted(expected.keys() & there, key=lambda name: (-expected[name].rows, name))
     done = Tally(len(common), "tables", report)
     found: dict[TableName, int] = {}
+    recomputed: list[TableName] = []
 
     def task(name: TableName) -> Task:
         def work(connection: psycopg.Connection) -> None:
-            found[name], difference = _look_at(connection, name, expected[name])
-            if difference:
+            contents = (digest_rows if expected[name].digest is not None else count_rows)(connection, name)
+            found[name] = contents.rows
+            if difference := _difference(contents, expected[name]):
                 wrong.append(difference)
+            elif contents.digest != expected[name].digest:
+                recomputed.append(name)
 
         return done.after(work)
 
@@ -63,17 +69,33 @@ def compare(conninfo: str, manifest: Manifest, jobs: int, report: Reporter) -> i
     if wrong:
         more = f"; and {len(wrong) - _MOST_TOLD} more" if len(wrong) > _MOST_TOLD else ""
         raise DifferentRestoreError(
-            f"the restored database is not what the snapshot says: {'; '.join(wrong[:_MOST_TOLD])}{more}",
-            hint="restore another snapshot, and report this: it is the gravest thing that permafrost can find",
+            f"the restored database differs from the snapshot: {'; '.join(wrong[:_MOST_TOLD])}{more}",
+            hint="restore another snapshot, and please report this; it is the most serious problem permafrost can "
+            "detect",
         )
+    if recomputed:
+        report(Warned(_recomputed(sorted(recomputed))))
     return sum(found.values())
 
 
-def _look_at(connection: psycopg.Connection, name: TableName, expected: Table) -> tuple[int, str]:
-    """Return how many rows the table has, and how it differs from what is expected, "" if it does not."""
-    found = (digest_rows if expected.digest is not None else count_rows)(connection, name)
+def _recomputed(names: Sequence[TableName]) -> str:
+    return (
+        f"generated columns of {', '.join(map(str, names))} have other values than in the snapshot: PostgreSQL "
+        "computes them again when rows are loaded, and their function, dictionary or collation has changed since the "
+        "rows were written; every other column is equal"
+    )
+
+
+def _difference(found: TableContents, expected: Table) -> str:
+    """Return how a table differs from what is expected, "" if it does not, or in its generated columns only."""
+    name = found.table
     if found.rows != expected.rows:
-        return found.rows, f"{name} has {found.rows} rows instead of {expected.rows}"
-    if expected.digest is not None and found.digest != expected.digest:
-        return found.rows, f"{name} has rows that differ"
-    return found.rows, ""
+        return f"{name} has {found.rows} rows instead of {expected.rows}"
+    if found.digest == expected.digest:
+        return ""
+    plain = expected.digest_without_generated
+    if plain is not None and found.digest_without_generated == plain:
+        return ""
+    if plain is None and found.digest_without_generated is not None:
+        return f"{name} has rows that differ, if only in generated columns cannot be known of a snapshot this old"
+    return f"{name} has rows that differ"

@@ -7,23 +7,28 @@ ends early are cut off then.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property, partial
 
+import psycopg
+
+from permafrost.errors import DatabaseError
 from permafrost.events import Reporter
 from permafrost.loading.comparison import Tally
 from permafrost.loading.memory_file import bytes_in_memory
 from permafrost.loading.opened_snapshot import OpenedSnapshot
-from permafrost.postgres.archive_contents import Contents, split_contents
+from permafrost.postgres.building.foreign_keys import UncheckedKeys, add_foreign_keys, check_foreign_keys
+from permafrost.postgres.building.guarded import Refused, run_guarded
+from permafrost.postgres.building.index_builds import build_index, read_index_script
+from permafrost.postgres.building.loading import analyze, tables_by_size
 from permafrost.postgres.connection import connected, server_major
-from permafrost.postgres.foreign_keys import UncheckedKeys, add_foreign_keys, check_foreign_keys
-from permafrost.postgres.index_builds import build_index, read_index_script
-from permafrost.postgres.loading import analyze, tables_by_size
-from permafrost.postgres.restore_program import (
+from permafrost.postgres.programs.archive_contents import Contents, Step, read_contents
+from permafrost.postgres.programs.restore_program import (
+    SECTIONS,
     LoadRequest,
-    Section,
     explain_pg_restore,
     pg_restore_list_program,
     pg_restore_program,
@@ -41,41 +46,51 @@ class FrameLoader:
     """Loads the parts of a snapshot's frame into an empty database; made by `frame_loader`.
 
     `archive_fd` is the whole archive in memory, None if it is too large for that. Every method raises `DatabaseError`
-    at pg_restore's first error.
+    at the first error. What each has loaded is counted, so that in the end no entry of the archive is missing.
     """
 
-    def __init__(self, snapshot: OpenedSnapshot, request: LoadRequest, archive_fd: int | None, jobs: int) -> None:
+    def __init__(
+        self, snapshot: OpenedSnapshot, request: LoadRequest, archive_fd: int | None, jobs: int, without: Sequence[str]
+    ) -> None:
         self._snapshot = snapshot
         self._request = request
         self._archive_fd = archive_fd
         self._jobs = jobs
+        self._without = without
+        self._loaded: Counter[int] = Counter()
 
     @cached_property
     def contents(self) -> Contents:
-        """The archive's table of contents."""
-        listed = self._run(pg_restore_list_program(self._request.server_major, self._archive_fd))
-        return split_contents(listed.decode("utf-8", "surrogateescape"))
+        """The archive's table of contents, cut into steps."""
+        pre_data, data, post_data, verbose = (
+            self._run(pg_restore_list_program(self._request.server_major, self._archive_fd, section=section)).decode(
+                "utf-8", "surrogateescape"
+            )
+            for section in (*SECTIONS, None)
+        )
+        return read_contents(pre_data, data, post_data, verbose, self._without)
 
     def load_all(self) -> None:
-        """Load everything but the materialized views' data, in the archive's order."""
-        self._load(self.contents.all_but_refreshes, None, reads_all=True)
+        """Load everything that comes before ANALYZE, in the archive's order."""
+        before = (Step.DEFINITIONS, Step.DATA, Step.INDEXES, Step.EARLY, Step.FOREIGN_KEYS, Step.LATE)
+        self._load(*before, reads_all=True)
 
     def load_definitions(self) -> None:
         """Load what tables' rows need: types, functions, tables."""
-        self._load(self.contents.all_but_refreshes, "pre-data")
+        self._load(Step.DEFINITIONS)
 
     def load_data(self) -> None:
         """Load the rows, large objects and sequences' values that are in the frame itself."""
-        self._load(self.contents.all_but_refreshes, "data", reads_all=True)
+        self._load(Step.DATA, reads_all=True)
 
     def load_indexes(self, report: Reporter) -> None:
         """Load indexes and all else that comes before the foreign keys, several at a time."""
-        if self.contents.indexes:
-            script = read_index_script(self._request.conninfo, self._script_of(self.contents.indexes))
-            done = Tally(len(script.builds), "indexes", report)
-            with Workers(lambda: script.session(self._request.conninfo), self._jobs) as workers:
-                workers.do_all([done.after(partial(build_index, build=build)) for build in script.builds])
-        self._load(self.contents.early_but_indexes, "post-data", jobs=self._jobs)
+        if script := self._script_of(Step.INDEXES):
+            found = read_index_script(self._request.conninfo, script)
+            done = Tally(len(found.builds), "indexes", report)
+            with Workers(lambda: found.session(self._request.conninfo), self._jobs) as workers:
+                workers.do_all([done.after(partial(build_index, build=build)) for build in found.builds])
+        self._load(Step.EARLY, jobs=self._jobs)
 
     def analyze_and_check_keys(self, report: Reporter) -> None:
         """Collect the planner's statistics of every table, and add the foreign keys, every row of theirs checked.
@@ -83,8 +98,8 @@ class FrameLoader:
         Statistics come first: the checks are joins of whole tables.
         """
         keys: Sequence[UncheckedKeys] = ()
-        if self.contents.foreign_keys:
-            keys = add_foreign_keys(self._request.conninfo, self._script_of(self.contents.foreign_keys))
+        if script := self._script_of(Step.FOREIGN_KEYS):
+            keys = add_foreign_keys(self._request.conninfo, script)
         self._analyze_and(keys, report)
 
     def analyze(self, report: Reporter) -> None:
@@ -103,26 +118,61 @@ class FrameLoader:
                 ]
             )
 
-    def load_the_rest(self) -> None:
-        """Load what follows the foreign keys: row security, publications, event triggers, comments on keys."""
-        if self.contents.late:
-            self._load(self.contents.late, "post-data", jobs=self._jobs)
+    def load_the_rest(self) -> Sequence[Refused]:
+        """Load what follows the foreign keys, publications and labels too; return the statements that were refused."""
+        self._load(Step.LATE, jobs=self._jobs)
+        return self.load_guarded()
 
-    def refresh_materialized_views(self) -> None:
-        """Fill the materialized views that were filled; ANALYZE has to come before."""
-        if self.contents.refreshes:
-            self._load(self.contents.refreshes, None)
+    def load_guarded(self) -> Sequence[Refused]:
+        """Load publications, subscriptions and security labels; return the statements that were refused."""
+        script = self._script_of(Step.GUARDED)
+        return run_guarded(self._request.conninfo, script, "cannot add publications and labels") if script else ()
 
-    def _script_of(self, entries: str) -> bytes:
-        """Return the SQL of the listed entries, in the dump's encoding."""
+    def refresh_materialized_views(self) -> Sequence[Refused]:
+        """Fill the materialized views that were filled; ANALYZE has to come before. Return those that could not be.
+
+        What a view holds is computed, and a query that does not work today is no reason to have no database.
+        """
+        script = self._script_of(Step.REFRESHES)
+        doing = "cannot refresh the materialized views"
+        return run_guarded(self._request.conninfo, script, doing, (psycopg.Error,)) if script else ()
+
+    def load_event_triggers(self) -> Sequence[Refused]:
+        """Load the event triggers, after which nothing may be done in the database; return what was refused."""
+        script = self._script_of(Step.EVENT_TRIGGERS)
+        return run_guarded(self._request.conninfo, script, "cannot add the event triggers") if script else ()
+
+    def check_all_loaded(self) -> None:
+        """Raise `DatabaseError` unless each entry of the archive was loaded, or left out, exactly once."""
+        wrong = [
+            entry.line
+            for entry in self.contents.entries
+            if self._loaded[entry.dump_id] != (self.contents.steps[entry.dump_id] is not Step.LEFT_OUT)
+        ]
+        if wrong:
+            raise DatabaseError(
+                f"{len(wrong)} entries of the snapshot's archive were not loaded exactly once, such as {wrong[0]}",
+                hint="this is a defect of permafrost: please report it; until then restore.py restores the snapshot",
+            )
+
+    def _script_of(self, step: Step) -> bytes:
+        """Return the SQL of a step's entries, in the dump's encoding, b"" if there are none; they count as loaded."""
+        entries = self.contents.listed(step)
+        if not entries:
+            return b""
+        self._loaded.update(self.contents.ids(step))
         with _listed(entries) as list_fd:
             return self._run(pg_restore_script_program(self._request, list_fd, self._archive_fd))
 
-    def _load(self, entries: str, section: Section | None, *, jobs: int = 1, reads_all: bool = False) -> None:
-        """Run pg_restore over the listed entries of a section."""
+    def _load(self, *steps: Step, jobs: int = 1, reads_all: bool = False) -> None:
+        """Run pg_restore over the entries of some steps."""
+        entries = self.contents.listed(*steps)
+        if not entries:
+            return
+        self._loaded.update(self.contents.ids(*steps))
         with _listed(entries) as list_fd:
             request = replace(self._request, archive_fd=self._archive_fd, jobs=jobs)
-            self._run(pg_restore_program(request, list_fd, section), reads_all=reads_all)
+            self._run(pg_restore_program(request, list_fd), reads_all=reads_all)
 
     def _run(self, program: Program, *, reads_all: bool = False) -> bytes:
         """Run a program that reads the archive, and return what it wrote."""
@@ -137,20 +187,27 @@ class FrameLoader:
 
 @contextmanager
 def frame_loader(
-    snapshot: OpenedSnapshot, conninfo: str, *, with_owners: bool, with_tablespaces: bool, jobs: int
+    snapshot: OpenedSnapshot,
+    conninfo: str,
+    *,
+    with_owners: bool,
+    with_tablespaces: bool,
+    jobs: int,
+    without: Sequence[str] = (),
 ) -> Iterator[FrameLoader]:
     """Yield the loader of the snapshot's frame into the empty database that `conninfo` names.
 
-    Its programs know the snapshot's version and the server's.
+    Its programs know the snapshot's version and the server's. The extensions `without`, and what depends on them, are
+    left out.
     """
     with connected(conninfo) as connection:
         major = max(snapshot.manifest.database.server_major, server_major(connection))
     request = LoadRequest(conninfo, major, with_owners, with_tablespaces)
     if snapshot.stored(snapshot.frame_index).size_bytes > _HELD_IN_MEMORY_BYTES:
-        yield FrameLoader(snapshot, request, None, jobs)
+        yield FrameLoader(snapshot, request, None, jobs, without)
         return
     with bytes_in_memory(_archive(snapshot)) as archive_fd:
-        yield FrameLoader(snapshot, request, archive_fd, jobs)
+        yield FrameLoader(snapshot, request, archive_fd, jobs, without)
 
 
 def _archive(snapshot: OpenedSnapshot) -> Iterator[bytes]:

@@ -6,7 +6,7 @@ Nothing here needs numpy, so that a restore can check a manifest before that is 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from permafrost.errors import IntegrityError
@@ -30,6 +30,15 @@ class LogMap:
     bases: Mapping[int, ElementPlace]
     members: Mapping[int, Mapping[int, ElementPlace]]
 
+    def where(self, is_wanted: Callable[[Table], bool]) -> LogMap:
+        """Return the map of some tables only."""
+        members = {
+            index: own
+            for index, parts in self.members.items()
+            if (own := {number: place for number, place in parts.items() if is_wanted(place.table)})
+        }
+        return LogMap({index: place for index, place in self.bases.items() if is_wanted(place.table)}, members)
+
 
 def check_log_manifest(manifest: Manifest) -> None:
     """Raise `IntegrityError` unless the manifest names each object's parts once, and as what they are."""
@@ -50,7 +59,7 @@ def log_map(manifest: Manifest) -> LogMap:
                 wanted = "base" if member is None else "delta"
                 taken = index in bases if member is None else member in members[index]
                 if kinds.get(index) != wanted or taken or lines < 0:
-                    raise IntegrityError(f"the manifest names an object that is no {wanted} of {table.name}")
+                    raise IntegrityError(f"the manifest names an object that is not a {wanted} of {table.name}")
                 if member is None:
                     bases[index] = target
                 else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from threading import Lock
@@ -15,21 +15,23 @@ from permafrost.events import Progress, Reporter
 from permafrost.loading.log_lines import GoneLines, base_lines, delta_lines, gone_lines
 from permafrost.loading.log_map import LogMap, log_map
 from permafrost.loading.opened_snapshot import OpenedSnapshot
+from permafrost.postgres.building.copy_in import copy_in
 from permafrost.postgres.catalog import TableName
 from permafrost.postgres.connection import connected, database_errors
-from permafrost.postgres.copy_in import copy_in
 from permafrost.postgres.workers import Task, Workers
 from permafrost.repository.manifest import Table
 
 _SHARE = 1.2  # of an even share; a little more than that costs less than two workers on one table
 
 
-def load_rows(snapshot: OpenedSnapshot, conninfo: str, *, jobs: int, report: Reporter) -> None:
-    """Load every logged table of the snapshot into the database that `conninfo` names, which has its tables.
+def load_rows(
+    snapshot: OpenedSnapshot, conninfo: str, is_wanted: Callable[[Table], bool], *, jobs: int, report: Reporter
+) -> None:
+    """Load the logged tables of the snapshot that are wanted into the database that `conninfo` names, which has them.
 
     Raise `IntegrityError` if an object does not hold what the manifest says, `DatabaseError` if a row is refused.
     """
-    places = log_map(snapshot.manifest)
+    places = log_map(snapshot.manifest).where(is_wanted)
     gone = GoneLines()
     with Workers(lambda: connected(conninfo), jobs) as workers:
         workers.beside_all(lambda index: gone.add(gone_lines(snapshot, index, places.members[index])), places.members)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from permafrost.errors import PermafrostError
 from permafrost.openpgp.sealing import OpeningKey, explain_opening, explain_sealing, open_bytes, open_program
-from permafrost.postgres.restore_program import explain_pg_restore
+from permafrost.postgres.programs.restore_program import explain_pg_restore
 from permafrost.processes.pipeline import Pipeline
 from permafrost.processes.program import Finished, Program
 from permafrost.repository.layout import SnapshotId

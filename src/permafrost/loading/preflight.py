@@ -8,16 +8,18 @@ import psycopg
 
 from permafrost.errors import RestoreRefusedError
 from permafrost.events import Note, Reporter, Warned
-from permafrost.postgres.connection import server_major
-from permafrost.postgres.provision import (
+from permafrost.postgres.building.extension_trial import extensions_for_superusers
+from permafrost.postgres.building.provision import (
     connections_to,
     database_exists,
     free_bytes,
+    is_unfinished_restore,
     locale_problem,
     missing_extensions,
     missing_roles,
     unusable_tablespaces,
 )
+from permafrost.postgres.connection import server_major
 from permafrost.repository.manifest import DatabaseFacts
 
 _UNCHANGED = "everything"
@@ -27,13 +29,15 @@ _UNCHANGED = "everything"
 class Target:
     """Where a restore goes: the database's final name, and whether it takes a live one's place.
 
-    Owners and grants, and tablespaces, may be left out.
+    Owners and grants, and tablespaces, may be left out, and so may extensions that the server refuses to create, where
+    the database is only looked at.
     """
 
     database: str
     replaces: bool
     with_owners: bool
     with_tablespaces: bool = True
+    with_all_extensions: bool = True
 
 
 def check_target(connection: psycopg.Connection, target: Target, facts: DatabaseFacts, report: Reporter) -> Target:
@@ -42,7 +46,7 @@ def check_target(connection: psycopg.Connection, target: Target, facts: Database
     1. The database's name is free, or is there and unused if it is to be replaced.
     2. The server is not older than the snapshot's.
     3. The roles that own or are granted anything are there (unless owners are left out).
-    4. The extensions can be created.
+    4. The extensions are installed, and this role may create them.
     5. The server's C library knows the collation.
     6. The disk has room for what the database took.
     7. Its tablespaces are there; without one of them, everything goes into the default one, and a warning says so.
@@ -67,8 +71,8 @@ def _without_missing_tablespaces(
         return target
     report(
         Warned(
-            f"the server has no tablespace {', '.join(missing)} that this role may use, so everything goes into the"
-            " default one, as with --no-tablespaces; to have them, stop here, CREATE TABLESPACE, and restore again"
+            f"the server has no tablespace {', '.join(missing)} that this role may use, so everything goes into the "
+            "default one, as with --no-tablespaces; to use them, stop here, CREATE TABLESPACE, and restore again"
         )
     )
     return replace(target, with_tablespaces=False)
@@ -76,15 +80,15 @@ def _without_missing_tablespaces(
 
 def _check_name(connection: psycopg.Connection, target: Target) -> None:
     exists = database_exists(connection, target.database)
-    if exists and not target.replaces:
+    if exists and not target.replaces and not is_unfinished_restore(connection, target.database):
         raise RestoreRefusedError(
             f"the database {target.database} exists",
             unchanged=_UNCHANGED,
-            hint="restore under another name, or take its place with --replace (it is kept under another name)",
+            hint="restore under another name, or replace it with --replace (the old one is kept under another name)",
         )
     if target.replaces and not exists:
         raise RestoreRefusedError(
-            f"there is no database {target.database} to replace", unchanged=_UNCHANGED, hint="leave --replace out"
+            f"there is no database {target.database} to replace", unchanged=_UNCHANGED, hint="leave out --replace"
         )
     if target.replaces:
         sessions = connections_to(connection, target.database)
@@ -92,7 +96,8 @@ def _check_name(connection: psycopg.Connection, target: Target) -> None:
             raise RestoreRefusedError(
                 f"the database {target.database} is in use: {', '.join(sessions[:5])}",
                 unchanged=_UNCHANGED,
-                hint="stop what uses it and PgBouncer: systemctl stop mastodon-web mastodon-sidekiq mastodon-streaming",
+                hint="stop everything that uses it, and PgBouncer: systemctl stop mastodon-web mastodon-sidekiq "
+                "mastodon-streaming",
             )
 
 
@@ -115,9 +120,9 @@ def _check_roles(connection: psycopg.Connection, facts: DatabaseFacts) -> None:
             for name in missing
         )
         raise RestoreRefusedError(
-            f"the server has no role {', '.join(missing)}, which the snapshot's objects belong or are granted to",
+            f"the server has no role {', '.join(missing)}, which the snapshot's objects are owned by or granted to",
             unchanged=_UNCHANGED,
-            hint=f"make them with: psql -d postgres -c '{commands}' (or restore with --no-owner)",
+            hint=f"create them with: psql -d postgres -c '{commands}' (or restore with --no-owner)",
         )
 
 
@@ -127,7 +132,14 @@ def _check_extensions(connection: psycopg.Connection, facts: DatabaseFacts) -> N
         raise RestoreRefusedError(
             f"the server does not have the extension {', '.join(missing)}",
             unchanged=_UNCHANGED,
-            hint="install it; Debian's postgresql-contrib and postgresql-VERSION-NAME packages hold most of them",
+            hint="install it; Debian's postgresql-contrib and postgresql-VERSION-NAME packages contain most of them",
+        )
+    not_ours = extensions_for_superusers(connection, [extension.name for extension in facts.extensions])
+    if not_ours:
+        raise RestoreRefusedError(
+            f"only a superuser may create the extension {', '.join(not_ours)}",
+            unchanged=_UNCHANGED,
+            hint="restore as one, such as: --server 'user=postgres host=/var/run/postgresql'",
         )
 
 
@@ -135,7 +147,7 @@ def _check_locale(connection: psycopg.Connection, facts: DatabaseFacts) -> None:
     problem = locale_problem(connection, facts.collate, facts.ctype)
     if problem is not None:
         raise RestoreRefusedError(
-            f"the server does not know the snapshot's locale {facts.collate}: {problem}",
+            f"the server does not have the snapshot's locale {facts.collate}: {problem}",
             unchanged=_UNCHANGED,
             hint="generate it (on Debian: dpkg-reconfigure locales), restart PostgreSQL, and restore again",
         )
@@ -144,7 +156,7 @@ def _check_locale(connection: psycopg.Connection, facts: DatabaseFacts) -> None:
 def _check_space(connection: psycopg.Connection, facts: DatabaseFacts, report: Reporter) -> None:
     free = free_bytes(connection)
     if free is None:
-        report(Note("the free space on the server's disk cannot be seen from here"))
+        report(Note("the free space on the server's disk cannot be determined from here"))
     elif free < facts.size_bytes:
         raise RestoreRefusedError(
             f"the server's disk has {free / 1e9:.1f} GB free, and the database took {facts.size_bytes / 1e9:.1f} GB",

@@ -12,9 +12,18 @@ from permafrost.repository.manifest import Manifest
 
 
 def runbook_for(
-    manifest: Manifest, database: str, *, kept_as: str | None, secrets: Sequence[Path], secrets_to: Path | None
+    manifest: Manifest,
+    database: str,
+    *,
+    kept_as: str | None,
+    secrets: Sequence[Path],
+    secrets_to: Path | None,
+    is_rehearsal: bool,
 ) -> Runbook:
-    """Return the runbook for what has just been restored into `database`, with `secrets` written below `secrets_to`."""
+    """Return the runbook for what has just been restored into `database`, with `secrets` written below `secrets_to`.
+
+    `is_rehearsal`: the snapshot's own database exists on the same server, and is another one.
+    """
     mastodon = manifest.mastodon
     return runbook(
         RunbookFacts(
@@ -34,6 +43,7 @@ def runbook_for(
             ),
             has_secrets=bool(manifest.indices("secrets")),
             kept_as=kept_as,
+            is_rehearsal=is_rehearsal,
         )
     )
 
@@ -45,8 +55,9 @@ def write_runbook(text: str, place: Path | None, database: str, report: Reporter
     told, and None is returned.
     """
     stem = f"permafrost-runbook-{database.replace('/', '_')}"
-    numbered = (Path(f"{stem}.{number}.txt") for number in range(2, 100))
-    for candidate in (place,) if place is not None else (Path(f"{stem}.txt"), *numbered):
+    folder = Path() if os.access(".", os.W_OK | os.X_OK) else Path.home()  # the page for disaster day begins in /
+    numbered = (folder / f"{stem}.{number}.txt" for number in range(2, 100))
+    for candidate in (place,) if place is not None else (folder / f"{stem}.txt", *numbered):
         try:
             descriptor = os.open(candidate, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
         except FileExistsError:
@@ -62,5 +73,5 @@ def write_runbook(text: str, place: Path | None, database: str, report: Reporter
             return None
         report(Note(f"runbook: {candidate.absolute()}"))
         return candidate.absolute()
-    report(Warned(f"the runbook was not written: {place or stem} is there already; it is printed"))
+    report(Warned(f"the runbook was not written: {place or stem} already exists; it is printed"))
     return None

@@ -19,9 +19,9 @@ from psycopg import sql
 
 from permafrost.errors import ToolError
 from permafrost.events import Note, Reporter, Warned
-from permafrost.postgres.binaries import installed_servers, server_binaries
 from permafrost.postgres.connection import database_errors
-from permafrost.postgres.scratch import SERVER_USER, ScratchCluster
+from permafrost.postgres.programs.binaries import installed_servers, server_binaries
+from permafrost.postgres.programs.scratch import SERVER_USER, ScratchCluster
 from permafrost.private_folders import check_place, locked_folder, remove_abandoned
 from permafrost.processes.sandbox import check_sandbox
 from permafrost.repository.durable import space_errors
@@ -32,6 +32,9 @@ _PREFIX = "permafrost-scratch-"
 # Nothing of it outlives the run, so nothing is written twice: rows that are loaded into a table that was emptied in
 # the same transaction need no WAL (manual, "Populating a Database", "Disable WAL Archival and Streaming Replication").
 _SETTINGS = {"wal_level": "minimal", "max_wal_senders": "0", "autovacuum": "off", "full_page_writes": "off"}
+_EVENT_TRIGGERS_SINCE = (
+    17  # since when they can be switched off, and a login can be an event; nothing of a drill is one
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +53,16 @@ def scratch_server(facts: DatabaseFacts, place: ScratchPlace, report: Reporter) 
     on no network. Raise `ToolError` if no server programs are installed that will do, or no sandbox can be had,
     `ConfigurationError` if another user could exchange what lies in the folder.
     """
-    binaries = _binaries_for(facts.server_major, report)
+    major, binaries = _binaries_for(facts.server_major, report)
+    settings = _SETTINGS if major < _EVENT_TRIGGERS_SINCE else {**_SETTINGS, "event_triggers": "off"}
     check_place(place.folder)
     _check_sandbox(place, report)
     remove_abandoned(place.folder, _PREFIX, lambda left: _end_abandoned(left, report))
     with ExitStack() as stack:
         with space_errors(place.folder):
             own = stack.enter_context(locked_folder(place.folder, _PREFIX))
-        report(Note(f"a server of its own in {own}, which nobody else can enter"))
-        cluster = ScratchCluster(own, binaries=binaries, settings=_SETTINGS, is_sandboxed=place.is_sandboxed)
+        report(Note(f"starting a server in {own}, which nobody else can enter"))
+        cluster = ScratchCluster(own, binaries=binaries, settings=settings, is_sandboxed=place.is_sandboxed)
         server = stack.enter_context(cluster)
         _make_roles(server, facts)
         yield server
@@ -81,25 +85,25 @@ def _end_abandoned(own: Path, report: Reporter) -> None:
     ScratchCluster(own).destroy()
 
 
-def _binaries_for(major: int, report: Reporter) -> Path:
-    """Return the server programs of version `major`, else of the next newer one that is installed."""
+def _binaries_for(major: int, report: Reporter) -> tuple[int, Path]:
+    """Return the server programs of version `major`, else of the next newer one that is installed, and its version."""
     fitting = [installed for installed in installed_servers() if installed >= major]
     if not fitting:
-        return server_binaries(major)  # which says what is installed, and what to install
+        return major, server_binaries(major)  # which says what is installed, and what to install
     if min(fitting) != major:
-        report(Note(f"PostgreSQL {major} is not installed here; PostgreSQL {min(fitting)} takes its place"))
-    return server_binaries(min(fitting))
+        report(Note(f"PostgreSQL {major} is not installed here; using PostgreSQL {min(fitting)} instead"))
+    return min(fitting), server_binaries(min(fitting))
 
 
 def _make_roles(server: ScratchCluster, facts: DatabaseFacts) -> None:
     """Make the snapshot's roles, each a superuser only if it was one in the source."""
     with (
-        database_errors("cannot make the snapshot's roles"),
+        database_errors("cannot create the snapshot's roles"),
         psycopg.connect(server.conninfo("postgres"), autocommit=True) as connection,
     ):
         for role in facts.roles:
             if role.name.startswith("pg_"):
-                raise ToolError(f"the snapshot has a role {role.name}, a name that PostgreSQL keeps for itself")
+                raise ToolError(f"the snapshot has a role {role.name}, a name that PostgreSQL reserves for itself")
             if role.name != SERVER_USER:
                 rights = sql.SQL("SUPERUSER" if role.is_superuser else "NOSUPERUSER")
                 connection.execute(sql.SQL("CREATE ROLE {} {} NOLOGIN").format(sql.Identifier(role.name), rights))

@@ -10,9 +10,7 @@ import psycopg
 from permafrost.errors import PermafrostError, RestoreRefusedError
 from permafrost.loading.frame import frame_loader
 from permafrost.loading.opened_snapshot import OpenedSnapshot
-from permafrost.postgres.catalog import TableName
-from permafrost.postgres.connection import connected, conninfo_for
-from permafrost.postgres.provision import (
+from permafrost.postgres.building.provision import (
     NewDatabase,
     create_database,
     database_exists,
@@ -20,6 +18,8 @@ from permafrost.postgres.provision import (
     is_unfinished_restore,
     name_with_suffix,
 )
+from permafrost.postgres.catalog import TableName
+from permafrost.postgres.connection import connected, conninfo_for
 from permafrost.postgres.table_definition import ColumnDefinition, read_columns
 
 _SUFFIX = "_permafrost_definitions"
@@ -49,7 +49,7 @@ def _temporary_database(connection: psycopg.Connection, name: str, encoding: str
     if database_exists(connection, name):
         if not is_unfinished_restore(connection, name):
             raise RestoreRefusedError(
-                f"the database {name}, in which definitions are looked at, exists and is not one of permafrost's",
+                f"the database {name}, which permafrost uses to read definitions, exists and is not permafrost's",
                 unchanged="everything",
                 hint="rename it",
             )

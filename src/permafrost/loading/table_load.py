@@ -8,9 +8,9 @@ from psycopg import sql
 from permafrost.errors import IntegrityError
 from permafrost.loading.opened_snapshot import OpenedSnapshot
 from permafrost.loading.table_rows import copy_text
+from permafrost.postgres.building.copy_in import copy_in
 from permafrost.postgres.catalog import TableName
 from permafrost.postgres.connection import database_errors
-from permafrost.postgres.copy_in import copy_in
 from permafrost.postgres.digest import digest_rows
 from permafrost.postgres.table_definition import ColumnDefinition, create_table, set_defaults
 from permafrost.repository.manifest import Table
@@ -30,7 +30,7 @@ def load_table(
     """
     readable = tuple(column.name for column in columns if not column.generated)
     if table.columns is not None and table.columns != readable:
-        raise IntegrityError(f"the snapshot's definition of {table.name} and its rows do not fit together")
+        raise IntegrityError(f"the snapshot's definition of {table.name} and its rows do not match")
     encoding = snapshot.manifest.database.encoding
     here = connection.info.parameter_status("server_encoding")
     is_same = "SQL_ASCII" in (encoding, here) or encoding == here
@@ -41,8 +41,9 @@ def load_table(
         copy_in(connection, name, readable, copy_text(snapshot, table))
         if table.digest is not None and is_same and digest_rows(connection, name).digest != table.digest:
             raise IntegrityError(
-                f"the rows of {name} are not those of the snapshot",
-                unchanged="the database is as it was",
-                hint="restore another snapshot, and report this: it is the gravest thing that permafrost can find",
+                f"the rows of {name} differ from the snapshot",
+                unchanged="the database",
+                hint="restore another snapshot, and please report this; it is the most serious problem permafrost can "
+                "detect",
             )
         return set_defaults(connection, name, columns)

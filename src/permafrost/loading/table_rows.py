@@ -9,7 +9,7 @@ from permafrost.errors import IntegrityError, RestoreRefusedError
 from permafrost.loading.log_lines import table_lines
 from permafrost.loading.opened_snapshot import OpenedSnapshot
 from permafrost.postgres.catalog import TableName
-from permafrost.postgres.restore_program import pg_restore_rows_program
+from permafrost.postgres.programs.restore_program import pg_restore_rows_program
 from permafrost.repository.manifest import Manifest, Table
 
 _COPY = b"COPY "
@@ -32,8 +32,8 @@ def find_table(manifest: Manifest, name: str) -> Table:
     raise RestoreRefusedError(
         f"the snapshot has no table {name} with rows of its own",
         unchanged="everything",
-        hint=f"{like}Rows of a partitioned table are in its partitions; views have none, so restore the whole "
-        "snapshot into a new database to see them",
+        hint=f"{like}Rows of a partitioned table are in its partitions; views have none, so restore the whole snapshot "
+        "into a new database to see them",
     )
 
 
@@ -51,7 +51,7 @@ def copy_text(snapshot: OpenedSnapshot, table: Table) -> Iterator[bytes]:
     if rows != table.rows:
         raise IntegrityError(
             f"{table.schema_name}.{table.name} has {rows} rows instead of {table.rows}",
-            hint="restore from another snapshot, and report this",
+            hint="restore from another snapshot, and please report this",
         )
 
 

@@ -65,8 +65,8 @@ class MastodonEnvironment:
         port = self.database.port
         if port == PGBOUNCER_PORT:
             note = (
-                f"the database's port is {port}, PgBouncer's: pg_dump has to reach PostgreSQL itself, as Mastodon's "
-                f"documentation says (DB_PORT=5432), so {POSTGRESQL_PORT} is used; correct it if yours is another"
+                f"the database's port is {port}, PgBouncer's: pg_dump must reach PostgreSQL itself, as Mastodon's "
+                f"documentation says (DB_PORT=5432), so {POSTGRESQL_PORT} is used; correct it if yours is different"
             )
             return (note,)
         if port not in ("", POSTGRESQL_PORT):
@@ -83,7 +83,7 @@ class MastodonEnvironment:
         if isinstance(self.storage, ObjectStorage):
             notes.append(
                 f"media lie in {self.storage.kind} ({self.storage.container or 'no container named'}) and are not "
-                "carried: keep copies of them by other means"
+                "copied: back them up by other means"
             )
         if self.secrets_missing:
             notes.append(
@@ -92,13 +92,13 @@ class MastodonEnvironment:
             )
         if self.self_destruct:
             notes.append(
-                "SELF_DESTRUCT is set: a server started with these settings erases itself from the fediverse; "
-                "take it out before anything is restored with them"
+                "SELF_DESTRUCT is set: a server started with these settings erases itself from the fediverse; remove "
+                "it before you restore anything with them"
             )
         if self.unexpanded:
             notes.append(
-                f"{', '.join(self.unexpanded)}: holds a $(command), which permafrost does not run; check the values "
-                "that were taken from it"
+                f"{', '.join(self.unexpanded)}: contains a $(command), which permafrost does not run; check the values "
+                "taken from it"
             )
         return tuple(notes)
 
@@ -127,7 +127,7 @@ def _read(path: Path, *, required: bool) -> str | None:
             return None
         raise ConfigurationError(
             f"there is no {path}",
-            hint="--mastodon wants the folder that holds .env.production, usually /home/mastodon/live",
+            hint="--mastodon needs the folder that contains .env.production, usually /home/mastodon/live",
         ) from error
     except UnicodeDecodeError as error:
         raise ConfigurationError(f"{path} is not UTF-8 text") from error

@@ -81,8 +81,9 @@ def initial_settings(request: InitRequest, environment: MastodonEnvironment | No
     """
     if bool(request.recipients) != (request.recipients_dir is not None):
         raise UsageError(
-            "--recipient and --recipients-dir belong together",
-            hint="the folder holds each recipient's public key as FINGERPRINT.asc: gpg --armor --export FINGERPRINT",
+            "--recipient and --recipients-dir must be used together",
+            hint="the folder must contain each recipient's public key as FINGERPRINT.asc: gpg --armor --export "
+            "FINGERPRINT",
         )
     url, pgpass = _database(request, environment)
     document: dict[str, object] = {
@@ -94,6 +95,8 @@ def initial_settings(request: InitRequest, environment: MastodonEnvironment | No
         "signing": {"gnupg_home": request.beside("gnupg"), "fingerprint": _NO_KEY_YET},
         "syncthing": {"home": request.state.parent / "syncthing"},
     }
+    if request.recipients:
+        document["schedule"] = {"drill": "off"}
     if environment is not None:
         document["secrets"] = {"files": environment.files}
         if isinstance(environment.storage, FileSystemStorage):
@@ -124,8 +127,8 @@ def _database(request: InitRequest, environment: MastodonEnvironment | None) -> 
         return _without_password(request.database_url, passfile)
     if environment is None:
         raise UsageError(
-            "no database is named",
-            hint="--mastodon DIR takes it from DIR/.env.production, --database URL names it: "
+            "no database was given",
+            hint="--mastodon DIR reads it from DIR/.env.production, --database URL gives it: "
             "postgresql:///mastodon_production?host=/var/run/postgresql",
         )
     database = environment.direct_database()
@@ -151,17 +154,22 @@ def _without_password(url: str, passfile: Path) -> tuple[str, str | None]:
 def _refuse_carried_secrets(request: InitRequest, configuration: Configuration) -> None:
     problems = [Problem(request.config_file, message, key=key) for key, message in misplaced_secrets(configuration)]
     if request.sheet.resolve().is_relative_to(configuration.repository.path.resolve()):
-        problems.append(Problem(request.sheet, "lies in repository.path, which is carried to the vaults"))
+        problems.append(Problem(request.sheet, "lies in repository.path, which Syncthing carries to the vaults"))
     if problems:
         raise InvalidFileError(
             tuple(problems),
-            hint="keep the configuration's folder, the state and the repository apart from each other",
-            unchanged="everything; nothing was made",
+            hint="keep the configuration's folder, the state and the repository separate",
+            unchanged="everything; nothing was created",
         )
 
 
 def _notes(request: InitRequest, environment: MastodonEnvironment | None) -> dict[str, tuple[str, ...]]:
     notes: dict[str, tuple[str, ...]] = {}
+    if request.recipients:
+        notes["schedule"] = (
+            "This server cannot open its own backups, so it cannot drill them.",
+            "Drill a copy where the secret key is: permafrost drill --repository DIR --secret-key-file FILE.",
+        )
     if environment is None:
         notes["media"] = ("Mastodon's folder was not given to init.",)
         return notes
@@ -171,5 +179,5 @@ def _notes(request: InitRequest, environment: MastodonEnvironment | None) -> dic
     if request.database_url is None:
         notes["database"] = (source, *(f"Note: {note}." for note in environment.database_notes()))
     if isinstance(environment.storage, ObjectStorage):
-        notes["media"] = (f"media lie in {environment.storage.kind} and are not carried.", source)
+        notes["media"] = (f"media lie in {environment.storage.kind} and are not copied.", source)
     return notes

@@ -1,7 +1,7 @@
-"""The runbook after a restore: what puts Mastodon back, in which order, with this snapshot's own names.
+"""The runbook after a restore: what brings Mastodon back, in which order, with this snapshot's own names.
 
-Pure text out of facts; what Mastodon asks for is its documentation's and source's (4.1 to 4.6, `docs/admin/
-migrating`, `lib/mastodon/cli`). No secret is among the facts, so none can get into the text.
+Text from facts alone. The steps follow Mastodon's documentation and source (4.1 to 4.6, `docs/admin/migrating`,
+`lib/mastodon/cli`). The facts contain no secret, so none can get into the text.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ _LIVE = "/home/mastodon/live"
 
 @dataclass(frozen=True, slots=True)
 class RunbookFacts:
-    """What the runbook is about; None where the snapshot does not tell.
+    """What the runbook is about; None where the snapshot does not say.
 
-    `secret_files` has for each where it lies now, and where it lay on the server; `kept_as` is the name that the
-    database got whose place was taken, None if none was.
+    `secret_files` has for each its path now, and its path on the server; `kept_as` is the new name of the database
+    that was replaced, None if none was.
     """
 
     snapshot: str
@@ -40,6 +40,8 @@ class RunbookFacts:
     secret_files: tuple[tuple[str, str], ...] = ()
     has_secrets: bool = False
     kept_as: str | None = None
+    is_rehearsal: bool = False
+    """Whether the source's own database exists on the same server, untouched: then nothing else must be touched."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +66,22 @@ class Runbook:
     warnings: tuple[str, ...]
 
     def text(self) -> str:
-        """Return it as text to print or to read, 80 columns wide; lines that begin with four blanks are commands."""
+        """Return it as text to print or to read, 80 columns wide; lines that begin with four spaces are commands."""
         facts = self.facts
         title = f"Runbook for {facts.local_domain or facts.database}"
+        if facts.is_rehearsal:
+            title = f"Rehearsal: {facts.database} is a copy next to the live database {facts.source_database}"
         moment = facts.made_at.astimezone()
+        purpose = (
+            f"The live database {facts.source_database} is untouched, and nothing of this is urgent. Run commands as a "
+            f"user who may use {facts.database}."
+            if facts.is_rehearsal
+            else "These steps bring Mastodon back, in this order. "
+            f"Run commands as the user mastodon, in {_LIVE}, with RAILS_ENV=production, unless they begin with sudo."
+        )
         head = (
             f"Snapshot {facts.snapshot} of the database {facts.source_database} (made {moment:%Y-%m-%d %H:%M:%S %z}) "
-            f"has been restored into the database {facts.database}. What follows puts Mastodon back, in this order. "
-            f"Commands are the user mastodon's, in {_LIVE}, with RAILS_ENV=production, unless they begin with sudo."
+            f"has been restored into the database {facts.database}. {purpose}"
         )
         parts = [title, "=" * len(title), "", fill(head, _WIDTH), "", "What not to do", "-" * 14, ""]
         parts += [_paragraph(f"- {one}", "  ") for one in self.warnings]
@@ -87,7 +97,9 @@ def _paragraph(text: str, indent: str) -> str:
 
 
 def runbook(facts: RunbookFacts) -> Runbook:
-    """Return what a human has to do after the restore that `facts` tell of, in order, and what never to do."""
+    """Return what a human must do after the restore that `facts` describe, in order, and what never to do."""
+    if facts.is_rehearsal:
+        return Runbook(facts, _rehearsal(facts), (_REHEARSAL_WARNING,))
     steps = (
         _fence(facts),
         _code(facts),
@@ -95,38 +107,38 @@ def runbook(facts: RunbookFacts) -> Runbook:
         _connection(facts),
         RunbookStep(
             "Bring the media back",
-            "Copy what the vault keeps of them, with the modes: files of suspended accounts are 0600 and must stay so, "
-            "and nginx has to be able to read all others. With media in an object storage there is nothing to copy.",
+            "Copy what the vault keeps, with the modes: files of suspended accounts are 0600 and must stay so, and "
+            "nginx must be able to read all others. If media are in an object store, there is nothing to copy.",
             (f"rsync -a --exclude=/.stfolder --exclude=/.stignore COPY/media/ {_LIVE}/public/system/",),
         ),
         RunbookStep(
             "Leave Redis empty",
-            "It holds feeds, which are built again below, and queues: old ones would deliver old messages again. If "
-            "it serves nothing but Mastodon, empty it.",
+            "It holds feeds, which are rebuilt below, and queues: old queues would deliver old messages again. If only "
+            "Mastodon uses it, empty it.",
             ("redis-cli flushall",),
         ),
         RunbookStep(
             "Migrate only if the code is newer than the database",
-            "With the same version there is nothing to migrate, and this says so.",
+            "With the same version there is nothing to migrate, and this command prints nothing.",
             ("bin/rails db:migrate:status | grep -w down",),
         ),
         RunbookStep(
-            "Start web and streaming, and not yet Sidekiq",
-            "Log in with two-factor authentication, look at a local picture, look up an account of another server. "
+            "Start web and streaming, but not yet Sidekiq",
+            "Log in with two-factor authentication, open a local picture, look up an account on another server. "
             "Then nginx, certificates and DNS.",
             ("bin/rails assets:precompile", "sudo systemctl start mastodon-web mastodon-streaming"),
         ),
         RunbookStep(
             "Start Sidekiq",
-            "From this moment the server speaks to the world.",
+            "From now on the server talks to the fediverse.",
             ("sudo systemctl start mastodon-sidekiq",),
         ),
-        RunbookStep("Build the home feeds", "They were in Redis. It may take hours.", ("bin/tootctl feeds build",)),
-        RunbookStep("Build the search index again", "Only if Elasticsearch is used.", ("bin/tootctl search deploy",)),
+        RunbookStep("Rebuild the home feeds", "They were in Redis. This may take hours.", ("bin/tootctl feeds build",)),
+        RunbookStep("Rebuild the search index", "Only if you use Elasticsearch.", ("bin/tootctl search deploy",)),
         RunbookStep(
             "Fetch remote media again",
-            "If cache/ was not kept, the database points at files that are not there, and Mastodon fetches only what "
-            "it believes to be missing. So tell it first; the last command then brings avatars and headers back.",
+            "If cache/ was not backed up, the database refers to files that do not exist, and Mastodon fetches only "
+            "what it believes to be missing. So tell it first; the last command then brings back avatars and headers.",
             (
                 "bin/tootctl media remove --days=0",
                 "bin/tootctl media remove --days=0 --prune-profiles --include-follows",
@@ -137,7 +149,7 @@ def runbook(facts: RunbookFacts) -> Runbook:
         ),
         RunbookStep(
             "If counters look wrong",
-            "Counts of posts and followers can be counted anew.",
+            "Posts and followers can be counted again.",
             ("bin/tootctl cache recount accounts", "bin/tootctl cache recount statuses"),
         ),
         _backups(facts),
@@ -145,23 +157,52 @@ def runbook(facts: RunbookFacts) -> Runbook:
     return Runbook(facts, steps, _warnings(facts))
 
 
+_REHEARSAL_WARNING = (
+    "Never let a Mastodon that can reach the network use this database, not even for a test: two servers with the same "
+    "name send contradictory messages to the fediverse."
+)
+
+
+def _rehearsal(facts: RunbookFacts) -> tuple[RunbookStep, ...]:
+    database = shlex.quote(facts.database)
+    quoted = '"' + facts.database.replace('"', '""') + '"'
+    return (
+        RunbookStep(
+            "Look at it",
+            "Count what you know: the numbers are those of the snapshot's moment.",
+            (f"psql -d {database} -c 'SELECT count(*) FROM accounts'",),  # noqa: S608 - a count, of a fixed table
+        ),
+        RunbookStep(
+            "Have it examined",
+            "This holds secrets and media against it, and changes nothing.",
+            (f"permafrost check {database} --env-file {_LIVE}/.env.production",),
+        ),
+        RunbookStep(
+            "Drop it",
+            f"It takes as much room as {facts.source_database}. On disaster day the runbook says how to bring Mastodon "
+            "back; docs/how-to/disaster-day.md has the whole path.",
+            (f"psql -d postgres -c {shlex.quote(f'DROP DATABASE {quoted}')}",),
+        ),
+    )
+
+
 def _fence(facts: RunbookFacts) -> RunbookStep:
     name = facts.local_domain or "this name"
     text = (
-        f"Nothing else may be {name} any more: switch the old machine off, take its address away. Two servers of one "
-        "name send contradicting messages to the world."
+        f"No other machine may be {name}: switch the old one off, and take away its address. Two servers with the same "
+        "name send contradictory messages to the fediverse."
     )
     return RunbookStep("Make sure that the old server never comes up again", text)
 
 
 def _code(facts: RunbookFacts) -> RunbookStep:
-    unprepared = "Run neither mastodon:setup nor db:setup: the database is there."
+    unprepared = "Run neither mastodon:setup nor db:setup: the database already exists."
     migration = f"The newest migration in the database is {facts.schema_version}. " if facts.schema_version else ""
     if facts.mastodon_version:
         tag = f"v{facts.mastodon_version}"
         return RunbookStep(
             f"Install Mastodon {facts.mastodon_version}",
-            f"It is what ran when the snapshot was made. {migration}{unprepared}",
+            f"This version was running when the snapshot was made. {migration}{unprepared}",
             (f"git clone --branch {shlex.quote(tag)} https://github.com/mastodon/mastodon.git {_LIVE}",),
         )
     if facts.schema_version:
@@ -170,12 +211,12 @@ def _code(facts: RunbookFacts) -> RunbookStep:
         return RunbookStep(
             "Install the same version of Mastodon",
             f"{migration}The oldest version that has it is the first that the second command lists; if you know that "
-            f"a newer one ran, take that. {unprepared}",
+            f"a newer one was running, install that. {unprepared}",
             (f"git clone https://github.com/mastodon/mastodon.git {_LIVE}", f"{find} | sort -V"),
         )
     return RunbookStep(
         "Install the same version of Mastodon",
-        f"The snapshot does not tell which: no migrations were found in it. {unprepared}",
+        f"The snapshot does not say which: no migrations were found in it. {unprepared}",
     )
 
 
@@ -188,31 +229,31 @@ def _secrets(facts: RunbookFacts) -> RunbookStep:
     kept = f"{' and '.join(domains)} must stay as they are. " if domains else "LOCAL_DOMAIN must stay as it was. "
     needed = [name for name in SINCE_4_3 if name in facts.secret_names]
     keys = f"So must the old values of {', '.join(needed)}. " if needed else ""
-    caution = "If SELF_DESTRUCT is set in the file, take it out."
-    title = "Put the secrets back before anything is started"
+    caution = "If SELF_DESTRUCT is set in the file, remove it."
+    title = "Put the secrets back before you start anything"
     if facts.secret_files:
         commands = tuple(f"cp -p {shlex.quote(now)} {shlex.quote(before)}" for now, before in facts.secret_files)
         return RunbookStep(title, f"{kept}{keys}{caution}", commands)
     if facts.has_secrets:
-        text = "The snapshot holds them: the same restore with --secrets-to DIR, into another database name, writes "
-        return RunbookStep(title, f"{text}them, unless they are still there. {kept}{keys}{caution}")
-    text = "This snapshot holds none. Without the old .env.production nobody can log in by two-factor authentication, "
-    return RunbookStep(title, f"{text}and from Mastodon 4.7 the server has lost its identity. {kept}{caution}")
+        text = "The snapshot has them: if they are not in place, repeat the restore into another database name, with "
+        return RunbookStep(title, f"{text}--secrets-to DIR. {kept}{keys}{caution}")
+    text = "This snapshot has none. Without the old .env.production nobody can log in with two-factor authentication, "
+    return RunbookStep(title, f"{text}and since Mastodon 4.7 the server loses its identity. {kept}{caution}")
 
 
 def _connection(facts: RunbookFacts) -> RunbookStep:
     text = (
-        f"In .env.production DB_NAME (or DATABASE_URL) has to name {facts.database}, and DB_USER a role that may use "
-        f"it; it belonged to {facts.owner}. PostgreSQL is {facts.postgresql_major} or newer; statistics and "
-        "materialized views are fresh."
+        f"In .env.production DB_NAME (or DATABASE_URL) must name {facts.database}, and DB_USER a role that may use it; "
+        f"its owner was {facts.owner}. PostgreSQL must be {facts.postgresql_major} or newer; statistics and "
+        "materialized views are up to date."
     )
     return RunbookStep("Let Mastodon find the database", text)
 
 
 def _backups(facts: RunbookFacts) -> RunbookStep:
-    text = "Set permafrost up again, and keep the copy that this came from until new snapshots have been verified."
+    text = "Set permafrost up again, and keep the copy that this came from until new snapshots are verified."
     if facts.kept_as:
-        text += f" The database that was there before is {facts.kept_as}: drop it when you are sure."
+        text += f" The previous database is now {facts.kept_as}: drop it when you are sure."
     return RunbookStep("Back up again", text)
 
 
@@ -220,20 +261,20 @@ def _warnings(facts: RunbookFacts) -> tuple[str, ...]:
     moment = facts.made_at.astimezone()
     return (
         (
-            "No two live copies of one server, not even to try. A test copy needs a machine without a way out, and no "
-            "Sidekiq."
+            "Never run two live copies of one server, not even for a test. A test copy needs a machine without "
+            "outgoing network access, and no Sidekiq."
         ),
-        "No old dump of Redis: its queues would be delivered a second time.",
+        "Never restore an old Redis dump: its queues would be delivered a second time.",
         (
-            "Never tootctl media remove-orphans before database and media are proven to fit: it deletes every file "
-            "whose row is missing."
-        ),
-        (
-            "Never tootctl self-destruct, accounts delete or domains purge while you are not sure: with Sidekiq "
-            "running they tell the world."
+            "Never run tootctl media remove-orphans before you know that database and media match: it deletes every "
+            "file whose row is missing."
         ),
         (
-            f"Do not look for what was posted and followed after {moment:%Y-%m-%d %H:%M:%S %z}: it exists only on "
-            "other servers, and nothing brings all of it back."
+            "Never run tootctl self-destruct, accounts delete or domains purge unless you are sure: with Sidekiq "
+            "running they notify the fediverse."
+        ),
+        (
+            f"What was posted and followed after {moment:%Y-%m-%d %H:%M:%S %z} exists only on other servers, and "
+            "nothing brings all of it back."
         ),
     )

@@ -89,7 +89,7 @@ def import_secret_key(home: Path, key_file: Path, passphrase_file: Path | None) 
     # IMPORT_RES's tenth number counts secret keys read (gnupg, doc/DETAILS)
     if not imported or int(imported[0][11]) == 0:
         raise KeyFileError(
-            f"{key_file} holds no secret key that gpg can import: {finished.stderr_tail.strip()}",
+            f"{key_file} contains no secret key that gpg can import: {finished.stderr_tail.strip()}",
             hint="export it with: gpg --export-secret-keys --armor FINGERPRINT",
         )
     for fingerprint in dict.fromkeys(line.split()[3] for line in finished.status if "IMPORT_OK" in line):
@@ -108,8 +108,8 @@ def _check_passphrase(home: Path, key_file: Path, fingerprint: str, words: list[
         raise KeyFileError(
             f"the passphrase does not open the secret key in {key_file}"
             if is_given
-            else f"the secret key in {key_file} has a passphrase of its own, and none was given",
-            hint="give it in a file of mode 0600: --passphrase-file FILE",
+            else f"the secret key in {key_file} has a passphrase of its own, which was not given",
+            hint="give it in a file with mode 0600: --passphrase-file FILE",
         )
 
 
@@ -144,7 +144,7 @@ def explain_opening(finished: Finished) -> PermafrostError | None:
 
 def _opening_error(finished: Finished, words: list[str]) -> PermafrostError | None:
     said = finished.stderr_tail.strip().splitlines()
-    quoted = said[-1] if said else "gpg said nothing"
+    quoted = said[-1] if said else "gpg printed nothing"
     if "NO_SECKEY" in words and "DECRYPTION_OKAY" not in words:
         return KeyFileError(
             "the backup is sealed to a public key, and its secret key was not given",
@@ -157,8 +157,8 @@ def _opening_error(finished: Finished, words: list[str]) -> PermafrostError | No
         )
     if {"BADMDC", "NODATA", "DECRYPTION_FAILED"} & set(words):
         return IntegrityError(
-            f"an encrypted message is damaged, cut off or followed by something else ({quoted})",
-            hint="run permafrost verify, and take the object from another vault",
+            f"an encrypted message is damaged, truncated or followed by something else ({quoted})",
+            hint="run permafrost verify, and copy the object from another vault",
         )
     if finished.returncode < 0:
         return None  # a signal ended it; the pipeline says so
@@ -181,7 +181,9 @@ def open_bytes(home: Path, key: OpeningKey, sealed: int | Iterable[bytes], *, li
         for chunk in pipeline.chunks():
             size += len(chunk)
             if size > limit_bytes:
-                raise IntegrityError(f"an encrypted message holds more than {limit_bytes} bytes, which it never should")
+                raise IntegrityError(
+                    f"an encrypted message contains more than {limit_bytes} bytes, which should never happen"
+                )
             collected.append(chunk)
         pipeline.finish(explain_opening)
     return b"".join(collected)

@@ -19,6 +19,6 @@ def sealing_of(encryption: Encryption) -> Sealing:
         if not file.is_file():
             raise ConfigurationError(
                 f"the public key of a recipient is missing: {file}",
-                hint="put it there with: gpg --armor --export FINGERPRINT > FILE",
+                hint="create it with: gpg --armor --export FINGERPRINT > FILE",
             )
     return RecipientSealing(files)

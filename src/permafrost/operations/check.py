@@ -1,4 +1,4 @@
-"""permafrost check: a Mastodon database is examined with the secrets and the media that belong to it."""
+"""permafrost check: a database is examined, a Mastodon's with the secrets and the media that belong to it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def check_database(
     missing_to: Callable[[str], object] | None,
     report: Reporter,
 ) -> HealthReport:
-    """Return what there is to say of the Mastodon database that `conninfo` names.
+    """Return what there is to say of the database that `conninfo` names.
 
     Of environment files the first that sets a name wins. Raise `ConfigurationError` if one cannot be read.
     """
@@ -30,7 +30,9 @@ def check_database(
         try:
             text = file.read_text("utf-8-sig")
         except (OSError, UnicodeDecodeError) as error:
-            raise ConfigurationError(f"{file} cannot be read: {error}", hint="run this as who may read it") from error
+            raise ConfigurationError(
+                f"{file} cannot be read: {error}", hint="run this as a user who may read it"
+            ) from error
         environment = parse_dotenv(text, environment or {}) | (environment or {})
     with connected(conninfo) as connection:
         return examine(connection, environment, media, missing_to=missing_to, report=report)

@@ -19,7 +19,7 @@ from permafrost.events import Note, Reporter, Steps, ignore_events, steps_as_not
 from permafrost.loading.scratch_server import ScratchPlace, scratch_server
 from permafrost.loading.source import Source, opened
 from permafrost.mastodon.dotenv import parse_dotenv
-from permafrost.mastodon.health.examine import examine, is_mastodon
+from permafrost.mastodon.health.examine import examine
 from permafrost.mastodon.health.report import HealthReport
 from permafrost.operations.restore import RestoreRequest, restore
 from permafrost.postgres.connection import connected
@@ -48,6 +48,8 @@ class DrillRequest:
     state: Path | None
     jobs: int = 2
     is_sandboxed: bool = True
+    prefers_audited: bool = False
+    """Take the newest audited snapshot, whose rows can be compared one by one, if there is one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +62,12 @@ class DrillResult:
     tables: int
     rows: int
     is_audited: bool
-    health: HealthReport | None
+    health: HealthReport
 
     @property
     def has_findings(self) -> bool:
         """Whether the health checks have findings."""
-        return self.health is not None and bool(self.health.findings)
+        return bool(self.health.findings)
 
     def document(self) -> DrillDocument:
         """Return it for JSON."""
@@ -77,7 +79,7 @@ class DrillResult:
             tables=self.tables,
             rows=self.rows,
             audited=self.is_audited,
-            health=self.health.document() if self.health else None,
+            health=self.health.document(),
         )
 
 
@@ -112,19 +114,19 @@ def _drill(request: DrillRequest, report: Reporter, now: datetime, told: dict[st
     started = time.monotonic()
     steps = Steps(report, _STEPS)
     with steps.step("read what the snapshot needs"):
-        manifest, snapshot, environment = _read(request.source, request.choice, report, now)
+        manifest, snapshot, environment = _read(request, report, now)
         told["snapshot"] = str(snapshot)
         report(Note(f"snapshot {snapshot} of {manifest.database.name}"))
     with ExitStack() as stack:
-        with steps.step("make a throw-away server"):
+        with steps.step("start a throw-away server"):
             place = ScratchPlace(request.scratch, request.is_sandboxed)
             server = stack.enter_context(scratch_server(manifest.database, place, report))
         with steps.step("restore into it, and compare"):
             scratch_request = RestoreRequest.into_scratch(request.source, snapshot, server, _DATABASE, request.jobs)
             restored = restore(scratch_request, report=steps_as_notes(report), now=now)
-        with steps.step("examine it, if it is a Mastodon's"):
+        with steps.step("examine it like check"):
             health = _examine(server.conninfo(_DATABASE), manifest, environment, report)
-            told["findings"] = [check.message for check in health.findings] if health else []
+            told["findings"] = [check.message for check in health.findings]
     return DrillResult(
         snapshot=snapshot,
         duration_s=round(time.monotonic() - started, 3),
@@ -136,15 +138,16 @@ def _drill(request: DrillRequest, report: Reporter, now: datetime, told: dict[st
     )
 
 
-def _read(
-    source: Source, choice: SnapshotId | None, report: Reporter, now: datetime
-) -> tuple[Manifest, SnapshotId, dict[str, str] | None]:
+def _read(request: DrillRequest, report: Reporter, now: datetime) -> tuple[Manifest, SnapshotId, dict[str, str] | None]:
     """Return the chosen snapshot's manifest, and what its environment files set, None if it has none.
 
     The restore reads and checks the snapshot again, and tells whose key it is. Secrets stay in memory.
     """
-    with opened(source, ignore_events) as repository:
-        snapshot = repository.read(choice, now, report)
+    with opened(request.source, ignore_events) as repository:
+        if request.prefers_audited:
+            snapshot = repository.read_newest_audited(now, report)
+        else:
+            snapshot = repository.read(request.choice, now, report)
         environment: dict[str, str] | None = None
         for file in snapshot.secret_files():
             if file.name.name.startswith(".env"):
@@ -153,11 +156,7 @@ def _read(
     return snapshot.manifest, snapshot.id, environment
 
 
-def _examine(
-    conninfo: str, manifest: Manifest, environment: dict[str, str] | None, report: Reporter
-) -> HealthReport | None:
+def _examine(conninfo: str, manifest: Manifest, environment: dict[str, str] | None, report: Reporter) -> HealthReport:
     known = manifest.mastodon.local_domain if manifest.mastodon else None
-    with connected(conninfo) as connection:
-        if not is_mastodon(connection):
-            return None
-        return examine(connection, environment, None, local_domain=known, report=report)
+    with connected(conninfo) as connection:  # every row has just been read and compared
+        return examine(connection, environment, None, local_domain=known, reads_rows=False, report=report)

@@ -22,6 +22,7 @@ from permafrost.loading.scratch_server import ScratchPlace, scratch_server
 from permafrost.loading.source import OpenedRepository, Source, opened
 from permafrost.openpgp.home import gpg
 from permafrost.openpgp.sealing import (
+    OpeningKey,
     PassphraseSealing,
     RecipientSealing,
     Sealing,
@@ -29,8 +30,8 @@ from permafrost.openpgp.sealing import (
     seal_program,
 )
 from permafrost.operations.restore import RestoreRequest, restore
-from permafrost.postgres.dump_program import DumpForm, explain_pg_dump, pg_dump_file_program
-from permafrost.postgres.restore_program import pg_restore_text_program
+from permafrost.postgres.programs.dump_program import DumpForm, explain_pg_dump, pg_dump_file_program
+from permafrost.postgres.programs.restore_program import pg_restore_text_program
 from permafrost.processes.pipeline import Pipeline
 from permafrost.processes.program import Finished, Program
 from permafrost.processes.run import run_checked
@@ -92,15 +93,15 @@ def export(request: ExportRequest, *, report: Reporter, now: datetime) -> Export
     started = time.monotonic()
     steps = Steps(report, _STEPS)
     with opened(request.source, report) as repository, Placing() as placing:
-        with steps.step("check the snapshot's signature, and the place of the file"):
+        with steps.step("check the snapshot's signature, and the output file"):
             snapshot = repository.read(request.choice, now, report)
             report(Note(f"snapshot {snapshot.id} of {snapshot.manifest.database.name}"))
             place = (request.place or Path(_name(snapshot, request))).absolute()
             if os.path.lexists(place):
                 raise RestoreRefusedError(
-                    f"{place} is there already", unchanged="everything", hint="give another name: --output FILE"
+                    f"{place} already exists", unchanged="everything", hint="give another name: --output FILE"
                 )
-            sealing = _sealing(repository, request.recipients) if request.is_sealed else None
+            sealing = _sealing(repository, snapshot.key, request.recipients) if request.is_sealed else None
             staged = placing.stage(place)
         seal = [seal_program(sealing, repository.home)] if sealing is not None else []
         with steps.step(f"write {place.name}"):
@@ -129,8 +130,7 @@ def _name(snapshot: OpenedSnapshot, request: ExportRequest) -> str:
     return f"{database}-{snapshot.id}{_ENDINGS[request.form]}{'.gpg' if request.is_sealed else ''}"
 
 
-def _sealing(repository: OpenedRepository, recipients: RecipientSealing | None) -> Sealing:
-    key = repository.source.key
+def _sealing(repository: OpenedRepository, key: OpeningKey, recipients: RecipientSealing | None) -> Sealing:
     if repository.repository.facts.sealing == "passphrase" and key.passphrase_file is not None:
         return PassphraseSealing(key.passphrase_file)
     if recipients is not None:
@@ -142,9 +142,7 @@ def _sealing(repository: OpenedRepository, recipients: RecipientSealing | None) 
             files.append(repository.home / f"recipient-{len(files)}.asc")
             files[-1].write_bytes(public)
     if not files:
-        raise KeyFileError(
-            "the secret key is none of those that the repository is sealed to", hint="or say --plaintext, if you must"
-        )
+        raise KeyFileError("the repository is not sealed to this secret key", hint="or use --plaintext, if you must")
     return RecipientSealing(tuple(files))
 
 

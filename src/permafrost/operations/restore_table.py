@@ -20,9 +20,9 @@ from permafrost.loading.source import OpenedRepository, Source, opened
 from permafrost.loading.table_columns import snapshot_columns
 from permafrost.loading.table_load import load_table
 from permafrost.loading.table_rows import copy_text, find_table
+from permafrost.postgres.building.provision import database_exists
 from permafrost.postgres.catalog import TableName
 from permafrost.postgres.connection import connected, conninfo_for
-from permafrost.postgres.provision import database_exists
 from permafrost.postgres.table_definition import table_exists
 from permafrost.repository.layout import SnapshotId
 from permafrost.repository.manifest import Table
@@ -102,12 +102,12 @@ def rescue_table(request: TableRequest, *, report: Reporter, now: datetime) -> R
             snapshot, table = _read(repository, request.choice, request.table, report, now)
         original = TableName(table.schema_name, table.name)
         rescued = TableName(request.schema, table.name)
-        with steps.step("look at the database that it goes to"):
+        with steps.step("check the target database"):
             _check_place(server, database, rescued)
-        with steps.step("learn its columns from the snapshot's definitions"):
+        with steps.step("read its columns from the snapshot's definitions"):
             columns = snapshot_columns(snapshot, original, server, database)
         with (
-            steps.step(f"make {rescued}, load its rows, compare them"),
+            steps.step(f"create {rescued}, load its rows, compare them"),
             connected(conninfo_for(server, dbname=database)) as connection,
         ):
             left_out = load_table(connection, snapshot, table, rescued, columns)
@@ -138,12 +138,12 @@ def _check_place(server: str, database: str, rescued: TableName) -> None:
             raise RestoreRefusedError(
                 f"there is no database {database}",
                 unchanged="everything",
-                hint="name an existing database, or make one of the whole snapshot with permafrost restore",
+                hint="name an existing database, or restore the whole snapshot with permafrost restore",
             )
     with connected(conninfo_for(server, dbname=database)) as connection:
         if table_exists(connection, rescued):
             raise RestoreRefusedError(
-                f"{rescued} is in the database {database} already",
+                f"{rescued} already exists in the database {database}",
                 unchanged="everything",
-                hint="give another schema with --schema NAME; it is made if it is not there",
+                hint="give another schema with --schema NAME; it is created if it does not exist",
             )

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from permafrost.documents.verify import VerifyDocument
 from permafrost.errors import IntegrityError, RepositoryError
 from permafrost.events import Progress, Reporter, Steps
 from permafrost.findings import Finding, FindingKind
@@ -45,6 +46,21 @@ class VerifyResult:
     def is_corrupt(self) -> bool:
         """Whether bytes or signatures are wrong, and not only missing."""
         return any(finding.kind is not FindingKind.OVERDUE for finding in self.findings)
+
+    def document(self, path: Path, *, fingerprint_was_given: bool) -> VerifyDocument:
+        """Return it for JSON, with the repository's folder, and whether the key to trust was known from elsewhere."""
+        return VerifyDocument(
+            repository=str(path),
+            fingerprint=self.fingerprint,
+            fingerprint_was_given=fingerprint_was_given,
+            snapshots=self.snapshots,
+            in_flight=self.in_flight,
+            objects=self.objects,
+            bytes=self.size_bytes,
+            unreferenced=self.unreferenced,
+            duration_s=self.duration_s,
+            findings=tuple(finding.document() for finding in self.findings),
+        )
 
 
 def verify(
@@ -173,7 +189,9 @@ def _findings(snapshot: SnapshotId, judgement: Judgement) -> list[Finding]:
         what = f"{len(judgement.missing)} files are missing" if judgement.missing else "its list is missing"
         return [
             Finding(
-                FindingKind.OVERDUE, str(snapshot), f"snapshot {snapshot} is not whole, and should be by now: {what}"
+                FindingKind.OVERDUE,
+                str(snapshot),
+                f"snapshot {snapshot} is incomplete, and should not be by now: {what}",
             )
         ]
     if judgement.state is not SnapshotState.CORRUPT:
@@ -183,7 +201,7 @@ def _findings(snapshot: SnapshotId, judgement: Judgement) -> list[Finding]:
             Finding(
                 FindingKind.BAD_SIGNATURE,
                 str(snapshot),
-                f"the list of snapshot {snapshot} is damaged, or is not the server's",
+                f"the list of snapshot {snapshot} is damaged, or not signed by this server",
             )
         ]
     return [

@@ -102,7 +102,7 @@ def describe_database(connection: psycopg.Connection) -> DatabaseDescription:
             FROM pg_database d JOIN pg_tablespace t ON t.oid = d.dattablespace WHERE d.datname = current_database()"""  # noqa: S608 - constants of this function
         ).fetchone()
         if row is None:
-            raise DatabaseError("the database has vanished from its own catalog")
+            raise DatabaseError("the database has disappeared from its own catalog")
         return DatabaseDescription(
             name=row[0],
             owner=row[1],

@@ -6,6 +6,7 @@ Sessions are fixed: what a value looks like as text must be the same today, next
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -43,9 +44,16 @@ _FIXED_SETTINGS = {
     "max_parallel_workers_per_gather": "0",
     "enable_tidscan": "on",
     "jit": "off",  # it costs more than it gains on queries that read a table once
+    # what a role or a database may have set for all of its sessions, and would end or hinder ours
     "statement_timeout": "0",
+    "lock_timeout": "0",
     "idle_in_transaction_session_timeout": "0",
+    "default_transaction_read_only": "off",
+    "default_transaction_isolation": "read committed",
+    "default_transaction_deferrable": "off",
 }
+_NEWER_SETTINGS = {"idle_session_timeout": ("0", 140000), "transaction_timeout": ("0", 170000)}
+"""With the version of PostgreSQL that first has them."""
 
 
 def conninfo_for(conninfo: str, **changes: str) -> str:
@@ -58,7 +66,7 @@ def conninfo_for(conninfo: str, **changes: str) -> str:
     except psycopg.ProgrammingError as error:
         raise ConfigurationError(
             f"the database's connection string cannot be read: {str(error).strip()}",
-            hint='see "Connection Strings" in the manual of libpq; for example postgresql:///mastodon_production',
+            hint='see "Connection Strings" in the libpq manual; for example postgresql:///mastodon_production',
         ) from error
     return make_conninfo("", **{**_LIVENESS, "application_name": APPLICATION_NAME, **given, **changes})
 
@@ -97,11 +105,67 @@ def _hint(error: psycopg.Error) -> str:
                 "reading needs: GRANT pg_read_all_data TO the_role; "
                 "restoring needs a superuser, or CREATEDB and membership in the database's owner"
             )
+        case psycopg.errors.DataCorrupted() | psycopg.errors.IoError():
+            return "permafrost check DATABASE names the rows that cannot be read; check the disk"
         case psycopg.errors.ObjectInUse():
-            return "somebody is connected to it: stop Mastodon and PgBouncer, and try again"
-        case psycopg.OperationalError(sqlstate=None) | psycopg.errors.InvalidCatalogName():
+            return "something is connected to it: stop Mastodon and PgBouncer, and try again"
+        case psycopg.OperationalError(sqlstate=None):
+            return _connection_hint(str(error))
+        case psycopg.errors.InvalidCatalogName():
             return "is PostgreSQL running, and does the connection string name its host, port, database and user?"
     return ""
+
+
+_CONNECTION_HINTS = (
+    (r"database .* does not exist", "the server runs and let you in, but has no such database: psql -l lists them"),
+    (
+        r"role .* does not exist",
+        "the server runs, but has no such role: name another with user=, or createuser makes it",
+    ),
+    (
+        r"password authentication failed|no password supplied",
+        (
+            "the server runs; the password is wrong or missing: check the passfile "
+            "that the connection string names, its mode (0600) and its line host:port:database:user:password"
+        ),
+    ),
+    (
+        r"[Pp]eer authentication failed",
+        (
+            "the server runs, and takes local users only under their own name: run this as that "
+            "system user (sudo -u NAME permafrost ...), or name another role with user="
+        ),
+    ),
+    (
+        r"no pg_hba.conf entry",
+        "the server runs, and its pg_hba.conf lets nobody in from here as that role to that database",
+    ),
+    (r"could not translate host name|Name or service not known", "there is no machine of that name: check host="),
+    (
+        r"Connection refused|No such file or directory|Is the server running",
+        (
+            "no PostgreSQL answers there: is it running, and "
+            "are host= and port= right? A folder as host= is that of its socket, such as /var/run/postgresql"
+        ),
+    ),
+    (
+        r"too many (connections|clients)|remaining connection slots",
+        "all of the server's connections are taken: wait, or raise max_connections",
+    ),
+    (r"certificate|SSL", "the server runs; look at sslmode= and sslrootcert="),
+    (
+        r"timeout expired|timed out|No route to host|unreachable",
+        "nothing answers from that address: a firewall, or the wrong host=",
+    ),
+)
+
+
+def _connection_hint(said: str) -> str:
+    """Return what to do about a connection that failed; libpq gives no code for it, only words (libpq, 34.1)."""
+    for pattern, hint in _CONNECTION_HINTS:
+        if re.search(pattern, said):
+            return hint
+    return "is PostgreSQL running, and does the connection string name its host, port, database and user?"
 
 
 def first_line(error: psycopg.Error) -> str:
@@ -136,13 +200,18 @@ def fix_session(connection: psycopg.Connection) -> None:
     encoding = connection.info.parameter_status("server_encoding") or "UTF8"
     if encoding == "SQL_ASCII":
         encoding = "LATIN1"
-    settings = {**_FIXED_SETTINGS, "client_encoding": encoding}
+    settings = {**_FIXED_SETTINGS, "client_encoding": encoding, **newer_settings(connection.info.server_version)}
     query = sql.SQL("; ").join(
         sql.SQL("SET {} = {}").format(sql.Identifier(name), sql.Literal(value)) for name, value in settings.items()
     )
     connection.execute(query)
     if not connection.autocommit:
         connection.commit()
+
+
+def newer_settings(server_version: int) -> dict[str, str]:
+    """Return those of our settings that only newer servers have."""
+    return {name: value for name, (value, since) in _NEWER_SETTINGS.items() if server_version >= since}
 
 
 def refuse_pooler(connection: psycopg.Connection) -> None:
@@ -155,5 +224,5 @@ def refuse_pooler(connection: psycopg.Connection) -> None:
     if row is None or row[0] != connection.info.backend_pid:
         raise DatabaseError(
             "there is a connection pooler (PgBouncer?) between permafrost and PostgreSQL",
-            hint="give PostgreSQL's own port in the connection string, usually 5432 instead of 6432",
+            hint="use PostgreSQL's own port in the connection string, usually 5432 instead of 6432",
         )

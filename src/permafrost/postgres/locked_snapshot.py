@@ -56,8 +56,8 @@ def locked_snapshot(conninfo: str, lock_timeout_ms: int = LOCK_TIMEOUT_MS) -> It
                 return
             connection.execute("ROLLBACK")
         raise DatabaseError(
-            "tables are made and dropped so fast that they cannot be locked together",
-            hint="wait until the migration that does so has ended",
+            "tables are created and dropped so fast that they cannot be locked together",
+            hint="wait until the migration that does this has finished",
         )
 
 
@@ -86,5 +86,6 @@ def lock_error(error: psycopg.Error) -> LockConflictError:
     """Return the error for a lock that was not to be had in time."""
     return LockConflictError(
         f"a table could not be locked for reading in time: {error_text(error)}",
-        hint="another session holds or waits for it exclusively (a migration?); run the backup again when it has ended",
+        hint="another session holds or wants an exclusive lock on it (a migration?); run the backup again when it has "
+        "finished",
     )

@@ -48,7 +48,7 @@ def _scanned(connection: psycopg.Connection, table: LoggedTable, query: sql.Comp
     with database_errors(f"cannot scan {table.name}"):
         row = connection.execute(query, binary=True).fetchone()
     if row is None or len(row[1]) != 10 * row[0]:
-        raise DatabaseError(f"the scan of {table.name} counted other rows than it listed")
+        raise DatabaseError(f"the scan of {table.name} counted a different number of rows than it listed")
     return bytes(row[1])
 
 

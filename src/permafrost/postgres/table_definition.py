@@ -67,7 +67,7 @@ def create_table(connection: psycopg.Connection, table: TableName, columns: Sequ
     """
     parts = [_column(column) for column in columns]
     body = sql.SQL("CREATE TABLE {} ({})").format(table.identifier(), sql.SQL(", ").join(parts))
-    with database_errors(f"cannot make the table {table}"):
+    with database_errors(f"cannot create the table {table}"):
         there = connection.execute("SELECT 1 FROM pg_namespace WHERE nspname = %s", (table.schema,)).fetchone()
         if there is None:
             connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(table.schema)))

@@ -104,8 +104,8 @@ class Pipeline:
             if not ready:
                 names = " | ".join(program.name for program in self._programs)
                 raise SilenceError(
-                    f"{names} produced nothing for {self._silence_s:.0f} s",
-                    hint="look for a lock that it waits for, or a network that swallows packets",
+                    f"{names} produced no output for {self._silence_s:.0f} s",
+                    hint="look for a lock that it waits for, or a network that drops packets",
                 )
             chunk = os.read(descriptor, _CHUNK_BYTES)
             if not chunk:

@@ -44,7 +44,10 @@ class Program:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """How a program ended: exit code (negative: the signal), the end of its stderr, its status lines."""
+    """How a program ended: exit code (negative: the signal), its stderr, its status lines.
+
+    Of a long stderr the beginning and the end are kept.
+    """
 
     program: Program
     returncode: int
@@ -64,7 +67,7 @@ class ProgramFailedError(ToolError):
             else f"failed with exit code {finished.returncode}"
         )
         said = finished.stderr_tail.strip()
-        super().__init__(f"{finished.program.name} {how}" + (f": {said}" if said else " and said nothing"))
+        super().__init__(f"{finished.program.name} {how}" + (f": {said}" if said else " and printed nothing"))
 
 
 class SilenceError(ToolError):

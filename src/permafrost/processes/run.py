@@ -32,7 +32,7 @@ def run(
         try:
             popen.wait(timeout_s)
         except subprocess.TimeoutExpired as error:
-            raise SilenceError(f"{program.name} did not end within {timeout_s:.0f} s") from error
+            raise SilenceError(f"{program.name} did not finish within {timeout_s:.0f} s") from error
     finally:
         running.end()
         finished = running.wait()

@@ -19,6 +19,7 @@ from typing import IO
 from permafrost.processes.launch import TERMINATE_GRACE_S, launch
 from permafrost.processes.program import STATUS_FD, Finished, Program
 
+_HEAD_LINES = 20
 _TAIL_LINES = 40
 
 
@@ -105,10 +106,16 @@ def end_every_program() -> None:
 
 
 class _LineDrain:
-    """Reads a pipe's lines in a thread until its end, keeping the last `limit` (all, if None)."""
+    """Reads a pipe's lines in a thread until its end, keeping the last `limit` (all, if None) and the first few.
+
+    pg_restore says first what failed, and then quotes a command of any length.
+    """
 
     def __init__(self, stream: IO[bytes], limit: int | None, on_line: Callable[[str], object] | None = None) -> None:
+        self._first: list[str] = []
+        self._first_limit = 0 if limit is None else _HEAD_LINES
         self._lines: deque[str] = deque(maxlen=limit)
+        self._count = 0
         self._on_line = on_line
         self._stream = stream
         self._thread = threading.Thread(target=self._drain, daemon=True)
@@ -118,14 +125,20 @@ class _LineDrain:
         with suppress(OSError, ValueError):
             while line := self._stream.readline(8192):
                 text = line.decode("utf-8", "replace").rstrip("\n")
-                self._lines.append(text)
+                self._count += 1
+                if self._count <= self._first_limit:
+                    self._first.append(text)
+                else:
+                    self._lines.append(text)
                 if self._on_line is not None:
                     self._on_line(text)
 
     def lines(self) -> tuple[str, ...]:
         self._thread.join(timeout=TERMINATE_GRACE_S)
         self._stream.close()
-        return tuple(self._lines)
+        left_out = self._count - len(self._first) - len(self._lines)
+        between = (f"[{left_out} lines omitted]",) if left_out > 0 else ()
+        return (*self._first, *between, *self._lines)
 
 
 class _OutputDrain:

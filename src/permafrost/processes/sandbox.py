@@ -2,8 +2,9 @@
 
 Rules kept here:
 1. Namespaces of its own: no network, no other process, no shared memory or semaphores of others. There is no /proc.
-2. A root folder of its own, read-only: the system's programs and libraries, a few files of /etc that they need, and the
-   folders that the caller names. Nothing of /home, /root, /var, /run, /tmp, and no other file of /etc.
+2. A root folder of its own, read-only: the system's libraries, its programs if the caller wants them, a few files of
+   /etc that they need, and the folders that the caller names. Nothing of /home, /root, /var, /run, /tmp, and no other
+   file of /etc. Without programs there is no shell, so nothing can be started by COPY TO PROGRAM or archive_command.
 3. No environment of ours, no rights but its user's, and none to be gained (no_new_privs).
 4. It ends with us: the kernel kills it when bubblewrap's parent dies (prctl(2), PR_SET_PDEATHSIG: the parent is the
    thread that started it, so that thread has to live as long).
@@ -25,7 +26,9 @@ from permafrost.processes.proc import descendants
 from permafrost.processes.program import Finished, Program, find_program
 
 SANDBOX_PROGRAM = "bwrap"
+_CHANGE_USER = "setpriv"
 _SYSTEM = ("usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32")
+_PROGRAMS = ("bin", "sbin")
 _NOT_OF_USR = ("etc", "games", "include", "local", "src")  # what an admin put there is nobody's business
 _ETC = ("passwd", "group", "nsswitch.conf", "localtime", "ld.so.cache", "alternatives")
 _NIX_STORE = Path("/nix/store")  # all programs of NixOS; everybody can read it anyway
@@ -44,12 +47,13 @@ class Sandbox:
     """What a sandboxed program sees besides the system's programs, each under its own path.
 
     `readable` and `writable` are files and folders, all of which exist. `user` is the system user that the program runs
-    as; only root may name another than itself.
+    as; only root may name another than itself. Unless it `has_programs`, the program itself is all that can be started.
     """
 
     readable: Sequence[Path]
     writable: Sequence[Path]
     user: str | None = None
+    has_programs: bool = True
 
 
 def check_sandbox() -> None:
@@ -67,7 +71,11 @@ def check_sandbox() -> None:
 
 def sandboxed(program: Program, sandbox: Sandbox) -> Program:
     """Return `program` (with an absolute path) to be started in the sandbox; its `environment` is all that it has."""
-    binds = [*_system_binds(), *_binds("--ro-bind", sandbox.readable), *_binds("--bind", sandbox.writable)]
+    binds = [
+        *_system_binds(has_programs=sandbox.has_programs),
+        *_binds("--ro-bind", [*sandbox.readable, *_needed_programs(program, sandbox)]),
+        *_binds("--bind", sandbox.writable),
+    ]
     shown = [Path(word) for bind in binds for word in bind[2:3]]
     environment = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", **program.environment}
     words = [
@@ -86,7 +94,7 @@ def sandboxed(program: Program, sandbox: Sandbox) -> Program:
 def explain_sandbox(finished: Finished) -> ToolError | None:
     """Return the error that bubblewrap's own failure means, None if it was the program's."""
     said = finished.stderr_tail.strip()
-    if finished.returncode == 0 or not said.startswith((f"{SANDBOX_PROGRAM}: ", "setpriv: ")):
+    if finished.returncode == 0 or not said.startswith((f"{SANDBOX_PROGRAM}: ", f"{_CHANGE_USER}: ")):
         return None
     return ToolError(f"no sandbox can be made here: {said}", hint=_HINT, unchanged="nothing was started")
 
@@ -111,19 +119,30 @@ def _as_user(sandbox: Sandbox) -> tuple[str, ...]:
     entry = pwd.getpwnam(str(sandbox.user))
     return (
         *("--cap-drop", "ALL", "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID", "--"),
-        *("setpriv", f"--reuid={entry.pw_uid}", f"--regid={entry.pw_gid}", "--clear-groups"),
+        *(find_program(_CHANGE_USER), f"--reuid={entry.pw_uid}", f"--regid={entry.pw_gid}", "--clear-groups"),
         *("--inh-caps=-all", "--"),
     )
 
 
-def _system_binds() -> Iterator[tuple[str, str, str]]:
+def _needed_programs(program: Program, sandbox: Sandbox) -> list[Path]:
+    """Return the programs to start with, where the folders they lie in are left out."""
+    if sandbox.has_programs:
+        return []
+    started = [Path(program.argv[0]), *([Path(find_program(_CHANGE_USER))] if _changes_user(sandbox) else [])]
+    return [one for one in started if set(_PROGRAMS) & set(one.parts[1:3])]
+
+
+def _system_binds(*, has_programs: bool) -> Iterator[tuple[str, str, str]]:
+    left_out = () if has_programs else _PROGRAMS
     for name in _SYSTEM:
         folder = Path("/", name)
+        if name in left_out:
+            continue
         if folder.is_symlink():
             yield "--symlink", str(folder.readlink()), str(folder)
         elif name == "usr":
-            parts = [part for part in sorted(folder.iterdir()) if part.name not in _NOT_OF_USR]
-            yield from _binds("--ro-bind", parts)
+            names = {part.name for part in folder.iterdir()} - {*_NOT_OF_USR, *left_out}
+            yield from _binds("--ro-bind", [folder / part for part in sorted(names)])
         elif folder.is_dir():
             yield "--ro-bind", str(folder), str(folder)
     yield from _binds("--ro-bind", [path for name in _ETC if (path := Path("/etc", name)).exists()])

@@ -24,7 +24,7 @@ def space_errors(folder: Path) -> Iterator[None]:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise SpaceError(
                 f"no space left on the disk that holds {folder}",
-                unchanged="every snapshot that was there before",
+                unchanged="all existing snapshots",
                 hint="make room, or prune with a shorter retention, and run the command again",
             ) from error
         raise

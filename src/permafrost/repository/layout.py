@@ -159,7 +159,7 @@ def parse_moment(text: str) -> datetime:
 
     Raise `UsageError` for anything else, and for a day without a time: it would mean its first second.
     """
-    hint = 'say it as "2026-11-22 14:00", "2026-11-22 14:00:30+01:00" or "2026-11-22 13:00Z"'
+    hint = 'use the form "2026-11-22 14:00", "2026-11-22 14:00:30+01:00" or "2026-11-22 13:00Z"'
     try:
         moment = datetime.fromisoformat(text.strip())
         if ":" not in text and "T" not in text:
@@ -177,5 +177,5 @@ def parse_snapshot_choice(text: str) -> SnapshotId | None:
         return SnapshotId(text)
     except IntegrityError as error:
         raise UsageError(
-            f"{text!r} is not a snapshot", hint="permafrost snapshots lists them; or say: latest"
+            f"{text!r} is not a snapshot", hint="permafrost snapshots lists them; or use latest"
         ) from error

@@ -115,6 +115,7 @@ class Table(Part):
     name: str
     rows: int = Field(ge=0)
     digest: str | None = None
+    digest_without_generated: str | None = Field(default=None, description="if it has generated columns")
     columns: tuple[str, ...] | None = None
     segments: tuple[Segment, ...] | None = None
 
@@ -157,7 +158,7 @@ class Manifest(Part):
 
     def indices(self, kind: ObjectKind) -> tuple[int, ...]:
         """Return the indices of the objects of `kind`, in order."""
-        return tuple(one.index for one in self.objects if one.kind == kind)
+        return tuple(stored.index for stored in self.objects if stored.kind == kind)
 
 
 def encode_manifest(manifest: Manifest) -> bytes:
@@ -173,7 +174,7 @@ def decode_manifest(compressed: bytes) -> Manifest:
     except (zstandard.ZstdError, ValidationError) as error:
         raise IntegrityError(
             f"the manifest cannot be read: {str(error).splitlines()[0]}",
-            hint="a newer permafrost may have written it; docs/format.md tells what each format holds",
+            hint="a newer permafrost may have written it; docs/format.md describes the formats",
         ) from error
 
 

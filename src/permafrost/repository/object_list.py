@@ -63,7 +63,7 @@ def decode_object_list(content: bytes, snapshot: SnapshotId) -> ObjectList:
         if not is_repository_id(repository_id):
             raise ValueError("no repository id in its second line")
         if lines[2] != f"# snapshot {snapshot}":
-            raise ValueError("it is another snapshot's")
+            raise ValueError("it belongs to another snapshot")
         entries = [_entry(lines[index], lines[index + 1]) for index in range(3, len(lines) - 1, 2)]
         manifest = entries[0][0]
         decoded = ObjectList(repository_id, snapshot, manifest, tuple(stored for stored, _ in entries[1:]))

@@ -66,9 +66,9 @@ def _write(path: Path, chunks: Iterable[bytes]) -> StoredObject:
 def _read_back(path: Path, stored: StoredObject) -> None:
     if hash_file(path) != stored:
         raise IntegrityError(
-            f"the disk that holds {path.parent} did not give back what was written to it",
-            unchanged="every snapshot that was there before",
-            hint="look at the kernel's log and the disk's own report (dmesg, smartctl) before you trust this machine",
+            f"the disk that holds {path.parent} did not return what was written to it",
+            unchanged="all existing snapshots",
+            hint="check the kernel's log and the disk (dmesg, smartctl) before you trust this machine",
         )
 
 
@@ -104,7 +104,7 @@ def open_object(layout: Layout, expected: StoredObject) -> Iterator[int]:
         descriptor = os.open(place, os.O_RDONLY | os.O_NOFOLLOW)
     except OSError as error:
         raise IntegrityError(
-            f"the object {expected.name} cannot be read: {error.strerror}", hint="take it from another vault"
+            f"the object {expected.name} cannot be read: {error.strerror}", hint="copy it from another vault"
         ) from error
     try:
         digest = hashlib.sha256()
@@ -115,7 +115,7 @@ def open_object(layout: Layout, expected: StoredObject) -> Iterator[int]:
         if StoredObject(digest.hexdigest(), size) != expected:
             raise IntegrityError(
                 f"the object {expected.name} is corrupt: its bytes are not what its name says",
-                hint="take it from another vault; permafrost verify lists every bad object",
+                hint="copy it from another vault; permafrost verify lists every bad object",
             )
         os.lseek(descriptor, 0, os.SEEK_SET)
         yield descriptor

@@ -43,12 +43,12 @@ def choose_snapshot(repository: Repository, choice: SnapshotId | None, now: date
         latest = newest(there, now)
         if latest is None:
             raise RepositoryError(
-                f"the repository at {repository.path} holds no snapshot", hint="make one with permafrost backup"
+                f"the repository at {repository.path} has no snapshot", hint="create one with permafrost backup"
             )
         return latest
     if choice not in there:
         raise RepositoryError(
-            f"the repository at {repository.path} holds no snapshot {choice}", hint="permafrost snapshots lists them"
+            f"the repository at {repository.path} has no snapshot {choice}", hint="permafrost snapshots lists them"
         )
     return choice
 
@@ -64,10 +64,10 @@ def newest_not_after(repository: Repository, moment: datetime) -> SnapshotId:
     fitting = [snapshot for snapshot in there if snapshot.made_at <= moment]
     if not fitting:
         raise RepositoryError(
-            f"no snapshot is as old as {moment:%Y-%m-%d %H:%M:%S %z}",
+            f"there is no snapshot as old as {moment:%Y-%m-%d %H:%M:%S %z}",
             unchanged="everything",
             hint=f"the oldest is {there[0]}, made {there[0].made_at.astimezone(moment.tzinfo):%Y-%m-%d %H:%M:%S %z}; "
-            "another vault may hold older ones",
+            "another vault may have older ones",
         )
     return fitting[-1]
 
@@ -82,7 +82,7 @@ def make_verifier(repository: Repository, fingerprint: str | None, home: Path) -
         public_key = repository.layout.signing_key.read_bytes()
     except OSError as error:
         raise IntegrityError(
-            f"{repository.layout.signing_key} cannot be read: {error.strerror}", hint="take it from another vault"
+            f"{repository.layout.signing_key} cannot be read: {error.strerror}", hint="copy it from another vault"
         ) from error
     return Verifier(home, public_key, (fingerprint or repository.fingerprint).replace(" ", ""))
 
@@ -102,7 +102,7 @@ def read_snapshot(
     """
     object_list, content, signature = read_object_list(repository.layout, snapshot)
     if not verifier.is_valid(content, signature):
-        raise IntegrityError(f"the signature of snapshot {snapshot} is not the server's", hint=_ELSEWHERE)
+        raise IntegrityError(f"snapshot {snapshot} was not signed by this server", hint=_ELSEWHERE)
     if object_list.repository_id != repository.repository_id:
         raise IntegrityError(f"snapshot {snapshot} belongs to another repository", hint=_ELSEWHERE)
     sealed = read_sealed_manifest(repository.layout, object_list)
@@ -114,7 +114,7 @@ def read_snapshot(
     )
     if not same:
         raise IntegrityError(
-            f"the manifest of snapshot {snapshot} is another snapshot's or repository's", hint=_ELSEWHERE
+            f"the manifest of snapshot {snapshot} belongs to another snapshot or repository", hint=_ELSEWHERE
         )
     if sorted(stored.index for stored in manifest.objects) != list(range(len(object_list.objects))):
         raise IntegrityError(

@@ -1,4 +1,4 @@
-"""The recovery sheet: text to print, with everything that disaster day needs and a lost server cannot give."""
+"""The recovery sheet: text to print, with everything that disaster day needs and a lost server cannot provide."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _BLANK = "    __________________________________________________________________
 
 @dataclass(frozen=True, slots=True)
 class SheetFacts:
-    """What stands on the sheet; `passphrase` is None where backups are sealed to `recipients`.
+    """What the sheet contains; `passphrase` is None if backups are sealed to `recipients`.
 
-    `role` is the PostgreSQL role that the database is backed up by, and most likely belongs to.
+    `role` is the PostgreSQL role that backs up the database, and most likely owns it.
     """
 
     server: str
@@ -56,27 +56,27 @@ def _head(facts: SheetFacts) -> str:
 def _key(facts: SheetFacts) -> str:
     if facts.passphrase is not None:
         return dedent(f"""\
-            Passphrase (small letters and digits; there is no 0, no 1, no l and no o)
+            Passphrase (lower-case letters and digits; it contains no 0, 1, l or o)
 
                 {facts.passphrase}
 
-            Who has it and a copy of the repository can read everything. Who has lost it
-            can read nothing, and nobody can help.
+            Anyone with this passphrase and a copy of the repository can read everything.
+            If you lose it, nobody can help you.
             """)
-    keys = "\n".join(f"    {in_groups(one)}" for one in facts.recipients)
+    keys = "\n".join(f"    {in_groups(recipient)}" for recipient in facts.recipients)
     return (
         "The backups open with the secret key of any one of these fingerprints:\n\n"
         f"{keys}\n\n"
-        "The server does not have them. Write down here where they are kept, and who\n"
+        "The server does not have these keys. Write down where they are kept, and who\n"
         f"knows their passphrases:\n\n{_BLANK}"
     )
 
 
 def _vaults(facts: SheetFacts) -> str:
     return (
-        f"On the server the repository was\n    {facts.repository}\n"
-        "Vaults that hold a copy. For each write: which machine, where it stands, how to\n"
-        f"log in, which folder (as: attic, at Ann's, ssh root@192.0.2.7, /srv/permafrost)\n\n{_BLANK}{_BLANK}{_BLANK}"
+        f"On the server the repository was in\n    {facts.repository}\n"
+        "Vaults that have a copy. For each, write down the machine, where it is, how to\n"
+        f"log in, and the folder (as: attic, at Ann's, ssh root@192.0.2.7, /srv/permafrost)\n\n{_BLANK}{_BLANK}{_BLANK}"
     )
 
 
@@ -101,18 +101,19 @@ def _commands(*lines: str) -> str:
 
 def _install() -> str:
     return (
-        "As root, install what reads backups. PostgreSQL must not be older than the\n"
-        "old server's was.\n"
+        "As root, install what is needed to read backups. PostgreSQL must be at least\n"
+        "as new as on the old server.\n"
         + _commands("apt-get install postgresql gnupg zstd python3")
-        + "Then permafrost, as its README says. If you cannot: there is a way without.\n"
+        + "Then install permafrost: pipx install permafrost, or from the copy of its source\n"
+        "that you keep with this sheet. If you cannot, you can restore without it.\n"
     )
 
 
 def _fetch(facts: SheetFacts) -> str:
     return (
-        f"Still as root, copy the vault's folder\n  {facts.server}/repository\n"
-        f"to {_PLACE}/repository, and give it to PostgreSQL's own user. Be that user\n"
-        "from here on.\n"
+        f"Still as root, copy the vault's folder\n  {facts.server}/history\n"
+        f"to {_PLACE}/history, and give it to PostgreSQL's own user. From here on,\n"
+        "work as that user.\n"
         + _commands(
             f"chown -R {_SUPERUSER}: {_PLACE} && chmod 0700 {_PLACE}",
             f"cd {_PLACE} && su {_SUPERUSER}",
@@ -122,20 +123,21 @@ def _fetch(facts: SheetFacts) -> str:
 
 def _role(facts: SheetFacts) -> str:
     return (
-        "Make the role that the database belongs to. If the restore misses others, it\n"
-        "names them and says how to make them.\n" + _commands(f"createuser {shlex.quote(facts.role)}")
+        "Create the role that owns the database. If other roles are missing, the restore\n"
+        "names them and says how to create them.\n" + _commands(f"createuser {shlex.quote(facts.role)}")
     )
 
 
 def _bring_key(facts: SheetFacts) -> str:
     if facts.passphrase is not None:
-        return "Put the passphrase into a file that only you can read: type it, then Enter\nand Ctrl-D.\n" + _commands(
-            "umask 077; cat > passphrase"
+        return (
+            "Put the passphrase into a file that only you can read: type it, then press Enter\nand Ctrl-D.\n"
+            + _commands("umask 077; cat > passphrase")
         )
     return (
-        "Bring the secret key as ./secret-key.asc. Put its own passphrase into a file\n"
-        "that only you can read: type it, then Enter and Ctrl-D. (If it has none, leave\n"
-        "--passphrase-file out below.)\n" + _commands("umask 077; cat > passphrase")
+        "Copy the secret key to ./secret-key.asc. Put its own passphrase into a file\n"
+        "that only you can read: type it, then press Enter and Ctrl-D. (If it has none,\n"
+        "leave out --passphrase-file below.)\n" + _commands("umask 077; cat > passphrase")
     )
 
 
@@ -148,17 +150,17 @@ def _restore(facts: SheetFacts) -> str:
         f"  --database {shlex.quote(facts.database)}{secrets}",
     )
     return (
-        "Restore. All is checked first; a database that is there is not touched.\n"
-        + _commands("permafrost restore latest --repository repository \\", *options)
-        + "Without permafrost the same is done by a program in the repository, which\n"
-        "needs nothing but what step 1 has installed:\n"
-        + _commands("python3 repository/restore.py restore \\", *options)
-        + "Should that fail too, repository/README.txt does it by hand.\n"
+        "Restore. Everything is verified first; existing databases are not touched.\n"
+        + _commands("permafrost restore latest --repository history \\", *options)
+        + "Without permafrost, a program in the repository does the same. It needs only\n"
+        "what step 1 has installed:\n"
+        + _commands("python3 history/restore.py restore \\", *options)
+        + "If that fails too, history/README.txt says how to do it by hand.\n"
     )
 
 
 def _afterwards(facts: SheetFacts) -> str:
     back = [".env.production from secrets"] if facts.has_secrets else []
     back += ["the media from a vault"] if facts.has_media else []
-    put = f"Before Mastodon starts put back:\n  {', '.join(back)}.\n" if back else ""
+    put = f"Before you start Mastodon, put back:\n  {', '.join(back)}.\n" if back else ""
     return f"Make sure that the old server can never come up again. Leave Redis empty.\n{put}"

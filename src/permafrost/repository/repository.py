@@ -73,7 +73,7 @@ class Repository:
         """
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
             raise RepositoryError(
-                f"{path} is there already and not empty", unchanged="everything", hint="choose another folder"
+                f"{path} already exists and is not empty", unchanged="everything", hint="choose another folder"
             )
         facts = RepositoryFacts(
             format=FORMAT,
@@ -103,22 +103,22 @@ class Repository:
         except OSError as error:
             raise RepositoryError(
                 f"no repository at {path}: {layout.facts.name} cannot be read ({error.strerror})",
-                hint="give the folder that holds repository.json, or make one with permafrost init",
+                hint="give the folder that contains repository.json, or create one with permafrost init",
             ) from error
         try:
             facts = RepositoryFacts.model_validate_json(content)
         except ValidationError as error:
             raise IntegrityError(
                 f"{layout.facts} is not what permafrost writes: {error.errors()[0]['msg']}",
-                hint="take this file from another vault",
+                hint="copy this file from another vault",
             ) from error
         if facts.format != FORMAT:
             raise RepositoryError(
-                f"the repository at {path} has format {facts.format}, and this permafrost knows format {FORMAT}",
-                hint="use the permafrost release that wrote it, or a newer one; restore.py in the folder may also do",
+                f"the repository at {path} has format {facts.format}, but this permafrost only knows format {FORMAT}",
+                hint="use the permafrost release that wrote it, or a newer one; restore.py in the folder may also work",
             )
         if not is_repository_id(facts.repository):
-            raise IntegrityError(f"{layout.facts} has no valid repository id", hint="take it from another vault")
+            raise IntegrityError(f"{layout.facts} has no valid repository id", hint="copy it from another vault")
         return cls(path, facts)
 
     def prepare_for_writing(self) -> None:

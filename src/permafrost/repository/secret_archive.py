@@ -48,11 +48,11 @@ def pack_secrets(files: Sequence[Path]) -> bytes:
             except OSError as error:
                 raise ConfigurationError(
                     f"the secret file {file} cannot be read: {error.strerror}",
-                    unchanged="every snapshot that was there before; none was made without the secrets",
+                    unchanged="all existing snapshots; none was made without the secrets",
                     hint=_HINT,
                 ) from error
     if packed.tell() > MAXIMUM_BYTES:
-        raise ConfigurationError(f"the secret files hold more than {MAXIMUM_BYTES} bytes", hint=_HINT)
+        raise ConfigurationError(f"the secret files contain more than {MAXIMUM_BYTES} bytes", hint=_HINT)
     return zstandard.ZstdCompressor(level=_LEVEL).compress(packed.getvalue())
 
 
@@ -74,7 +74,7 @@ def _secret_file(archive: tarfile.TarFile, member: tarfile.TarInfo) -> SecretFil
     name = PurePosixPath(member.name)
     opened = archive.extractfile(member) if member.isreg() else None
     if opened is None or name.is_absolute() or ".." in name.parts or not name.parts or "\0" in member.name:
-        raise IntegrityError(f"the secrets object holds {member.name!r}, which is not a plain file under its own name")
+        raise IntegrityError(f"the secrets object contains {member.name!r}, which is not a regular file")
     return SecretFile(name, member.mode & 0o777, member.uid, member.gid, member.uname, member.gname, opened.read())
 
 
@@ -83,7 +83,7 @@ def check_places(files: Sequence[SecretFile], folder: Path) -> None:
     for file in files:
         if os.path.lexists(folder / file.name):
             raise RestoreRefusedError(
-                f"{folder / file.name} is there already", unchanged="everything", hint="give an empty folder"
+                f"{folder / file.name} already exists", unchanged="everything", hint="give an empty folder"
             )
 
 

@@ -76,7 +76,7 @@ def read_sealed_manifest(layout: Layout, object_list: ObjectList) -> bytes:
     if hashlib.sha256(content).hexdigest() != object_list.manifest.name:
         raise IntegrityError(
             f"the manifest of snapshot {object_list.snapshot} is corrupt: its bytes are not what the list says",
-            hint="take the snapshot's folder from another vault",
+            hint="copy the snapshot's folder from another vault",
         )
     return content
 
@@ -86,8 +86,9 @@ def _read(path: Path, limit_bytes: int) -> bytes:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
     except FileNotFoundError as error:
         raise RepositoryError(
-            f"{path} is not there",
-            hint="the snapshot may still be arriving; permafrost verify tells, permafrost snapshots lists the others",
+            f"{path} does not exist",
+            hint="the snapshot may still be arriving; permafrost verify shows that, permafrost snapshots lists the "
+            "others",
         ) from error
     except OSError as error:
         raise IntegrityError(f"{path} cannot be read: {error.strerror}") from error
@@ -105,8 +106,8 @@ def remove_snapshots(layout: Layout, doomed: Iterable[SnapshotId]) -> Removed:
     not known. Raise `IntegrityError` or `RepositoryError` then.
     """
     doomed = tuple(sorted(doomed))
-    kept = [one for one in list_snapshots(layout) if one not in set(doomed)]
-    needed = {stored.name for one in kept for stored in read_object_list(layout, one)[0].objects}
+    kept = [snapshot for snapshot in list_snapshots(layout) if snapshot not in set(doomed)]
+    needed = {stored.name for snapshot in kept for stored in read_object_list(layout, snapshot)[0].objects}
     for snapshot in doomed:
         # a rename first: no reader ever sees half of a snapshot's folder
         layout.snapshot(snapshot).rename(layout.temporary / f"removed-{snapshot}")

@@ -83,7 +83,7 @@ class Placing:
                     self._placed.append(final)
             except FileExistsError as error:
                 raise ConfigurationError(
-                    f"{final} has appeared while it was being made", unchanged="everything that was there"
+                    f"{final} appeared in the meantime", unchanged="everything that existed"
                 ) from error
         for parent in self._staging:
             fsync_folder(parent)

@@ -79,7 +79,7 @@ class _PlainMember(tarfile.TarInfo):
 
     def _proc_member(self, archive: tarfile.TarFile) -> tarfile.TarInfo:
         if self.type not in (tarfile.REGTYPE, tarfile.AREGTYPE):
-            raise IntegrityError(f"a delta object holds {self.name!r}, which is no part of one")
+            raise IntegrityError(f"a delta object holds {self.name!r}, which does not belong there")
         member: tarfile.TarInfo = super()._proc_member(archive)  # type: ignore[misc] # not in its public interface
         return member
 
@@ -92,7 +92,7 @@ def read_delta(stream: IO[bytes]) -> Iterator[Part]:
                 match = _NAME.fullmatch(described.name)
                 opened = archive.extractfile(described) if described.isreg() else None
                 if match is None or opened is None:
-                    raise IntegrityError(f"a delta object holds {described.name!r}, which is no part of one")
+                    raise IntegrityError(f"a delta object holds {described.name!r}, which does not belong there")
                 kind: Literal["gone", "new"] = "gone" if match[2] == "gone" else "new"
                 yield Part(int(match[1]), kind, described.size, iter(partial(opened.read, PART_BYTES), b""))
     except tarfile.TarError as error:

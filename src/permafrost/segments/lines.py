@@ -98,7 +98,7 @@ def gone_text(gone: Uint32) -> bytes:
 def parse_gone(text: bytes, limit: int) -> Uint32:
     """Return the line numbers in a `gone` member; raise `IntegrityError` unless they ascend and are below `limit`."""
     if _NUMBERS.fullmatch(text) is None:
-        raise IntegrityError("a delta's gone lines are not numbers, one a line")
+        raise IntegrityError("a delta's gone lines are not numbers, one per line")
     numbers = np.fromstring(text, dtype=np.int64, sep="\n")
     if len(numbers) and (numbers[0] < 0 or numbers[-1] >= limit or not bool(np.all(numbers[1:] > numbers[:-1]))):
         raise IntegrityError("a delta's gone lines are out of range or out of order")

@@ -21,7 +21,7 @@ def reason_to_forget_everything(state: SegmentState, identity: ServerIdentity, c
     """
     facts, mark = state.fact("identity"), state.fact("mark")
     if facts is None:
-        return "the state knows nothing yet"
+        return "this is the first backup"
     if facts.keys() != {field.name for field in fields(ServerIdentity)}:
         return "the state was written by another version of permafrost"
     earlier = ServerIdentity(**facts)

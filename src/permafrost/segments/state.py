@@ -248,16 +248,16 @@ def pack_chain(chain: Chain) -> bytes:
     """Return a chain as bytes: a line of JSON for each element, its gone lines packed as differences."""
     elements = [
         {
-            "object": one.object_name,
-            "member": one.member,
-            "level": one.level,
-            "first": one.first_line,
-            "lines": one.lines,
-            "size": one.size_bytes,
-            "gone": np.diff(one.gone, prepend=np.uint32(0)).tolist(),
-            "minute": one.minute,
+            "object": element.object_name,
+            "member": element.member,
+            "level": element.level,
+            "first": element.first_line,
+            "lines": element.lines,
+            "size": element.size_bytes,
+            "gone": np.diff(element.gone, prepend=np.uint32(0)).tolist(),
+            "minute": element.minute,
         }
-        for one in chain
+        for element in chain
     ]
     return zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True).compress(json.dumps(elements).encode())
 
@@ -266,14 +266,14 @@ def unpack_chain(packed: bytes) -> Chain:
     """Return the chain that `pack_chain` packed."""
     return tuple(
         Element(
-            object_name=one["object"],
-            member=one["member"],
-            level=one["level"],
-            first_line=one["first"],
-            lines=one["lines"],
-            size_bytes=one["size"],
-            gone=np.cumsum(np.array(one["gone"], dtype=np.uint32), dtype=np.uint32),
-            minute=one.get("minute", 0),
+            object_name=packed_element["object"],
+            member=packed_element["member"],
+            level=packed_element["level"],
+            first_line=packed_element["first"],
+            lines=packed_element["lines"],
+            size_bytes=packed_element["size"],
+            gone=np.cumsum(np.array(packed_element["gone"], dtype=np.uint32), dtype=np.uint32),
+            minute=packed_element.get("minute", 0),
         )
-        for one in json.loads(zstandard.ZstdDecompressor().decompress(packed))
+        for packed_element in json.loads(zstandard.ZstdDecompressor().decompress(packed))
     )

@@ -268,6 +268,6 @@ class CountedLines:
         """Raise `DatabaseError` unless exactly so many lines came."""
         if self.lines != lines:
             raise DatabaseError(
-                f"segment {work.number} of {work.table.name} gave {self.lines} rows where its scan saw {lines}",
-                hint="run the backup again with --full, and report this",
+                f"segment {work.number} of {work.table.name} returned {self.lines} rows where its scan saw {lines}",
+                hint="run the backup again with --full, and please report this",
             )

@@ -90,10 +90,8 @@ class Job:
         if finished.returncode in (EXIT_DONE, EXIT_FINDINGS):
             return Ended(finished.returncode, document)
         if self._hung_after_s is not None:
-            said = f"told nothing for {self._hung_after_s:.0f} s, and was ended"
-            return Ended(
-                finished.returncode, {}, f"{self.name} {said}", "something that it needs hangs: a disk, a lock"
-            )
+            said = f"produced no output for {self._hung_after_s:.0f} s and was stopped"
+            return Ended(finished.returncode, {}, f"{self.name} {said}", "look for what it waits for: a disk, a lock")
         error = document.get("error")
         if not isinstance(error, dict):
             how = f"signal {-finished.returncode}" if finished.returncode < 0 else f"exit code {finished.returncode}"

@@ -21,7 +21,7 @@ LOOK_AGAIN_S = 30.0
 _WORDS: dict[JobName, tuple[str, ...]] = {
     "backup": ("backup",),
     "audit": ("backup", "--audit"),
-    "drill": ("drill",),
+    "drill": ("drill", "--audited"),
 }
 _OPERATIONS: dict[JobName, str] = {"backup": "backup", "audit": "backup", "drill": "drill"}
 _PRUNE = ("prune",)

@@ -46,7 +46,7 @@ class OutgoingCopy:
         """
         there = read_sent(self._copy)
         if there is not None:  # written last
-            report(Note("going on with what was laid out before"))
+            report(Note("continuing with what was laid out before"))
             return there
         place = outgoing_place(self.vault, self.server)
         make_folder_durably(place, 0o700)

@@ -6,11 +6,13 @@ It only reads, starts no program and needs no database, so it can be asked at an
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from permafrost.config.models import Configuration
+from permafrost.config.outside import outside_findings
+from permafrost.documents.status import StatusDocument, StatusFindingDocument
 from permafrost.findings import Finding, FindingKind
 from permafrost.ledger import LedgerEntry, read_open
 from permafrost.repository.layout import SnapshotId
@@ -49,6 +51,25 @@ class Status:
             (entry for entry in self.ledger if (entry.code, entry.subject) == (finding.code, finding.subject)), None
         )
 
+    def document(self, now: datetime) -> StatusDocument:
+        """Return it for JSON, with ages as of `now`."""
+        return StatusDocument(
+            snapshots=self.snapshots,
+            newest=str(self.newest) if self.newest else None,
+            newest_age_s=self.newest_age_s,
+            newest_proven=str(self.newest_proven) if self.newest_proven else None,
+            vaults=tuple(vault.document(now) for vault in self.vaults),
+            findings=tuple(self._document(finding) for finding in self.findings),
+        )
+
+    def _document(self, finding: Finding) -> StatusFindingDocument:
+        known = self.known_since(finding)
+        return StatusFindingDocument(
+            **asdict(finding.document()),
+            first_seen=known.first_at if known else None,
+            last_seen=known.last_at if known else None,
+        )
+
 
 def status(configuration: Configuration, now: datetime) -> Status:
     """Return what is there. Raise `RepositoryError` if there is no repository."""
@@ -66,6 +87,7 @@ def status(configuration: Configuration, now: datetime) -> Status:
         *_about_clock(snapshots, records, now),
         *_about_runs(records),
         *schedule_findings(calendar, records, now),
+        *outside_findings(configuration),
         *_about_receipts(paired, written, now),
         *receipt_findings(reports, repository.layout, snapshots, records, now),
     ]
@@ -93,11 +115,11 @@ def _about_clock(snapshots: Sequence[SnapshotId], records: RunRecords, now: date
     """Yield what clocks that were wrong have left: snapshots of the future, and a last one that seems to be old."""
     future = ahead(snapshots, now)
     if future and len(future) == len(snapshots):
-        message = f"every snapshot lies in the future, the newest is {future[-1]}: the clock of this machine is wrong"
+        message = f"every snapshot is in the future, the newest is {future[-1]}: the clock of this machine is wrong"
         yield Finding(FindingKind.CLOCK, str(future[-1]), message)
     else:
         for snapshot in future:
-            message = f"snapshot {snapshot} lies in the future: the clock was wrong when it was made, or is wrong now"
+            message = f"snapshot {snapshot} is in the future: the clock was wrong when it was made, or is wrong now"
             yield Finding(FindingKind.CLOCK, str(snapshot), message)
     last = records.newest("backup", "done")
     latest = newest(snapshots, now)
@@ -106,20 +128,20 @@ def _about_clock(snapshots: Sequence[SnapshotId], records: RunRecords, now: date
     made = SnapshotId(last.snapshot)
     if made in snapshots and made < latest and not is_ahead(made, now):
         message = (
-            f"the backup that was made last is snapshot {made}, which seems older than {latest}: the clock was behind "
-            "when it was made, and latest does not mean it"
+            f"the last backup made snapshot {made}, which seems older than {latest}: the clock was behind then, and "
+            "latest does not refer to it"
         )
         yield Finding(FindingKind.CLOCK_BEHIND, str(made), message)
 
 
 def _last_failure(records: RunRecords) -> str | None:
-    last = records.newest("backup")
+    last = records.newest_settled("backup")
     failed = last is not None and last.outcome == "failed"
     return str(last.details.get("error", "unknown")) if last is not None and failed else None
 
 
 def _about_runs(records: RunRecords) -> Iterator[Finding]:
-    drilled = records.newest(DRILL)
+    drilled = records.newest_settled(DRILL)
     if drilled is not None and drilled.outcome == "failed":
         message = f"the last drill failed: {drilled.details.get('error', 'unknown')}"
         yield Finding(FindingKind.DRILL_FAILED, str(drilled.snapshot or "drill"), message)
@@ -149,9 +171,9 @@ def _about_receipts(paired: Mapping[str, datetime], written: WrittenStatus | Non
         return
     age = now - written.written_at if written is not None else None
     if age is None:
-        message = f"nothing has looked at the receipts of {', '.join(paired)} yet: is permafrost run running?"
+        message = f"nothing has checked the receipts of {', '.join(paired)} yet: is permafrost run running?"
         yield Finding(FindingKind.STATUS_STALE, "receipts", message)
     elif age > _STALE:
         hours = age.total_seconds() / 3600
-        message = f"nothing has looked at the vaults' receipts for {hours:.0f} hours: is permafrost run running?"
+        message = f"nothing has checked the vaults' receipts for {hours:.0f} hours: is permafrost run running?"
         yield Finding(FindingKind.STATUS_STALE, "receipts", message)

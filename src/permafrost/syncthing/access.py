@@ -27,7 +27,7 @@ def opened(settings: Syncthing, device_name: str) -> Iterator[Client]:
         if not client.is_answering():
             raise ReplicationError(
                 f"no Syncthing answers at {settings.url}",
-                hint="start it, or set managed = true in [syncthing] so that permafrost runs one of its own",
+                hint="start it, or set managed = true in [syncthing] so that permafrost runs its own",
             )
         yield client
 
@@ -35,7 +35,7 @@ def opened(settings: Syncthing, device_name: str) -> Iterator[Client]:
 def foreign_client(settings: Syncthing) -> Client:
     """Return a client of the Syncthing that runs outside permafrost's care (managed = false)."""
     if settings.url is None or settings.api_key_file is None:
-        raise ReplicationError("[syncthing] names no url and api_key_file")
+        raise ReplicationError("[syncthing] has no url and api_key_file")
     return Client(settings.url, read_secret_file(settings.api_key_file))
 
 

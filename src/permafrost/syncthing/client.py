@@ -260,20 +260,20 @@ class Client:
         timeout = httpx.Timeout(self._answer_s, read=self._answer_s if answer_s == -1.0 else answer_s)
         parameters = httpx.QueryParams(query if isinstance(query, Mapping) else list(query or ()))
         if self._socket is not None and not self._socket.exists():
-            raise UnreachableError(f"Syncthing does not answer: there is no socket {self._socket}")
+            raise UnreachableError(f"Syncthing does not answer: no socket {self._socket}")
         try:
             response = self._http.request(method, path, params=parameters, json=body, timeout=timeout)
         except httpx.TransportError as error:
             raise UnreachableError(
                 f"Syncthing does not answer at {self.address} ({type(error).__name__})",
-                hint="see whether it runs, and whether the address in [syncthing] is its own",
+                hint="check that it runs, and that the address in [syncthing] is right",
             ) from error
         if response.is_success or (may_be_missing and response.status_code == httpx.codes.NOT_FOUND):
             return response
         if response.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
             raise ReplicationError(
                 f"Syncthing at {self.address} refuses the API key",
-                hint="another Syncthing listens there, or the key was changed: compare with its config.xml",
+                hint="another Syncthing listens there, or its key has changed: compare with its config.xml",
             )
         raise ReplicationError(
             f"Syncthing answered {response.status_code} to {method} {path}: {response.text.strip()[:300]}"

@@ -65,7 +65,7 @@ def detect_dialect(program: str = "syncthing") -> Dialect:
     said = run_checked(Program((program, "--version"), environment=_ENVIRONMENT), timeout_s=ANSWER_S)
     match = _VERSION.search(said.decode("utf-8", "replace"))
     if match is None:
-        raise ToolError(f"{program} does not say which Syncthing it is", hint=f"try: {program} --version")
+        raise ToolError(f"{program} does not report its version", hint=f"try: {program} --version")
     major, minor, patch = (int(part) for part in match.groups())
     if (major, minor) < OLDEST:
         raise ToolError(

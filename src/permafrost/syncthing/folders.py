@@ -138,9 +138,9 @@ def _refuse_another_place(present: Json, folder: Folder) -> None:
     if place == folder.path or (folder.path / _MARKER).exists():
         return
     raise ReplicationError(
-        f"Syncthing's folder {folder.folder_id} is {place}, and not {folder.path}",
+        f"Syncthing's folder {folder.folder_id} is {place}, not {folder.path}",
         unchanged="Syncthing's configuration",
-        hint="if it was moved, move it whole, with its .stfolder; else correct the path in the configuration",
+        hint="if you moved it, move all of it, with its .stfolder; otherwise correct the path in the configuration",
     )
 
 

@@ -84,7 +84,7 @@ def announce(client: Client, folder_id: str, device_id: str, paths: Sequence[str
             return
     first = unsettled[0]
     raise ReplicationError(
-        f"Syncthing does not take up {len(unsettled)} of {len(paths)} files, the first is {first}: {reasons[first]}",
+        f"Syncthing does not pick up {len(unsettled)} of {len(paths)} files, the first is {first}: {reasons[first]}",
         hint="its user must be able to read the folder; nothing else may write there",
     )
 
@@ -112,12 +112,12 @@ def _why_not_announced(client: Client, folder_id: str, root: Path, path: str, er
     try:
         status = (root / path).lstat()
     except OSError as error:
-        return error.strerror or "cannot be looked at"
+        return error.strerror or "cannot be examined"
     state = client.file(folder_id, path)
     if state is None or not state.local.is_usable:
         return "it is not in the index; perhaps an ignore pattern matches it"
     if (state.local.size_bytes, state.local.modified_ns) != (status.st_size, status.st_mtime_ns):
-        return "it changes while it is read"
+        return "it changes while being read"
     if state.local.version != state.newest.version:
         return "another device has changed it"
     return None
@@ -132,13 +132,13 @@ def _timed_out(
     first = min(missing)
     count = f"{len(missing)} files" if len(missing) > 1 else "1 file"
     if connection is None or not connection.connected:
-        hint = "it is not connected: see that its machine is on and that permafrost vault run runs there"
+        hint = "it is not connected: check that its machine is on and that permafrost vault run is running there"
     elif client.completion(folder_id, device_id).remote_state == "paused":
         hint = "the folder is paused there"
     else:
-        hint = "it is connected: see whether its disk is full, and what permafrost vault run says there"
+        hint = "it is connected: check whether its disk is full, and what permafrost vault run reports there"
     return ReplicationError(
-        f"the vault {name} still lacks {count}, and nothing has moved for {timeout_s:.0f} s; the first is {first}",
-        unchanged="the repository; Syncthing goes on when the vault does",
+        f"the vault {name} still lacks {count}, without progress for {timeout_s:.0f} s; the first is {first}",
+        unchanged="the repository; Syncthing resumes when the vault does",
         hint=hint,
     )

@@ -79,7 +79,7 @@ def read_home(path: Path) -> Home:
     tree = _read(path)
     gui, api_key = tree.findtext("gui/address"), tree.findtext("gui/apikey")
     if not gui or not api_key:
-        raise ReplicationError(f"{path / CONFIG_FILE} names no address or no API key for its interface")
+        raise ReplicationError(f"{path / CONFIG_FILE} has no address or no API key for its interface")
     return Home(path, gui, api_key, device_id_of(path / _CERTIFICATE))
 
 
@@ -88,12 +88,12 @@ def _read(home: Path) -> ET.ElementTree[ET.Element[str]]:
         return ET.parse(home / CONFIG_FILE)  # noqa: S314 - the file is ours, mode 0600, written by Syncthing and here
     except OSError as error:
         raise ReplicationError(
-            f"there is no Syncthing home at {home}: {error.strerror}", hint="is [syncthing] home the right folder?"
+            f"there is no Syncthing home at {home}: {error.strerror}", hint="check [syncthing] home"
         ) from error
     except ET.ParseError as error:
         raise ReplicationError(
             f"{home / CONFIG_FILE} is not XML: {error}",
-            hint="move config.xml away and pair the vaults again; the keys beside it keep the device's identity",
+            hint="move config.xml away and pair the vaults again; the keys next to it keep the device's identity",
         ) from error
 
 

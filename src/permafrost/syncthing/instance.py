@@ -156,8 +156,8 @@ class Instance:
             while not client.is_answering():
                 if daemon.returncode() is not None:
                     raise ReplicationError(
-                        f"Syncthing ended at once, with exit code {daemon.returncode()}: {self._last_words()}",
-                        hint=f"its whole log is {self._log}; often another program has its port",
+                        f"Syncthing stopped at once, with exit code {daemon.returncode()}: {self._last_words()}",
+                        hint=f"its full log is {self._log}; often another program uses its port",
                     )
                 if time.monotonic() > deadline:
                     raise ReplicationError(
@@ -200,7 +200,7 @@ class Instance:
         with suppress(OSError):
             lines = self._log.read_text(encoding="utf-8", errors="replace").splitlines()
             return " | ".join(line.strip() for line in lines[-4:])
-        return "it said nothing"
+        return "it printed nothing"
 
     @contextmanager
     def _deciding(self) -> Iterator[None]:
@@ -217,7 +217,7 @@ class Instance:
 
     def _pause(self) -> None:
         if self.stop_requested.wait(_LOOK_S):
-            raise StoppedError("nobody waits for Syncthing any more")
+            raise StoppedError("waiting for Syncthing was cancelled")
 
 
 def _try_alone(descriptor: int) -> bool:

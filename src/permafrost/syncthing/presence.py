@@ -7,7 +7,7 @@ from pathlib import Path
 from permafrost.config.models import Syncthing
 
 CONFIG_FILE = "config.xml"
-NO_VAULT = "no vault is paired yet, so the snapshot is on this machine only: permafrost vault invite NAME"
+NO_VAULT = "no vault is paired yet, so the snapshot is only on this machine: permafrost vault invite NAME"
 
 
 def has_syncthing(settings: Syncthing) -> bool:

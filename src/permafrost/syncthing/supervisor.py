@@ -119,13 +119,13 @@ class Supervisor:
         delay_s = self._policy.delay_s(deaths)
         if delay_s is None:
             raise ReplicationError(
-                f"Syncthing is given up after {deaths} failures in a row: {reason}",
-                unchanged="the repository; only its way to the vaults is cut",
-                hint="mend what its log says, and start permafrost run again",
+                f"giving up on Syncthing after {deaths} failures in a row: {reason}",
+                unchanged="the repository; it only cannot reach the vaults",
+                hint="fix what its log reports, and start permafrost run again",
             )
-        self._told.put(Warned(f"{reason}; it is started again in {delay_s:.0f} s"))
+        self._told.put(Warned(f"{reason}; restarting it in {delay_s:.0f} s"))
         if self._stop.wait(delay_s):
-            raise StoppedError("nobody waits for Syncthing any more")
+            raise StoppedError("waiting for Syncthing was cancelled")
 
     def _wait_for_trouble(self) -> str | None:
         """Return what happened to the instance once something has, or None when the watch is called off."""

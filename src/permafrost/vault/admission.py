@@ -58,7 +58,7 @@ def judge(
         if now >= invitation.expires_at:
             return Verdict(device.device_id, refusal=f"the invitation of {invitation.vault_name} has expired")
         return Verdict(device.device_id, invitation)
-    return Verdict(device.device_id, refusal="its proof fits no invitation of this server")
+    return Verdict(device.device_id, refusal="its proof matches no invitation of this server")
 
 
 class InvitationStore:

@@ -80,7 +80,7 @@ class Records:
         except (sqlite3.DatabaseError, OSError) as error:
             raise ConfigurationError(
                 f"the vault's records {file} cannot be used: {error}",
-                hint="move the file away: a new one is made from the history, and nothing that is kept is lost",
+                hint="move the file away: a new one is created from the history, and nothing kept is lost",
             ) from error
 
     def close(self) -> None:

@@ -78,7 +78,7 @@ class HistoryFolder:
             status = take(folder, f"{expected.name}.gpg", staged)
         try:
             if status.st_size != expected.size_bytes or hash_of(staged, on_bytes=on_bytes) != expected:
-                raise NotAFileError(f"the object {expected.name} is not what its name says")
+                raise NotAFileError(f"the object {expected.name} does not match its name")
             place = self.layout.object(expected.name)
             make_folder_durably(place.parent, FOLDER_MODE)
             staged.replace(place)  # if both are links to one file, rename(2) does nothing and leaves both
@@ -124,13 +124,13 @@ def _make(path: Path, received: Path, server: VaultServer) -> bool:
 def _refuse_another(facts: RepositoryFacts, server: VaultServer) -> None:
     if facts.format != FORMAT or facts.repository != server.repository_id:
         raise IntegrityError(
-            f"the server {server.name} sends another repository than the one that this vault was invited to",
-            hint="if it was set up anew, move this server's history/ and keeping.sqlite away; else ask its admin",
+            f"the server {server.name} sends a different repository than the one this vault was invited to",
+            hint="if it was set up again, move this server's history/ and keeping.sqlite away; otherwise ask its admin",
         )
     if facts.signing_key.upper() != server.fingerprint:
         raise IntegrityError(
-            f"the server {server.name} names another signing key than {in_groups(server.fingerprint)}",
-            hint="trust nothing of it until you know why",
+            f"the server {server.name} has another signing key than {in_groups(server.fingerprint)}",
+            hint="trust nothing from it until you know why",
         )
 
 

@@ -22,7 +22,7 @@ from permafrost.vault.line import encode, read_line, write_line
 SECRET_BYTES = 20
 PROOF_PREFIX = "permafrost-join-1."
 LINE_PREFIX = "permafrost-invite-1."
-_ASK_AGAIN = "copy the whole line again, or ask the server for a new one: permafrost vault invite NAME"
+_ASK_AGAIN = "copy the complete line again, or get a new one on the server: permafrost vault invite NAME"
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,62}$")]
 """A server's or a vault's name; it may become a folder's, so it can neither be hidden nor lead elsewhere."""

@@ -38,7 +38,7 @@ def read_line(prefix: str, line: str, kind: type[Document], *, ask_again: str) -
         raise UsageError(f"this is {what}", hint=ask_again)
     content, _, checksum = letters.removeprefix(prefix).partition(".")
     if not hmac.compare_digest(checksum.encode(), checksum_of(prefix, content).encode()):
-        raise UsageError("the invitation was cut or mistyped: its checksum is wrong", hint=ask_again)
+        raise UsageError("the invitation is truncated or mistyped: its checksum is wrong", hint=ask_again)
     try:
         return kind.model_validate_json(_decode(content))
     except ValidationError as error:
@@ -64,7 +64,7 @@ def _guess(prefix: str, letters: str) -> str:
     family = prefix.rsplit("-", 1)[0]
     if letters.startswith(f"{family}-"):
         return "of another permafrost release"
-    return "one for another command" if letters.startswith("permafrost-") else "none"
+    return "a line for another command" if letters.startswith("permafrost-") else "none"
 
 
 def _decode(content: str) -> bytes:

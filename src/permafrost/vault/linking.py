@@ -68,24 +68,33 @@ def status_of(folder: int, name: str) -> os.stat_result | None:
 def read_small(folder: int, name: str, limit_bytes: int) -> bytes | None:
     """Return the file's bytes, None if it is not there; raise `NotAFileError` if it is no file, or larger."""
     try:
-        descriptor = os.open(name, _FILE, dir_fd=folder)
+        descriptor = _open_file(name, folder)
     except FileNotFoundError:
         return None
+    with os.fdopen(descriptor, "rb") as file:
+        if os.fstat(descriptor).st_size > limit_bytes:
+            raise NotAFileError(f"{name!r} is larger than it can be")
+        return file.read(limit_bytes + 1)[: limit_bytes + 1]
+
+
+def _open_file(name: Path | str, folder: int | None = None) -> int:
+    """Return a descriptor on a regular file, no link followed; raise `NotAFileError` if it is something else."""
+    try:
+        descriptor = os.open(name, _FILE, dir_fd=folder)
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.ENXIO):
-            raise NotAFileError(f"{name!r} is not a regular file") from error
+            raise NotAFileError(f"{str(name)!r} is not a regular file") from error
         raise
-    with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode) or status.st_size > limit_bytes:
-            raise NotAFileError(f"{name!r} is not a regular file, or larger than it can be")
-        return file.read(limit_bytes + 1)[: limit_bytes + 1]
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise NotAFileError(f"{str(name)!r} is not a regular file")
+    return descriptor
 
 
 def take(folder: int, name: str, staged: Path) -> os.stat_result:
     """Make `staged` be the file that `name` is in `folder` now, linked or else copied; return its status.
 
-    Raise `FileNotFoundError` if it is gone, `NotAFileError` if it is no regular file; `staged` is not there then.
+    Raise `FileNotFoundError` if it is gone, `NotAFileError` if it is not a regular file; `staged` is not there then.
     """
     with suppress(FileNotFoundError):
         staged.unlink()
@@ -106,10 +115,7 @@ def take(folder: int, name: str, staged: Path) -> os.stat_result:
 def _copy(folder: int, name: str, staged: Path) -> None:
     if status_of(folder, name) is None:
         raise FileNotFoundError(errno.ENOENT, "gone", name)
-    source = os.open(name, _FILE, dir_fd=folder)
-    with os.fdopen(source, "rb", buffering=0) as reading:
-        if not stat.S_ISREG(os.fstat(source).st_mode):
-            raise NotAFileError(f"{name!r} is not a regular file")
+    with os.fdopen(_open_file(name, folder), "rb", buffering=0) as reading:
         target = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         with os.fdopen(target, "wb") as writing:
             while chunk := reading.read(_READ_BYTES):
@@ -124,26 +130,16 @@ def hash_of(path: Path, *, from_disk: bool = False, on_bytes: Callable[[int], No
     `from_disk`: what the kernel remembers of the file is forgotten first, so that the disk is what is read. `on_bytes`
     hears now and then how many were read.
     """
-    return _hash(os.open(path, _FILE), str(path), from_disk=from_disk, on_bytes=on_bytes)
+    return _hash(_open_file(path), from_disk=from_disk, on_bytes=on_bytes)
 
 
 def hash_within(folder: int, name: str) -> StoredObject:
     """Return the same of a file in an opened folder; raise `NotAFileError` if it is none."""
-    try:
-        descriptor = os.open(name, _FILE, dir_fd=folder)
-    except OSError as error:
-        if error.errno in (errno.ELOOP, errno.ENXIO):
-            raise NotAFileError(f"{name!r} is not a regular file") from error
-        raise
-    return _hash(descriptor, name)
+    return _hash(_open_file(name, folder))
 
 
-def _hash(
-    descriptor: int, name: str, *, from_disk: bool = False, on_bytes: Callable[[int], None] | None = None
-) -> StoredObject:
+def _hash(descriptor: int, *, from_disk: bool = False, on_bytes: Callable[[int], None] | None = None) -> StoredObject:
     with os.fdopen(descriptor, "rb", buffering=0) as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise NotAFileError(f"{name!r} is not a regular file")
         if from_disk:
             os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
         digest = hashlib.sha256()

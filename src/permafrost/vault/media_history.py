@@ -104,7 +104,7 @@ class MediaHistory:
             self._set_aside(known, now)
         if status.st_size > self._bytes_left:
             self._found(
-                FindingKind.MEDIA_FULL, "media", "new media are not kept: the history has had its share of the disk"
+                FindingKind.MEDIA_FULL, "media", "new media are not kept: the history has reached its share of the disk"
             )
             return
         place = self._link(folder, name, path, now)
@@ -235,7 +235,7 @@ def _files_below(root: bytes, found: FindingSink) -> Iterator[tuple[int, bytes, 
                 found(
                     FindingKind.ODD_FILE,
                     "media",
-                    "the media hold links, pipes or very deep folders; these are not kept",
+                    "the media contain links, pipes or very deep folders; these are not kept",
                 )
     finally:
         for folder, _, _ in levels:

@@ -55,14 +55,14 @@ def lay_out_media(vault: Vault, name: str, snapshot: str | None, target: Path, r
     """
     server = vault.server(name)
     if target.exists():
-        raise UsageError(f"{target} is there already", unchanged="everything", hint="give a folder that is not there")
+        raise UsageError(f"{target} already exists", unchanged="everything", hint="give a folder that does not exist")
     history = vault.history(server)
     with closing(Records(vault.records(server))) as records:
         kept = [one for one in records.arrivals(KEPT) if one.arrived_at is not None]
         chosen = [one for one in kept if snapshot in (None, one.snapshot)]
         if not chosen:
             raise RepositoryError(
-                f"the history of {name} holds no snapshot" + (f" {snapshot}" if snapshot else ""),
+                f"the history of {name} has no snapshot" + (f" {snapshot}" if snapshot else ""),
                 hint="permafrost vault history --path DIR lists them",
             )
         newest = max(chosen, key=lambda one: (str(one.arrived_at), one.snapshot))

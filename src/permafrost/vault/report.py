@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from pydantic import AwareDatetime
 
+from permafrost.documents.status import VaultStatusDocument
 from permafrost.repository.layout import SnapshotId
 from permafrost.vault.receipt import Receipt, ReceiptPart
 
@@ -26,3 +29,19 @@ class VaultReport(ReceiptPart):
         """The newest snapshot of its history."""
         newest = self.receipt.newest if self.receipt is not None else None
         return SnapshotId(newest.snapshot) if newest is not None else None
+
+    def document(self, now: datetime) -> VaultStatusDocument:
+        """Return it for JSON, with ages as of `now`."""
+        receipt, newest = self.receipt, self.newest
+        since = receipt.all_verified_since if receipt else None
+        return VaultStatusDocument(
+            name=self.name,
+            newest=str(newest) if newest else None,
+            newest_age_s=(now - newest.made_at).total_seconds() if newest else None,
+            receipt_age_s=(now - receipt.written_at).total_seconds() if receipt else None,
+            history_snapshots=receipt.history_snapshots if receipt else None,
+            all_verified_since=since.isoformat() if since else None,
+            free_bytes=receipt.free_bytes if receipt else None,
+            media_files=receipt.media_files if receipt else None,
+            problem=self.problem or None,
+        )

@@ -38,7 +38,7 @@ SENT_FILE = "sent.json"
 REPOSITORY = "repository"
 MEDIA = "media"
 _LINE_PREFIX = "permafrost-receive-1."
-_ASK_AGAIN = "copy the whole line again, or ask the new server for a new one: permafrost vault receive --to DIR"
+_ASK_AGAIN = "copy the complete line again, or get a new one on the new server: permafrost vault receive --to DIR"
 _SENT_BYTES = 65536
 _Count = Annotated[int, Field(ge=0)]
 
@@ -136,7 +136,7 @@ def sum_of(folder: Path) -> FolderSum:
     while pending:
         place = pending.pop()
         if Path(os.fsdecode(place)).is_symlink():
-            raise IntegrityError(f"{os.fsdecode(place)} is a link, and not a folder")
+            raise IntegrityError(f"{os.fsdecode(place)} is a link, not a folder")
         with os.scandir(place) as entries:
             found = sorted(entries, key=lambda entry: entry.name)
         for entry in found:

@@ -47,14 +47,15 @@ class VaultSyncthing(Section):
     """The vault's Syncthing: one of its own, or one that runs already."""
 
     managed: bool = Field(
-        default=True, description="Whether the vault runs a Syncthing of its own; else `url` and `api_key_file`."
+        default=True,
+        description="Whether the vault runs a Syncthing of its own; otherwise `url` and `api_key_file` are needed.",
     )
     gui: GuiAddress = Field(
         default=DEFAULT_GUI, description="Where its REST API listens: host:port, or the absolute path of a Unix socket."
     )
     listen: tuple[str, ...] = Field(default=("default",), description="Where it listens for servers.")
-    discovery: bool = Field(default=True, description="Whether it looks for servers and lets itself be found.")
-    url: str | None = Field(default=None, description="The REST address of a running one (managed = false).")
+    discovery: bool = Field(default=True, description="Whether it searches for servers and announces itself.")
+    url: str | None = Field(default=None, description="The REST address of an existing Syncthing (managed = false).")
     api_key_file: AbsolutePath | None = Field(
         default=None, description="A file with its API key, mode 0400 or 0600 (managed = false)."
     )
@@ -70,43 +71,43 @@ class History(Section):
     """What the vault keeps of each server, whatever that server does; all by the vault's own time of arrival."""
 
     keep_all_hours: Annotated[int, Field(ge=1, le=8784, strict=True)] = Field(
-        default=24, description="How long every snapshot that was taken stays."
+        default=24, description="Keep every snapshot for this many hours."
     )
-    hourly: Count = Field(default=48, description="Of so many hours with an arrival, the first one stays.")
+    hourly: Count = Field(default=48, description="Keep the first arrival of each of the last N hours that have one.")
     daily: Count = Field(default=14, description="The same by day.")
     weekly: Count = Field(default=8, description="The same by week.")
     monthly: Count = Field(default=12, description="The same by month.")
     admitted_per_hour: Annotated[int, Field(ge=1, le=3600, strict=True)] = Field(
-        default=90, description="How many snapshots of one server are taken in an hour; others wait."
+        default=90, description="How many snapshots of one server are taken in an hour; the rest wait."
     )
     share_percent: Annotated[int, Field(ge=1, le=95, strict=True)] = Field(
         default=80,
-        description="How much of the disk the histories may take, all servers together; beyond it nothing new is "
-        "taken, and what is there stays.",
+        description="How much of the disk all histories together may take; beyond that nothing new is taken, and "
+        "nothing already kept is removed.",
     )
     reserve_percent: Annotated[int, Field(ge=2, le=50, strict=True)] = Field(
-        default=5, description="How much of the disk is left free by what comes from servers."
+        default=5, description="How much of the disk is kept free from what servers send."
     )
     audit_days: Annotated[int, Field(ge=1, le=365, strict=True)] = Field(
-        default=7, description="Within how many days all that is kept is read again and compared."
+        default=7, description="Within how many days everything kept is read again and compared."
     )
 
 
 class VaultServer(Section):
     """A server that this vault keeps."""
 
-    name: Name = Field(description="The server's name, and its folder's here.")
+    name: Name = Field(description="The server's name, and the name of its folder here.")
     repository_id: RepositoryId = Field(description="Which repository it is.")
-    fingerprint: Fingerprint = Field(description="The only signing key that is believed.")
+    fingerprint: Fingerprint = Field(description="The only signing key that is trusted.")
     device_id: str = Field(description="The server's Syncthing.")
-    addresses: tuple[Address, ...] = Field(default=(), description="Where it is; empty if it is looked for.")
+    addresses: tuple[Address, ...] = Field(default=(), description="Its addresses; empty to use discovery.")
     folders: tuple[OfferedFolder, ...] = Field(description="What it sends.")
 
     @field_validator("name")
     @classmethod
     def _name_is_free(cls, value: str) -> str:
         if value in RESERVED_NAMES:
-            raise ValueError(f"{value!r} is a name that the vault needs for itself")
+            raise ValueError(f"{value!r} is a name that the vault reserves for itself")
         return value
 
     def document(self) -> KeptServerDocument:
@@ -125,7 +126,7 @@ class VaultServer(Section):
         """Return the server that the invitation tells of; raise `UsageError` if it takes a name of the vault's own."""
         if invitation.server_name in RESERVED_NAMES:
             raise UsageError(
-                f"the server calls itself {invitation.server_name!r}, which the vault needs for itself",
+                f"the server calls itself {invitation.server_name!r}, a name that the vault reserves for itself",
                 unchanged="the vault",
                 hint="on the server, set another name in [server]",
             )
@@ -142,12 +143,12 @@ class VaultServer(Section):
 class VaultSettings(Section):
     """The whole vault.toml."""
 
-    name: Name = Field(description="What the vault calls itself.")
+    name: Name = Field(description="The vault's own name.")
     keep_removed_objects_days: Days = Field(
         default=3, description="How long objects that a server has pruned stay in removed/."
     )
     keep_removed_media_days: Days = Field(
-        default=30, description="How long media that a server has deleted or replaced stay here."
+        default=30, description="How long media that a server has deleted or replaced stay in removed/."
     )
     history: History = History()
     syncthing: VaultSyncthing = VaultSyncthing()
@@ -177,9 +178,9 @@ class VaultSettings(Section):
                 continue
             if known.name == server.name or known.repository_id == server.repository_id:
                 raise UsageError(
-                    f"this vault keeps a server {known.name} already, and the invitation is not from it",
+                    f"this vault already keeps a server {known.name}, and the invitation is from another one",
                     unchanged="the vault",
-                    hint=f"if that server was set up anew: permafrost vault remove {known.name} --path DIR",
+                    hint=f"if that server was set up again: permafrost vault remove {known.name} --path DIR",
                 )
             others.append(known)
         try:
@@ -286,6 +287,6 @@ def open_vault(root: Path) -> Vault:
     """Return the vault in the folder `root`; raise `ConfigurationError` if there is none, or it is not valid."""
     if not (root / SETTINGS_FILE).exists():
         raise ConfigurationError(
-            f"there is no vault in {root}", hint=f"permafrost vault join LINE --path {root} makes one"
+            f"there is no vault in {root}", hint=f"permafrost vault join LINE --path {root} creates one"
         )
     return Vault(root=root.absolute(), settings=load_toml(root / SETTINGS_FILE, VaultSettings))

@@ -110,7 +110,7 @@ class Audit:
             self._found(
                 FindingKind.ROT,
                 known.name,
-                f"the object {known.name} in the history is damaged or gone; it is asked for",
+                f"the object {known.name} in the history is damaged or missing; requesting a new copy",
             )
         return is_good
 
@@ -123,7 +123,7 @@ class Audit:
                 self._records.record_objects([replace(known, verified_at=now, is_good=True)])
                 self._records.ledger.end(FindingKind.ROT.code, known.name, now)
                 self._found(
-                    FindingKind.MENDED, known.name, f"the object {known.name} was damaged, and has been fetched again"
+                    FindingKind.MENDED, known.name, f"the object {known.name} was damaged and has been fetched again"
                 )
             else:
                 self._ask_for(known.name)
@@ -154,4 +154,4 @@ class Audit:
             self._client.revert(self._folder_id)
         except ReplicationError as error:
             self._asked[name] = 0.0
-            self._report(Note(f"the object {name} could not be asked for yet: {error.message}"))
+            self._report(Note(f"the object {name} could not be requested yet: {error.message}"))

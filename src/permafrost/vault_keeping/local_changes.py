@@ -30,8 +30,8 @@ class LocalChanges:
                 self._found(
                     FindingKind.LOCAL_CHANGES,
                     "repository",
-                    f"{count} files of the received repository were changed, added or deleted on this vault; they are "
-                    "made as the server has them again, and the history is not touched",
+                    f"{count} files of the received repository were changed, added or deleted on this vault; restoring "
+                    "what the server has; the history is not affected",
                 )
                 self._client.revert(self._folder_id)
         except ReplicationError:

@@ -139,7 +139,7 @@ class ServerKeeper:
             if arrival is not None:
                 room -= 1
                 self._noting.has_news = True
-                self._report(Note(f"{self.server.name}: snapshot {arrival.snapshot} is whole, and in the history"))
+                self._report(Note(f"{self.server.name}: snapshot {arrival.snapshot} is complete and in the history"))
             elif time.monotonic() > until:
                 return False
         return time.monotonic() <= until

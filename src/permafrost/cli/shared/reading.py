@@ -71,8 +71,8 @@ def reading(
     """Add SNAPSHOT, --at and the options of reading, --config and --json, and run the command as `reporting` does.
 
     The command gets its `Rendering` and a `ReadRequest`, then its own options. `default` is the snapshot if neither
-    SNAPSHOT nor --at is given; None means that one of them has to be. --scratch is there if `scratch_use` says for
-    what.
+    SNAPSHOT nor --at is given; None means that one of them is required. --scratch exists if `scratch_use` says what
+    it is for.
     """
 
     def decorate(command: Command) -> Command:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Rendering:
-    """One command's output. Use as a context manager, so that a progress bar ends before anything else is said."""
+    """One command's output. Use as a context manager, so that a progress bar ends before anything else is printed."""
 
     def __init__(self, *, as_json: bool) -> None:
         self.as_json = as_json
@@ -122,11 +122,11 @@ def _plain(value: object) -> str:
     """Return a moment as RFC 3339 has it; documents hold nothing else that JSON does not know."""
     if isinstance(value, datetime):
         return value.isoformat()
-    raise TypeError(f"{value!r} cannot stand in a JSON document")
+    raise TypeError(f"{value!r} cannot be in a JSON document")
 
 
 def _terminal() -> Console:
-    """Return the console of a terminal; rich is imported only where somebody is there to see it."""
+    """Return the console of a terminal; rich is imported only for a terminal."""
     from rich.console import Console  # noqa: PLC0415
 
     return Console(stderr=True, highlight=False, soft_wrap=True)

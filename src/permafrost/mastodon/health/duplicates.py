@@ -1,12 +1,14 @@
-"""Rows that a unique index should have kept apart: duplicates, and indexes that are not there or not valid.
+"""Rows that Mastodon takes for one, where no unique index keeps them apart, and indexes that are not valid.
 
 An index on text that was sorted by another C library lets duplicates in and does not find them again (Mastodon's
-documentation, "Database index corruption"), so rows are grouped by what the tables themselves hold.
+documentation, "Database index corruption"). Every index that exists is held against its table as any database's is
+(`postgres.integrity`); what is looked at here are natural keys whose index was never made again, as after a restore
+that failed half way.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import psycopg
@@ -14,6 +16,8 @@ from psycopg import sql
 
 from permafrost.mastodon.health.queries import SCHEMA, columns_of
 from permafrost.mastodon.health.report import MOST_IDS, Check
+from permafrost.postgres.integrity.rules import OWN_SCHEMAS
+from permafrost.postgres.integrity.unique_indexes import UniqueIndex
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,20 +67,28 @@ _KEYS = (
 )
 
 
-def check_duplicates(connection: psycopg.Connection) -> Iterator[Check]:
-    """Yield a check for every natural key, and one for indexes that are not valid; within `reading`."""
+def check_duplicates(connection: psycopg.Connection, indexes: Sequence[UniqueIndex]) -> Iterator[Check]:
+    """Yield a check for every natural key that none of the unique `indexes` is about; within `reading`."""
     passed = []
     for key in _KEYS:
-        there = columns_of(connection, key.table)
-        if not {"id", *key.columns} <= there:
+        existing = columns_of(connection, key.table)
+        if not {"id", *key.columns} <= existing or _is_indexed(key, indexes):
             continue
-        check = _check(connection, key, has_thing_type="thing_type" in there)
+        check = _check(connection, key, has_thing_type="thing_type" in existing)
         if check.outcome == "passed":
             passed.append(key)
         else:
             yield check
-    yield Check("duplicates", "passed", f"{len(passed)} natural keys are unique: {', '.join(map(_name, passed))}")
-    yield _check_indexes(connection)
+    if passed:
+        names = ", ".join(map(_name, passed))
+        yield Check("duplicates", "passed", f"{len(passed)} natural keys without an index are unique: {names}")
+
+
+def _is_indexed(key: _Key, indexes: Sequence[UniqueIndex]) -> bool:
+    return any(
+        (index.table.schema, index.table.name) == (SCHEMA, key.table) and index.columns == frozenset(key.columns)
+        for index in indexes
+    )
 
 
 def _name(key: _Key) -> str:
@@ -100,22 +112,22 @@ def _check(connection: psycopg.Connection, key: _Key, *, has_thing_type: bool) -
     return Check(
         key.code,
         "finding",
-        f"{_name(key)}: {rows[0][1]} values stand in more than one row; an index hid them, or is missing. Stop "
+        f"{_name(key)}: {rows[0][1]} values appear in more than one row; an index hid them, or is missing. Stop "
         "Mastodon, back up, merge them (tootctl maintenance fix-duplicates knows older releases), then REINDEX",
         tuple("=".join(ids) for ids, _ in rows),
         int(rows[0][1]),
     )
 
 
-def _check_indexes(connection: psycopg.Connection) -> Check:
+def check_indexes(connection: psycopg.Connection) -> Check:
+    """Return which indexes are not valid, and so used by no query and kept by no restore; within `reading`."""
     rows = connection.execute(
-        """SELECT c.relname FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid
+        f"""SELECT c.relname FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid
         JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-        WHERE n.nspname = %s AND NOT (i.indisvalid AND i.indisready) ORDER BY 1""",
-        (SCHEMA,),
+        WHERE {OWN_SCHEMAS} AND NOT (i.indisvalid AND i.indisready) AND c.relkind = 'i' ORDER BY 1"""  # noqa: S608
     ).fetchall()
     if not rows:
         return Check("indexes-valid", "passed", "every index is valid")
     names = tuple(row[0] for row in rows)
-    message = f"{len(names)} indexes are not valid and are not used: {', '.join(names[:5])}. REINDEX INDEX mends each"
+    message = f"{len(names)} indexes are not valid and are not used: {', '.join(names[:5])}. REINDEX INDEX repairs each"
     return Check("indexes-valid", "finding", message, names[:MOST_IDS], len(names))

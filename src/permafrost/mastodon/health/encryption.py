@@ -66,9 +66,9 @@ def decrypt(stored: str, keys: EncryptionKeys, *, is_deterministic: bool = False
             continue
         text = _inflated(text) if is_deflated else text
         if is_deterministic and not hmac.compare_digest(nonce, deterministic_nonce(key, text)):
-            raise UnreadableValueError("its nonce is not the deterministic scheme's")
+            raise UnreadableValueError("its nonce is not that of the deterministic scheme")
         return text
-    raise UnreadableValueError("it was encrypted with other keys than these, or is damaged")
+    raise UnreadableValueError("it was encrypted with other keys, or is damaged")
 
 
 def derived_key(secret: str, salt: str, digest: str) -> bytes:
@@ -102,7 +102,7 @@ def _message(stored: str) -> tuple[bytes, bytes, bytes, bool]:
     except (ValueError, KeyError, TypeError) as error:
         raise UnreadableValueError("it is not in the form that Rails stores") from error
     if len(nonce) != _NONCE_BYTES or len(tag) != _TAG_BYTES:
-        raise UnreadableValueError("its nonce or its tag has another length than AES-256-GCM's")
+        raise UnreadableValueError("its nonce or its tag has the wrong length for AES-256-GCM")
     return payload, nonce, tag, bool(headers.get("c"))
 
 
@@ -113,7 +113,7 @@ def _inflated(text: bytes) -> bytes:
     except zlib.error as error:
         raise UnreadableValueError("its deflated text is damaged") from error
     if not inflater.eof:
-        raise UnreadableValueError("its deflated text breaks off, or is larger than any that Mastodon stores")
+        raise UnreadableValueError("its deflated text is truncated, or larger than any that Mastodon stores")
     return inflated
 
 

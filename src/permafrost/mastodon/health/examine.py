@@ -1,4 +1,4 @@
-"""All health checks of a Mastodon database, one after the other. Nothing is changed."""
+"""All health checks of a database, and those of a Mastodon's, one after the other. Nothing is changed."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from urllib.parse import urlsplit
 
 import psycopg
 
-from permafrost.errors import DatabaseError
 from permafrost.events import Note, Reporter
-from permafrost.mastodon.health.duplicates import check_duplicates
+from permafrost.mastodon.health.duplicates import check_duplicates, check_indexes
+from permafrost.mastodon.health.integrity import check_integrity
 from permafrost.mastodon.health.media_files import check_media
 from permafrost.mastodon.health.queries import SCHEMA, columns_of, reading
 from permafrost.mastodon.health.releases import release_of
 from permafrost.mastodon.health.report import Check, HealthReport
 from permafrost.mastodon.health.secrets_proof import check_secrets
+from permafrost.postgres.integrity.examine import examine_integrity
 
 _SAMPLE = 20
 
@@ -32,36 +33,44 @@ def examine(
     *,
     local_domain: str | None = None,
     missing_to: Callable[[str], object] | None = None,
+    reads_rows: bool = True,
     report: Reporter,
 ) -> HealthReport:
-    """Return what there is to say of the Mastodon database that an autocommit `connection` reads.
+    """Return what there is to say of the database that an autocommit `connection` reads, and more if it is Mastodon's.
 
     `environment` is what its `.env.production` sets, None if that is not at hand; `media` its media folder;
-    `local_domain` the domain that it is known to have had. Raise `DatabaseError` if it is no Mastodon's.
+    `local_domain` the domain that it is known to have had. Without `reads_rows` rows are not read for their own sake,
+    for a database that has just been loaded.
     """
-    if not is_mastodon(connection):
-        raise DatabaseError(
-            "this is no Mastodon's database: it has no accounts, statuses and schema_migrations in the schema public",
-            hint="name the database that Mastodon uses, such as mastodon_production",
-        )
-    checks: list[Check] = []
     with reading(connection):
+        examined = examine_integrity(connection, report, reads_rows=reads_rows)
+        checks = list(check_integrity(examined))
+        if not is_mastodon(connection):
+            checks += [check_indexes(connection), _NO_MASTODON]
+            return HealthReport(None, "not a Mastodon database", None, tuple(checks))
         version, tables = _schema(connection)
         release = release_of(version, tables) if version else "of an unknown release"
         outcome = "passed" if version else "finding"
-        checks.append(Check("schema", outcome, f"schema version {version or 'unknown'}: {release}"))  # type: ignore[arg-type]
+        checks.insert(0, Check("schema", outcome, f"schema version {version or 'unknown'}: {release}"))  # type: ignore[arg-type]
         for title, found in (
             ("secrets", check_secrets(connection, environment)),
             ("domain", _check_domain(connection, environment, local_domain)),
-            ("duplicates", check_duplicates(connection)),
+            ("duplicates", check_duplicates(connection, examined.unique_indexes)),
             ("media", check_media(connection, media, report, missing_to) if media else iter([_NO_MEDIA])),
         ):
             report(Note(f"look at {title}"))
             checks.extend(found)
+        checks.append(check_indexes(connection))
     domain = (environment or {}).get("LOCAL_DOMAIN") or local_domain
     return HealthReport(version, release, domain, tuple(checks))
 
 
+_NO_MASTODON = Check(
+    "mastodon",
+    "skipped",
+    "this is not a Mastodon database (no accounts, statuses and schema_migrations in the schema public): only checks "
+    "that apply to any database were run",
+)
 _NO_MEDIA = Check("media-files", "skipped", "no media folder was given: --media DIR")
 
 
@@ -78,7 +87,7 @@ def _check_domain(
 ) -> Iterator[Check]:
     """LOCAL_DOMAIN must be the one that the snapshot tells of, and the one that local posts' addresses bear."""
     if environment is None:
-        yield Check("local-domain", "skipped", "no secrets are at hand, so LOCAL_DOMAIN is not known")
+        yield Check("local-domain", "skipped", "no secrets were given, so LOCAL_DOMAIN is not known")
         return
     local, web = environment.get("LOCAL_DOMAIN", ""), environment.get("WEB_DOMAIN", "")
     if not local:
@@ -89,7 +98,7 @@ def _check_domain(
         yield Check("local-domain", "finding", message)
         return
     if not {"uri", "local"} <= columns_of(connection, "statuses"):
-        yield Check("local-domain", "skipped", "this schema does not tell which posts are local")
+        yield Check("local-domain", "skipped", "this schema does not say which posts are local")
         return
     rows = connection.execute(
         "SELECT id::text, uri FROM statuses WHERE local AND uri LIKE 'http%%' ORDER BY id DESC LIMIT %s", (_SAMPLE,)
@@ -97,7 +106,7 @@ def _check_domain(
     others = [number for number, uri in rows if urlsplit(uri).hostname not in (local.lower(), web.lower())]
     if others:
         message = (
-            f"LOCAL_DOMAIN is {local}, and {len(others)} of the {len(rows)} newest local posts bear other addresses: "
+            f"LOCAL_DOMAIN is {local}, and {len(others)} of the {len(rows)} newest local posts have other addresses: "
             "these settings belong to another server"
         )
         yield Check("local-domain", "finding", message, tuple(others), len(others))

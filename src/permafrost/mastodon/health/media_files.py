@@ -115,7 +115,7 @@ def check_media(
     Raise `ConfigurationError` if there is no such folder.
     """
     if not media.is_dir():
-        raise ConfigurationError(f"the media folder {media} is not there", hint="give Mastodon's public/system")
+        raise ConfigurationError(f"the media folder {media} does not exist", hint="give Mastodon's public/system")
     found = MediaFiles()
     for attachment in _ATTACHMENTS:
         for file, is_closed in _expected(connection, attachment):
@@ -125,20 +125,20 @@ def check_media(
     if found.missing:
         message = (
             f"{found.missing} of {found.expected} files of local accounts are not in {media}, as "
-            f"{found.first_missing[0]}: bring them back from a vault; never run tootctl media remove-orphans before"
+            f"{found.first_missing[0]}: restore them from a vault; never run tootctl media remove-orphans before that"
         )
         yield Check("media-files", "finding", message, tuple(found.first_missing), found.missing)
     else:
-        message = f"all {found.expected} files of local accounts are there"
+        message = f"all {found.expected} files of local accounts exist"
         yield Check("media-files", "passed", message, count=found.expected)
     if found.open_to_all:
         message = (
-            f"{found.open_to_all} files of suspended accounts can be read by everybody, as {found.first_open[0]}: "
+            f"{found.open_to_all} files of suspended accounts are readable by everyone, as {found.first_open[0]}: "
             "their modes (0600) were lost when they were copied"
         )
         yield Check("media-modes", "finding", message, tuple(found.first_open), found.open_to_all)
     else:
-        yield Check("media-modes", "passed", "no file of a suspended account is open to all")
+        yield Check("media-modes", "passed", "no file of a suspended account is readable by everyone")
 
 
 def _expected(connection: psycopg.Connection, one: _Attachment) -> Iterator[tuple[str, bool]]:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import psycopg
 
 from permafrost.postgres.connection import database_errors
+from permafrost.postgres.integrity.rules import without_indexes
 
 SCHEMA = "public"
 
@@ -15,10 +16,7 @@ SCHEMA = "public"
 @contextmanager
 def reading(connection: psycopg.Connection) -> Iterator[None]:
     """Run the block in a read-only transaction whose queries read tables, never an index, and see one moment."""
-    with database_errors("cannot examine the database"), connection.transaction():
-        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        for setting in ("enable_indexscan", "enable_indexonlyscan", "enable_bitmapscan"):
-            connection.execute(f"SET LOCAL {setting} = off")
+    with database_errors("cannot examine the database"), without_indexes(connection):
         connection.execute(f"SET LOCAL search_path = {SCHEMA}")
         yield
 

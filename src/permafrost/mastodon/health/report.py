@@ -15,7 +15,8 @@ MOST_IDS = 20
 class Check:
     """One thing that was looked at. `code` is stable; `ids` are rows that it is about, at most `MOST_IDS`.
 
-    `count` is how many there are in all, where something was counted.
+    `count` is how many there are in all, where something was counted. `sql` shows the rows in psql, where they have to
+    be seen to be mended.
     """
 
     code: str
@@ -23,10 +24,11 @@ class Check:
     message: str
     ids: tuple[str, ...] = ()
     count: int | None = None
+    sql: str = ""
 
     def document(self) -> HealthCheckDocument:
         """Return it for JSON."""
-        return HealthCheckDocument(self.code, self.outcome, self.message, self.ids, self.count)
+        return HealthCheckDocument(self.code, self.outcome, self.message, self.ids, self.count, self.sql)
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,7 @@ def check_secrets(connection: psycopg.Connection, environment: Mapping[str, str]
     keypairs = columns_of(connection, "keypairs")
     needs_encryption = "otp_secret" in users or bool(keypairs)
     if environment is None:
-        yield Check("secrets", "skipped", "no secrets are at hand: give --env-file FILE to have them proved")
+        yield Check("secrets", "skipped", "no secrets were given: use --env-file FILE to have them proved")
     else:
         yield _check_present(environment, needs_encryption=needs_encryption)
         yield _check_vapid(environment)
@@ -61,7 +61,7 @@ def _check_present(environment: Mapping[str, str], *, needs_encryption: bool) ->
             "secrets-present",
             "finding",
             f"not set: {', '.join(missing)}. Mastodon does not start without them, or cannot read what it encrypted; "
-            "take them from the server's own settings (systemd, Docker), never make new ones",
+            "take them from the server's own settings (systemd, Docker), never create new ones",
             tuple(missing),
             len(missing),
         )
@@ -80,8 +80,8 @@ def _check_vapid(environment: Mapping[str, str]) -> Check:
     except ValueError:
         fits = False
     if fits:
-        return Check("vapid", "passed", "the VAPID public key is the private key's")
-    message = "the VAPID public key is not the private key's: notifications to browsers and apps cannot be sent"
+        return Check("vapid", "passed", "the VAPID keys match")
+    message = "the VAPID keys do not match: notifications to browsers and apps cannot be sent"
     return Check("vapid", "finding", message)
 
 
@@ -94,7 +94,7 @@ def _check_self_destruct(environment: Mapping[str, str]) -> Check:
         return Check(
             "self-destruct",
             "finding",
-            "SELF_DESTRUCT is set: a server started with it erases itself from the fediverse; take it out first",
+            "SELF_DESTRUCT is set: a server started with it erases itself from the fediverse; remove it first",
         )
     return Check("self-destruct", "passed", "SELF_DESTRUCT is not set")
 
@@ -118,26 +118,30 @@ def _check_second_factors(
         ).fetchall()
         if old:
             return _old_second_factors(old, environment.get("OTP_SECRET", ""))
-    return Check("second-factors", "skipped", "no user has a second factor, so nothing can be proved by one")
+    return Check("second-factors", "skipped", "no user has a second factor that could prove the secrets")
 
 
 def _old_second_factors(rows: list[tuple[str, str, str, str]], otp_secret: str) -> Check:
     if not otp_secret:
-        return Check("second-factors", "finding", "users have second factors of before 4.3, and OTP_SECRET is not set")
+        return Check(
+            "second-factors", "finding", "users have second factors from before 4.3, and OTP_SECRET is not set"
+        )
     failed = []
     for user, encrypted, nonce, salt in rows:
         try:
             decrypt_old_second_factor(encrypted, nonce, salt, otp_secret)
         except UnreadableValueError:
             failed.append(user)
-    return _verdict("second-factors", "second factors (OTP_SECRET)", len(rows), failed, "OTP_SECRET is another one's")
+    return _verdict(
+        "second-factors", "second factors (OTP_SECRET)", len(rows), failed, "OTP_SECRET is not this server's"
+    )
 
 
 def _check_keypairs(connection: psycopg.Connection, environment: Mapping[str, str]) -> Check:
     query = f"SELECT id::text, private_key FROM keypairs WHERE {_LOCAL_KEY_TYPES} ORDER BY id LIMIT %s"  # noqa: S608
     rows = connection.execute(query, (_SAMPLE,)).fetchall()
     if not rows:
-        return Check("keypairs", "skipped", "keypairs holds no private key: before 4.7 they are in accounts")
+        return Check("keypairs", "skipped", "keypairs has no private key: before 4.7 they are in accounts")
     keys = EncryptionKeys.of(environment)
     if keys is None:
         return Check(
@@ -154,7 +158,9 @@ def _check_keypairs(connection: psycopg.Connection, environment: Mapping[str, st
         (_SAMPLE,),
     ).fetchall()
     failed = [number for number, sealed, public in pairs if not _signs(decrypt(sealed, keys), public)]
-    return _verdict("keypairs", "private keys that were decrypted and sign", len(pairs), failed, "keys do not fit")
+    return _verdict(
+        "keypairs", "private keys that were decrypted and sign", len(pairs), failed, "the keys do not match"
+    )
 
 
 def _decrypted(code: str, what: str, rows: list[tuple[str, str]], keys: EncryptionKeys) -> Check:
@@ -173,7 +179,7 @@ def _verdict(code: str, what: str, tried: int, failed: list[str], reason: str) -
         return Check(code, "passed", f"{what}: {tried} read with the secrets", count=tried)
     message = (
         f"{what}: {len(failed)} of {tried} cannot be read with these secrets: {reason}. Find the .env.production that "
-        "belongs to this database before Mastodon is started"
+        "belongs to this database before you start Mastodon"
     )
     return Check(code, "finding", message, tuple(failed), len(failed))
 
@@ -195,7 +201,7 @@ def _check_account_keys(connection: psycopg.Connection, *, has_keypairs: bool) -
             "servers will refuse what they send"
         )
         return Check("account-keys", "finding", message, tuple(failed), len(failed))
-    return Check("account-keys", "passed", f"{len(rows)} local accounts' keys sign and verify", count=len(rows))
+    return Check("account-keys", "passed", f"the keys of {len(rows)} local accounts sign and verify", count=len(rows))
 
 
 def _signs(private_pem: bytes, public_pem: str) -> bool:

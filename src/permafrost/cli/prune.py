@@ -1,0 +1,38 @@
+"""permafrost prune."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from permafrost.cli.shared.amounts import bytes_text, count_text
+from permafrost.cli.shared.options import config_option, config_path, json_option, reporting
+from permafrost.cli.shared.rendering import Rendering
+from permafrost.config.loading import load_configuration
+from permafrost.operations.prune import prune as prune_repository
+
+
+@click.command()
+@click.option("--dry-run", is_flag=True, help="Only print what would be kept and removed.")
+@config_option
+@json_option
+@reporting
+def prune(rendering: Rendering, *, dry_run: bool, config_file: Path | None) -> None:
+    """Remove snapshots that no rule in [retention] keeps, and objects that no remaining snapshot uses.
+
+    The newest snapshot always stays. Vaults follow, and keep what is removed here for 3 days in removed/, beside
+    their copy of the repository.
+
+    \b
+    Example:
+      permafrost prune --dry-run
+    """
+    configuration = load_configuration(config_path(config_file))
+    result = prune_repository(configuration, is_dry_run=dry_run, report=rendering.report, now=datetime.now(UTC))
+    verb = "would remove" if dry_run else "removed"
+    objects = count_text(result.objects_removed, "object")
+    freed = "" if dry_run else f", {objects}, {bytes_text(result.bytes_freed)} freed"
+    lines = [f"{verb} {one}" for one in result.removed]
+    rendering.result(result.document(), [*lines, f"kept {len(result.kept)}, {verb} {len(result.removed)}{freed}"])

@@ -1,0 +1,1 @@
+"""permafrost vault: machines that keep copies. Some commands are for the server, some for the vault."""

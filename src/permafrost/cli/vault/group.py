@@ -1,0 +1,38 @@
+"""The commands about vaults, by name."""
+
+from __future__ import annotations
+
+import click
+
+from permafrost.cli.shared.lazy_group import LazyGroup
+
+_COMMANDS = {
+    "invite": ("vault.pairing:invite_command", "Print the line by which the vault NAME can join, and wait for it."),
+    "accept": ("vault.pairing:accept_command", "Let in the vaults that were invited and are joining now."),
+    "join": ("vault.joining:join_command", "Make this machine a vault of the server that printed LINE."),
+    "list": ("vault.pairing:list_command", "List the paired vaults or, with --path on a vault, its servers."),
+    "remove": ("vault.pairing:remove_command", "Send nothing more to the vault NAME, or forget the server NAME."),
+    "run": ("vault.running:run_command", "Run the vault's service: Syncthing, the history, and its checks."),
+    "history": (
+        "vault.copies:history_command",
+        "List what the vault keeps of each server, out of its reach.",
+    ),
+    "verify": ("vault.copies:verify_command", "Read everything the vault keeps again, now, and compare it."),
+    "media": ("vault.copies:media_command", "Lay out a server's media as they were when a snapshot arrived."),
+    "receive": ("vault.sending_back:receive_command", "Get repository and media back from a vault, on a new server."),
+    "send-back": ("vault.sending_back:send_back_command", "Send what the vault keeps of a server to a new server."),
+}
+
+
+@click.group("vault", cls=LazyGroup, commands_at=_COMMANDS)
+def vault() -> None:
+    """Pair servers with vaults, the machines that keep their copies.
+
+    \b
+    Two commands pair them. On the server, which then waits:
+      permafrost vault invite attic
+    and on the vault, with the line that it prints:
+      permafrost vault join permafrost-invite-1.eyJz... --path /srv/permafrost
+    Then keep the vault going:
+      permafrost vault run --path /srv/permafrost
+    """

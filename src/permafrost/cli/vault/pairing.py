@@ -1,0 +1,172 @@
+"""permafrost vault invite, accept, list and remove: who keeps copies of this server, and whose copies a vault keeps."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import click
+
+from permafrost.cli.shared.options import config_option, config_path, json_option, reporting
+from permafrost.cli.shared.rendering import Rendering
+from permafrost.cli.vault.options import maybe_path_option
+from permafrost.config.loading import load_configuration
+from permafrost.documents.vault_pairing import (
+    ServersDocument,
+    VaultAcceptDocument,
+    VaultInviteDocument,
+    VaultRemoveDocument,
+    VaultsDocument,
+)
+from permafrost.events import Note
+from permafrost.operations.vault.accept import accept
+from permafrost.operations.vault.invite import invite
+from permafrost.operations.vault.list import list_servers, list_vaults
+from permafrost.operations.vault.remove import remove_server, remove_vault
+from permafrost.sharing.paired_vaults import PairedVault
+from permafrost.sharing.server_side import ServerSide, server_side_of
+from permafrost.vault.settings import VaultServer
+
+_ACCEPT_S = 60
+
+
+@click.command("invite")
+@click.argument("name")
+@click.option(
+    "--wait/--no-wait",
+    "waits",
+    default=True,
+    help="Wait for the vault and let it in  [default: wait]",
+)
+@click.option(
+    "--valid-for",
+    "valid_for_min",
+    type=click.IntRange(1, 7 * 24 * 60),
+    default=60,
+    show_default=True,
+    metavar="MINUTES",
+    help="How long the vault may take to join.",
+)
+@config_option
+@json_option
+@reporting
+def invite_command(
+    rendering: Rendering, name: str, *, waits: bool, valid_for_min: int, config_file: Path | None
+) -> None:
+    """Print the line by which the vault NAME can join, and wait for it.
+
+    On the server. The line is a secret until it is used: it works once, for one machine, until it expires. Send it
+    like a password. Only a machine that proves that it has the line is let in.
+
+    \b
+    Examples:
+      permafrost vault invite attic
+      permafrost vault invite attic --no-wait --valid-for 600
+    """
+    server = _server(config_file)
+    invitation = invite(server, name, valid_for=timedelta(minutes=valid_for_min), report=rendering.report)
+    line = invitation.as_line()
+    document = VaultInviteDocument(vault=name, invitation=line, expires_at=invitation.expires_at, paired=())
+    if not waits:
+        rendering.result(document, [line])
+        rendering.report(Note("while the vault uses it, run here: permafrost vault accept"))
+        return
+    if rendering.as_json:
+        rendering.report(Note(line))
+    else:
+        rendering.lines([line])
+    rendering.report(Note(f"within {valid_for_min} minutes, on the vault: permafrost vault join LINE --path DIR"))
+    paired = accept(server, wait_s=valid_for_min * 60, vault_name=name, report=rendering.report)
+    document = replace(document, paired=tuple(one.document() for one in paired))
+    rendering.result(document, [_sees(one) for one in paired])
+
+
+@click.command("accept")
+@click.option(
+    "--wait-for",
+    "wait_s",
+    type=click.IntRange(0),
+    default=_ACCEPT_S,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long to wait for an invited vault.",
+)
+@config_option
+@json_option
+@reporting
+def accept_command(rendering: Rendering, *, wait_s: int, config_file: Path | None) -> None:
+    """Let in the vaults that were invited and are joining now.
+
+    On the server. For invitations made with --no-wait, or if waiting was interrupted. Exit code 17 if no vault was
+    let in.
+
+    \b
+    Example:
+      permafrost vault accept --wait-for 600
+    """
+    paired = accept(_server(config_file), wait_s=wait_s, report=rendering.report)
+    document = VaultAcceptDocument(tuple(one.document() for one in paired))
+    rendering.result(document, [_sees(one) for one in paired])
+
+
+@click.command("list")
+@maybe_path_option
+@config_option
+@json_option
+@reporting
+def list_command(rendering: Rendering, *, root: Path | None, config_file: Path | None) -> None:
+    """List the paired vaults or, with --path on a vault, its servers.
+
+    \b
+    Examples:
+      permafrost vault list
+      permafrost vault list --path /srv/permafrost
+    """
+    if root is not None:
+        servers = list_servers(root)
+        lines = [f"{one.name}  repository {one.repository_id}  {one.device_id}" for one in servers]
+        document = ServersDocument(tuple(one.document() for one in servers))
+        rendering.result(document, lines or ["this vault keeps no server"])
+        return
+    vaults = list_vaults(_server(config_file))
+    paired = VaultsDocument(tuple(one.document() for one in vaults))
+    rendering.result(paired, [_line_of(one) for one in vaults] or ["no vault is paired"])
+
+
+@click.command("remove")
+@click.argument("name")
+@maybe_path_option
+@config_option
+@json_option
+@reporting
+def remove_command(rendering: Rendering, name: str, *, root: Path | None, config_file: Path | None) -> None:
+    """Send nothing more to the vault NAME, or forget the server NAME.
+
+    On the server the former, on a vault, with --path, the latter. What the vault holds stays on its disk either way.
+
+    \b
+    Examples:
+      permafrost vault remove attic
+      permafrost vault remove example.social --path /srv/permafrost
+    """
+    if root is not None:
+        server: VaultServer = remove_server(root, name, report=rendering.report)
+        rendering.result(VaultRemoveDocument(server.name), [f"the server {server.name} is no longer kept here"])
+        return
+    removed = remove_vault(_server(config_file), name)
+    rendering.result(VaultRemoveDocument(removed.name), [f"nothing more is sent to the vault {removed.name}"])
+
+
+def _server(config_file: Path | None) -> ServerSide:
+    return server_side_of(load_configuration(config_path(config_file)))
+
+
+def _sees(paired: PairedVault) -> str:
+    return f"this server and the vault {paired.name} see each other"
+
+
+def _line_of(paired: PairedVault) -> str:
+    if paired.is_connected:
+        return f"{paired.name}  connected from {paired.address} ({paired.client_version})"
+    return f"{paired.name}  away, " + (f"last seen {paired.last_seen}" if paired.last_seen else "never seen")

@@ -1,0 +1,1 @@
+"""The commands of `permafrost vault`, on servers and on vaults."""

@@ -1,0 +1,61 @@
+"""permafrost vault invite: the server makes a line by which a vault can join. `vault_accept` lets it in."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import timedelta
+
+from permafrost.errors import UsageError
+from permafrost.events import Reporter, Steps
+from permafrost.sharing.handshake import Now, now_utc
+from permafrost.sharing.paired_vaults import paired_vaults
+from permafrost.sharing.server_side import VAULT_NAME, ServerSide, addresses_to_offer, opened_server
+from permafrost.vault.invitation import SECRET_BYTES, Invitation
+
+VALID_FOR = timedelta(minutes=60)
+KEPT_AFTER_EXPIRY = timedelta(days=7)
+
+
+def invite(
+    server: ServerSide,
+    vault_name: str,
+    *,
+    valid_for: timedelta = VALID_FOR,
+    report: Reporter,
+    now: Now = now_utc,
+) -> Invitation:
+    """Return a new invitation for a vault of that name, which the server knows of from now on.
+
+    An older invitation for the same name is void. Raise `UsageError` if a vault of that name is paired already,
+    `ConfigurationError` if there is no address that a vault could reach.
+    """
+    steps = Steps(report, 2)
+    if VAULT_NAME.fullmatch(vault_name) is None:
+        raise UsageError(
+            f"{vault_name!r} is not a valid vault name",
+            hint="use lower-case letters, digits, dots and hyphens, for instance: attic",
+        )
+    addresses = addresses_to_offer(server.syncthing)
+    with steps.step("prepare the folders in Syncthing"), opened_server(server) as client:
+        if any(vault.name == vault_name for vault in paired_vaults(client, server)):
+            raise UsageError(
+                f"a vault {vault_name} is already paired",
+                hint=f"choose another name, or first: permafrost vault remove {vault_name}",
+            )
+        own_id = client.own_id()
+    with steps.step("write the invitation"):
+        moment = now()
+        invitation = Invitation(
+            server_name=server.name,
+            server_device_id=own_id,
+            repository_id=server.repository_id,
+            fingerprint=server.fingerprint,
+            vault_name=vault_name,
+            folders=server.offered_to(vault_name),
+            addresses=addresses,
+            secret=secrets.token_hex(SECRET_BYTES),
+            expires_at=moment + valid_for,
+        )
+        server.invitations.forget_older_than(moment - KEPT_AFTER_EXPIRY)
+        server.invitations.add(invitation)
+    return invitation

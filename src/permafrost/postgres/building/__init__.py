@@ -1,0 +1,1 @@
+"""What makes a database and fills it: its properties, rows, indexes, keys and sequences."""

@@ -1,0 +1,1 @@
+"""PostgreSQL's own programs: pg_dump, pg_restore, and servers of our own."""

@@ -1,0 +1,11 @@
+-- source: found here: a table whose name looks like another kind of entry in the archive's list
+CREATE TABLE "t MATERIALIZED VIEW DATA u" (id int PRIMARY KEY, "x; 1259 1 TABLE" text);
+INSERT INTO "t MATERIALIZED VIEW DATA u" SELECT i, 'v' FROM generate_series(1, 30) i;
+CREATE SCHEMA "MATERIALIZED VIEW DATA";
+CREATE TABLE "MATERIALIZED VIEW DATA"."FK CONSTRAINT" (id int REFERENCES "t MATERIALIZED VIEW DATA u");
+COMMENT ON TABLE "MATERIALIZED VIEW DATA"."FK CONSTRAINT" IS 'EVENT TRIGGER';
+CREATE TABLE "
+10; 1259 1 INDEX public x" (id int PRIMARY KEY);
+COMMENT ON CONSTRAINT "
+10; 1259 1 INDEX public x_pkey" ON "
+10; 1259 1 INDEX public x" IS 'a name of two lines';

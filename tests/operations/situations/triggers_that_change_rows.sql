@@ -1,0 +1,14 @@
+-- source: boardsesh #4699, timescaledb #54: triggers must not fire while rows are loaded
+CREATE TABLE gyms (id int PRIMARY KEY, place text, seen int DEFAULT 0);
+CREATE TABLE audit (gym int);
+CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN NEW.seen := NEW.seen + 1; INSERT INTO audit VALUES (NEW.id); RETURN NEW; END $$;
+INSERT INTO gyms SELECT i, 'p' || i FROM generate_series(1, 50) i;
+CREATE TRIGGER plain BEFORE INSERT OR UPDATE ON gyms FOR EACH ROW EXECUTE FUNCTION note();
+CREATE TRIGGER always BEFORE INSERT OR UPDATE ON gyms FOR EACH ROW EXECUTE FUNCTION note();
+ALTER TABLE gyms ENABLE ALWAYS TRIGGER always;
+CREATE TRIGGER replica AFTER INSERT ON gyms FOR EACH ROW EXECUTE FUNCTION note();
+ALTER TABLE gyms ENABLE REPLICA TRIGGER replica;
+CREATE TRIGGER never AFTER INSERT ON gyms FOR EACH ROW EXECUTE FUNCTION note();
+ALTER TABLE gyms DISABLE TRIGGER never;
+CREATE RULE nowhere AS ON INSERT TO audit DO INSTEAD NOTHING;
