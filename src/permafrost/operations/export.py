@@ -20,7 +20,7 @@ from permafrost.errors import KeyFileError, PermafrostError, RestoreRefusedError
 from permafrost.events import Note, Progress, Reporter, Steps, steps_as_notes
 from permafrost.loading.missing import Missing
 from permafrost.loading.opened_snapshot import OpenedSnapshot
-from permafrost.loading.scratch_server import scratch_server
+from permafrost.loading.scratch_server import ScratchPlace, scratch_server
 from permafrost.loading.source import OpenedRepository, Source, opened
 from permafrost.openpgp.home import gpg
 from permafrost.openpgp.sealing import (
@@ -58,8 +58,8 @@ class ExportRequest:
 
     `place` is the file, None for a telling name in the current folder. If it is to be sealed, that is with the
     repository's passphrase, or to `recipients`, otherwise to the public keys of the secret key that opens it.
-    `scratch` is the folder in which a server may be made, for a log snapshot; the server's user must be able to
-    pass through its parents.
+    `scratch` is the folder in which a server may be made, for a log snapshot; it runs in a sandbox if it
+    `is_sandboxed`.
     """
 
     source: Source
@@ -70,6 +70,7 @@ class ExportRequest:
     scratch: Path
     recipients: RecipientSealing | None = None
     jobs: int = 2
+    is_sandboxed: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +121,8 @@ def export(request: ExportRequest, *, report: Reporter, now: datetime) -> Export
             if snapshot.manifest.engine == "dump":
                 _write_frame(snapshot, request.form, seal, staged, report)
             else:
-                with scratch_server(snapshot.manifest.database, request.scratch, report) as server:
+                scratch = ScratchPlace(request.scratch, request.is_sandboxed)
+                with scratch_server(snapshot.manifest.database, scratch, report) as server:
                     scratch_request = RestoreRequest.into_scratch(
                         request.source, snapshot.id, server, _DATABASE, request.jobs
                     )
