@@ -97,6 +97,10 @@ class DatabaseError(PermafrostError):
     meaning = "database: PostgreSQL refused, failed or went away"
 
 
+class NotWholeError(DatabaseError):
+    """A database was restored with every row, and lacks what its rows do not allow, such as a unique index."""
+
+
 class ReplicationError(PermafrostError):
     """Syncthing or a vault does not do what it should."""
 

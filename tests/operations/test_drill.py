@@ -19,7 +19,7 @@ import pytest
 
 from permafrost.errors import DifferentRestoreError, IntegrityError, PermafrostError
 from permafrost.events import Event, Note, Reporter, StepStarted, Warned, ignore_events
-from permafrost.loading.scratch_server import scratch_server
+from permafrost.loading.scratch_server import ScratchPlace, scratch_server
 from permafrost.loading.source import Source, opened
 from permafrost.openpgp.sealing import OpeningKey
 from permafrost.operations.backup import back_up
@@ -123,7 +123,7 @@ def test_two_at_a_time(server: Server, scratch: Path) -> None:
     """A drill leaves the server of another one that is running alone."""
     with opened(Source(server.path, OpeningKey(server.passphrase_file)), ignore_events) as repository:
         facts = repository.read(None, datetime.now(UTC), ignore_events).manifest.database
-    with scratch_server(facts, scratch, ignore_events) as other:
+    with scratch_server(facts, ScratchPlace(scratch), ignore_events) as other:
         run(server, scratch)
         with psycopg.connect(other.conninfo("postgres")) as connection:
             assert connection.execute("SELECT 1").fetchone() == (1,)

@@ -18,13 +18,16 @@ import psycopg
 from permafrost.errors import DatabaseError
 from permafrost.events import Reporter
 from permafrost.loading.comparison import Tally
+from permafrost.loading.entries import bare_statements, holds_data, table_of_rows
 from permafrost.loading.memory_file import bytes_in_memory
 from permafrost.loading.opened_snapshot import OpenedSnapshot
+from permafrost.loading.refused_tables import RefusedTables, stop_at_a_refused_row
 from permafrost.postgres.building.foreign_keys import UncheckedKeys, add_foreign_keys, check_foreign_keys
 from permafrost.postgres.building.guarded import Refused, run_guarded
 from permafrost.postgres.building.index_builds import build_index, read_index_script
 from permafrost.postgres.building.loading import analyze, tables_by_size
 from permafrost.postgres.connection import connected, server_major
+from permafrost.postgres.failures import Failed, FailureSink, is_the_servers_end, stop_at_first
 from permafrost.postgres.programs.archive_contents import Contents, Step, read_contents
 from permafrost.postgres.programs.restore_program import (
     SECTIONS,
@@ -46,7 +49,9 @@ class FrameLoader:
     """Loads the parts of a snapshot's frame into an empty database; made by `frame_loader`.
 
     `archive_fd` is the whole archive in memory, None if it is too large for that. Every method raises `DatabaseError`
-    at the first error. What each has loaded is counted, so that in the end no entry of the archive is missing.
+    at the first error; or, once `on_failure` is another sink, hands what fails to that and loads the rest, entry by
+    entry where pg_restore has refused them together. What each has loaded is counted, so that in the end no entry of
+    the archive is missing.
     """
 
     def __init__(
@@ -58,6 +63,7 @@ class FrameLoader:
         self._jobs = jobs
         self._without = without
         self._loaded: Counter[int] = Counter()
+        self.on_failure: FailureSink = stop_at_first
 
     @cached_property
     def contents(self) -> Contents:
@@ -79,9 +85,12 @@ class FrameLoader:
         """Load what tables' rows need: types, functions, tables."""
         self._load(Step.DEFINITIONS)
 
-    def load_data(self) -> None:
-        """Load the rows, large objects and sequences' values that are in the frame itself."""
-        self._load(Step.DATA, reads_all=True)
+    def load_data(self, on_refused: RefusedTables = stop_at_a_refused_row) -> None:
+        """Load the rows, large objects and sequences' values that are in the frame itself.
+
+        A table of which a row is refused goes to `on_refused`, and is then empty.
+        """
+        self._load(Step.DATA, reads_all=True, on_refused=on_refused)
 
     def load_indexes(self, report: Reporter) -> None:
         """Load indexes and all else that comes before the foreign keys, several at a time."""
@@ -89,7 +98,8 @@ class FrameLoader:
             found = read_index_script(self._request.conninfo, script)
             done = Tally(len(found.builds), "indexes", report)
             with Workers(lambda: found.session(self._request.conninfo), self._jobs) as workers:
-                workers.do_all([done.after(partial(build_index, build=build)) for build in found.builds])
+                task = partial(build_index, on_failure=self.on_failure)
+                workers.do_all([done.after(partial(task, build=build)) for build in found.builds])
         self._load(Step.EARLY, jobs=self._jobs)
 
     def analyze_and_check_keys(self, report: Reporter) -> None:
@@ -99,7 +109,7 @@ class FrameLoader:
         """
         keys: Sequence[UncheckedKeys] = ()
         if script := self._script_of(Step.FOREIGN_KEYS):
-            keys = add_foreign_keys(self._request.conninfo, script)
+            keys = add_foreign_keys(self._request.conninfo, script, self.on_failure)
         self._analyze_and(keys, report)
 
     def analyze(self, report: Reporter) -> None:
@@ -110,11 +120,12 @@ class FrameLoader:
         with connected(self._request.conninfo) as connection:
             tables = tables_by_size(connection)
         done = Tally(len(tables) + len(keys), "tables", report)
+        check = partial(check_foreign_keys, on_failure=self.on_failure)
         with Workers(lambda: connected(self._request.conninfo), self._jobs) as workers:
             workers.do_all(
                 [
                     *(done.after(partial(analyze, table=table)) for table in tables),
-                    *(done.after(partial(check_foreign_keys, keys=unchecked)) for unchecked in keys),
+                    *(done.after(partial(check, keys=unchecked)) for unchecked in keys),
                 ]
             )
 
@@ -161,17 +172,54 @@ class FrameLoader:
         if not entries:
             return b""
         self._loaded.update(self.contents.ids(step))
+        return self._script(entries)
+
+    def _script(self, entries: str) -> bytes:
+        """Return the SQL of the listed entries."""
         with _listed(entries) as list_fd:
             return self._run(pg_restore_script_program(self._request, list_fd, self._archive_fd))
 
-    def _load(self, *steps: Step, jobs: int = 1, reads_all: bool = False) -> None:
+    def _load(
+        self,
+        *steps: Step,
+        jobs: int = 1,
+        reads_all: bool = False,
+        on_refused: RefusedTables = stop_at_a_refused_row,
+    ) -> None:
         """Run pg_restore over the entries of some steps."""
         entries = self.contents.listed(*steps)
         if not entries:
             return
         self._loaded.update(self.contents.ids(*steps))
+        request = replace(self._request, archive_fd=self._archive_fd, jobs=jobs)
+        if self.on_failure is stop_at_first:
+            self._restore(request, entries, reads_all=reads_all)
+            return
+        request = replace(request, is_one_transaction=True)
+        try:
+            self._restore(request, entries, reads_all=reads_all)
+        except DatabaseError as error:
+            if is_the_servers_end(error):
+                raise
+            for line in entries.splitlines(keepends=True):
+                self._load_alone(request, line, on_refused)
+
+    def _load_alone(self, request: LoadRequest, line: str, on_refused: RefusedTables) -> None:
+        """Run pg_restore over one entry, in a transaction; what fails goes to `on_failure`, or to `on_refused`."""
+        try:
+            self._restore(request, line)
+        except DatabaseError as error:
+            if is_the_servers_end(error):
+                raise
+            table = table_of_rows(line, self._snapshot.manifest.tables)
+            if table is not None:
+                on_refused(table, error)
+            else:
+                statement = b"" if holds_data(line) else bare_statements(self._script(line))
+                self.on_failure(Failed(statement, error))
+
+    def _restore(self, request: LoadRequest, entries: str, *, reads_all: bool = False) -> None:
         with _listed(entries) as list_fd:
-            request = replace(self._request, archive_fd=self._archive_fd, jobs=jobs)
             self._run(pg_restore_program(request, list_fd), reads_all=reads_all)
 
     def _run(self, program: Program, *, reads_all: bool = False) -> bytes:

@@ -29,8 +29,8 @@ _UNCHANGED = "everything"
 class Target:
     """Where a restore goes: the database's final name, and whether it takes a live one's place.
 
-    Owners and grants, and tablespaces, may be left out, and so may extensions that the server refuses to create, where
-    the database is only looked at.
+    Owners and grants, and tablespaces, may be left out, and so may extensions that the server does not have or refuses
+    to create, where the database is only looked at, or better than none without them.
     """
 
     database: str
@@ -55,7 +55,8 @@ def check_target(connection: psycopg.Connection, target: Target, facts: Database
     _check_version(connection, facts)
     if target.with_owners:
         _check_roles(connection, facts)
-    _check_extensions(connection, facts)
+    if target.with_all_extensions:
+        _check_extensions(connection, facts)
     _check_locale(connection, facts)
     _check_space(connection, facts, report)
     return _without_missing_tablespaces(connection, target, facts, report)
@@ -132,7 +133,8 @@ def _check_extensions(connection: psycopg.Connection, facts: DatabaseFacts) -> N
         raise RestoreRefusedError(
             f"the server does not have the extension {', '.join(missing)}",
             unchanged=_UNCHANGED,
-            hint="install it; Debian's postgresql-contrib and postgresql-VERSION-NAME packages contain most of them",
+            hint="install it; Debian's postgresql-contrib and postgresql-VERSION-NAME packages contain most of them. "
+            "--keep-going restores what does not need it",
         )
     not_ours = extensions_for_superusers(connection, [extension.name for extension in facts.extensions])
     if not_ours:

@@ -19,6 +19,8 @@ def runbook_for(
     secrets: Sequence[Path],
     secrets_to: Path | None,
     is_rehearsal: bool,
+    missing: Sequence[str] = (),
+    missing_list: Path | None = None,
 ) -> Runbook:
     """Return the runbook for what has just been restored into `database`, with `secrets` written below `secrets_to`.
 
@@ -44,6 +46,8 @@ def runbook_for(
             has_secrets=bool(manifest.indices("secrets")),
             kept_as=kept_as,
             is_rehearsal=is_rehearsal,
+            missing=tuple(missing),
+            missing_list=str(missing_list) if missing_list else None,
         )
     )
 

@@ -16,7 +16,7 @@ from typing import Any
 from permafrost.documents.restore import DrillDocument
 from permafrost.errors import DifferentRestoreError
 from permafrost.events import Note, Reporter, Steps, ignore_events, steps_as_notes
-from permafrost.loading.scratch_server import scratch_server
+from permafrost.loading.scratch_server import ScratchPlace, scratch_server
 from permafrost.loading.source import Source, opened
 from permafrost.mastodon.dotenv import parse_dotenv
 from permafrost.mastodon.health.examine import examine
@@ -38,7 +38,7 @@ _VAULT_STATE = "state"
 class DrillRequest:
     """Which snapshot to prove (None: the newest), and where.
 
-    `scratch` is the folder for the throw-away server, which the server's user must be able to reach. `state` is the
+    `scratch` is the folder for the throw-away server, which runs in a sandbox if it `is_sandboxed`. `state` is the
     state folder that keeps the verdict, None where there is none.
     """
 
@@ -47,6 +47,7 @@ class DrillRequest:
     scratch: Path
     state: Path | None
     jobs: int = 2
+    is_sandboxed: bool = True
     prefers_audited: bool = False
     """Take the newest audited snapshot, whose rows can be compared one by one, if there is one."""
 
@@ -61,12 +62,13 @@ class DrillResult:
     tables: int
     rows: int
     is_audited: bool
+    missing: tuple[str, ...]
     health: HealthReport
 
     @property
     def has_findings(self) -> bool:
-        """Whether the health checks have findings."""
-        return bool(self.health.findings)
+        """Whether the health checks have findings, or something is missing."""
+        return bool(self.health.findings or self.missing)
 
     def document(self) -> DrillDocument:
         """Return it for JSON."""
@@ -78,6 +80,7 @@ class DrillResult:
             tables=self.tables,
             rows=self.rows,
             audited=self.is_audited,
+            missing=self.missing,
             health=self.health.document(),
         )
 
@@ -98,6 +101,8 @@ def drill(request: DrillRequest, *, report: Reporter, now: datetime) -> DrillRes
             distrust(request.state, f"the drill of {told.get('snapshot')} found that {error.message}")
             raise
         told.update(duration_s=result.duration_s, tables=result.tables, rows=result.rows, is_audited=result.is_audited)
+        if result.missing:
+            told["error"] = f"it comes back NOT WHOLE: {'; '.join(result.missing)}"
     return result
 
 
@@ -118,7 +123,8 @@ def _drill(request: DrillRequest, report: Reporter, now: datetime, told: dict[st
         report(Note(f"snapshot {snapshot} of {manifest.database.name}"))
     with ExitStack() as stack:
         with steps.step("start a throw-away server"):
-            server = stack.enter_context(scratch_server(manifest.database, request.scratch, report))
+            place = ScratchPlace(request.scratch, request.is_sandboxed)
+            server = stack.enter_context(scratch_server(manifest.database, place, report))
         with steps.step("restore into it, and compare"):
             scratch_request = RestoreRequest.into_scratch(request.source, snapshot, server, _DATABASE, request.jobs)
             restored = restore(scratch_request, report=steps_as_notes(report), now=now)
@@ -132,6 +138,7 @@ def _drill(request: DrillRequest, report: Reporter, now: datetime, told: dict[st
         tables=restored.tables,
         rows=restored.rows,
         is_audited=restored.is_audited,
+        missing=restored.missing.reasons,
         health=health,
     )
 

@@ -20,6 +20,7 @@ _PACKAGES = {
     "pg_restore": "postgresql-client",
     "psql": "postgresql-client",
     "syncthing": "syncthing",
+    "bwrap": "bubblewrap",
 }
 
 

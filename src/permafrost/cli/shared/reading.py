@@ -39,8 +39,9 @@ server_option = click.option(
 class ReadRequest:
     """Which snapshot is read, from where, with what.
 
-    `choice` is None for the newest snapshot. `scratch` is the folder for a throw-away server, `jobs` the number of
-    connections. `configuration` is None where the options alone suffice.
+    `choice` is None for the newest snapshot. `scratch` is the folder for a throw-away server, which `is_sandboxed`
+    unless the configuration says otherwise, `jobs` the number of connections. `configuration` is None where the options
+    alone suffice.
     """
 
     configuration: Configuration | None
@@ -48,6 +49,7 @@ class ReadRequest:
     choice: SnapshotId | None
     scratch: Path
     jobs: int
+    is_sandboxed: bool = True
 
     @property
     def is_own_repository(self) -> bool:
@@ -127,6 +129,7 @@ def _request(
         choice=chosen(source, snapshot, at, report),
         scratch=scratch or (configuration.state.scratch if configuration else DEFAULT_SCRATCH),
         jobs=jobs or (configuration.database.jobs if configuration else _DEFAULT_JOBS),
+        is_sandboxed=configuration is None or configuration.state.sandbox != "off",
     )
 
 
