@@ -62,7 +62,7 @@ class RepositoryError(PermafrostError):
 
 
 class KeyFileError(PermafrostError):
-    """The passphrase or key does not open what it should, or may not be used as it lies there."""
+    """The passphrase or key does not open what it should, or its file may not be used as it is."""
 
     code = "key"
     exit_code = 13

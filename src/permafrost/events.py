@@ -109,7 +109,7 @@ class Steps:
         self._number = 0
 
     def skip(self, count: int) -> None:
-        """Pass over so many steps that this run does not have."""
+        """Skip `count` steps that this run does not have."""
         self._number += count
 
     def back_to(self, number: int) -> None:

@@ -59,7 +59,7 @@ def differences(
 ) -> tuple[int, list[str]]:
     """Return how many rows there are, and in words each table that is missing, added, or differs.
 
-    Of a table of which so many rows were `refused`, as many fewer are expected, and no digest is compared.
+    Of a table with `refused` rows, that many fewer are expected, and no digest is compared.
     """
     expected = {
         TableName(table.schema_name, table.name): _without(table, refused.get(TableName(table.schema_name, table.name)))

@@ -55,7 +55,7 @@ def runbook_for(
 def write_runbook(text: str, place: Path | None, database: str, report: Reporter) -> Path | None:
     """Write `text` to `place`, else to a free name in the current folder, and return where it lies.
 
-    Never over something that is there. A restore must not fail for its runbook: if it cannot be written, that is
+    Never overwrites anything. A restore must not fail for its runbook: if it cannot be written, that is
     told, and None is returned.
     """
     stem = f"permafrost-runbook-{database.replace('/', '_')}"

@@ -65,7 +65,7 @@ def _remove_if_empty(parent: Path) -> None:
 
 
 def _stop_agent_if_any(home: Path) -> None:
-    with suppress(ToolError):  # an agent that cannot be told ends by itself when its home is gone
+    with suppress(ToolError):  # an agent that cannot be reached ends by itself when its home is gone
         stop_agent(home)
 
 

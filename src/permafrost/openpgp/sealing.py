@@ -25,7 +25,7 @@ _OPEN = "--decrypt"
 
 @dataclass(frozen=True, slots=True)
 class PassphraseSealing:
-    """Objects are sealed with a passphrase; who can write can read."""
+    """Objects are sealed with a passphrase; anyone who can write can read."""
 
     passphrase_file: Path
 

@@ -107,7 +107,7 @@ def drill(request: DrillRequest, *, report: Reporter, now: datetime) -> DrillRes
 
 
 def state_of_vault(repository: Path) -> Path | None:
-    """Return the state folder of the vault that the repository's folder lies in, None if it is in none."""
+    """Return the state folder of the vault that contains the repository's folder, None if no vault does."""
     for folder in repository.absolute().parents:
         if (folder / _VAULT_SETTINGS).is_file():
             return folder / _VAULT_STATE

@@ -1,7 +1,7 @@
-"""permafrost export: any snapshot as a standard dump file, sealed as the repository is unless plain is asked for.
+"""permafrost export: any snapshot as a standard dump file, sealed like the repository unless plaintext is requested.
 
 A dump snapshot's frame is a pg_dump archive already. A log snapshot is restored, with all that a restore checks,
-into a server of the export's own, and dumped from there; what that server holds lies in a folder that only it can
+into a server of the export's own, and dumped from there; what that server holds is in a folder that only it can
 enter, and is removed with it. The file appears under its name whole and durable, or not at all.
 """
 

@@ -1,7 +1,7 @@
-"""permafrost restore: a snapshot becomes a database, checked before it bears its name.
+"""permafrost restore: a snapshot becomes a database, checked before it gets its name.
 
 The database is loaded under a working name and renamed at the end, so that under the final name there is either
-what was there before or a whole, compared restore. A living database is never dropped: it is renamed.
+what was there before or a whole, compared restore. A live database is never dropped, only renamed.
 """
 
 from __future__ import annotations

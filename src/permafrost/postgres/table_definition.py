@@ -104,7 +104,7 @@ def set_defaults(
     """Give the columns the defaults that the database can have, and return the names of the others.
 
     A default that takes its value from a sequence is left out: the table would then hang on, and wind forward, the
-    living table's sequence.
+    live table's sequence.
     """
     left_out = []
     for column in columns:

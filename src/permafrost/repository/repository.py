@@ -69,7 +69,7 @@ class Repository:
         """Make an empty repository at `path`, which must not be there or be an empty folder.
 
         repository.json is written last: before it, the folder is not a repository. Raise `RepositoryError` if
-        something is there already.
+        something exists already.
         """
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
             raise RepositoryError(

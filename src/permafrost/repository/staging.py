@@ -58,7 +58,7 @@ class Placing:
         return staged
 
     def make_folder(self, folder: Path, mode: int) -> None:
-        """Make `folder` with `mode`, and its missing parents with 0755; one that is there stays as it is."""
+        """Make `folder` with `mode`, and its missing parents with 0755; an existing one stays as it is."""
         missing = [path for path in (folder, *folder.parents) if not path.exists()]
         for path in reversed(missing):
             with space_errors(path.parent):

@@ -39,7 +39,7 @@ CREATE TABLE IF NOT EXISTS segments (
 
 @dataclass(frozen=True, slots=True)
 class KnownSegment:
-    """A segment as the last run left it. Its rows are decoded only when they are asked for."""
+    """A segment as the last run left it. Its rows are decoded only when they are needed."""
 
     scan_digest: bytes
     """Of the scan's raw answer: equal means that nothing changed."""

@@ -32,7 +32,7 @@ _STALE = timedelta(hours=3)
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What can be told from the repository, the run records and the vaults' receipts, without the database."""
+    """What the repository, the run records and the vaults' receipts show, without the database."""
 
     snapshots: int
     newest: SnapshotId | None

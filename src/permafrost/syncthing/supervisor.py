@@ -33,7 +33,7 @@ class RestartPolicy:
     settled_s: float = 300.0
 
     def delay_s(self, deaths: int) -> float | None:
-        """Return how long to wait after so many deaths in a row, or None to give up."""
+        """Return how long to wait after `deaths` deaths in a row, or None to give up."""
         if deaths >= self.attempts:
             return None
         return min(self.longest_s, self.first_s * 2.0 ** max(0, deaths - 1))

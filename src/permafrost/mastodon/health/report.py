@@ -16,7 +16,7 @@ class Check:
     """One thing that was looked at. `code` is stable; `ids` are rows that it is about, at most `MOST_IDS`.
 
     `count` is how many there are in all, where something was counted. `sql` shows the rows in psql, where they have to
-    be seen to be mended.
+    be seen to be repaired.
     """
 
     code: str
