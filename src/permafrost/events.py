@@ -1,6 +1,6 @@
-"""What an operation tells while it works, as typed events.
+"""What an operation reports while it works, as typed events.
 
-Operations take a `Reporter` and call it; the terminal, JSON lines and the journal only render what comes.
+Operations take a `Reporter` and call it; the terminal, JSON lines and the journal only render events.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def decode_event(line: str) -> Event | None:
 
 
 def ignore_events(event: Event) -> None:
-    """A reporter that tells nobody."""
+    """A reporter that reports nothing."""
     del event
 
 

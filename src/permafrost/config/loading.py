@@ -1,4 +1,4 @@
-"""Reads a TOML file into a model, or says everything that is wrong with it at once.
+"""Reads a TOML file into a model, or reports everything that is wrong with it at once.
 
 Each problem has a line, if it is certain, and a key; an unknown key names the nearest known one. Values are
 never quoted back, except paths and fingerprints: the file should hold no secret, but might.

@@ -1,4 +1,4 @@
-"""Looks at a database while and after it is loaded: its indexes, its statistics, whether it is what it should be."""
+"""Examines a database during and after loading: its indexes, its statistics, and whether it matches the snapshot."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is looked at before a restore touches anything; each refusal says what to do."""
+"""What is checked before a restore touches anything; each refusal says what to do."""
 
 from __future__ import annotations
 

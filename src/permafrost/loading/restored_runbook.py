@@ -1,4 +1,4 @@
-"""The runbook of a restore: its facts out of the manifest, and its text into a file, if there is a place for it."""
+"""The runbook of a restore: its facts from the manifest, and its text to a file, if there is a place for it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A throw-away PostgreSQL server that is fit for one snapshot, for drills and exports.
+"""A throw-away PostgreSQL server that suits one snapshot, for drills and exports.
 
 It needs the server programs of the snapshot's major version (or, if they are not installed, of the next newer one
 that is), a folder with room, and nothing else: no server that runs, no configuration, no network.

@@ -1,4 +1,4 @@
-"""What the columns of a snapshot's table are: learnt from a database of definitions alone, which is dropped again."""
+"""The columns of a snapshot's table, read from a temporary database that contains only the definitions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Mastodon's environment files say, as Mastodon itself would understand them.
+"""What Mastodon's environment files mean to Mastodon itself.
 
 Only the files are read: what systemd or Docker add to the environment cannot be seen from here, and the process
 environment would override the files.

@@ -1,4 +1,4 @@
-"""Works out a server's first configuration from what the admin said and what Mastodon's own settings say."""
+"""Derives a server's first configuration from the admin's options and Mastodon's own settings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which secrets a Mastodon of a given version cannot come back without."""
+"""Which secrets a given version of Mastodon cannot run without."""
 
 from __future__ import annotations
 

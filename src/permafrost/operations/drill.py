@@ -1,4 +1,4 @@
-"""permafrost drill: a snapshot is restored into a throw-away server, compared, examined, and thrown away.
+"""permafrost drill: restores a snapshot into a throw-away server, compares it, examines it, and deletes it.
 
 It uses what a vault has, the repository and the key, and the server programs. The verdict is recorded in the state
 folder, where there is one: a snapshot whose drill passed is proven.

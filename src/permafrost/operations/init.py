@@ -1,4 +1,4 @@
-"""Makes all that a server needs to keep backups: configuration, keys, repository and recovery sheet.
+"""Creates everything that a server needs for backups: configuration, keys, repository and recovery sheet.
 
 Nothing that exists is overwritten, nothing half-made is left: all is built out of sight and placed at the end,
 the configuration last, so that a server with a configuration has everything that it names.

@@ -1,4 +1,4 @@
-"""Connections whose text does not depend on anybody's settings, and conninfo strings for PostgreSQL's programs.
+"""Connections whose text output does not depend on any settings, and conninfo strings for PostgreSQL's programs.
 
 Sessions are fixed: what a value looks like as text must be the same today, next year, and on the restored server.
 """

@@ -1,4 +1,4 @@
-"""A mark in a server's history, by which a later run knows that it is still the same history.
+"""A mark in a server's history, from which a later run knows that the history is the same.
 
 A mark is a few dozen empty transactions, each committed or rolled back as a random number says. PostgreSQL
 remembers which of them was which until all older rows are frozen, carries it to standbys and base backups, and answers

@@ -1,4 +1,4 @@
-"""A table's columns as they are defined, read from one database and made again in another as a plain table."""
+"""A table's column definitions, read from one database and recreated in another as a plain table."""
 
 from __future__ import annotations
 

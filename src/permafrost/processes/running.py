@@ -1,4 +1,4 @@
-"""A started program whose ends are looked after: stderr and status are drained by threads, its group is ended.
+"""A started program under supervision: threads drain stderr and status, and its process group is stopped.
 
 The stderr is kept as a bounded tail, which the error quotes. Whoever gives up a run can end every running program.
 """

@@ -1,4 +1,4 @@
-"""Names and places in a repository, format 1 (docs/format.md, section 1).
+"""Names and paths in a repository, format 1 (docs/format.md, section 1).
 
 Names from a repository are data from elsewhere: each is matched whole against its pattern before a path is made
 of it, so that no name can leave its folder.

@@ -1,4 +1,4 @@
-"""The manifest: what a snapshot is (docs/format.md, section 5). JSON, zstd, then an OpenPGP message.
+"""The manifest: the description of a snapshot (docs/format.md, section 5). JSON, zstd, then an OpenPGP message.
 
 Objects are named once, by the object list, and referred to by their index in it, so that the manifest's size
 grows with what changed. Keys are only ever added; a reader ignores keys that it does not know.

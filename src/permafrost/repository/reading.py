@@ -1,4 +1,4 @@
-"""Reads a snapshot, believing nothing that was not checked before (docs/format.md, section 7)."""
+"""Reads a snapshot, trusting nothing that was not checked first (docs/format.md, section 7)."""
 
 from __future__ import annotations
 

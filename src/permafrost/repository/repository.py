@@ -1,4 +1,4 @@
-"""A repository: made once, opened by every command, never without its format number being known."""
+"""A repository: created once, opened by every command, never without checking its format number."""
 
 from __future__ import annotations
 

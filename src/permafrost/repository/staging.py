@@ -1,4 +1,4 @@
-"""Files and folders that are built out of sight and then appear together, or not at all.
+"""Files and folders that are prepared elsewhere and then appear together, or not at all.
 
 Each is built in a hidden folder beside its final place, so that it can be put there by one link or rename that
 fails if something is there. If the block fails, everything that it made is taken away again, and nothing else. What

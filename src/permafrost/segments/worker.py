@@ -1,4 +1,4 @@
-"""Brings one segment up to date: scan, compare, read what is new, store it, and say what the log now knows."""
+"""Brings one segment up to date: scan, compare, read what is new, store it, and return the new state."""
 
 from __future__ import annotations
 

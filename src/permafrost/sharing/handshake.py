@@ -1,4 +1,4 @@
-"""How a machine that holds an invitation is let in by the one that made it: it shows the proof, and dials."""
+"""How a machine with an invitation joins the one that issued it: it shows the proof, and connects."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether there is a Syncthing to speak to at all, told without importing what speaks to it."""
+"""Whether there is a Syncthing to talk to, determined without importing its client."""
 
 from __future__ import annotations
 

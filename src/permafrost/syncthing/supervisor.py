@@ -1,4 +1,4 @@
-"""Keeps the managed Syncthing up: it is started again when it dies or hangs, and given up loudly when that is no use.
+"""Keeps the managed Syncthing up: restarts it when it dies or hangs, and gives up loudly if that does not help.
 
 The watching is done by a thread, so that the main thread may be doing a backup, and so that a signal, which Python
 raises in the main thread, cannot cut a start in half. What the thread has to tell waits in a queue until the main

@@ -1,4 +1,4 @@
-"""The vault's own time, by which a history ages. Pure, but for `read_moment`.
+"""The vault's own clock, by which a history ages. Pure, but for `read_moment`.
 
 A clock that is wrong must not make a vault throw its history away, and the machine's clock is wrong at times: an
 empty battery, a bad time server, a hand. So what ages is counted in a time of the vault's own:

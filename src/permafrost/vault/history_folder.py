@@ -1,4 +1,5 @@
-"""The history of one server: a repository of format 1 that Syncthing does not know of, made of the vault's own links.
+"""The history of one server: a repository of format 1 that Syncthing does not know about, made of the vault's own
+links.
 
 An object is linked to a name of our own first, then read, and only then published, so that what was compared is what
 is kept. A snapshot is published after all its objects. What a process that was killed had published is found again

@@ -1,4 +1,4 @@
-"""The media in a history: each file is linked when it is first seen, and stays for a time after it is gone.
+"""The media in a history: each file is linked when first seen, and kept for a time after it is gone.
 
 history/media/PATH                  the newest version of each file, of those that the server has deleted too
 history/media-replaced/TIME/PATH    versions that another has taken the place of, by when that was seen

@@ -1,4 +1,4 @@
-"""Which versions of which media files are in a history, and since and until when each was at its place.
+"""Which versions of which media files are in a history, and from when to when each was in its place.
 
 Paths are bytes, as file systems have them. Times are the vault's own. Tables of the server's records.
 """

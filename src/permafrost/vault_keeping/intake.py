@@ -1,4 +1,4 @@
-"""What has come from a server: noticed, waited for until it is whole, compared, and taken into the history."""
+"""Arrivals from a server: noticed, awaited until complete, compared, and taken into the history."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a health check says: passed, a finding, or skipped and why."""
+"""The result of a health check: passed, a finding, or skipped with the reason."""
 
 from __future__ import annotations
 

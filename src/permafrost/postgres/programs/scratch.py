@@ -1,4 +1,4 @@
-"""A throw-away PostgreSQL cluster in a folder of its own, for drills, the demo, tests and benchmarks.
+"""A throw-away PostgreSQL cluster in its own folder, for drills, the demo, tests and benchmarks.
 
 Who may connect: anyone who may enter the socket's folder (0700, the server's user) is the superuser without a
 password, so nobody else on the machine can connect. There is no TCP unless asked for; then only 127.0.0.1,
