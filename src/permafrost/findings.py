@@ -1,4 +1,4 @@
-"""Findings: what needs a human. Every kind that server and vault can report is here, and nowhere else.
+"""Findings: what needs attention. Every kind that server and vault can report is here, and nowhere else.
 
 A kind's name is stable: scripts, receipts and ledgers hold it. Its severity, its meaning and its remedy are said once,
 and docs/reference/findings.md is generated from them.
@@ -41,36 +41,36 @@ class FindingKind(Enum):
     """Every kind of finding: its stable name, how severe it is, what it means, and what to do."""
 
     # --- the server's own snapshots and runs ---
-    NO_SNAPSHOT = "no-snapshot", _W, "There is no snapshot yet.", "Make the first one: `permafrost backup --audit`."
+    NO_SNAPSHOT = "no-snapshot", _W, "There is no snapshot yet.", "Create the first one: `permafrost backup --audit`."
     CLOCK = (
         "clock",
         _A,
-        "A snapshot claims a time that is yet to come: the clock was wrong when it was made, or is wrong now.",
+        "A snapshot claims a time in the future: the clock was wrong when it was made, or is wrong now.",
         "Set the clock (`timedatectl`), run `permafrost backup`, then `permafrost snapshots remove ID`.",
     )
     CLOCK_BEHIND = (
         "clock-behind",
         _W,
-        "The snapshot that was made last bears an older time than another: the clock was behind.",
+        "The snapshot made last has an older time than another: the clock was behind.",
         "Set the clock (`timedatectl`), then run `permafrost backup`.",
     )
     OLD_SNAPSHOT = (
         "old-snapshot",
         _A,
         "The newest snapshot is older than the schedule allows.",
-        "See whether the service runs and what it logs: `systemctl status permafrost`, or run `permafrost backup`.",
+        "Check that the service runs, and its log: `systemctl status permafrost`; or run `permafrost backup`.",
     )
     BACKUP_FAILED = (
         "backup-failed",
         _A,
         "The last backup failed; earlier snapshots are untouched.",
-        "Mend what the message names, then run `permafrost backup`.",
+        "Fix what the message names, then run `permafrost backup`.",
     )
     AUDIT_FAILED = (
         "audit-failed",
         _W,
         "The last audited backup failed.",
-        "Mend what the message names, then run `permafrost backup --audit`.",
+        "Fix what the message names, then run `permafrost backup --audit`.",
     )
     AUDIT_OVERDUE = (
         "audit-overdue",
@@ -81,7 +81,7 @@ class FindingKind(Enum):
     DRILL_FAILED = (
         "drill-failed",
         _A,
-        "The last drill failed: a snapshot did not restore, or restored to something else.",
+        "The last drill failed: a snapshot did not restore, or restored with differences.",
         "Read the message, then run `permafrost drill`; if it fails again, run `permafrost backup --full`.",
     )
     DRILL_OVERDUE = (
@@ -93,27 +93,45 @@ class FindingKind(Enum):
     MISSED_RUNS = (
         "missed-runs",
         _N,
-        "Scheduled runs were left out: the machine or the service was off, or a run took longer than its interval.",
-        "Nothing, if you know why. Otherwise look at the service's log: `journalctl -u permafrost`.",
+        "Scheduled runs were skipped: the machine or the service was off, or a run took longer than its interval.",
+        "Nothing, if you know why. Otherwise check the service's log: `journalctl -u permafrost`.",
+    )
+    MEDIA_MISSING = (
+        "media-missing",
+        _A,
+        "The media folder of the configuration does not exist or cannot be read: no copy gets new media.",
+        "Correct `[media] path` (a disk that is not mounted?), then run `permafrost config check`.",
+    )
+    MEDIA_LINKS = (
+        "media-links",
+        _A,
+        "The media folder contains symbolic links. Syncthing carries a link, not the files behind it.",
+        "Mount the other disk there (`mount --bind`), or move the files back.",
+    )
+    SECRETS_MISSING = (
+        "secrets-missing",
+        _A,
+        "A secrets file of the configuration does not exist or cannot be read: snapshots are made without it.",
+        "Correct `[secrets] files`. Without the secrets, a restored server has lost two-factor logins and more.",
     )
     STATE_DAMAGED = (
         "state-damaged",
         _W,
-        "A file of the state folder was damaged and is started again. No backup is lost by that.",
-        "Look at the disk (`smartctl -a DEVICE`) that `[state] path` lies on.",
+        "A file in the state folder was damaged and starts again. No backup is lost.",
+        "Check the disk that holds `[state] path` (`smartctl -a DEVICE`).",
     )
     STATUS_STALE = (
         "status-stale",
         _W,
-        "Vaults are paired, and nothing on this server has looked at their receipts for hours.",
-        "Start the service, `permafrost run`; each `permafrost backup` looks at them as well.",
+        "Vaults are paired, but nothing on this server has checked their receipts for hours.",
+        "Start the service, `permafrost run`; each `permafrost backup` checks them as well.",
     )
     # --- verify ---
     CORRUPT_OBJECT = (
         "corrupt-object",
         _A,
-        "An object's bytes are not what its name says: a disk has failed, or somebody changed it.",
-        "On a server, run `permafrost backup`: it reads everything again. Look at the disk: `smartctl -a DEVICE`.",
+        "An object does not match its name: a disk has failed, or somebody changed it.",
+        "On a server, run `permafrost backup`: it reads everything again. Check the disk: `smartctl -a DEVICE`.",
     )
     CORRUPT_SNAPSHOT = (
         "corrupt-snapshot",
@@ -125,19 +143,19 @@ class FindingKind(Enum):
         "corrupt-manifest",
         _A,
         "A snapshot's manifest is not the one that was signed.",
-        "See what happened on the server; earlier snapshots in the history are untouched.",
+        "Find out what happened on the server; earlier snapshots in the history are untouched.",
     )
     BAD_SIGNATURE = (
         "bad-signature",
         _A,
         "A snapshot's list is damaged, or was not signed by this server's key.",
-        "Do not restore it. Find out who can write there: a snapshot that somebody else made looks like this.",
+        "Do not restore it. Find out who can write there: a forged snapshot looks like this.",
     )
     OVERDUE = (
         "overdue",
         _W,
         "A snapshot is still incomplete long after it appeared.",
-        "See whether Syncthing is connected and the disk has room.",
+        "Check that Syncthing is connected and the disk has room.",
     )
     # --- vaults, as the server sees them ---
     VAULT_RECEIPT = (
@@ -150,13 +168,16 @@ class FindingKind(Enum):
         "vault-silent",
         _W,
         "A vault has sent no receipt for hours.",
-        "See on the vault whether `permafrost vault run` runs and Syncthing is connected.",
+        "Check on the vault that `permafrost vault run` is running and Syncthing is connected.",
     )
     VAULT_REPLAYED = (
         "vault-replayed",
         _A,
-        "A vault's receipt is older than one that was here before.",
-        "Look at the vault's clock, and whether it was put back from a copy; otherwise somebody plays old receipts.",
+        "A vault's receipt is older than one received before.",
+        (
+            "Check the vault's clock, and whether it was restored from an image; otherwise somebody is replaying old "
+            "receipts."
+        ),
     )
     VAULT_CLOCK = (
         "vault-clock",
@@ -168,37 +189,37 @@ class FindingKind(Enum):
         "vault-behind",
         _W,
         "A vault lacks snapshots that are hours old.",
-        "See whether Syncthing is connected on both sides and the vault's disk has room.",
+        "Check that Syncthing is connected on both sides and the vault's disk has room.",
     )
     VAULT_FULL = "vault-full", _W, "A vault's disk is nearly full.", "Make room on the vault."
     VAULT_CORRUPT = (
         "vault-corrupt",
         _A,
         "Objects on a vault have rotted and could not be replaced yet.",
-        "Look at the vault's disk (`smartctl -a DEVICE`), and keep this server running until they are replaced.",
+        "Check the vault's disk (`smartctl -a DEVICE`), and keep this server running until they are replaced.",
     )
     VAULT_UNVERIFIED = (
         "vault-unverified",
         _W,
-        "A vault has not read everything it keeps again for too long.",
-        "Let `permafrost vault run` run all day, or run `permafrost vault verify` on the vault.",
+        "A vault has not re-read everything it keeps for too long.",
+        "Keep `permafrost vault run` running, or run `permafrost vault verify` on the vault.",
     )
     VAULT_DISAGREES = (
         "vault-disagrees",
         _A,
-        "A vault holds another snapshot under the same name than this server.",
-        "Run `permafrost verify` on both sides: one of the two was changed.",
+        "A vault holds a different snapshot than this server under the same name.",
+        "Run `permafrost verify` on both sides: one of them was changed.",
     )
     VAULT_UNEXPLAINED = (
         "vault-unexplained",
         _A,
-        "A vault keeps snapshots that are gone here, and no prune has removed them.",
+        "A vault keeps snapshots that are gone here, although no prune removed them.",
         "If nobody deleted them by hand, somebody has broken in: do not trust this server. What vaults keep is safe.",
     )
     VAULT_SAYS = (
         "says",
         _W,
-        "A vault reports something that this version does not know.",
+        "A vault reports something unknown to this version.",
         "Read the message; update permafrost here.",
     )
     # --- on a vault ---
@@ -212,25 +233,25 @@ class FindingKind(Enum):
         "rewritten",
         _A,
         "The server has sent other bytes under a name that was taken before.",
-        "See what happened on the server. The history keeps the first ones.",
+        "Find out what happened on the server. The history keeps the first ones.",
     )
     SERVER_CLOCK = (
         "server-clock",
         _W,
-        "A snapshot claims a time that is yet to come: the clock of the server, or of this vault, is wrong.",
+        "A snapshot claims a time in the future: the clock of the server, or of this vault, is wrong.",
         "Set both clocks (`timedatectl`).",
     )
     CLOCK_JUMPED = (
         "clock-jumped",
         _W,
         "This vault's clock has jumped. Its history does not age by it.",
-        "Nothing, if the clock was put right; otherwise set it (`timedatectl`).",
+        "Nothing, if the clock was corrected; otherwise set it (`timedatectl`).",
     )
     TOO_MANY_SNAPSHOTS = (
         "too-many-snapshots",
         _W,
-        "More snapshots came than an honest server makes; the rest wait or are ignored.",
-        "Look at the server's schedule; `admitted_per_hour` in vault.toml sets the limit.",
+        "More snapshots arrived than an honest server makes; the rest wait or are ignored.",
+        "Check the server's schedule; `admitted_per_hour` in vault.toml sets the limit.",
     )
     HISTORY_FULL = (
         "history-full",
@@ -242,50 +263,50 @@ class FindingKind(Enum):
     CANNOT_DROP = (
         "cannot-drop",
         _W,
-        "Retention could remove nothing from the history, since a snapshot's list cannot be read.",
+        "Retention could remove nothing from the history because a snapshot's list cannot be read.",
         "Run `permafrost vault verify`, and move the damaged snapshot away.",
     )
     LOST = (
         "lost",
         _A,
         "A snapshot has disappeared from the history.",
-        "If nobody removed it by hand, look at the disk and at who can write there.",
+        "If nobody removed it by hand, check the disk, and who can write there.",
     )
     ROT = (
         "rot",
         _A,
         "An object in the history is damaged or missing; a new copy is requested from the server.",
-        "Look at the disk: `smartctl -a DEVICE`.",
+        "Check the disk: `smartctl -a DEVICE`.",
     )
     MENDED = (
         "mended",
         _N,
-        "An object was damaged, and a good copy has taken its place.",
-        "Look at the disk: what happened once may happen again.",
+        "An object was damaged and has been replaced by a good copy.",
+        "Check the disk: this may happen again.",
     )
     ODD_FILE = (
         "odd-file",
         _W,
-        "What was received holds something that is no plain file, or that cannot be read.",
+        "The received folder contains something that is not a regular file, or cannot be read.",
         "Remove it on the server; everything else is kept as usual.",
     )
     LOCAL_CHANGES = (
         "local-changes",
         _W,
-        "Files of a received folder were changed on this vault; they are put back.",
-        "Do not write into received folders; the history is untouched.",
+        "Files in a received folder were changed on this vault; they are restored.",
+        "Do not write to received folders; the history is untouched.",
     )
     MEDIA_REPLACED = (
         "media-replaced",
         _A,
         "The server has replaced many media files at once. Mastodon never changes one.",
-        "See what happened on the server; the earlier files are kept for a time: `permafrost vault media`.",
+        "Find out what happened on the server; the earlier files are kept for a time: `permafrost vault media`.",
     )
     MEDIA_REMOVED = (
         "media-removed",
         _W,
         "The server has deleted many media files at once.",
-        "If that was not a clean-up, restore them: `permafrost vault media`; they are kept for a time.",
+        "If that was not a cleanup, restore them: `permafrost vault media`; they are kept for a time.",
     )
     MEDIA_FULL = (
         "media-full",
@@ -297,20 +318,20 @@ class FindingKind(Enum):
         "records",
         _W,
         "The vault's records cannot be written.",
-        "Look at the disk. Moving the file away loses no snapshot.",
+        "Check the disk. Moving the file away loses no snapshot.",
     )
-    CANNOT_READ = "cannot-read", _W, "A file or folder of the vault cannot be read.", "Look at its owner and mode."
+    CANNOT_READ = "cannot-read", _W, "A file or folder of the vault cannot be read.", "Check its owner and mode."
     CANNOT_LOCK = (
         "cannot-lock",
         _W,
-        "Another program works on the same history.",
-        "See that only one `permafrost vault run` runs for this vault.",
+        "Another program is using the same history.",
+        "Make sure that only one `permafrost vault run` runs for this vault.",
     )
     CANNOT_WORK = (
         "cannot-work",
         _W,
-        "A part of the vault's work fails; it is tried again.",
-        "Read the message, and mend what it names.",
+        "A part of the vault's work fails; it will be retried.",
+        "Read the message, and fix what it names.",
     )
 
     code: str

@@ -208,7 +208,7 @@ def test_secrets_in_carried_folders_are_refused(tmp_path: Path, key: str, additi
     """A secret in a folder that Syncthing carries to the vaults makes the configuration invalid."""
     file = tmp_path / "permafrost.toml"
     file.write_text(SMALLEST + addition)
-    with pytest.raises(InvalidFileError, match="carried to the vaults") as caught:
+    with pytest.raises(InvalidFileError, match="carries to the vaults") as caught:
         load_configuration(file)
     assert key in {problem.key for problem in caught.value.problems}
 

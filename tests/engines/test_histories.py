@@ -74,7 +74,7 @@ class Estate:
 
     def has_new_bases(self) -> bool:
         """Return whether the last backup read every table in full."""
-        return any("new bases for every table" in note for note in self.notes)
+        return any("reading every table in full" in note for note in self.notes)
 
     def check(self, cluster: ScratchCluster, onto: ScratchCluster | None = None) -> None:
         """Restore the newest snapshot `onto` a primary, and compare every row with what `cluster` has."""

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
 import pytest
 
-from permafrost.errors import ConfigurationError
-from permafrost.events import ignore_events
-from permafrost.loading.scratch_server import scratch_server
+from permafrost.errors import ConfigurationError, ToolError
+from permafrost.events import Warned, ignore_events
+from permafrost.loading.scratch_server import ScratchPlace, scratch_server
 from permafrost.repository.manifest import DatabaseFacts
 from tests.fixtures.other_user import OTHER_USER, as_other_user, as_root
 
@@ -54,7 +55,10 @@ print("\\n".join(os.listdir()))
         place,
         victim,
     ).split()
-    with scratch_server(FACTS, place, ignore_events) as server, psycopg.connect(server.conninfo("postgres")) as session:
+    with (
+        scratch_server(FACTS, ScratchPlace(place), ignore_events) as server,
+        psycopg.connect(server.conninfo("postgres")) as session,
+    ):
         assert session.execute("SELECT 1").fetchone() == (1,)
         assert server.folder.name not in laid
         assert server.folder.stat().st_mode & 0o777 == 0o710
@@ -70,6 +74,26 @@ def test_a_place_of_another_user(server_folder: Path) -> None:
     theirs = server_folder / "theirs"
     theirs.mkdir()
     os.chown(theirs, OTHER_USER.pw_uid, OTHER_USER.pw_gid)
-    with pytest.raises(ConfigurationError, match="another user"), scratch_server(FACTS, theirs, ignore_events):
+    with (
+        pytest.raises(ConfigurationError, match="another user"),
+        scratch_server(FACTS, ScratchPlace(theirs), ignore_events),
+    ):
         pass
     assert list(theirs.iterdir()) == []
+
+
+def test_no_sandbox_no_server(place: Path, monkeypatch: pytest.MonkeyPatch, server_folder: Path) -> None:
+    """Without bubblewrap no server is made; with the sandbox switched off one is, and a warning says so."""
+    programs = server_folder / "bin"
+    programs.mkdir()
+    for name in ("test", "psql"):
+        (programs / name).symlink_to(shutil.which(name) or "")
+    monkeypatch.setenv("PATH", str(programs))
+    with pytest.raises(ToolError, match="bwrap"), scratch_server(FACTS, ScratchPlace(place), ignore_events):
+        pass
+    warnings: list[str] = []
+    heard = lambda event: warnings.append(event.message) if isinstance(event, Warned) else None  # noqa: E731
+    with scratch_server(FACTS, ScratchPlace(place, is_sandboxed=False), heard) as server:
+        psycopg.connect(server.conninfo("postgres")).close()
+    assert len(warnings) == 1
+    assert 'sandbox is "off"' in warnings[0]

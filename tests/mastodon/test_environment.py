@@ -134,11 +134,11 @@ def test_each_redis_is_found() -> None:
     ],
 )
 def test_object_storage_is_told_and_noted(values: dict[str, str], kind: str, container: str) -> None:
-    """The first enabled store counts, and a note says that its media are not carried."""
+    """The first enabled store counts, and a note says that its media are not copied."""
     found = environment(**values)
     assert isinstance(found.storage, ObjectStorage)
     assert (found.storage.kind, found.storage.container) == (kind, container)
-    assert any("not carried" in note for note in found.notes())
+    assert any("not copied" in note for note in found.notes())
 
 
 @pytest.mark.parametrize("value", ["True", "1", "yes", "", "true "])

@@ -175,7 +175,7 @@ def test_every_file_and_every_damage(server: Server, database: str, tmp_path: Pa
             if file.name == "segments.sqlite":
                 assert_restores(server, database, f"{file} {name}: {warnings}")
                 if name in ("noise", "a folder in its place", "a pipe in its place", "a link in its place"):
-                    assert any("is started again" in warning for warning in warnings), name
+                    assert any("starts again" in warning for warning in warnings), name
                     assert "state-damaged" in {finding.code for finding in found.findings}, name
 
 

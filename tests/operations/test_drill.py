@@ -19,7 +19,7 @@ import pytest
 
 from permafrost.errors import DifferentRestoreError, IntegrityError, PermafrostError
 from permafrost.events import Event, Note, Reporter, StepStarted, Warned, ignore_events
-from permafrost.loading.scratch_server import scratch_server
+from permafrost.loading.scratch_server import ScratchPlace, scratch_server
 from permafrost.loading.source import Source, opened
 from permafrost.openpgp.sealing import OpeningKey
 from permafrost.operations.backup import back_up
@@ -99,7 +99,7 @@ def test_nobody_else_can_connect(server: Server, scratch: Path) -> None:
     assert seen == [("", 0)]
 
 
-@pytest.mark.parametrize("step", ["a server of its own", "restore into it", "load rows", "build indexes"])
+@pytest.mark.parametrize("step", ["starting a server", "restore into it", "load rows", "build indexes"])
 def test_killed(server: Server, scratch: Path, step: str) -> None:
     """A drill that is killed with -9 leaves no verdict, and the next removes its server and its folder."""
     words = ("drill", f"--config={server.write_configuration()}", f"--scratch={scratch}", "--json")
@@ -116,14 +116,14 @@ def test_killed(server: Server, scratch: Path, step: str) -> None:
     assert list(scratch.iterdir())
     notes: list[str] = []
     run(server, scratch, lambda event: notes.append(event.message) if isinstance(event, Note) else None)
-    assert any("killed" in note for note in notes) or step == "a server of its own"
+    assert any("killed" in note for note in notes) or step == "starting a server"
 
 
 def test_two_at_a_time(server: Server, scratch: Path) -> None:
     """A drill leaves the server of another one that is running alone."""
     with opened(Source(server.path, OpeningKey(server.passphrase_file)), ignore_events) as repository:
         facts = repository.read(None, datetime.now(UTC), ignore_events).manifest.database
-    with scratch_server(facts, scratch, ignore_events) as other:
+    with scratch_server(facts, ScratchPlace(scratch), ignore_events) as other:
         run(server, scratch)
         with psycopg.connect(other.conninfo("postgres")) as connection:
             assert connection.execute("SELECT 1").fetchone() == (1,)

@@ -128,7 +128,7 @@ def test_never_over_something(server: Server, server_folder: Path, tmp_path: Pat
     """A file that is there is refused before anything is done, and stays as it is."""
     place = tmp_path / "out.dump"
     place.write_text("precious")
-    with pytest.raises(RestoreRefusedError, match="is there already"):
+    with pytest.raises(RestoreRefusedError, match="already exists"):
         make_export(server, server_folder, place, "custom", is_sealed=False)
     assert place.read_text() == "precious"
 

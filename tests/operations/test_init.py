@@ -225,7 +225,7 @@ def test_media_in_an_object_store_are_noted(asked: InitRequest, mastodon: Path) 
     events: list[Event] = []
     run(asked, events.append)
     assert load_configuration(asked.config_file).media is None
-    assert "media lie in S3 and are not carried" in asked.config_file.read_text()
+    assert "media are in S3 and are not copied" in asked.config_file.read_text()
     assert any("S3 (files)" in event.message for event in events if isinstance(event, Warned))
 
 
@@ -252,7 +252,7 @@ def test_nothing_is_overwritten(asked: InitRequest, folder: Path, existing: str)
     place.parent.mkdir()
     place.symlink_to("nowhere")
     before = tree(folder)
-    with pytest.raises(ConfigurationError, match=f"there already: {place}$"):
+    with pytest.raises(ConfigurationError, match=f"already exists: {place}$"):
         run(asked)
     assert tree(folder) == before
 
@@ -287,7 +287,7 @@ def test_what_appears_meanwhile_is_not_overwritten(asked: InitRequest, folder: P
         asked.config_file.write_text("mine\n")
         return "passphrase"
 
-    with pytest.raises(ConfigurationError, match="has appeared"):
+    with pytest.raises(ConfigurationError, match="appeared in the meantime"):
         run(asked, make_passphrase=intrude)
     assert {path.name for path in folder.iterdir()} == {"live", "etc"}
     assert {path.name: path.read_text() for path in (folder / "etc").iterdir()} == {"permafrost.toml": "mine\n"}
@@ -306,7 +306,7 @@ def test_without_gpg_nothing_is_made(asked: InitRequest, folder: Path, monkeypat
 def test_secrets_never_go_into_the_repository(asked: InitRequest, folder: Path, repository: str) -> None:
     """A repository folder that would hold passphrase, sheet, key or state is refused, and nothing is made."""
     before = tree(folder)
-    with pytest.raises(ConfigurationError, match="carried to the vaults"):
+    with pytest.raises(ConfigurationError, match="carries to the vaults"):
         run(replace(asked, repository=folder / repository))
     assert tree(folder) == before
 
@@ -316,7 +316,7 @@ def test_what_is_asked_must_fit_together(asked: InitRequest, folder: Path) -> No
     before = tree(folder)
     with pytest.raises(UsageError, match="no database"):
         run(replace(asked, mastodon=None))
-    with pytest.raises(UsageError, match="belong together"):
+    with pytest.raises(UsageError, match="must be used together"):
         run(replace(asked, recipients=(FINGERPRINT,)))
     with pytest.raises(ConfigurationError, match=rf"{FINGERPRINT}\.asc"):
         run(replace(asked, recipients=(FINGERPRINT,), recipients_dir=folder))
@@ -328,20 +328,21 @@ def test_what_is_asked_must_fit_together(asked: InitRequest, folder: Path) -> No
 
 
 def test_passphrases_have_200_bits() -> None:
-    """A passphrase has 40 letters, each chosen from 32 of which none look alike."""
+    """A passphrase has 40 letters chosen from 32 of which none look alike, and a check letter in each group."""
     passphrase = new_passphrase()
     groups = passphrase.split("-")
-    assert [len(group) for group in groups] == [5] * 8
+    assert [len(group) for group in groups] == [6] * 8
     assert len(set(ALPHABET)) == 32
     assert not set(ALPHABET) & set("01lo")
     assert set("".join(groups)) <= set(ALPHABET)
-    letters = Counter(letter for _ in range(400) for letter in new_passphrase().replace("-", ""))
+    letters = Counter(letter for _ in range(400) for group in new_passphrase().split("-") for letter in group[:5])
     assert len(letters) == 32
     assert max(letters.values()) < 2 * min(letters.values())  # 500 of each expected; by chance under 1 in 10^9
 
 
 @given(st.lists(st.sampled_from(ALPHABET), min_size=40, max_size=40))
 def test_every_letter_is_a_choice(letters: list[str]) -> None:
-    """A passphrase is nothing but the letters that were chosen, in their order."""
+    """Less its check letters, a passphrase is nothing but the letters that were chosen, in their order."""
     choices = iter(letters)
-    assert new_passphrase(lambda _: next(choices)).replace("-", "") == "".join(letters)
+    made = new_passphrase(lambda _: next(choices))
+    assert "".join(group[:5] for group in made.split("-")) == "".join(letters)

@@ -131,13 +131,13 @@ def test_failed_replace_leaves_the_living_one(server: Server) -> None:
     blocker: list[psycopg.Connection] = []
 
     def connect_late(event: Event) -> None:
-        if isinstance(event, StepStarted) and event.title.startswith("give it its name"):
+        if isinstance(event, StepStarted) and event.title.startswith("rename it to"):
             blocker.append(psycopg.connect(conninfo_for(url, dbname=NAME)))
 
     with pytest.raises(DatabaseError) as caught:
         make_restore(server, NAME, replaces=True, report=connect_late)
     blocker[0].close()
-    assert "is as it was" in caught.value.unchanged
+    assert f"the database {NAME};" in caught.value.unchanged
     assert "connected" in caught.value.hint
     assert databases(url) == names
     assert contents_of(conninfo_for(url, dbname=NAME)) == before
@@ -239,7 +239,7 @@ def test_secrets(server: Server, tmp_path: Path) -> None:
     assert stat.S_IMODE(written.stat().st_mode) == 0o640
     assert stat.S_IMODE((tmp_path / "out").stat().st_mode) == 0o700
     error = refused(server, name=f"{NAME}_again", secrets_to=tmp_path / "out")
-    assert "is there already" in error.message
+    assert "already exists" in error.message
 
 
 def test_properties_of_the_database(make_server: MakeServer, database: str) -> None:

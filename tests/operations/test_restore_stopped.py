@@ -58,7 +58,7 @@ def test_stopped_at_every_step(server: Server) -> None:
     for title in titles:
         with pytest.raises(InterruptedRunError) as caught:
             make_restore(server, NAME, replaces=True, report=stop_at(title)[1])
-        assert f"{NAME} is as it was" in caught.value.unchanged or "everything" in caught.value.unchanged, title
+        assert f"the database {NAME};" in caught.value.unchanged or "everything" in caught.value.unchanged, title
         assert databases(url) == names, title
     assert contents_of(conninfo_for(url, dbname=NAME)) == before
 
@@ -86,5 +86,5 @@ def test_ctrl_c_while_workers_work(server: Server, step: int) -> None:
                 break
         said, _ = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert json.loads(said)["error"]["unchanged"].startswith(f"the database {NAME} is as it was")
+    assert json.loads(said)["error"]["unchanged"].startswith(f"the database {NAME};")
     assert databases(url) == before

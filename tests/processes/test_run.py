@@ -36,7 +36,7 @@ def test_failure_is_raised() -> None:
 def test_too_long(tmp_path: Path) -> None:
     """A program that takes longer than it may is ended with what it started."""
     place = tmp_path / "pid"
-    with pytest.raises(SilenceError, match="did not end within"):
+    with pytest.raises(SilenceError, match="did not finish within"):
         run(Program(("sh", "-c", f"echo $$ > {place}; sleep 1000 & wait")), timeout_s=1)
     wait_for(lambda: not session_members(int(place.read_text())), "its session is empty")
 

@@ -50,7 +50,7 @@ def test_any_other_byte_is_refused_or_means_something_else(object_list: ObjectLi
 def test_another_snapshots_list() -> None:
     """A list that lies in another snapshot's folder is refused."""
     object_list = ObjectList(REPOSITORY, SNAPSHOT, StoredObject("a" * 64, 1), ())
-    with pytest.raises(IntegrityError, match="another snapshot's"):
+    with pytest.raises(IntegrityError, match="another snapshot"):
         decode_object_list(object_list.encode(), SnapshotId("20261122T234000Z-ffffffff"))
 
 

@@ -59,7 +59,7 @@ def test_disk_that_lies(layout: Layout) -> None:
         (unfinished,) = layout.temporary.iterdir()
         unfinished.write_bytes(b"seal3d")
 
-    with pytest.raises(IntegrityError, match="did not give back"):
+    with pytest.raises(IntegrityError, match="did not return"):
         put_object(layout, [b"sealed"], damage)
     assert list(stored_objects(layout)) == []
 

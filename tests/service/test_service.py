@@ -213,7 +213,7 @@ def test_a_job_that_hangs(
     server = make_server(mastodon_database)
     with held_up(mastodon_database):
         service = start(services, server, backup=RARELY, hung_after_s=3)
-        wait_for(lambda: "told nothing for" in service.said, "it is given up", 40)
+        wait_for(lambda: "produced no output for" in service.said, "it is given up", 40)
         fed = service.told.count("WATCHDOG=1")
         wait_for(lambda: service.told.count("WATCHDOG=1") > fed + 1, "the service goes on")
         assert descendants(service.process.pid) == [
@@ -223,7 +223,7 @@ def test_a_job_that_hangs(
     last = RunRecords(server.configuration.state.path).newest("backup")
     assert last is not None
     assert last.outcome == "failed"
-    assert "told nothing" in str(last.details["error"])
+    assert "produced no output" in str(last.details["error"])
     kinds = {finding.code for finding in status(load_configuration(service.config), datetime.now(UTC)).findings}
     assert "backup-failed" in kinds
 

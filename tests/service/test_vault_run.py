@@ -31,7 +31,7 @@ def test_a_server_that_is_joined_meanwhile_is_kept(
             told = tmp_path / "said"
             wait_for(lambda: "receives from nobody yet" in told.read_text(), "the service is up", 60)
             (stage.vault.root / SETTINGS_FILE).write_text("name =")
-            wait_for(lambda: "goes on with the settings that it had" in told.read_text(), "it is told")
+            wait_for(lambda: "continues with its previous settings" in told.read_text(), "it is told")
             stage.vault.model_copy(update={"settings": with_server}).save()
             snapshot = stage.sender.snapshot(datetime.now(UTC))
             stage.deliver()

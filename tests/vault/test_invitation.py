@@ -53,7 +53,7 @@ def test_a_cut_or_mistyped_line_is_told(data: st.DataObject) -> None:
     at = data.draw(st.integers(21, len(line) - 1))
     letter = data.draw(st.sampled_from("abcXYZ019-_").filter(lambda one: one != line[at]))
     for spoilt in (line[:at], line[:at] + letter + line[at + 1 :]):
-        with pytest.raises(UsageError, match="cut or mistyped"):
+        with pytest.raises(UsageError, match="truncated or mistyped"):
             parse_invitation(spoilt)
 
 
@@ -67,7 +67,7 @@ def test_a_cut_or_mistyped_line_is_told(data: st.DataObject) -> None:
         ("permafrost-invite-1." + "a" * 10_000, "not an invitation"),
         (_line_of(["no", "object"]), "not valid"),
         (_line_of({}), "not valid"),
-        ("permafrost-invite-1.ä.ö", "cut or mistyped"),
+        ("permafrost-invite-1.ä.ö", "truncated or mistyped"),
     ],
 )
 def test_what_is_no_invitation_is_refused(line: str, message: str) -> None:
@@ -130,12 +130,12 @@ def test_a_stranger_is_not_judged(invitation: Invitation) -> None:
 @pytest.mark.parametrize(
     ("proof", "refusal"),
     [
-        (join_proof("ff" * 20, SERVER_ID, VAULT_ID, "attic"), "fits no invitation"),
-        (join_proof("00112233445566778899" * 2, OTHER_ID, VAULT_ID, "attic"), "fits no invitation"),
-        (join_proof("00112233445566778899" * 2, SERVER_ID, OTHER_ID, "attic"), "fits no invitation"),
-        (join_proof("00112233445566778899" * 2, SERVER_ID, VAULT_ID, "cellar"), "fits no invitation"),
-        (PROOF_PREFIX, "fits no invitation"),
-        (PROOF_PREFIX + "ä" * 43, "fits no invitation"),
+        (join_proof("ff" * 20, SERVER_ID, VAULT_ID, "attic"), "matches no invitation"),
+        (join_proof("00112233445566778899" * 2, OTHER_ID, VAULT_ID, "attic"), "matches no invitation"),
+        (join_proof("00112233445566778899" * 2, SERVER_ID, OTHER_ID, "attic"), "matches no invitation"),
+        (join_proof("00112233445566778899" * 2, SERVER_ID, VAULT_ID, "cellar"), "matches no invitation"),
+        (PROOF_PREFIX, "matches no invitation"),
+        (PROOF_PREFIX + "ä" * 43, "matches no invitation"),
     ],
     ids=["secret", "server", "overheard", "name", "empty", "letters"],
 )

@@ -34,7 +34,7 @@ from permafrost.postgres.connection import conninfo_for
     "--missing-media-to",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="Write the path of every missing file here, one a line; the file must not exist yet.",
+    help="Write the path of every missing file here, one per line; the file must not exist yet.",
 )
 @config_option
 @json_option
@@ -49,7 +49,7 @@ def check(
     missing_media_to: Path | None,
     config_file: Path | None,
 ) -> int:
-    """Examine DATABASE, and whether a Mastodon's secrets and media fit it.
+    """Examine DATABASE, and whether Mastodon's secrets and media belong to it.
 
     Works on a restored database and on the live one, and changes nothing. Of any database it checks that every unique
     index, exclusion constraint and foreign key holds, reading the tables themselves and never an index, and that every

@@ -1,4 +1,4 @@
-"""permafrost config: is the configuration right, what is in force, and what may be in it."""
+"""permafrost config: checks the configuration, shows what is in effect, and describes what it may contain."""
 
 from __future__ import annotations
 
@@ -24,17 +24,18 @@ def config() -> None:
 
 
 @config.command("check")
+@click.option("--connect", "connects", is_flag=True, help="Also connect to the database and to Syncthing.")
 @config_option
 @json_option
 @reporting
-def check(rendering: Rendering, config_file: Path | None) -> int:
+def check(rendering: Rendering, config_file: Path | None, *, connects: bool) -> int:
     """Check the configuration file and every file that it names.
 
     All problems are listed at once, each with its line and key. Modes of secret files are checked too; nothing
-    is changed, and no database is contacted. Ends with 10 if there is a problem.
+    is changed. The database and Syncthing are contacted only with --connect. Ends with 10 if there is a problem.
     """
     path = config_path(config_file)
-    problems = _problems(path)
+    problems = _problems(path, connects=connects)
     document = ConfigCheckDocument(str(path), tuple(problem.document() for problem in problems))
     lines = [str(problem) for problem in problems]
     lines.append(f"{path}: {_count(len(problems))}")
@@ -42,12 +43,17 @@ def check(rendering: Rendering, config_file: Path | None) -> int:
     return ConfigurationError.exit_code if problems else EXIT_DONE
 
 
-def _problems(path: Path) -> tuple[Problem, ...]:
+def _problems(path: Path, *, connects: bool) -> tuple[Problem, ...]:
     try:
         configuration = load_configuration(path)
     except InvalidFileError as error:
         return error.problems
-    return locate(path, check_files(configuration))
+    found = check_files(configuration)
+    if connects:
+        from permafrost.operations.config_connect import try_connections  # noqa: PLC0415 - httpx, only for this
+
+        found += try_connections(configuration)
+    return locate(path, found)
 
 
 def _count(number: int) -> str:

@@ -16,14 +16,15 @@ from permafrost.operations.drill import drill as run_drill
 
 
 @click.command()
+@click.option("--audited", is_flag=True, help="Take the newest audited snapshot, as the schedule does.")
 @reading(default="latest", scratch_use="the throw-away server is made; a tmpfs is fastest")
-def drill(rendering: Rendering, request: ReadRequest) -> int:
+def drill(rendering: Rendering, request: ReadRequest, *, audited: bool) -> int:
     """Prove that SNAPSHOT can be restored, by restoring it into a throw-away server.
 
     SNAPSHOT is an id, or `latest`, the default. It is restored, compared, and thrown away. A drill needs the
-    repository, its key, room for the database, and PostgreSQL's server programs. It neither touches nor needs the
-    server that Mastodon uses: the throw-away one has a folder of its own, listens on no network, and is removed
-    afterwards; the next drill removes what a killed one left.
+    repository, its key, room for the database, PostgreSQL's server programs, and bubblewrap. It neither touches nor
+    needs the server that Mastodon uses: the throw-away one runs in a sandbox that shows it nothing but its own data,
+    and is removed afterwards; the next drill removes what a killed one left.
 
     The restored database is also examined as by `permafrost check`, a Mastodon's with the secrets in the snapshot.
     The verdict is recorded: `permafrost status` shows the newest proven snapshot. Exit code 3 if there are findings.
@@ -41,6 +42,8 @@ def drill(rendering: Rendering, request: ReadRequest) -> int:
         scratch=request.scratch,
         state=own_state or state_of_vault(request.source.repository),
         jobs=request.jobs,
+        is_sandboxed=request.is_sandboxed,
+        prefers_audited=audited,
     )
     result = run_drill(wanted, report=rendering.report, now=datetime.now(UTC))
     rendering.result(result.document(), _lines(result))
@@ -51,7 +54,7 @@ def _lines(result: DrillResult) -> list[str]:
     compared = "every row's digest and count is" if result.is_audited else "every table's row count is"
     rows = f"{count_text(result.rows, 'row')} of {count_text(result.tables, 'table')}"
     size = f"{rows} in {seconds_text(result.restore_s)}"
-    lines = [f"{result.snapshot} comes back: {size}; {compared} as in the snapshot"]
+    lines = [f"{result.snapshot} restores: {size}; {compared} as in the snapshot"]
     if result.missing:
-        lines = [f"{result.snapshot} comes back NOT WHOLE: {size}; this cannot be restored:", *result.missing]
+        lines = [f"{result.snapshot} restores, and is NOT WHOLE: {size}; this cannot be restored:", *result.missing]
     return [*lines, *health_lines(result.health)]

@@ -52,6 +52,7 @@ def export(rendering: Rendering, request: ReadRequest, *, form: DumpForm, output
         scratch=request.scratch,
         recipients=sealing if isinstance(sealing, RecipientSealing) else None,
         jobs=request.jobs,
+        is_sandboxed=request.is_sandboxed,
     )
     result = export_snapshot(wanted, report=rendering.report, now=datetime.now(UTC))
     rendering.result(result.document(), _lines(result))

@@ -26,7 +26,7 @@ Examples:
 )
 @config_option
 @click.option(
-    "--mastodon", type=_PATH, help="Mastodon's folder; its .env.production tells database, media and secrets."
+    "--mastodon", type=_PATH, help="Mastodon's folder; its .env.production names database, media and secrets."
 )
 @click.option("--database", "database_url", help="The database, as a libpq URI; instead of Mastodon's own setting.")
 @click.option(
@@ -38,10 +38,10 @@ Examples:
     "recipients",
     multiple=True,
     metavar="FINGERPRINT",
-    help="Seal to this OpenPGP key instead of a passphrase; may be given several times.",
+    help="Encrypt to this OpenPGP key instead of with a passphrase; repeatable.",
 )
 @click.option("--recipients-dir", type=_PATH, help="The folder with the recipients' public keys, FINGERPRINT.asc each.")
-@click.option("--name", help="What the server is called; else Mastodon's LOCAL_DOMAIN.")
+@click.option("--name", help="The server's name  [default: Mastodon's LOCAL_DOMAIN]")
 @json_option
 @reporting
 def init(
@@ -58,9 +58,9 @@ def init(
 ) -> None:
     """Make configuration, passphrase, signing key, repository and recovery sheet.
 
-    Nothing is ever overwritten: if anything is there already, it is named and nothing is made. All but the
-    repository and the state go beside the configuration file. Print the recovery sheet: without it, a copy of
-    the repository is of no use once the server is gone.
+    Nothing is ever overwritten: if any of them exists, init names it and makes nothing. All but the repository and
+    the state go into the configuration file's folder. Print the recovery sheet: once the server is lost, a copy of
+    the repository is useless without it.
     """
     request = InitRequest(
         config_file=config_path(config_file).absolute(),
@@ -80,7 +80,10 @@ def init(
 
 def _advice(made: Initialized) -> tuple[str, ...]:
     return (
-        f"print {made.sheet_file}, keep it away from this machine, and remove the file",
-        "on its blank lines write each vault that you pair: which machine, where it stands, how to log in, the folder",
+        f"print {made.sheet_file}, keep it away from this machine, and delete the file",
+        (
+            "on its blank lines, write down each vault that you pair: which machine, where it is, how to log in, the "
+            "folder"
+        ),
         "next: permafrost config check, then permafrost backup",
     )

@@ -21,9 +21,9 @@ _COMMANDS = {
         "Restore one table of SNAPSHOT beside the live ones, or to stdout.",
     ),
     "drill": ("drill:drill", "Prove that SNAPSHOT can be restored, by restoring it into a throw-away server."),
-    "check": ("check:check", "Examine DATABASE, and whether a Mastodon's secrets and media fit it."),
+    "check": ("check:check", "Examine DATABASE, and whether Mastodon's secrets and media belong to it."),
     "export": ("export:export", "Write SNAPSHOT as a standard dump file, for pg_restore, psql or any other tool."),
-    "prune": ("prune:prune", "Remove snapshots that no rule of [retention] keeps, and objects that none uses."),
+    "prune": ("prune:prune", "Remove snapshots that no rule in [retention] keeps, and unused objects."),
     "status": ("status:status", "Show the newest snapshot, its age and proof, and what needs attention."),
     "vault": ("vault.group:vault", "Pair servers with vaults, the machines that keep their copies."),
     "run": ("service:run", "Run the server's service: backups, audits and drills on schedule, and Syncthing."),
@@ -38,16 +38,16 @@ _COMMANDS = {
 )
 @click.version_option(__version__, prog_name="permafrost")
 def main() -> None:
-    """Back up a Mastodon server, keep it on machines that you own, and prove that it can come back.
+    """Back up a Mastodon server to machines that you own, and prove that the backups restore.
 
     Start with `permafrost init`, then `permafrost backup`. Pair a vault with `permafrost vault invite` and
     `permafrost vault join`. On disaster day: `permafrost restore latest`.
 
     \b
-    Exit codes: 0 done; 3 done, with findings that need a human; 2 usage; 10 configuration; 11 locked;
+    Exit codes: 0 done; 3 done, with findings that need attention; 2 usage; 10 configuration; 11 locked;
     12 no repository; 13 key or passphrase; 14 integrity; 15 a tool; 16 database; 17 replication;
-    18 no space; 19 restore refused; 130 and 143 ended by a signal (but a service
-    that is stopped ends with 0); 1 a defect of the program.
+    18 no space; 19 restore refused; 130 and 143 ended by a signal (but a service that is stopped
+    ends with 0); 1 a defect of the program.
     """
 
 

@@ -41,7 +41,7 @@ Examples:
       --passphrase-file passphrase --fingerprint "1A2B ..." --secrets-to secrets
 """
 )
-@click.option("--database", metavar="NAME", required=True, help="The database to make, or with --replace to replace.")
+@click.option("--database", metavar="NAME", required=True, help="The database to create, or with --replace to replace.")
 @click.option("--replace", is_flag=True, help="Replace an existing database; it is kept under another name.")
 @server_option
 @click.option("--no-owner", is_flag=True, help="Restore no owners and grants: the restoring user owns everything.")
@@ -121,6 +121,6 @@ def _lines(result: RestoreResult) -> list[str]:
             f"finish it by hand with {result.missing_list}",
         ]
     if result.kept_as:
-        lines.append(f"the database that was there is kept as {result.kept_as}; drop it when you no longer need it")
+        lines.append(f"the former database is kept as {result.kept_as}; drop it when you no longer need it")
     lines += [f"wrote {path}" for path in result.secrets]
     return lines

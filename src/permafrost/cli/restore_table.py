@@ -45,13 +45,13 @@ def restore_table(
     if to_stdout:
         if database or schema or rendering.as_json:
             raise UsageError(
-                "--stdout does not go with --database, --schema and --json", hint="stdout is for the rows alone"
+                "--stdout cannot be combined with --database, --schema or --json", hint="stdout is only for the rows"
             )
         write_table(request.source, request.choice, table, sys.stdout.buffer.write, rendering.report, datetime.now(UTC))
         sys.stdout.buffer.flush()
         return
     if not (database and schema):
-        raise UsageError("no place for the table was given", hint="give --database NAME and --schema NAME, or --stdout")
+        raise UsageError("--database was not given", hint="give --database NAME and --schema NAME, or --stdout")
     wanted = TableRequest(
         request.source, request.choice, table, server=request.server(server), database=database, schema=schema
     )

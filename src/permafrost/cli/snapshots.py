@@ -55,7 +55,9 @@ def _snapshot_line(listed: ListedSnapshot) -> str:
 
 @snapshots.command()
 @click.argument("snapshot")
-@click.option("--force", is_flag=True, help="Remove the newest too, or the last one that a drill has proven.")
+@click.option(
+    "--force", is_flag=True, help="Remove it even if it is the newest, or the last one that a drill has proven."
+)
 @config_option
 @json_option
 @reporting
@@ -71,7 +73,7 @@ def remove(rendering: Rendering, *, snapshot: str, force: bool, config_file: Pat
     """
     doomed = parse_snapshot_choice(snapshot)
     if doomed is None:
-        raise UsageError("latest is not removed by that name", hint="give its id; permafrost snapshots lists them")
+        raise UsageError("snapshots remove does not accept latest", hint="give its id; permafrost snapshots lists them")
     configuration = load_configuration(config_path(config_file))
     result = remove_snapshot(configuration, doomed, is_forced=force, report=rendering.report, now=datetime.now(UTC))
     freed = f"{count_text(result.objects, 'object')}, {bytes_text(result.size_bytes)} freed"

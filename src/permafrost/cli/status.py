@@ -39,7 +39,7 @@ def status(rendering: Rendering, *, config_file: Path | None) -> int:
         age_s = (now - result.newest_proven.made_at).total_seconds()
         lines.append(f"newest that a drill has proven: {result.newest_proven}, {seconds_text(max(0.0, age_s))} old")
     else:
-        lines.append("no snapshot is proven by a drill: permafrost drill")
+        lines.append("no snapshot has been proven by a drill: permafrost drill")
     lines += [_vault_line(vault, now) for vault in result.vaults]
     for finding in result.findings:
         lines += [f"{finding.severity.word}: {finding.message}", f"    {finding.remedy}"]

@@ -1,4 +1,4 @@
-"""Looks at every file and folder that the configuration names, as `config check` and `init` do."""
+"""Checks every file and folder that the configuration names, for `config check` and `init`."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from permafrost.config.models import Configuration, Encryption, passfile_of
+from permafrost.config.outside import outside_findings
 from permafrost.config.secret_files import read_secret_file
 from permafrost.errors import KeyFileError
+from permafrost.findings import FindingKind
 
 KeyedMessage = tuple[str, str]
 """A dotted key of the configuration, and what is wrong with what it names."""
@@ -75,13 +77,9 @@ def _check_secrets(files: tuple[Path, ...]) -> Iterator[KeyedMessage]:
 
 
 def _check_media(configuration: Configuration) -> Iterator[KeyedMessage]:
-    if configuration.media is None:
-        return
-    try:
-        with os.scandir(configuration.media.path):
-            pass
-    except OSError as error:
-        yield "media.path", f"{configuration.media.path}: {error.strerror}"
+    for finding in outside_findings(configuration):
+        if finding.kind is not FindingKind.SECRETS_MISSING:
+            yield "media.path", finding.message
 
 
 def _unreadable(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""The server's configuration as frozen models; every key's meaning is the text that the reference shows."""
+"""The server's configuration as frozen models; the reference shows each key's description."""
 
 from __future__ import annotations
 
@@ -119,7 +119,12 @@ class State(Section):
     scratch: AbsolutePath = Field(
         default=DEFAULT_SCRATCH,
         description="Where drills and exports create their throw-away server: a folder with room for the database "
-        "that the system user postgres can reach if permafrost runs as root. A tmpfs is fastest.",
+        "that no other user can rename. A tmpfs is fastest.",
+    )
+    sandbox: Literal["bubblewrap", "off"] = Field(
+        default="bubblewrap",
+        description="What encloses that server, in which code of the snapshot runs. Without it, whoever can write to "
+        'the database may reach what this user can reach; "off" is for machines where bubblewrap cannot work.',
     )
 
 

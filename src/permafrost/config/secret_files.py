@@ -1,8 +1,9 @@
-"""Secrets come from files only, and only from files that nobody else can read."""
+"""Secrets come only from files, and only from files that nobody else can read."""
 
 from __future__ import annotations
 
 import os
+import pwd
 import stat
 from pathlib import Path
 
@@ -53,5 +54,14 @@ def _check_status(path: Path, status: os.stat_result) -> None:
     if status.st_uid not in (os.geteuid(), 0):
         raise KeyFileError(
             f"the secret file {path} belongs to user id {status.st_uid}, neither to you ({os.geteuid()}) nor to root",
-            hint=f"chown {os.geteuid()} {path}, or run permafrost as the user that owns it",
+            hint=_owner_hint(path, status.st_uid),
         )
+
+
+def _owner_hint(path: Path, owner_id: int) -> str:
+    """Return how to read somebody else's secret file: as its owner, and not by taking it away from the service."""
+    try:
+        owner = pwd.getpwuid(owner_id).pw_name
+    except KeyError:
+        return f"chown {os.geteuid()} {path}: no user has the id {owner_id}"
+    return f"run it as the file's owner: sudo -u {owner} permafrost ..."

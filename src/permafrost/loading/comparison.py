@@ -1,4 +1,4 @@
-"""Looks at a database while and after it is loaded: its indexes, its statistics, whether it is what it should be."""
+"""Examines a database during and after loading: its indexes, its statistics, and whether it matches the snapshot."""
 
 from __future__ import annotations
 
@@ -47,8 +47,9 @@ def compare(conninfo: str, manifest: Manifest, refused: Mapping[TableName, int],
     if wrong:
         more = f"; and {len(wrong) - _MOST_TOLD} more" if len(wrong) > _MOST_TOLD else ""
         raise DifferentRestoreError(
-            f"the restored database is not what the snapshot says: {'; '.join(wrong[:_MOST_TOLD])}{more}",
-            hint="restore another snapshot, and report this: it is the gravest thing that permafrost can find",
+            f"the restored database differs from the snapshot: {'; '.join(wrong[:_MOST_TOLD])}{more}",
+            hint="restore another snapshot, and please report this; it is the most serious problem permafrost can "
+            "detect",
         )
     return rows
 
@@ -58,7 +59,7 @@ def differences(
 ) -> tuple[int, list[str]]:
     """Return how many rows there are, and in words each table that is missing, added, or differs.
 
-    Of a table of which so many rows were `refused`, as many fewer are expected, and no digest is compared.
+    Of a table with `refused` rows, that many fewer are expected, and no digest is compared.
     """
     expected = {
         TableName(table.schema_name, table.name): _without(table, refused.get(TableName(table.schema_name, table.name)))
@@ -67,7 +68,7 @@ def differences(
     with connected(conninfo) as connection:
         there = set(list_tables(connection))
     wrong = [f"{table} is missing" for table in sorted(expected.keys() - there - refused.keys())]
-    wrong += [f"{table} is there, and should not be" for table in sorted(there - expected.keys())]
+    wrong += [f"{table} exists, and should not" for table in sorted(there - expected.keys())]
     common = sorted(expected.keys() & there, key=lambda name: (-expected[name].rows, name))
     done = Tally(len(common), "tables", report)
     found: dict[TableName, int] = {}

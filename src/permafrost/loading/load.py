@@ -74,7 +74,7 @@ class Load:
             frame.load_indexes(report)
         with steps.step("analyze, check foreign keys"):
             frame.analyze_and_check_keys(report)
-        with steps.step("add what comes after: row security, publications, labels"):
+        with steps.step("add the rest: row security, publications, labels"):
             self._refused(frame.load_the_rest())
 
     def _rows(self, steps: Steps) -> None:

@@ -59,7 +59,7 @@ def log_map(manifest: Manifest) -> LogMap:
                 wanted = "base" if member is None else "delta"
                 taken = index in bases if member is None else member in members[index]
                 if kinds.get(index) != wanted or taken or lines < 0:
-                    raise IntegrityError(f"the manifest names an object that is no {wanted} of {table.name}")
+                    raise IntegrityError(f"the manifest names an object that is not a {wanted} of {table.name}")
                 if member is None:
                     bases[index] = target
                 else:

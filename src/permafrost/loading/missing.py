@@ -1,8 +1,8 @@
 """What a restored database lacks: statements and rows that PostgreSQL refused, and the list to finish it by hand.
 
 The list is SQL for psql, in the order in which it has to run, each statement below PostgreSQL's reason. Refused rows
-lie beside it as COPY text, one file a table, so that they can be mended and loaded. Both hold what the database holds,
-and only their owner can read them. Where nothing is to be written, as in a drill, rows are only counted.
+lie beside it as COPY text, one file a table, so that they can be repaired and loaded. Both hold what the database
+holds, and only their owner can read them. Where nothing is to be written, as in a drill, rows are only counted.
 """
 
 from __future__ import annotations
@@ -150,8 +150,8 @@ class Missing:
     def _list(self, database: str, snapshot: str, encoding: str, last: bytes) -> Iterator[bytes]:
         yield _comment(
             f"What the database {database} lacks, which permafrost restored from the snapshot {snapshot}.\n"
-            "Mend what the comment above a statement names, then run the statement, in this order; or, once all is\n"
-            f"mended, run everything in this folder: psql -X -d {database} -f {LIST_NAME}"
+            "Fix what the comment above a statement names, then run the statement, in this order; or, once all is\n"
+            f"fixed, run everything in this folder: psql -X -d {database} -f {LIST_NAME}"
         )
         yield b"\\set ON_ERROR_STOP on\nSELECT pg_catalog.set_config('search_path', '', false);\n"
         yield f"SET check_function_bodies = off;\nSET client_encoding = '{encoding}';\n\n".encode()
@@ -173,7 +173,7 @@ def not_whole(database: str, missing: Missing, place: Path | None) -> NotWholeEr
         f"the database {database} is NOT WHOLE: the snapshot's rows do not allow what it had besides:\n{told}{more}",
         unchanged=f"nothing is undone: {database} has every row, compared with the snapshot",
         hint=f"finish it by hand with {place}, in order; or drop it. A restore with --keep-going ends with exit code 3 "
-        "instead, and goes on past rows that are refused too",
+        "instead, and also continues past rows that are refused",
     )
 
 

@@ -1,4 +1,4 @@
-"""What is looked at before a restore touches anything; each refusal says what to do."""
+"""What is checked before a restore touches anything; each refusal says what to do."""
 
 from __future__ import annotations
 
@@ -79,8 +79,8 @@ def _without_missing_tablespaces(
         return target
     report(
         Warned(
-            f"the server has no tablespace {', '.join(missing)} that this role may use, so everything goes into the"
-            " default one, as with --no-tablespaces; to have them, stop here, CREATE TABLESPACE, and restore again"
+            f"the server has no tablespace {', '.join(missing)} that this role may use, so everything goes into the "
+            "default one, as with --no-tablespaces; to use them, stop here, CREATE TABLESPACE, and restore again"
         )
     )
     return replace(target, with_tablespaces=False)
@@ -92,11 +92,11 @@ def _check_name(connection: psycopg.Connection, target: Target) -> None:
         raise RestoreRefusedError(
             f"the database {target.database} exists",
             unchanged=_UNCHANGED,
-            hint="restore under another name, or take its place with --replace (it is kept under another name)",
+            hint="restore under another name, or replace it with --replace (the old one is kept under another name)",
         )
     if target.replaces and not exists:
         raise RestoreRefusedError(
-            f"there is no database {target.database} to replace", unchanged=_UNCHANGED, hint="leave --replace out"
+            f"there is no database {target.database} to replace", unchanged=_UNCHANGED, hint="leave out --replace"
         )
     if target.replaces:
         sessions = connections_to(connection, target.database)
@@ -104,7 +104,8 @@ def _check_name(connection: psycopg.Connection, target: Target) -> None:
             raise RestoreRefusedError(
                 f"the database {target.database} is in use: {', '.join(sessions[:5])}",
                 unchanged=_UNCHANGED,
-                hint="stop what uses it and PgBouncer: systemctl stop mastodon-web mastodon-sidekiq mastodon-streaming",
+                hint="stop everything that uses it, and PgBouncer: systemctl stop mastodon-web mastodon-sidekiq "
+                "mastodon-streaming",
             )
 
 
@@ -127,9 +128,9 @@ def _check_roles(connection: psycopg.Connection, facts: DatabaseFacts) -> None:
             for name in missing
         )
         raise RestoreRefusedError(
-            f"the server has no role {', '.join(missing)}, which the snapshot's objects belong or are granted to",
+            f"the server has no role {', '.join(missing)}, which the snapshot's objects are owned by or granted to",
             unchanged=_UNCHANGED,
-            hint=f"make them with: psql -d postgres -c '{commands}' (or restore with --no-owner)",
+            hint=f"create them with: psql -d postgres -c '{commands}' (or restore with --no-owner)",
         )
 
 
@@ -139,7 +140,7 @@ def _check_extensions(connection: psycopg.Connection, facts: DatabaseFacts) -> N
         raise RestoreRefusedError(
             f"the server does not have the extension {', '.join(missing)}",
             unchanged=_UNCHANGED,
-            hint="install it; Debian's postgresql-contrib and postgresql-VERSION-NAME packages hold most of them. "
+            hint="install it; Debian's postgresql-contrib and postgresql-VERSION-NAME packages contain most of them. "
             "--keep-going restores what does not need it",
         )
     not_ours = extensions_for_superusers(connection, [extension.name for extension in facts.extensions])
@@ -155,7 +156,7 @@ def _check_locale(connection: psycopg.Connection, facts: DatabaseFacts) -> None:
     problem = locale_problem(connection, facts.collate, facts.ctype)
     if problem is not None:
         raise RestoreRefusedError(
-            f"the server does not know the snapshot's locale {facts.collate}: {problem}",
+            f"the server does not have the snapshot's locale {facts.collate}: {problem}",
             unchanged=_UNCHANGED,
             hint="generate it (on Debian: dpkg-reconfigure locales), restart PostgreSQL, and restore again",
         )
@@ -164,7 +165,7 @@ def _check_locale(connection: psycopg.Connection, facts: DatabaseFacts) -> None:
 def _check_space(connection: psycopg.Connection, facts: DatabaseFacts, report: Reporter) -> None:
     free = free_bytes(connection)
     if free is None:
-        report(Note("the free space on the server's disk cannot be seen from here"))
+        report(Note("the free space on the server's disk cannot be determined from here"))
     elif free < facts.size_bytes:
         raise RestoreRefusedError(
             f"the server's disk has {free / 1e9:.1f} GB free, and the database took {facts.size_bytes / 1e9:.1f} GB",

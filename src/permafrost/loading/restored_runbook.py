@@ -1,4 +1,4 @@
-"""The runbook of a restore: its facts out of the manifest, and its text into a file, if there is a place for it."""
+"""The runbook of a restore: its facts from the manifest, and its text to a file, if there is a place for it."""
 
 from __future__ import annotations
 
@@ -18,10 +18,14 @@ def runbook_for(
     kept_as: str | None,
     secrets: Sequence[Path],
     secrets_to: Path | None,
+    is_rehearsal: bool,
     missing: Sequence[str] = (),
     missing_list: Path | None = None,
 ) -> Runbook:
-    """Return the runbook for what has just been restored into `database`, with `secrets` written below `secrets_to`."""
+    """Return the runbook for what has just been restored into `database`, with `secrets` written below `secrets_to`.
+
+    `is_rehearsal`: the snapshot's own database exists on the same server, and is another one.
+    """
     mastodon = manifest.mastodon
     return runbook(
         RunbookFacts(
@@ -41,6 +45,7 @@ def runbook_for(
             ),
             has_secrets=bool(manifest.indices("secrets")),
             kept_as=kept_as,
+            is_rehearsal=is_rehearsal,
             missing=tuple(missing),
             missing_list=str(missing_list) if missing_list else None,
         )
@@ -50,12 +55,13 @@ def runbook_for(
 def write_runbook(text: str, place: Path | None, database: str, report: Reporter) -> Path | None:
     """Write `text` to `place`, else to a free name in the current folder, and return where it lies.
 
-    Never over something that is there. A restore must not fail for its runbook: if it cannot be written, that is
+    Never overwrites anything. A restore must not fail for its runbook: if it cannot be written, that is
     told, and None is returned.
     """
     stem = f"permafrost-runbook-{database.replace('/', '_')}"
-    numbered = (Path(f"{stem}.{number}.txt") for number in range(2, 100))
-    for candidate in (place,) if place is not None else (Path(f"{stem}.txt"), *numbered):
+    folder = Path() if os.access(".", os.W_OK | os.X_OK) else Path.home()  # the page for disaster day begins in /
+    numbered = (folder / f"{stem}.{number}.txt" for number in range(2, 100))
+    for candidate in (place,) if place is not None else (folder / f"{stem}.txt", *numbered):
         try:
             descriptor = os.open(candidate, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
         except FileExistsError:
@@ -71,5 +77,5 @@ def write_runbook(text: str, place: Path | None, database: str, report: Reporter
             return None
         report(Note(f"runbook: {candidate.absolute()}"))
         return candidate.absolute()
-    report(Warned(f"the runbook was not written: {place or stem} is there already; it is printed"))
+    report(Warned(f"the runbook was not written: {place or stem} already exists; it is printed"))
     return None

@@ -1,4 +1,4 @@
-"""A throw-away PostgreSQL server that is fit for one snapshot, for drills and exports.
+"""A throw-away PostgreSQL server that suits one snapshot, for drills and exports.
 
 It needs the server programs of the snapshot's major version (or, if they are not installed, of the next newer one
 that is), a folder with room, and nothing else: no server that runs, no configuration, no network.
@@ -11,17 +11,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
 from psycopg import sql
 
 from permafrost.errors import ToolError
-from permafrost.events import Note, Reporter
+from permafrost.events import Note, Reporter, Warned
 from permafrost.postgres.connection import database_errors
 from permafrost.postgres.programs.binaries import installed_servers, server_binaries
 from permafrost.postgres.programs.scratch import SERVER_USER, ScratchCluster
 from permafrost.private_folders import check_place, locked_folder, remove_abandoned
+from permafrost.processes.sandbox import check_sandbox
 from permafrost.repository.durable import space_errors
 from permafrost.repository.manifest import DatabaseFacts
 
@@ -35,25 +37,47 @@ _EVENT_TRIGGERS_SINCE = (
 )
 
 
-@contextmanager
-def scratch_server(facts: DatabaseFacts, folder: Path, report: Reporter) -> Iterator[ScratchCluster]:
-    """Yield a running server below `folder` that has the snapshot's roles; it is gone after the block.
+@dataclass(frozen=True, slots=True)
+class ScratchPlace:
+    """The folder in which a throw-away server is made, and whether it is enclosed in a sandbox."""
 
-    What killed runs left there is taken away first. Nobody else on the machine can connect to the server, and it
-    listens on no network. Raise `ToolError` if no server programs are installed that will do, `ConfigurationError` if
-    another user could exchange what lies in `folder`.
+    folder: Path
+    is_sandboxed: bool = True
+
+
+@contextmanager
+def scratch_server(facts: DatabaseFacts, place: ScratchPlace, report: Reporter) -> Iterator[ScratchCluster]:
+    """Yield a running server in `place` that has the snapshot's roles; it is removed after the block.
+
+    What killed runs left there is removed first. Nobody else on the machine can connect to the server, and it listens
+    on no network. Raise `ToolError` if no server programs are installed that will do, or no sandbox can be had,
+    `ConfigurationError` if another user could exchange what is in the folder.
     """
     major, binaries = _binaries_for(facts.server_major, report)
     settings = _SETTINGS if major < _EVENT_TRIGGERS_SINCE else {**_SETTINGS, "event_triggers": "off"}
-    check_place(folder)
-    remove_abandoned(folder, _PREFIX, lambda left: _end_abandoned(left, report))
+    check_place(place.folder)
+    _check_sandbox(place, report)
+    remove_abandoned(place.folder, _PREFIX, lambda left: _end_abandoned(left, report))
     with ExitStack() as stack:
-        with space_errors(folder):
-            own = stack.enter_context(locked_folder(folder, _PREFIX))
-        report(Note(f"a server of its own in {own}, which nobody else can enter"))
-        server = stack.enter_context(ScratchCluster(own, binaries=binaries, settings=settings))
+        with space_errors(place.folder):
+            own = stack.enter_context(locked_folder(place.folder, _PREFIX))
+        report(Note(f"starting a server in {own}, which nobody else can enter"))
+        cluster = ScratchCluster(own, binaries=binaries, settings=settings, is_sandboxed=place.is_sandboxed)
+        server = stack.enter_context(cluster)
         _make_roles(server, facts)
         yield server
+
+
+def _check_sandbox(place: ScratchPlace, report: Reporter) -> None:
+    if place.is_sandboxed:
+        check_sandbox()
+        return
+    report(
+        Warned(
+            '[state] sandbox is "off": the snapshot may hold code of whoever can write to the database, and nothing'
+            " encloses the server in which it runs"
+        )
+    )
 
 
 def _end_abandoned(own: Path, report: Reporter) -> None:
@@ -67,18 +91,19 @@ def _binaries_for(major: int, report: Reporter) -> tuple[int, Path]:
     if not fitting:
         return major, server_binaries(major)  # which says what is installed, and what to install
     if min(fitting) != major:
-        report(Note(f"PostgreSQL {major} is not installed here; PostgreSQL {min(fitting)} takes its place"))
+        report(Note(f"PostgreSQL {major} is not installed here; using PostgreSQL {min(fitting)} instead"))
     return min(fitting), server_binaries(min(fitting))
 
 
 def _make_roles(server: ScratchCluster, facts: DatabaseFacts) -> None:
-    """Make the snapshot's roles: superusers, as owners of event triggers have to be, whom nobody can log in as."""
+    """Make the snapshot's roles, each a superuser only if it was one in the source."""
     with (
-        database_errors("cannot make the snapshot's roles"),
+        database_errors("cannot create the snapshot's roles"),
         psycopg.connect(server.conninfo("postgres"), autocommit=True) as connection,
     ):
         for role in facts.roles:
             if role.name.startswith("pg_"):
-                raise ToolError(f"the snapshot has a role {role.name}, a name that PostgreSQL keeps for itself")
+                raise ToolError(f"the snapshot has a role {role.name}, a name that PostgreSQL reserves for itself")
             if role.name != SERVER_USER:
-                connection.execute(sql.SQL("CREATE ROLE {} SUPERUSER NOLOGIN").format(sql.Identifier(role.name)))
+                rights = sql.SQL("SUPERUSER" if role.is_superuser else "NOSUPERUSER")
+                connection.execute(sql.SQL("CREATE ROLE {} {} NOLOGIN").format(sql.Identifier(role.name), rights))

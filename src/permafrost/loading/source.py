@@ -15,13 +15,18 @@ from permafrost.events import Note, Reporter, Warned
 from permafrost.loading.opened_snapshot import OpenedSnapshot
 from permafrost.openpgp.fingerprints import in_groups
 from permafrost.openpgp.home import temporary_home
+from permafrost.openpgp.passphrase import as_printed, what_is_mistyped
 from permafrost.openpgp.sealing import OpeningKey, import_secret_key
 from permafrost.openpgp.signing import Verifier
+from permafrost.repository.durable import write_new_file
 from permafrost.repository.layout import SnapshotId
-from permafrost.repository.newest import clock_warning
+from permafrost.repository.newest import clock_warning, is_ahead
 from permafrost.repository.reading import choose_snapshot, make_verifier, newest_not_after, read_snapshot
 from permafrost.repository.repository import Repository
 from permafrost.repository.snapshots import list_snapshots
+
+_MOST_LOOKED_AT = 200
+"""So many manifests are opened in search of an audited one; a backup a day is audited by default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +66,7 @@ def choose_by_time(source: Source, moment: datetime, report: Reporter) -> Snapsh
     """Return the newest snapshot not after `moment` (with a time zone), and tell which it is."""
     chosen = newest_not_after(Repository.open(source.repository), moment)
     made_at = chosen.made_at.astimezone(moment.tzinfo)
-    report(Note(f"the newest snapshot not after {moment:%Y-%m-%d %H:%M:%S %z} is {chosen}"))
+    report(Note(f"the newest snapshot up to {moment:%Y-%m-%d %H:%M:%S %z} is {chosen}"))
     report(Note(f"it was made {made_at:%Y-%m-%d %H:%M:%S %z}"))
     return chosen
 
@@ -78,13 +83,56 @@ class OpenedRepository:
     def read(self, choice: SnapshotId | None, now: datetime, report: Reporter) -> OpenedSnapshot:
         """Return the chosen snapshot (None: the newest that the clock allows), signature, list and manifest checked.
 
-        Snapshots that lie in the future are reported where the newest is asked for.
+        Snapshots in the future are reported if the newest is requested.
         """
         if choice is None and (warning := clock_warning(list_snapshots(self.repository.layout), now)):
             report(Warned(warning))
         snapshot = choose_snapshot(self.repository, choice, now)
-        checked = read_snapshot(self.repository, snapshot, self.verifier, self.source.key, self.home)
-        return OpenedSnapshot(self.repository, self.source.key, self.home, checked)
+        key = self.source.key
+        try:
+            checked = read_snapshot(self.repository, snapshot, self.verifier, key, self.home)
+        except KeyFileError:
+            # what is in the file comes first: it may be somebody's own passphrase, whatever it looks like
+            printed = _as_printed(key, self.home)
+            if printed is None:
+                raise
+            key = printed
+            checked = read_snapshot(self.repository, snapshot, self.verifier, key, self.home)
+        return OpenedSnapshot(self.repository, key, self.home, checked)
+
+    def read_newest_audited(self, now: datetime, report: Reporter) -> OpenedSnapshot:
+        """Return the newest audited snapshot of the last `_MOST_LOOKED_AT`, the newest of all if none of them is."""
+        dated = [snapshot for snapshot in list_snapshots(self.repository.layout) if not is_ahead(snapshot, now)]
+        for snapshot in sorted(dated, reverse=True)[:_MOST_LOOKED_AT]:
+            opened_snapshot = self.read(snapshot, now, report)
+            if opened_snapshot.manifest.is_audited:
+                return opened_snapshot
+        report(
+            Note("no recent snapshot is audited: row counts are compared, not every row (permafrost backup --audit)")
+        )
+        return self.read(None, now, report)
+
+
+def _as_printed(key: OpeningKey, home: Path) -> OpeningKey | None:
+    """Return the key with the passphrase as the recovery sheet has it; None if it is that already, or no such one.
+
+    It is written into the GnuPG home, which is in memory. Raise `KeyFileError` that says where it is mistyped.
+    """
+    if key.passphrase_file is None or key.secret_key_file is not None:
+        return None
+    typed = read_secret_file(key.passphrase_file)
+    printed = as_printed(typed)
+    if printed is None and (mistyped := what_is_mistyped(typed)):
+        raise KeyFileError(
+            f"the passphrase in {key.passphrase_file} is mistyped: {mistyped}",
+            unchanged="everything",
+            hint="compare it with the recovery sheet; groups are counted from the left, case and spaces do not matter",
+        )
+    if printed is None or printed == typed:
+        return None
+    file = home / "passphrase-as-printed"
+    write_new_file(file, f"{printed}\n".encode(), 0o600)
+    return OpeningKey(file)
 
 
 @contextmanager
@@ -96,12 +144,12 @@ def opened(source: Source, report: Reporter) -> Iterator[OpenedRepository]:
         read_secret_file(key.passphrase_file)
     elif key.secret_key_file is None:
         wanted = "--passphrase-file" if repository.facts.sealing == "passphrase" else "--secret-key-file"
-        raise KeyFileError("no key was given that could open this repository", hint=f"give {wanted} FILE")
+        raise KeyFileError("no key for this repository was given", hint=f"give {wanted} FILE")
     with temporary_home() as home, temporary_home() as verifier_home:
         if key.secret_key_file is not None:
             import_secret_key(home, key.secret_key_file, key.passphrase_file)
         verifier = make_verifier(repository, source.fingerprint, verifier_home)
         if source.fingerprint is None:
-            report(Note(f"signatures are checked with the folder's own key {in_groups(verifier.fingerprint)}:"))
+            report(Note(f"signatures are checked against the folder's own key {in_groups(verifier.fingerprint)}:"))
             report(Note("compare it with the recovery sheet, or give it with --fingerprint"))
         yield OpenedRepository(repository, source, home, verifier)

@@ -1,4 +1,4 @@
-"""One table of a snapshot, made under another name: filled and compared in one transaction."""
+"""One table of a snapshot under another name: created, filled and compared in one transaction."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def load_table(
     """
     readable = tuple(column.name for column in columns if not column.generated)
     if table.columns is not None and table.columns != readable:
-        raise IntegrityError(f"the snapshot's definition of {table.name} and its rows do not fit together")
+        raise IntegrityError(f"the snapshot's definition of {table.name} and its rows do not match")
     encoding = snapshot.manifest.database.encoding
     here = connection.info.parameter_status("server_encoding")
     is_same = "SQL_ASCII" in (encoding, here) or encoding == here
@@ -41,8 +41,9 @@ def load_table(
         copy_in(connection, name, readable, copy_text(snapshot, table))
         if table.digest is not None and is_same and digest_rows(connection, name).digest != table.digest:
             raise IntegrityError(
-                f"the rows of {name} are not those of the snapshot",
-                unchanged="the database is as it was",
-                hint="restore another snapshot, and report this: it is the gravest thing that permafrost can find",
+                f"the rows of {name} differ from the snapshot",
+                unchanged="the database",
+                hint="restore another snapshot, and please report this; it is the most serious problem permafrost can "
+                "detect",
             )
         return set_defaults(connection, name, columns)

@@ -1,4 +1,4 @@
-"""The rows of one table of a snapshot as COPY text: out of the log's objects, or out of the frame by pg_restore."""
+"""The rows of one table of a snapshot as COPY text: from the log's objects, or from the frame by pg_restore."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def find_table(manifest: Manifest, name: str) -> Table:
     raise RestoreRefusedError(
         f"the snapshot has no table {name} with rows of its own",
         unchanged="everything",
-        hint=f"{like}Rows of a partitioned table are in its partitions; views have none, so restore the whole "
-        "snapshot into a new database to see them",
+        hint=f"{like}Rows of a partitioned table are in its partitions; views have none, so restore the whole snapshot "
+        "into a new database to see them",
     )
 
 
@@ -51,7 +51,7 @@ def copy_text(snapshot: OpenedSnapshot, table: Table) -> Iterator[bytes]:
     if rows != table.rows:
         raise IntegrityError(
             f"{table.schema_name}.{table.name} has {rows} rows instead of {table.rows}",
-            hint="restore from another snapshot, and report this",
+            hint="restore from another snapshot, and please report this",
         )
 
 

@@ -130,7 +130,7 @@ def clear_unfinished(connection: psycopg.Connection, target: Target) -> None:
     working = name_with_suffix(target.database, _SUFFIX)
     if database_exists(connection, working) and not is_unfinished_restore(connection, working):
         raise RestoreRefusedError(
-            f"the database {working}, under which a restore works, exists and is not one of permafrost's",
+            f"the database {working}, which a restore uses while it works, exists and is not permafrost's",
             unchanged="everything",
             hint="rename it, or restore under another name",
         )
@@ -159,7 +159,7 @@ def working_database(
         try:
             now = database_oid(connection, target.database)
             if now != before and not is_unfinished_restore(connection, target.database):
-                left = f"nothing is undone: the restore had ended, and {target.database} is whole and compared"
+                left = f"nothing is undone: the restore had finished, and {target.database} is complete and compared"
             else:
                 drop_database(connection, name_with_suffix(target.database, _SUFFIX))
                 _drop_unfinished(connection, working.name, target)
@@ -172,7 +172,7 @@ def working_database(
 
 
 def _live(target: Target) -> str:
-    return f"the database {target.database} is as it was" if target.replaces else "no database was added"
+    return f"the database {target.database}" if target.replaces else "no database was added"
 
 
 def _new_database(name: str, facts: DatabaseFacts, target: Target) -> NewDatabase:

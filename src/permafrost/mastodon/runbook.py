@@ -41,6 +41,8 @@ class RunbookFacts:
     secret_files: tuple[tuple[str, str], ...] = ()
     has_secrets: bool = False
     kept_as: str | None = None
+    is_rehearsal: bool = False
+    """Whether the source's own database exists on the same server, untouched: then nothing else must be touched."""
     missing: tuple[str, ...] = ()
     missing_list: str | None = None
 
@@ -70,11 +72,19 @@ class Runbook:
         """Return it as text to print or to read, 80 columns wide; lines that begin with four spaces are commands."""
         facts = self.facts
         title = f"Runbook for {facts.local_domain or facts.database}"
+        if facts.is_rehearsal:
+            title = f"Rehearsal: {facts.database} is a copy next to the live database {facts.source_database}"
         moment = facts.made_at.astimezone()
+        purpose = (
+            f"The live database {facts.source_database} is untouched, and nothing of this is urgent. Run commands as a "
+            f"user who may use {facts.database}."
+            if facts.is_rehearsal
+            else "These steps bring Mastodon back, in this order. "
+            f"Run commands as the user mastodon, in {_LIVE}, with RAILS_ENV=production, unless they begin with sudo."
+        )
         head = (
             f"Snapshot {facts.snapshot} of the database {facts.source_database} (made {moment:%Y-%m-%d %H:%M:%S %z}) "
-            f"has been restored into the database {facts.database}. These steps bring Mastodon back, in this order. "
-            f"Run commands as the user mastodon, in {_LIVE}, with RAILS_ENV=production, unless they begin with sudo."
+            f"has been restored into the database {facts.database}. {purpose}"
         )
         parts = [title, "=" * len(title), "", fill(head, _WIDTH), "", "What not to do", "-" * 14, ""]
         parts += [_paragraph(f"- {one}", "  ") for one in self.warnings]
@@ -91,6 +101,8 @@ def _paragraph(text: str, indent: str) -> str:
 
 def runbook(facts: RunbookFacts) -> Runbook:
     """Return what a human must do after the restore that `facts` describe, in order, and what never to do."""
+    if facts.is_rehearsal:
+        return Runbook(facts, _rehearsal(facts), (_REHEARSAL_WARNING,))
     steps = (
         *([_finish(facts)] if facts.missing else []),
         _fence(facts),
@@ -147,6 +159,36 @@ def runbook(facts: RunbookFacts) -> Runbook:
         _backups(facts),
     )
     return Runbook(facts, steps, _warnings(facts))
+
+
+_REHEARSAL_WARNING = (
+    "Never let a Mastodon that can reach the network use this database, not even for a test: two servers with the same "
+    "name send contradictory messages to the fediverse."
+)
+
+
+def _rehearsal(facts: RunbookFacts) -> tuple[RunbookStep, ...]:
+    database = shlex.quote(facts.database)
+    quoted = '"' + facts.database.replace('"', '""') + '"'
+    return (
+        *([_finish(facts)] if facts.missing else []),
+        RunbookStep(
+            "Look at it",
+            "Count what you know: the numbers are those of the snapshot's moment.",
+            (f"psql -d {database} -c 'SELECT count(*) FROM accounts'",),  # noqa: S608 - a count, of a fixed table
+        ),
+        RunbookStep(
+            "Have it examined",
+            "This holds secrets and media against it, and changes nothing.",
+            (f"permafrost check {database} --env-file {_LIVE}/.env.production",),
+        ),
+        RunbookStep(
+            "Drop it",
+            f"It takes as much room as {facts.source_database}. On disaster day the runbook says how to bring Mastodon "
+            "back; docs/how-to/disaster-day.md has the whole path.",
+            (f"psql -d postgres -c {shlex.quote(f'DROP DATABASE {quoted}')}",),
+        ),
+    )
 
 
 def _finish(facts: RunbookFacts) -> RunbookStep:

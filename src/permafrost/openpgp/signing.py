@@ -11,7 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from permafrost.errors import IntegrityError, KeyFileError, ToolError
-from permafrost.openpgp.fingerprints import in_groups
+from permafrost.openpgp.fingerprints import differing_groups, in_groups
 from permafrost.openpgp.home import gpg, stop_agent
 from permafrost.processes.program import ProgramFailedError
 from permafrost.processes.run import run
@@ -117,8 +117,10 @@ class Verifier:
         finished = run(gpg(home, "--no-autostart", "--import"), stdin=public_key, timeout_s=_TIMEOUT_S)
         imported = {line.split()[3] for line in finished.status if line.startswith("[GNUPG:] IMPORT_OK ")}
         if self.fingerprint not in imported:
+            close = next((said for key in imported if (said := differing_groups(self.fingerprint, key))), "")
+            mistyped = f": only {close}; is it mistyped?" if close else ""
             raise IntegrityError(
-                f"the repository's signing key is not {in_groups(self.fingerprint)}",
+                f"the repository's signing key is not {in_groups(self.fingerprint)}{mistyped}",
                 hint="compare the fingerprint with the recovery sheet; if they differ, trust nothing in this folder",
             )
 

@@ -1,4 +1,4 @@
-"""permafrost backup: one snapshot, sealed as it is read, of which Syncthing is told.
+"""permafrost backup: one snapshot, sealed as it is read; then Syncthing is notified.
 
 Nothing is published before everything is durable, so a run that dies at any point leaves the repository as it
 was, plus unfinished files in a folder that the next run empties.
@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 
 from permafrost import __version__
 from permafrost.config.models import Configuration
+from permafrost.config.outside import outside_findings
 from permafrost.documents.backup import BackupDocument
 from permafrost.engines.contents import SnapshotContents
 from permafrost.engines.context import RunContext
@@ -22,6 +23,7 @@ from permafrost.engines.engine import engine_named
 from permafrost.engines.facts import database_facts, mastodon_facts, sequence_facts
 from permafrost.errors import ConfigurationError, PermafrostError
 from permafrost.events import Note, Reporter, Steps, Warned
+from permafrost.findings import FindingKind
 from permafrost.lazy_import import imported_beside
 from permafrost.openpgp.home import temporary_home
 from permafrost.openpgp.sealing_choice import sealing_of
@@ -51,7 +53,7 @@ class BackupResult:
     """What a backup stored: bytes new in the repository, row versions new and gone since the last snapshot.
 
     `snapshot_bytes` is all that the snapshot needs, what a backup that starts afresh would store. The dump engine
-    stores every row anew, and knows no segments. `work_s` is seconds by kind of work, those of workers side by side
+    stores every row again, and has no segments. `work_s` is seconds by kind of work, those of workers side by side
     added up (permafrost.timing).
     """
 
@@ -148,12 +150,12 @@ def _make_snapshot(
             records.record_damage("runs.sqlite", message, now)
         reason = reason_for_distrust(configuration.state.path)
         if reason is not None:
-            report(Warned(f"everything is read anew: {reason}"))
+            report(Warned(f"reading everything again: {reason}"))
         is_full = is_full or reason is not None
         record.update(is_audited=is_audited)
         times = WorkTimes()
         run = RunContext(configuration, repository, sealing, home, steps, report, is_audited, is_full, times, now)
-        with steps.step("clear what an unfinished run left"):
+        with steps.step("clean up after unfinished runs"):
             _clear(run)
         with engine_named(configuration.database.engine)(run) as contents:
             with steps.step("seal the secrets"), times.of("seal"):
@@ -197,7 +199,7 @@ def _warn_of_the_clock(snapshots: Sequence[SnapshotId], now: datetime, report: R
     if future:
         report(
             Warned(
-                f"the clock says {now:%Y-%m-%d %H:%M} UTC, and snapshot {future[-1]} is of a later moment: it is "
+                f"the clock says {now:%Y-%m-%d %H:%M} UTC, but snapshot {future[-1]} has a later time: the clock is "
                 "wrong, or was when that one was made; permafrost status says what to do"
             )
         )
@@ -217,13 +219,13 @@ def _check_same_key(configuration: Configuration, repository: Repository) -> Non
         raise ConfigurationError(
             f"[signing] fingerprint is {configuration.signing.fingerprint}, and the repository at {repository.path} "
             f"was made for {repository.fingerprint}",
-            hint="use the configuration that init made with this repository, or make a new repository",
+            hint="use the configuration that init created with this repository, or create a new repository",
         )
     configured = "recipients" if configuration.encryption.recipients else "passphrase"
     if configured != repository.facts.sealing:
         raise ConfigurationError(
             f"[encryption] says {configured}, and the repository was made for {repository.facts.sealing}",
-            hint="a repository keeps its way of sealing; make a new one for another way",
+            hint="a repository cannot change its way of sealing; create a new one",
         )
 
 
@@ -234,11 +236,17 @@ def _clear(run: RunContext) -> None:
     try:
         remove_snapshots(run.layout, ())
     except PermafrostError as error:
-        run.report(Warned(f"objects that no snapshot needs stay for now: {error.message}"))
+        run.report(Warned(f"objects that no snapshot uses stay for now: {error.message}"))
 
 
 def _seal_secrets(run: RunContext) -> StoredObject | None:
-    files = run.configuration.secrets.files
+    """Seal the secrets that can be read, and warn of what else is missing: the rows must be backed up all the same."""
+    missing = set()
+    for finding in outside_findings(run.configuration):
+        run.report(Warned(f"{finding.message} ({finding.remedy})"))
+        if finding.kind is FindingKind.SECRETS_MISSING:
+            missing.add(finding.subject)
+    files = [file for file in run.configuration.secrets.files if str(file) not in missing]
     return put_sealed(run.layout, run.home, run.sealing, source=[pack_secrets(files)]) if files else None
 
 

@@ -30,7 +30,9 @@ def check_database(
         try:
             text = file.read_text("utf-8-sig")
         except (OSError, UnicodeDecodeError) as error:
-            raise ConfigurationError(f"{file} cannot be read: {error}", hint="run this as who may read it") from error
+            raise ConfigurationError(
+                f"{file} cannot be read: {error}", hint="run this as a user who may read it"
+            ) from error
         environment = parse_dotenv(text, environment or {}) | (environment or {})
     with connected(conninfo) as connection:
         return examine(connection, environment, media, missing_to=missing_to, report=report)

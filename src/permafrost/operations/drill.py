@@ -1,4 +1,4 @@
-"""permafrost drill: a snapshot is restored into a throw-away server, compared, examined, and thrown away.
+"""permafrost drill: restores a snapshot into a throw-away server, compares it, examines it, and deletes it.
 
 It uses what a vault has, the repository and the key, and the server programs. The verdict is recorded in the state
 folder, where there is one: a snapshot whose drill passed is proven.
@@ -16,7 +16,7 @@ from typing import Any
 from permafrost.documents.restore import DrillDocument
 from permafrost.errors import DifferentRestoreError
 from permafrost.events import Note, Reporter, Steps, ignore_events, steps_as_notes
-from permafrost.loading.scratch_server import scratch_server
+from permafrost.loading.scratch_server import ScratchPlace, scratch_server
 from permafrost.loading.source import Source, opened
 from permafrost.mastodon.dotenv import parse_dotenv
 from permafrost.mastodon.health.examine import examine
@@ -38,7 +38,7 @@ _VAULT_STATE = "state"
 class DrillRequest:
     """Which snapshot to prove (None: the newest), and where.
 
-    `scratch` is the folder for the throw-away server, which the server's user must be able to reach. `state` is the
+    `scratch` is the folder for the throw-away server, which runs in a sandbox if it `is_sandboxed`. `state` is the
     state folder that keeps the verdict, None where there is none.
     """
 
@@ -47,6 +47,9 @@ class DrillRequest:
     scratch: Path
     state: Path | None
     jobs: int = 2
+    is_sandboxed: bool = True
+    prefers_audited: bool = False
+    """Take the newest audited snapshot, whose rows can be compared one by one, if there is one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +107,7 @@ def drill(request: DrillRequest, *, report: Reporter, now: datetime) -> DrillRes
 
 
 def state_of_vault(repository: Path) -> Path | None:
-    """Return the state folder of the vault that the repository's folder lies in, None if it is in none."""
+    """Return the state folder of the vault that contains the repository's folder, None if no vault does."""
     for folder in repository.absolute().parents:
         if (folder / _VAULT_SETTINGS).is_file():
             return folder / _VAULT_STATE
@@ -115,16 +118,17 @@ def _drill(request: DrillRequest, report: Reporter, now: datetime, told: dict[st
     started = time.monotonic()
     steps = Steps(report, _STEPS)
     with steps.step("read what the snapshot needs"):
-        manifest, snapshot, environment = _read(request.source, request.choice, report, now)
+        manifest, snapshot, environment = _read(request, report, now)
         told["snapshot"] = str(snapshot)
         report(Note(f"snapshot {snapshot} of {manifest.database.name}"))
     with ExitStack() as stack:
-        with steps.step("make a throw-away server"):
-            server = stack.enter_context(scratch_server(manifest.database, request.scratch, report))
+        with steps.step("start a throw-away server"):
+            place = ScratchPlace(request.scratch, request.is_sandboxed)
+            server = stack.enter_context(scratch_server(manifest.database, place, report))
         with steps.step("restore into it, and compare"):
             scratch_request = RestoreRequest.into_scratch(request.source, snapshot, server, _DATABASE, request.jobs)
             restored = restore(scratch_request, report=steps_as_notes(report), now=now)
-        with steps.step("examine it, as check does"):
+        with steps.step("examine it like check"):
             health = _examine(server.conninfo(_DATABASE), manifest, environment, report)
             told["findings"] = [check.message for check in health.findings]
     return DrillResult(
@@ -139,15 +143,16 @@ def _drill(request: DrillRequest, report: Reporter, now: datetime, told: dict[st
     )
 
 
-def _read(
-    source: Source, choice: SnapshotId | None, report: Reporter, now: datetime
-) -> tuple[Manifest, SnapshotId, dict[str, str] | None]:
+def _read(request: DrillRequest, report: Reporter, now: datetime) -> tuple[Manifest, SnapshotId, dict[str, str] | None]:
     """Return the chosen snapshot's manifest, and what its environment files set, None if it has none.
 
     The restore reads and checks the snapshot again, and tells whose key it is. Secrets stay in memory.
     """
-    with opened(source, ignore_events) as repository:
-        snapshot = repository.read(choice, now, report)
+    with opened(request.source, ignore_events) as repository:
+        if request.prefers_audited:
+            snapshot = repository.read_newest_audited(now, report)
+        else:
+            snapshot = repository.read(request.choice, now, report)
         environment: dict[str, str] | None = None
         for file in snapshot.secret_files():
             if file.name.name.startswith(".env"):

@@ -1,7 +1,7 @@
-"""permafrost export: any snapshot as a standard dump file, sealed as the repository is unless plain is asked for.
+"""permafrost export: any snapshot as a standard dump file, sealed like the repository unless plaintext is requested.
 
 A dump snapshot's frame is a pg_dump archive already. A log snapshot is restored, with all that a restore checks,
-into a server of the export's own, and dumped from there; what that server holds lies in a folder that only it can
+into a server of the export's own, and dumped from there; what that server holds is in a folder that only it can
 enter, and is removed with it. The file appears under its name whole and durable, or not at all.
 """
 
@@ -20,10 +20,11 @@ from permafrost.errors import KeyFileError, PermafrostError, RestoreRefusedError
 from permafrost.events import Note, Progress, Reporter, Steps, steps_as_notes
 from permafrost.loading.missing import Missing
 from permafrost.loading.opened_snapshot import OpenedSnapshot
-from permafrost.loading.scratch_server import scratch_server
+from permafrost.loading.scratch_server import ScratchPlace, scratch_server
 from permafrost.loading.source import OpenedRepository, Source, opened
 from permafrost.openpgp.home import gpg
 from permafrost.openpgp.sealing import (
+    OpeningKey,
     PassphraseSealing,
     RecipientSealing,
     Sealing,
@@ -57,8 +58,8 @@ class ExportRequest:
 
     `place` is the file, None for a telling name in the current folder. If it is to be sealed, that is with the
     repository's passphrase, or to `recipients`, otherwise to the public keys of the secret key that opens it.
-    `scratch` is the folder in which a server may be made, for a log snapshot; the server's user must be able to
-    pass through its parents.
+    `scratch` is the folder in which a server may be made, for a log snapshot; it runs in a sandbox if it
+    `is_sandboxed`.
     """
 
     source: Source
@@ -69,6 +70,7 @@ class ExportRequest:
     scratch: Path
     recipients: RecipientSealing | None = None
     jobs: int = 2
+    is_sandboxed: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,15 +105,15 @@ def export(request: ExportRequest, *, report: Reporter, now: datetime) -> Export
     started = time.monotonic()
     steps = Steps(report, _STEPS)
     with opened(request.source, report) as repository, Placing() as placing:
-        with steps.step("check the snapshot's signature, and the place of the file"):
+        with steps.step("check the snapshot's signature, and the output file"):
             snapshot = repository.read(request.choice, now, report)
             report(Note(f"snapshot {snapshot.id} of {snapshot.manifest.database.name}"))
             place = (request.place or Path(_name(snapshot, request))).absolute()
             if os.path.lexists(place):
                 raise RestoreRefusedError(
-                    f"{place} is there already", unchanged="everything", hint="give another name: --output FILE"
+                    f"{place} already exists", unchanged="everything", hint="give another name: --output FILE"
                 )
-            sealing = _sealing(repository, request.recipients) if request.is_sealed else None
+            sealing = _sealing(repository, snapshot.key, request.recipients) if request.is_sealed else None
             staged = placing.stage(place)
         seal = [seal_program(sealing, repository.home)] if sealing is not None else []
         missing: Missing | None = None
@@ -119,7 +121,8 @@ def export(request: ExportRequest, *, report: Reporter, now: datetime) -> Export
             if snapshot.manifest.engine == "dump":
                 _write_frame(snapshot, request.form, seal, staged, report)
             else:
-                with scratch_server(snapshot.manifest.database, request.scratch, report) as server:
+                scratch = ScratchPlace(request.scratch, request.is_sandboxed)
+                with scratch_server(snapshot.manifest.database, scratch, report) as server:
                     scratch_request = RestoreRequest.into_scratch(
                         request.source, snapshot.id, server, _DATABASE, request.jobs
                     )
@@ -162,8 +165,7 @@ def _name(snapshot: OpenedSnapshot, request: ExportRequest) -> str:
     return f"{database}-{snapshot.id}{_ENDINGS[request.form]}{'.gpg' if request.is_sealed else ''}"
 
 
-def _sealing(repository: OpenedRepository, recipients: RecipientSealing | None) -> Sealing:
-    key = repository.source.key
+def _sealing(repository: OpenedRepository, key: OpeningKey, recipients: RecipientSealing | None) -> Sealing:
     if repository.repository.facts.sealing == "passphrase" and key.passphrase_file is not None:
         return PassphraseSealing(key.passphrase_file)
     if recipients is not None:
@@ -175,9 +177,7 @@ def _sealing(repository: OpenedRepository, recipients: RecipientSealing | None) 
             files.append(repository.home / f"recipient-{len(files)}.asc")
             files[-1].write_bytes(public)
     if not files:
-        raise KeyFileError(
-            "the secret key is none of those that the repository is sealed to", hint="or say --plaintext, if you must"
-        )
+        raise KeyFileError("the repository is not sealed to this secret key", hint="or use --plaintext, if you must")
     return RecipientSealing(tuple(files))
 
 

@@ -1,4 +1,4 @@
-"""Makes all that a server needs to keep backups: configuration, keys, repository and recovery sheet.
+"""Creates everything that a server needs for backups: configuration, keys, repository and recovery sheet.
 
 Nothing that exists is overwritten, nothing half-made is left: all is built out of sight and placed at the end,
 the configuration last, so that a server with a configuration has everything that it names.
@@ -72,7 +72,7 @@ def initialize(
     Mastodon's settings cannot be read, or if a step fails.
     """
     steps = Steps(report, 4)
-    with steps.step("read Mastodon's settings" if request.mastodon else "look at what was asked for"):
+    with steps.step("read Mastodon's settings" if request.mastodon else "check what was requested"):
         environment = read_environment(request.mastodon) if request.mastodon else None
         settings = initial_settings(request, environment)
         if environment is not None:
@@ -80,14 +80,14 @@ def initialize(
             for note in (*about_database, *environment.notes()):
                 report(Warned(note))
     with _explained(request):
-        with steps.step("look whether anything is there already"):
+        with steps.step("check that nothing exists yet"):
             targets = _targets(request, settings)
             _refuse_existing(targets)
             _refuse_missing_recipients(settings.configuration)
         with Placing() as placing:
-            with steps.step("make signing key, repository, passphrase and recovery sheet"):
+            with steps.step("create signing key, repository, passphrase and recovery sheet"):
                 made = _build(placing, request, settings, now, make_passphrase)
-            with steps.step("put all into place"):
+            with steps.step("move everything into place"):
                 placing.make_folder(request.state, 0o700)
                 placing.place()
     for key, message in check_files(made.configuration):
@@ -101,14 +101,14 @@ def _explained(request: InitRequest) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        hint = "choose folders that are yours with --config, --repository and --state"
+        hint = "choose folders that you own with --config, --repository and --state"
         if closed := [folder for folder in request.folders if not _may_fill(folder)]:
             user = shlex.quote(_own_name())
             hint = f"as root: install -d -o {user} -m 0700 {shlex.join(map(str, closed))}; or {hint}"
         raise ConfigurationError(
             f"cannot write {error.filename}: {error.strerror}",
             hint=hint,
-            unchanged="everything; what this run had made is gone again",
+            unchanged="everything; what this run had created is removed again",
         ) from error
 
 
@@ -134,8 +134,8 @@ def _refuse_existing(targets: tuple[Path, ...]) -> None:
     existing = [path for path in targets if path.exists() or path.is_symlink()]
     if existing:
         raise ConfigurationError(
-            f"there already: {', '.join(map(str, existing))}",
-            hint="to start anew, move them away and keep them: copies made with these keys open with nothing else",
+            f"already exists: {', '.join(map(str, existing))}",
+            hint="to start again, move them away and keep them: copies made with these keys open with nothing else",
             unchanged="everything; nothing was created",
         )
 
@@ -145,7 +145,7 @@ def _refuse_missing_recipients(configuration: Configuration) -> None:
     if faults:
         raise ConfigurationError(
             "; ".join(faults),
-            hint="put each public key there: gpg --armor --export FINGERPRINT > FINGERPRINT.asc",
+            hint="create each public key file: gpg --armor --export FINGERPRINT > FINGERPRINT.asc",
             unchanged="everything; nothing was created",
         )
 
@@ -241,11 +241,11 @@ def _configuration_text(request: InitRequest, settings: InitialSettings, configu
     text = commented_toml(
         configuration,
         heading=(
-            "permafrost's configuration, made by permafrost init.",
-            "It holds no secret. After a change: permafrost config check.",
+            "permafrost's configuration, created by permafrost init.",
+            "It contains no secret. After a change: permafrost config check.",
         ),
         notes=settings.notes,
     )
     if parse_toml(text, Configuration, request.config_file) != configuration:
-        raise AssertionError("the configuration as written is not the one that was meant")
+        raise AssertionError("the configuration as written differs from the intended one")
     return text

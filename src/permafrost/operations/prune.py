@@ -1,4 +1,4 @@
-"""permafrost prune: keeps what the retention policy says, removes the rest."""
+"""permafrost prune: keeps what the retention policy says, and removes the rest."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def prune(configuration: Configuration, *, is_dry_run: bool, report: Reporter, n
         if is_dry_run:
             return PruneResult(kept, doomed, 0, 0, is_dry_run=True)
         with (
-            steps.step("remove snapshots, then objects that none names"),
+            steps.step("remove snapshots, then objects that no remaining snapshot uses"),
             RunRecords(configuration.state.path).recorded("prune", now) as record,
         ):
             repository.prepare_for_writing()

@@ -1,7 +1,7 @@
-"""permafrost restore: a snapshot becomes a database, checked before it bears its name.
+"""permafrost restore: a snapshot becomes a database, checked before it gets its name.
 
 The database is loaded under a working name and renamed at the end, so that under the final name there is either
-what was there before or a whole, compared restore. A living database is never dropped: it is renamed.
+what was there before or a whole, compared restore. A live database is never dropped, only renamed.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from permafrost.loading.source import Source, opened
 from permafrost.loading.working_database import WorkingDatabase, clear_unfinished, working_database
 from permafrost.mastodon.runbook import Runbook
 from permafrost.postgres.building.loading import loading_conninfo
+from permafrost.postgres.building.provision import database_exists
 from permafrost.postgres.connection import connected, conninfo_for
 from permafrost.postgres.failures import is_the_servers_end
 from permafrost.postgres.programs.scratch import ScratchCluster
@@ -132,7 +133,7 @@ def restore(request: RestoreRequest, *, report: Reporter, now: datetime) -> Rest
             check_log_manifest(manifest)
             secrets = _read_secrets(snapshot, secrets_to)
         with connected(conninfo_for(server)) as connection:
-            with _unchanged_until_here(), steps.step("look at the server that it goes to"):
+            with _unchanged_until_here(), steps.step("check the target server"):
                 lists = request.keeps_going and request.lists_missing
                 target = check_target(connection, target, manifest.database, report, needs_extensions=not lists)
                 clear_unfinished(connection, target)
@@ -142,7 +143,7 @@ def restore(request: RestoreRequest, *, report: Reporter, now: datetime) -> Rest
                 working_database(connection, server, target, manifest.database) as working,
                 _naming_keep_going(request),
             ):
-                with steps.step(f"make the database {working.name}"):
+                with steps.step(f"create the database {working.name}"):
                     working.make(report)
                 with _frame(snapshot, working, request) as (frame, conninfo):
                     load = Load(
@@ -155,11 +156,13 @@ def restore(request: RestoreRequest, *, report: Reporter, now: datetime) -> Rest
                     load.everything(steps)
                     with steps.step("compare it with the snapshot"):
                         rows = load.compare()
-                    with steps.step(f"give it its name {target.database}"):
+                    with steps.step(f"rename it to {target.database}"):
                         load.event_triggers()
                         frame.check_all_loaded()
                         mark, missing_list = _mark(connection, request, manifest, missing)
                         kept_as = working.finish(now, report, mark)
+            source = manifest.database.name
+            is_rehearsal = source != target.database and database_exists(connection, source)
             written = write_secrets(secrets, secrets_to) if secrets_to is not None else ()
     runbook = runbook_for(
         manifest,
@@ -167,6 +170,7 @@ def restore(request: RestoreRequest, *, report: Reporter, now: datetime) -> Rest
         kept_as=kept_as,
         secrets=written,
         secrets_to=secrets_to,
+        is_rehearsal=is_rehearsal,
         missing=missing.reasons,
         missing_list=missing_list,
     )
@@ -254,9 +258,9 @@ def _read_secrets(snapshot: OpenedSnapshot, folder: Path | None) -> tuple[Secret
     files = snapshot.secret_files()
     if not files:
         raise RestoreRefusedError(
-            f"snapshot {snapshot.id} holds no secrets",
+            f"snapshot {snapshot.id} has no secrets",
             unchanged="everything",
-            hint="leave --secrets-to out",
+            hint="leave out --secrets-to",
         )
     check_places(files, folder)
     return tuple(files)

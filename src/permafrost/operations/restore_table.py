@@ -1,4 +1,4 @@
-"""permafrost restore-table: one table of a snapshot, into a schema beside the living tables, or as text.
+"""permafrost restore-table: one table of a snapshot, into a schema beside the live tables, or as text.
 
 What the columns are is learnt from a database of definitions alone, made from the frame and dropped again; the
 table is then made, filled and compared in one transaction, so that it is there whole or not at all.
@@ -89,7 +89,7 @@ def write_table(
 
 
 def rescue_table(request: TableRequest, *, report: Reporter, now: datetime) -> RescuedTable:
-    """Restore the table into a schema of an existing database; nothing that is there is touched.
+    """Restore the table into a schema of an existing database; nothing existing is touched.
 
     It has the columns with their types, not null and what defaults can be had, and no keys, indexes or triggers.
     Raise `RestoreRefusedError` if something of that name is in the schema.
@@ -102,12 +102,12 @@ def rescue_table(request: TableRequest, *, report: Reporter, now: datetime) -> R
             snapshot, table = _read(repository, request.choice, request.table, report, now)
         original = TableName(table.schema_name, table.name)
         rescued = TableName(request.schema, table.name)
-        with steps.step("look at the database that it goes to"):
+        with steps.step("check the target database"):
             _check_place(server, database, rescued)
-        with steps.step("learn its columns from the snapshot's definitions"):
+        with steps.step("read its columns from the snapshot's definitions"):
             columns = snapshot_columns(snapshot, original, server, database)
         with (
-            steps.step(f"make {rescued}, load its rows, compare them"),
+            steps.step(f"create {rescued}, load its rows, compare them"),
             connected(conninfo_for(server, dbname=database)) as connection,
         ):
             left_out = load_table(connection, snapshot, table, rescued, columns)
@@ -138,12 +138,12 @@ def _check_place(server: str, database: str, rescued: TableName) -> None:
             raise RestoreRefusedError(
                 f"there is no database {database}",
                 unchanged="everything",
-                hint="name an existing database, or make one of the whole snapshot with permafrost restore",
+                hint="name an existing database, or restore the whole snapshot with permafrost restore",
             )
     with connected(conninfo_for(server, dbname=database)) as connection:
         if table_exists(connection, rescued):
             raise RestoreRefusedError(
-                f"{rescued} is in the database {database} already",
+                f"{rescued} already exists in the database {database}",
                 unchanged="everything",
-                hint="give another schema with --schema NAME; it is made if it is not there",
+                hint="give another schema with --schema NAME; it is created if it does not exist",
             )

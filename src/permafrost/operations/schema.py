@@ -90,7 +90,7 @@ def schema(name: str) -> dict[str, Any]:
     if name not in COMMANDS:
         near = get_close_matches(name, NAMES, n=1)
         raise UsageError(
-            f"no document is called {name!r}",
+            f"there is no document {name!r}",
             hint=f"perhaps: permafrost schema {near[0]}" if near else "permafrost schema lists the names",
         )
     return _schema(f"permafrost {name} --json", [_of(document) for document in COMMANDS[name]])

@@ -46,7 +46,7 @@ def remove_snapshot(
     records = RunRecords(configuration.state.path)
     steps = Steps(report, _STEPS)
     with repository_lock(repository.layout, "snapshots remove", now):
-        with steps.step("look whether it may go"):
+        with steps.step("check that it may be removed"):
             snapshots = list_snapshots(repository.layout)
             if doomed not in snapshots:
                 raise RepositoryError(
@@ -57,7 +57,7 @@ def remove_snapshot(
             reason = _reason_to_keep(snapshots, doomed, records, now)
             if reason and not is_forced:
                 raise UsageError(
-                    f"snapshot {doomed} is {reason}", unchanged="everything", hint="remove it all the same with --force"
+                    f"snapshot {doomed} is {reason}", unchanged="everything", hint="use --force to remove it anyway"
                 )
         with steps.step("remove it, then the objects that no other needs"), records.recorded("prune", now) as details:
             repository.prepare_for_writing()

@@ -1,4 +1,4 @@
-"""Connections whose text does not depend on anybody's settings, and conninfo strings for PostgreSQL's programs.
+"""Connections whose text output does not depend on any settings, and conninfo strings for PostgreSQL's programs.
 
 Sessions are fixed: what a value looks like as text must be the same today, next year, and on the restored server.
 """
@@ -6,6 +6,7 @@ Sessions are fixed: what a value looks like as text must be the same today, next
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -108,9 +109,63 @@ def _hint(error: psycopg.Error) -> str:
             return "permafrost check DATABASE names the rows that cannot be read; check the disk"
         case psycopg.errors.ObjectInUse():
             return "something is connected to it: stop Mastodon and PgBouncer, and try again"
-        case psycopg.OperationalError(sqlstate=None) | psycopg.errors.InvalidCatalogName():
+        case psycopg.OperationalError(sqlstate=None):
+            return _connection_hint(str(error))
+        case psycopg.errors.InvalidCatalogName():
             return "is PostgreSQL running, and does the connection string name its host, port, database and user?"
     return ""
+
+
+_CONNECTION_HINTS = (
+    (r"database .* does not exist", "the server runs and let you in, but has no such database: psql -l lists them"),
+    (
+        r"role .* does not exist",
+        "the server runs, but has no such role: name another with user=, or createuser makes it",
+    ),
+    (
+        r"password authentication failed|no password supplied",
+        (
+            "the server runs; the password is wrong or missing: check the passfile "
+            "that the connection string names, its mode (0600) and its line host:port:database:user:password"
+        ),
+    ),
+    (
+        r"[Pp]eer authentication failed",
+        (
+            "the server runs, and takes local users only under their own name: run this as that "
+            "system user (sudo -u NAME permafrost ...), or name another role with user="
+        ),
+    ),
+    (
+        r"no pg_hba.conf entry",
+        "the server runs, and its pg_hba.conf lets nobody in from here as that role to that database",
+    ),
+    (r"could not translate host name|Name or service not known", "there is no machine of that name: check host="),
+    (
+        r"Connection refused|No such file or directory|Is the server running",
+        (
+            "no PostgreSQL answers there: is it running, and "
+            "are host= and port= right? A folder as host= is that of its socket, such as /var/run/postgresql"
+        ),
+    ),
+    (
+        r"too many (connections|clients)|remaining connection slots",
+        "all of the server's connections are taken: wait, or raise max_connections",
+    ),
+    (r"certificate|SSL", "the server runs; look at sslmode= and sslrootcert="),
+    (
+        r"timeout expired|timed out|No route to host|unreachable",
+        "nothing answers from that address: a firewall, or the wrong host=",
+    ),
+)
+
+
+def _connection_hint(said: str) -> str:
+    """Return what to do about a connection that failed; libpq gives no code for it, only words (libpq, 34.1)."""
+    for pattern, hint in _CONNECTION_HINTS:
+        if re.search(pattern, said):
+            return hint
+    return "is PostgreSQL running, and does the connection string name its host, port, database and user?"
 
 
 def first_line(error: psycopg.Error) -> str:
@@ -162,7 +217,7 @@ def newer_settings(server_version: int) -> dict[str, str]:
 def refuse_pooler(connection: psycopg.Connection) -> None:
     """Raise `DatabaseError` if something between us and PostgreSQL hands out its own sessions.
 
-    A pooler such as PgBouncer makes up the process id that a client is told at its start. With a pool per
+    A pooler such as PgBouncer makes up the process id that a client gets at its start. With a pool per
     transaction, settings and snapshots would get lost between two statements.
     """
     row = connection.execute("SELECT pg_backend_pid()").fetchone()

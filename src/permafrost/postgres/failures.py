@@ -1,6 +1,6 @@
 """What becomes of a statement that PostgreSQL refuses: the load stops there, or it is noted and the load continues.
 
-Only what PostgreSQL says of a statement and its rows is noted. A server that went away, was told to stop, or has no
+Only what PostgreSQL says of a statement and its rows is noted. A server that went away, was asked to stop, or has no
 room left would refuse everything that follows too, and always ends the load.
 """
 

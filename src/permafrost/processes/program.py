@@ -1,4 +1,4 @@
-"""Programs to start, how they ended, and the errors that this means."""
+"""Programs to start, how they exited, and the resulting errors."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ _PACKAGES = {
     "pg_restore": "postgresql-client",
     "psql": "postgresql-client",
     "syncthing": "syncthing",
+    "bwrap": "bubblewrap",
 }
 
 

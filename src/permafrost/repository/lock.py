@@ -12,6 +12,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from pathlib import Path
 
 from permafrost.errors import LockedError, RepositoryError
 from permafrost.repository.layout import Layout
@@ -20,16 +21,23 @@ from permafrost.repository.layout import Layout
 @contextmanager
 def repository_lock(layout: Layout, operation: str, now: datetime) -> Iterator[None]:
     """Hold the repository for `operation` during the block; raise `LockedError`, naming the holder, if it is held."""
+    with file_lock(layout.lock, operation, now, what="another run holds the repository"):
+        yield
+
+
+@contextmanager
+def file_lock(file: Path, operation: str, now: datetime, *, what: str) -> Iterator[None]:
+    """Hold the lock file for `operation` during the block; raise `LockedError` with `what` and who, if it is held."""
     try:
-        descriptor = os.open(layout.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     except OSError as error:
-        raise RepositoryError(f"cannot open the lock file {layout.lock}: {error.strerror}") from error
+        raise RepositoryError(f"cannot open the lock file {file}: {error.strerror}") from error
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise LockedError(
-                f"another run holds the repository: {_holder(descriptor)}",
+                f"{what}: {_holder(descriptor)}",
                 unchanged="everything",
                 hint="wait until it finishes; a killed run holds no lock, so there is nothing to remove",
             ) from error

@@ -23,7 +23,7 @@ def is_ahead(snapshot: SnapshotId, now: datetime) -> bool:
 
 
 def ahead(snapshots: Iterable[SnapshotId], now: datetime) -> tuple[SnapshotId, ...]:
-    """Return those that claim a moment that is yet to come."""
+    """Return those that claim a time that is yet to come."""
     return tuple(snapshot for snapshot in snapshots if is_ahead(snapshot, now))
 
 
@@ -41,13 +41,13 @@ def clock_warning(snapshots: Sequence[SnapshotId], now: datetime) -> str | None:
         return None
     if len(future) == len(snapshots):
         return (
-            f"every snapshot lies in the future, the newest is of {max(future).made_at:%Y-%m-%d %H:%M} UTC: the clock "
-            f"of this machine is wrong ({now:%Y-%m-%d %H:%M} UTC); the newest is taken"
+            f"every snapshot is in the future, the newest is of {max(future).made_at:%Y-%m-%d %H:%M} UTC: the clock "
+            f"of this machine is wrong ({now:%Y-%m-%d %H:%M} UTC); using the newest"
         )
     which = f"snapshot {future[0]} claims"
     if len(future) > 1:
         which = f"{len(future)} snapshots, such as {future[-1]}, claim"
     return (
-        f"{which} a moment that is yet to come: a clock was wrong when it was made, and latest does not mean it; "
-        "permafrost snapshots remove ID removes it, and restore takes its id"
+        f"{which} a time in the future: a clock was wrong then, so latest ignores it; permafrost snapshots remove ID "
+        "removes it, and restore accepts its id"
     )

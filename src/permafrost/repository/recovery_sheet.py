@@ -75,8 +75,8 @@ def _key(facts: SheetFacts) -> str:
 def _vaults(facts: SheetFacts) -> str:
     return (
         f"On the server the repository was in\n    {facts.repository}\n"
-        "Vaults that have a copy. For each, write down the machine, where it is, how to\n"
-        f"log in, and the folder (as: attic, at Ann's, ssh root@192.0.2.7, /srv/permafrost)\n\n{_BLANK}{_BLANK}{_BLANK}"
+        "Vaults that have a copy. For each, write down machine, place, login and folder\n"
+        f"(as: attic, at Ann's, ssh root@192.0.2.7, /srv/permafrost)\n\n{_BLANK}{_BLANK}{_BLANK}"
     )
 
 
@@ -104,15 +104,15 @@ def _install() -> str:
         "As root, install what is needed to read backups. PostgreSQL must be at least\n"
         "as new as on the old server.\n"
         + _commands("apt-get install postgresql gnupg zstd python3")
-        + "Then install permafrost, as its README says. If you cannot, you can restore\n"
-        "without it.\n"
+        + "Then install permafrost: pipx install permafrost, or from the copy of its source\n"
+        "that you keep with this sheet. If you cannot, you can restore without it.\n"
     )
 
 
 def _fetch(facts: SheetFacts) -> str:
     return (
-        f"Still as root, copy the vault's folder\n  {facts.server}/repository\n"
-        f"to {_PLACE}/repository, and give it to PostgreSQL's own user. From here on,\n"
+        f"Still as root, copy the vault's folder\n  {facts.server}/history\n"
+        f"to {_PLACE}/history, and give it to PostgreSQL's own user. From here on,\n"
         "work as that user.\n"
         + _commands(
             f"chown -R {_SUPERUSER}: {_PLACE} && chmod 0700 {_PLACE}",
@@ -131,7 +131,7 @@ def _role(facts: SheetFacts) -> str:
 def _bring_key(facts: SheetFacts) -> str:
     if facts.passphrase is not None:
         return (
-            "Put the passphrase into a file that only you can read: type it, then press Enter\nand Ctrl-D.\n"
+            "Put the passphrase into a file that only you can read: type it, then press\nEnter and Ctrl-D.\n"
             + _commands("umask 077; cat > passphrase")
         )
     return (
@@ -151,11 +151,11 @@ def _restore(facts: SheetFacts) -> str:
     )
     return (
         "Restore. Everything is verified first; existing databases are not touched.\n"
-        + _commands("permafrost restore latest --repository repository \\", *options)
+        + _commands("permafrost restore latest --repository history \\", *options)
         + "Without permafrost, a program in the repository does the same. It needs only\n"
         "what step 1 has installed:\n"
-        + _commands("python3 repository/restore.py restore \\", *options)
-        + "If that fails too, repository/README.txt says how to do it by hand.\n"
+        + _commands("python3 history/restore.py restore \\", *options)
+        + "If that fails too, history/README.txt says how to do it by hand.\n"
     )
 
 

@@ -66,7 +66,7 @@ class Job:
 
     @property
     def silent_s(self) -> float:
-        """For how long it has told nothing, as of the last call of `events`."""
+        """For how long it has produced no output, as of the last call of `events`."""
         return time.monotonic() - self._moved_at
 
     def events(self) -> list[Event]:
@@ -90,10 +90,8 @@ class Job:
         if finished.returncode in (EXIT_DONE, EXIT_FINDINGS):
             return Ended(finished.returncode, document)
         if self._hung_after_s is not None:
-            said = f"told nothing for {self._hung_after_s:.0f} s, and was ended"
-            return Ended(
-                finished.returncode, {}, f"{self.name} {said}", "something that it needs hangs: a disk, a lock"
-            )
+            said = f"produced no output for {self._hung_after_s:.0f} s and was stopped"
+            return Ended(finished.returncode, {}, f"{self.name} {said}", "look for what it waits for: a disk, a lock")
         error = document.get("error")
         if not isinstance(error, dict):
             how = f"signal {-finished.returncode}" if finished.returncode < 0 else f"exit code {finished.returncode}"

@@ -1,4 +1,4 @@
-"""Runs what the schedule says, one job at a time, and records and reports how it ended."""
+"""Runs what the schedule says, one job at a time, and records and reports the result."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LOOK_AGAIN_S = 30.0
 _WORDS: dict[JobName, tuple[str, ...]] = {
     "backup": ("backup",),
     "audit": ("backup", "--audit"),
-    "drill": ("drill",),
+    "drill": ("drill", "--audited"),
 }
 _OPERATIONS: dict[JobName, str] = {"backup": "backup", "audit": "backup", "drill": "drill"}
 _PRUNE = ("prune",)

@@ -15,6 +15,8 @@ from permafrost.config.models import Configuration
 from permafrost.errors import InterruptedRunError, PermafrostError
 from permafrost.events import Note, Reporter, Warned
 from permafrost.operations.refresh_status import StatusRefresher
+from permafrost.repository.durable import make_folder_durably
+from permafrost.repository.lock import file_lock
 from permafrost.schedule import calendar_of, local_zone
 from permafrost.service.job_runner import JobRunner
 from permafrost.service.sd_notify import ServiceManager
@@ -25,10 +27,21 @@ from permafrost.syncthing.client import Client
 
 TURN_S = 1.0
 DOOR_S = 5.0
+LOCK_FILE = "service.lock"
 
 
 def run_server(configuration: Configuration, config_file: Path, report: Reporter) -> None:
-    """Follow the schedule, keep Syncthing going, and let in vaults that were invited."""
+    """Follow the schedule, keep Syncthing going, and let in vaults that were invited.
+
+    Raise `LockedError` if a service already runs with this state folder.
+    """
+    lock = configuration.state.path / LOCK_FILE
+    make_folder_durably(lock.parent, 0o750)
+    with file_lock(lock, "run", datetime.now(UTC), what="a service already runs with this configuration"):
+        _serve(configuration, config_file, report)
+
+
+def _serve(configuration: Configuration, config_file: Path, report: Reporter) -> None:
     server = server_side_of(configuration)
     manager = ServiceManager(os.environ)
     uptime = SyncthingUptime(
@@ -64,8 +77,8 @@ def run_server(configuration: Configuration, config_file: Path, report: Reporter
 def _let_in(doorkeeper: Doorkeeper, client: Client, report: Reporter) -> None:
     try:
         for name in doorkeeper.look(client):
-            report(Note(f"the vault {name} was let in"))
+            report(Note(f"the vault {name} was admitted"))
     except InterruptedRunError:
         raise
     except PermafrostError as error:
-        report(Warned(f"invited vaults are not let in now: {error.message}"))
+        report(Warned(f"invited vaults cannot be admitted now: {error.message}"))

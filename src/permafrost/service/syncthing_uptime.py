@@ -1,4 +1,4 @@
-"""Keeps Syncthing up for a service, and when that is no use, tries again later: the rest of the service goes on."""
+"""Keeps Syncthing up for a service, and if that fails, tries again later, while the rest of the service continues."""
 
 from __future__ import annotations
 
@@ -90,4 +90,4 @@ class SyncthingUptime:
         again_s = AGAIN_S if self._settings.managed else FOREIGN_LOOK_S
         self._look_at = time.monotonic() + again_s
         hint = f" ({error.hint})" if error.hint else ""
-        self._report(Warned(f"{error.message}{hint}; it is tried again in {again_s:.0f} s"))
+        self._report(Warned(f"{error.message}{hint}; trying again in {again_s:.0f} s"))

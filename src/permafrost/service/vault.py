@@ -6,10 +6,12 @@ All state is on the disk: after kill -9 a start picks up where it left off. It e
 from __future__ import annotations
 
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 
 from permafrost.errors import PermafrostError
 from permafrost.events import Note, Reporter, Warned
+from permafrost.repository.lock import file_lock
 from permafrost.service.sd_notify import ServiceManager
 from permafrost.service.syncthing_uptime import SyncthingUptime
 from permafrost.sharing.vault_side import ensure_server
@@ -18,9 +20,18 @@ from permafrost.vault.settings import SETTINGS_FILE, Vault, open_vault
 from permafrost.vault_keeping.keeper import Keeper
 from permafrost.vault_keeping.receipts import ReceiptWriter
 
+LOCK_FILE = ".service.lock"
+
 
 def run_vault(root: Path, report: Reporter) -> None:
-    """Keep a vault's Syncthing up and its history kept."""
+    """Keep a vault's Syncthing up and its history kept; raise `LockedError` if a service already runs there."""
+    open_vault(root)
+    lock = root / LOCK_FILE
+    with file_lock(lock, "vault run", datetime.now(UTC), what="a service already runs for this vault"):
+        _serve(root, report)
+
+
+def _serve(root: Path, report: Reporter) -> None:
     vault = open_vault(root)
     manager = ServiceManager(os.environ)
 
@@ -41,7 +52,7 @@ def run_vault(root: Path, report: Reporter) -> None:
             publish = ReceiptWriter(vault, uptime.client, report)
             with Keeper(vault, uptime.client, report, publish=publish) as keeper:
                 client = uptime.client
-                # a keeper works with the Syncthing that is there, or with none, and with the servers of its time
+                # a keeper works with the existing Syncthing, or with none, and with the servers of its time
                 while uptime.client is client and _version(root) == version:
                     uptime.turn(keeper.turn())
                     manager.alive()
@@ -64,5 +75,5 @@ def _as_it_is_now(vault: Vault, report: Reporter) -> Vault:
     try:
         return open_vault(vault.root)
     except PermafrostError as error:
-        report(Warned(f"the vault goes on with the settings that it had: {error.message}"))
+        report(Warned(f"the vault continues with its previous settings: {error.message}"))
         return vault

@@ -34,7 +34,7 @@ def lay_out_copy(vault: Vault, server: VaultServer, snapshot: str | None, target
         raise RepositoryError(
             f"nothing of {server.name} is kept yet",
             unchanged="everything",
-            hint="permafrost vault run takes what has come whole; is it running?",
+            hint="check that permafrost vault run is running: it keeps what has arrived completely",
         )
     with space_errors(target.parent):
         shutil.rmtree(target, ignore_errors=True)

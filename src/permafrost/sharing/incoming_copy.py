@@ -24,13 +24,13 @@ class IncomingCopy:
         self._request = self.working / "request.json"
 
     def refuse_what_is_there(self) -> None:
-        """Raise `UsageError` if something bears a name that is to be given."""
+        """Raise `UsageError` if something has a name that is to be given."""
         for name in (REPOSITORY, MEDIA):
             if os.path.lexists(self.root / name):
                 raise UsageError(
-                    f"{self.root / name} is there already",
+                    f"{self.root / name} already exists",
                     unchanged="everything",
-                    hint="give a folder in which it is not",
+                    hint="give a folder that does not contain it",
                 )
 
     def refuse_too_much(self, need_bytes: int) -> None:
@@ -39,7 +39,7 @@ class IncomingCopy:
         if need_bytes > free:
             raise SpaceError(
                 f"{need_bytes} bytes are still to come, and {free} are free in {self.root}",
-                unchanged="what has come already",
+                unchanged="what has arrived already",
                 hint="make room, and run this again",
             )
 

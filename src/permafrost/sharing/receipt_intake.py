@@ -1,4 +1,4 @@
-"""Takes in the vaults' receipts on the server: each new one is checked, and what it says is a report.
+"""Receives the vaults' receipts on the server: each new one is checked, and becomes a report.
 
 Of each vault two things are remembered beside its folder, where it cannot write: the key of its first receipt, and when
 the newest receipt that was seen was written. A receipt that is older than that was played back, or its vault's clock
@@ -85,7 +85,7 @@ def _bytes_of(file: Path) -> bytes | None:
         return None
     except NotASmallFileError as error:
         raise IntegrityError(
-            f"its receipt is no plain file of at most {MAXIMUM_BYTES} bytes: {error.strerror}"
+            f"its receipt is not a regular file of at most {MAXIMUM_BYTES} bytes: {error.strerror}"
         ) from error
 
 
@@ -100,7 +100,7 @@ def _pin(folder: Path, fingerprint: str) -> None:
     if known != fingerprint:
         raise IntegrityError(
             f"it is signed with another key ({fingerprint}) than the vault's first one ({known}): the vault was set up "
-            "anew, or somebody else writes in its place. If it was you: permafrost vault remove, and pair it again"
+            "again, or somebody else writes in its place. If it was you: permafrost vault remove, and pair it again"
         )
 
 

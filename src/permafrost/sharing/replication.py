@@ -1,4 +1,4 @@
-"""After a snapshot is published: Syncthing is told of it, and, if asked, vaults are waited for until they hold it."""
+"""After a snapshot is published: notifies Syncthing, and on request waits until vaults hold it."""
 
 from __future__ import annotations
 
@@ -28,13 +28,15 @@ def tell_syncthing(configuration: Configuration, snapshot: SnapshotId, report: R
     try:
         with _client_of_running(server) as client:
             if not client.is_answering():
-                report(Note("Syncthing does not run; permafrost run keeps it up, and vaults receive the snapshot then"))
+                report(
+                    Note("Syncthing is not running; permafrost run keeps it up, and vaults receive the snapshot then")
+                )
             elif client.folder(server.repository_folder_id) is not None:
                 client.scan(server.repository_folder_id, ["objects", snapshot_path(snapshot)])
     except InterruptedRunError:
         raise
     except PermafrostError as error:
-        report(Warned(f"Syncthing was not told of the snapshot: {error.message}"))
+        report(Warned(f"Syncthing could not be notified of the snapshot: {error.message}"))
 
 
 def _client_of_running(server: ServerSide) -> Client:

@@ -145,7 +145,7 @@ def ensure_sent_folders(client: Client, server: ServerSide) -> None:
     for folder in server.folders:
         if not folder.path.is_dir():
             raise ConfigurationError(
-                f"the {folder.kind} folder {folder.path} is not there", hint="correct the path in the configuration"
+                f"the {folder.kind} folder {folder.path} does not exist", hint="correct the path in the configuration"
             )
         ensure_folder(client, folder)
     vaults = sharers(client, server.repository_folder_id) - {client.own_id()}

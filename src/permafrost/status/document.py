@@ -1,4 +1,4 @@
-"""permafrost status: what is there, how old it is, and what needs a human.
+"""permafrost status: what is there, how old it is, and what needs attention.
 
 It only reads, starts no program and needs no database, so it can be asked at any time, on a disk that is read-only too.
 """
@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from permafrost.config.models import Configuration
+from permafrost.config.outside import outside_findings
 from permafrost.documents.status import StatusDocument, StatusFindingDocument
 from permafrost.findings import Finding, FindingKind
 from permafrost.ledger import LedgerEntry, read_open
@@ -31,7 +32,7 @@ _STALE = timedelta(hours=3)
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What can be told from the repository, the run records and the vaults' receipts, without the database."""
+    """What the repository, the run records and the vaults' receipts show, without the database."""
 
     snapshots: int
     newest: SnapshotId | None
@@ -86,6 +87,7 @@ def status(configuration: Configuration, now: datetime) -> Status:
         *_about_clock(snapshots, records, now),
         *_about_runs(records),
         *schedule_findings(calendar, records, now),
+        *outside_findings(configuration),
         *_about_receipts(paired, written, now),
         *receipt_findings(reports, repository.layout, snapshots, records, now),
     ]
@@ -113,11 +115,11 @@ def _about_clock(snapshots: Sequence[SnapshotId], records: RunRecords, now: date
     """Yield what clocks that were wrong have left: snapshots of the future, and a last one that seems to be old."""
     future = ahead(snapshots, now)
     if future and len(future) == len(snapshots):
-        message = f"every snapshot lies in the future, the newest is {future[-1]}: the clock of this machine is wrong"
+        message = f"every snapshot is in the future, the newest is {future[-1]}: the clock of this machine is wrong"
         yield Finding(FindingKind.CLOCK, str(future[-1]), message)
     else:
         for snapshot in future:
-            message = f"snapshot {snapshot} lies in the future: the clock was wrong when it was made, or is wrong now"
+            message = f"snapshot {snapshot} is in the future: the clock was wrong when it was made, or is wrong now"
             yield Finding(FindingKind.CLOCK, str(snapshot), message)
     last = records.newest("backup", "done")
     latest = newest(snapshots, now)
@@ -126,20 +128,20 @@ def _about_clock(snapshots: Sequence[SnapshotId], records: RunRecords, now: date
     made = SnapshotId(last.snapshot)
     if made in snapshots and made < latest and not is_ahead(made, now):
         message = (
-            f"the backup that was made last is snapshot {made}, which seems older than {latest}: the clock was behind "
-            "when it was made, and latest does not mean it"
+            f"the last backup made snapshot {made}, which seems older than {latest}: the clock was behind then, and "
+            "latest does not refer to it"
         )
         yield Finding(FindingKind.CLOCK_BEHIND, str(made), message)
 
 
 def _last_failure(records: RunRecords) -> str | None:
-    last = records.newest("backup")
+    last = records.newest_settled("backup")
     failed = last is not None and last.outcome == "failed"
     return str(last.details.get("error", "unknown")) if last is not None and failed else None
 
 
 def _about_runs(records: RunRecords) -> Iterator[Finding]:
-    drilled = records.newest(DRILL)
+    drilled = records.newest_settled(DRILL)
     if drilled is not None and drilled.outcome == "failed":
         message = f"the last drill failed: {drilled.details.get('error', 'unknown')}"
         yield Finding(FindingKind.DRILL_FAILED, str(drilled.snapshot or "drill"), message)
@@ -169,9 +171,9 @@ def _about_receipts(paired: Mapping[str, datetime], written: WrittenStatus | Non
         return
     age = now - written.written_at if written is not None else None
     if age is None:
-        message = f"nothing has looked at the receipts of {', '.join(paired)} yet: is permafrost run running?"
+        message = f"nothing has checked the receipts of {', '.join(paired)} yet: is permafrost run running?"
         yield Finding(FindingKind.STATUS_STALE, "receipts", message)
     elif age > _STALE:
         hours = age.total_seconds() / 3600
-        message = f"nothing has looked at the vaults' receipts for {hours:.0f} hours: is permafrost run running?"
+        message = f"nothing has checked the vaults' receipts for {hours:.0f} hours: is permafrost run running?"
         yield Finding(FindingKind.STATUS_STALE, "receipts", message)

@@ -1,4 +1,4 @@
-"""What the schedule and the run records give away: runs that are overdue, and runs that were missed."""
+"""What the schedule and the run records show: runs that are overdue, and runs that were missed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ def late_snapshot(calendar: Calendar, newest: SnapshotId, now: datetime) -> Find
     if since is None:
         return None
     count = calendar.rhythms[job].count(newest.made_at, now)
-    message = f"{count} backups are overdue, the first since {since:%Y-%m-%d %H:%M} UTC: does permafrost run still run?"
+    message = f"{count} backups are overdue, the first since {since:%Y-%m-%d %H:%M} UTC: is permafrost run still "
+    "running?"
     return Finding(FindingKind.OLD_SNAPSHOT, str(newest), message)
 
 

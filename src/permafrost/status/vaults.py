@@ -1,4 +1,4 @@
-"""What in the vaults' receipts needs a human: rules over what is known, and the clock."""
+"""What in the vaults' receipts needs attention: rules over what is known, and the clock."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def receipt_findings(
     records: RunRecords,
     now: datetime,
 ) -> Iterator[Finding]:
-    """Yield what needs a human: vaults that are silent, behind, full or in disagreement, and what they have found.
+    """Yield what needs attention: vaults that are silent, behind, full or in disagreement, and what they have found.
 
     `snapshots` are those that are here, in order; `records` tell which ones a prune has removed.
     """
@@ -43,8 +43,8 @@ def receipt_findings(
                 yield Finding(FindingKind.VAULT_RECEIPT, report.name, message)
             elif now - report.paired_at > _FIRST:
                 message = (
-                    f"the vault {report.name} has sent no receipt: is permafrost vault run going there? One that was "
-                    "paired by a permafrost without receipts has to be removed and invited again, and joins with the "
+                    f"the vault {report.name} has sent no receipt: is permafrost vault run running there? A vault that "
+                    "was paired by a permafrost without receipts must be removed and invited again, and joins with the "
                     "new line; what it holds stays"
                 )
                 yield Finding(FindingKind.VAULT_SILENT, report.name, message)
@@ -52,8 +52,8 @@ def receipt_findings(
         if report.seen_before is not None:
             message = (
                 f"the vault {report.name} sends a receipt of {report.receipt.written_at:%Y-%m-%d %H:%M} UTC, and one "
-                f"of {report.seen_before:%Y-%m-%d %H:%M} was here before: its clock was set back, it was put back from "
-                "a copy, or somebody plays old receipts"
+                f"of {report.seen_before:%Y-%m-%d %H:%M} was received before: its clock was set back, it was restored "
+                "from an image, or somebody is replaying old receipts"
             )
             yield Finding(FindingKind.VAULT_REPLAYED, report.name, message)
         yield from _of_receipt(report, report.receipt, here, now)
@@ -87,7 +87,7 @@ def _of_receipt(report: VaultReport, receipt: Receipt, here: _Here, now: datetim
         share = receipt.free_bytes / receipt.disk_bytes
         yield Finding(FindingKind.VAULT_FULL, name, f"the disk of the vault {name} has {share:.0%} left")
     if receipt.bad_objects:
-        message = f"{receipt.bad_objects} objects of the vault {name} have rotted, and could not be mended yet"
+        message = f"{receipt.bad_objects} objects of the vault {name} have rotted and could not be repaired yet"
         yield Finding(FindingKind.VAULT_CORRUPT, name, message)
     if receipt.all_verified_since is not None and receipt.written_at - receipt.all_verified_since > _VERIFY:
         message = f"the vault {name} has not read everything again for {_hours(now - receipt.all_verified_since)}"
@@ -108,13 +108,13 @@ def _disagreements(name: str, receipt: Receipt, here: _Here) -> Iterator[Finding
             except OSError:
                 continue
             if hashlib.sha256(content).hexdigest() != held.list_hash:
-                message = f"the vault {name} has another snapshot {held.snapshot} than this server"
+                message = f"the vault {name} has a different snapshot {held.snapshot} than this server"
                 yield Finding(FindingKind.VAULT_DISAGREES, name, message)
         elif held.snapshot not in here.pruned and SnapshotId(held.snapshot).made_at > here.recorded_since:
             unexplained.append(held.snapshot)
     if unexplained:
         message = (
-            f"the vault {name} keeps {len(unexplained)} snapshots that are gone here, and that no prune has removed, "
+            f"the vault {name} keeps {len(unexplained)} snapshots that are gone here although no prune removed them, "
             f"such as {unexplained[-1]}: were they deleted by hand, or by somebody else?"
         )
         yield Finding(FindingKind.VAULT_UNEXPLAINED, name, message)

@@ -1,4 +1,4 @@
-"""What has come from a server: noticed, waited for until it is whole, compared, and taken into the history."""
+"""Arrivals from a server: noticed, awaited until complete, compared, and taken into the history."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _RECORD_EVERY = 256
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A snapshot that is there and signed, all its files having the right sizes; none of them is read yet."""
+    """A snapshot that has arrived and is signed, with all files at the right sizes; none of them is read yet."""
 
     arrival: Arrival
     object_list: ObjectList
@@ -87,7 +87,7 @@ class Intake:
             self._found(
                 FindingKind.TOO_MANY_SNAPSHOTS,
                 "repository",
-                f"{len(fresh)} snapshots have come at once; most are ignored",
+                f"{len(fresh)} snapshots arrived at once; most are ignored",
             )
         for snapshot in fresh[:room]:
             self._records.record(Arrival(str(snapshot), now, IN_FLIGHT))
@@ -95,8 +95,8 @@ class Intake:
                 self._found(
                     FindingKind.SERVER_CLOCK,
                     "clock",
-                    f"snapshot {snapshot} claims to be of {snapshot.made_at:%Y-%m-%d}, which is yet to come: "
-                    "the clock of the server or of this vault is wrong",
+                    f"snapshot {snapshot} claims to be of {snapshot.made_at:%Y-%m-%d}, in the future: the clock of the "
+                    "server or of this vault is wrong",
                 )
 
     def candidates(
@@ -122,7 +122,7 @@ class Intake:
                 self._found(
                     FindingKind.OVERDUE,
                     arrival.snapshot,
-                    f"snapshot {arrival.snapshot} is not whole, and should be by now",
+                    f"snapshot {arrival.snapshot} is incomplete, and should not be by now",
                 )
 
     def _look_at(self, arrival: Arrival) -> Candidate | None:
@@ -171,7 +171,7 @@ class Intake:
         self._found(
             FindingKind.BAD_SIGNATURE,
             arrival.snapshot,
-            f"the list of snapshot {arrival.snapshot} is damaged, or is not the server's; it is not taken",
+            f"the list of snapshot {arrival.snapshot} is damaged, or not signed by this server; it is not taken",
         )
         return None
 
@@ -207,7 +207,7 @@ class Intake:
         """Return the snapshot once it is in the history, every new object's bytes having been compared.
 
         None if the time `until` (monotonic) is up, and the rest is for the next turn; or if something is not what it
-        should be, which is told. What was compared is not read again.
+        should be, which is reported. What was compared is not read again.
         """
         object_list = candidate.object_list
         taken: list[KeptObject] = []
@@ -250,7 +250,7 @@ class Intake:
             self._found(
                 FindingKind.CORRUPT_OBJECT,
                 stored.name,
-                f"the object {stored.name} of snapshot {candidate.arrival.snapshot} is not what its name says",
+                f"the object {stored.name} of snapshot {candidate.arrival.snapshot} does not match its name",
             )
             return False
         return True

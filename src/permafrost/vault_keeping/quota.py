@@ -1,4 +1,4 @@
-"""How much of the disk a server's history may take, and how many snapshots it may bring in an hour."""
+"""How much of the disk a server's history may take, and how many snapshots an hour may add."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def refusal(
         return (
             FindingKind.TOO_MANY_SNAPSHOTS,
             "history",
-            f"more than {vault.settings.history.admitted_per_hour} snapshots have come within an hour; the others wait",
+            f"more than {vault.settings.history.admitted_per_hour} snapshots arrived within an hour; the others wait",
         )
     _, held, _ = records.size()
     share = share_bytes(vault)

@@ -24,7 +24,7 @@ from permafrost.vault.statement import Statement
 
 
 class ReceiptWriter:
-    """A keeper's `publish`: what can be said becomes a receipt, and Syncthing is told of it if it runs."""
+    """A keeper's `publish`: what can be said becomes a receipt, and Syncthing is notified if it runs."""
 
     def __init__(self, vault: Vault, client: Client | None, report: Reporter) -> None:
         self._vault = vault
@@ -52,7 +52,7 @@ class ReceiptWriter:
             try:
                 self._client.scan(folder_id, [RECEIPT_FILE])
             except PermafrostError as error:
-                self._report(Warned(f"{server.name}: the receipt is written, and not on its way yet: {error.message}"))
+                self._report(Warned(f"{server.name}: the receipt is written but not sent yet: {error.message}"))
 
     def _receipt(self, statement: Statement, device_id: str) -> Receipt:
         kept = [one for one in statement.snapshots if one.list_hash is not None and one.arrived_by_clock is not None]

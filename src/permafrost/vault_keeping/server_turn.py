@@ -1,4 +1,4 @@
-"""Keeps the history of one server: takes in what has come, drops what retention lets go, audits, and reports."""
+"""Keeps the history of one server: takes in arrivals, drops what retention no longer keeps, audits, and reports."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ class ServerKeeper:
             if arrival is not None:
                 room -= 1
                 self._noting.has_news = True
-                self._report(Note(f"{self.server.name}: snapshot {arrival.snapshot} is whole, and in the history"))
+                self._report(Note(f"{self.server.name}: snapshot {arrival.snapshot} is complete and in the history"))
             elif time.monotonic() > until:
                 return False
         return time.monotonic() <= until

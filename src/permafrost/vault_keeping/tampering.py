@@ -1,4 +1,4 @@
-"""Tells what a server does to what it has sent before: removed it all, or sent other bytes under an old name.
+"""Detects what a server does to data it sent before: removing everything, or sending other bytes under an old name.
 
 The history does not care. But a human should know, since an honest server does neither: its prune never removes the
 newest snapshot, and an object never changes.
@@ -44,7 +44,7 @@ class Tampering:
             self._found(
                 FindingKind.REMOVED,
                 "snapshots",
-                f"the server has removed its newest snapshot, and {len(names - there)} in all that are in the history",
+                f"the server has removed its newest snapshot, and {len(names - there)} in all that the history has",
             )
         for arrival in kept:
             if SnapshotId(arrival.snapshot) in there and arrival.list_hash is not None:
@@ -66,7 +66,9 @@ class Tampering:
             self._lists[snapshot] = (status.st_ino, status.st_ctime_ns)
         if content is not None and hashlib.sha256(content).hexdigest() != list_hash:
             self._found(
-                FindingKind.REWRITTEN, f"snapshot {snapshot}", f"the server has replaced snapshot {snapshot} by another"
+                FindingKind.REWRITTEN,
+                f"snapshot {snapshot}",
+                f"the server has replaced snapshot {snapshot} with another",
             )
 
     def _compare_objects(self) -> None:
@@ -106,7 +108,9 @@ class Tampering:
         except NotAFileError:
             pass
         self._found(
-            FindingKind.REWRITTEN, "objects", f"the server has replaced the object {name} by other bytes, or others too"
+            FindingKind.REWRITTEN,
+            "objects",
+            f"the server has replaced the object {name} with other bytes, and perhaps more",
         )
         return 0
 

@@ -129,7 +129,7 @@ def test_a_server_that_runs_lets_vaults_in(config: Path, tmp_path: Path, started
     assert "see each other" in joined
     service.terminate()
     assert service.wait(10) == 0
-    assert "the vault attic was let in" in service.communicate()[1]
+    assert "the vault attic was admitted" in service.communicate()[1]
 
 
 def test_what_cannot_be_is_told(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import os
 import signal
 import socket
 import stat
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -18,7 +19,9 @@ from permafrost.postgres.programs.scratch import ScratchCluster
 from permafrost.processes.daemon import Daemon
 from permafrost.processes.program import Program
 from permafrost.processes.run import run
+from tests.fixtures.newer_postgresql import NEWER_MAJORS, binaries_or_skip
 from tests.fixtures.other_user import OTHER_USER, as_other_user, as_root
+from tests.fixtures.syncthing import wait_for
 
 
 @pytest.fixture
@@ -139,6 +142,94 @@ def test_a_server_that_does_not_start_says_why(server_folder: Path) -> None:
     assert not folder.exists()
 
 
+@pytest.mark.parametrize("major", [None, *NEWER_MAJORS])
+def test_code_in_a_sandboxed_server(server_folder: Path, major: int | None) -> None:
+    """Code in a sandboxed server, even its superuser's, starts no program, reads no file, reaches no other server."""
+    binaries = binaries_or_skip(major) if major else None
+    canary = server_folder / "canary"
+    canary.write_text("canary")
+    canary.chmod(0o644)
+    with (
+        ScratchCluster(server_folder / "other") as other,
+        ScratchCluster(server_folder / "enclosed", binaries=binaries, is_sandboxed=True) as enclosed,
+        psycopg.connect(enclosed.conninfo("postgres"), autocommit=True) as session,
+    ):
+        session.execute("CREATE TABLE said (line text)")
+        for program in ("true", f"cat {canary}", "/usr/bin/id"):
+            with pytest.raises(psycopg.Error, match=r"could not execute command|command not found"):
+                session.execute(f"COPY said FROM PROGRAM '{program}'")
+        with pytest.raises(psycopg.errors.UndefinedFile):
+            session.execute(f"SELECT pg_read_file('{canary}')")
+        for folder in ("/etc", "/dev", str(server_folder)):
+            seen = {name for (name,) in session.execute(f"SELECT pg_ls_dir('{folder}')")}
+            assert not seen & {"shadow", "ssl", "permafrost", "canary", "other", "kmsg", "mem"}, folder
+        for folder in ("/proc", "/home", "/root", "/run", "/bin"):
+            with pytest.raises(psycopg.errors.UndefinedFile):
+                session.execute(f"SELECT pg_ls_dir('{folder}')")
+        try:
+            session.execute("CREATE EXTENSION dblink")
+        except psycopg.errors.FeatureNotSupported:
+            pass
+        else:
+            for reached in (other.conninfo("postgres"), "host=127.0.0.1 port=5432"):
+                with pytest.raises(psycopg.errors.SqlclientUnableToEstablishSqlconnection):
+                    session.execute("SELECT dblink_connect(%s)", (reached,))
+        session.execute("ALTER SYSTEM SET archive_command = 'true'")
+        pid = enclosed.pid
+        enclosed.restart()
+        assert enclosed.pid != pid
+    assert not (server_folder / "enclosed").exists()
+    canary.unlink()
+
+
+def test_a_sandboxed_server_ends_with_its_starter(server_folder: Path) -> None:
+    """After kill -9 of whoever started it nothing of a sandboxed server runs, without a next run."""
+    folder = server_folder / "ends"
+    script = (
+        "import sys\nfrom pathlib import Path\nfrom permafrost.postgres.programs.scratch import ScratchCluster\n"
+        "cluster = ScratchCluster(Path(sys.argv[1]), is_sandboxed=True)\ncluster.start()\n"
+        "print(cluster.pid, flush=True)\nsys.stdin.read()\n"
+    )
+    with subprocess.Popen(
+        (sys.executable, "-c", script, str(folder)), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as owner:
+        assert owner.stdout is not None
+        pid = int(owner.stdout.readline())
+        cluster = ScratchCluster(folder)
+        assert pid in cluster._leftovers()
+        owner.kill()
+    wait_for(lambda: not any(cluster._leftovers()), "the server has ended")
+    assert not Path(f"/proc/{pid}").exists()
+    cluster.destroy()
+    assert not folder.exists()
+
+
+def test_a_sandboxed_server_gets_no_password(server_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sandboxed server that asks for a password gets none: neither from PGPASSWORD nor from a pass file."""
+    passfile = server_folder / "pgpass"
+    passfile.write_text("*:*:*:*:from-the-file\n")
+    passfile.chmod(0o600)
+    with ScratchCluster(server_folder / "asking", is_sandboxed=True) as cluster:
+        hba = cluster.folder / "pg_hba.conf"
+        with psycopg.connect(cluster.conninfo("postgres"), autocommit=True) as session:
+            hba.write_text("local all all password\n")
+            session.execute("SELECT pg_reload_conf()")
+        monkeypatch.setenv("PGPASSFILE", str(passfile))
+        monkeypatch.setenv("PGPASSWORD", "from-the-environment")
+        wait_for(lambda: _is_asked(cluster), "the server asks for a password")
+        with pytest.raises(psycopg.OperationalError, match="no password supplied"):
+            psycopg.connect(cluster.conninfo("postgres"))
+    passfile.unlink()
+
+
+def _is_asked(cluster: ScratchCluster) -> bool:
+    try:
+        psycopg.connect(cluster.conninfo("postgres")).close()
+    except psycopg.OperationalError:
+        return True
+    return False
+
+
 @as_root
 def test_a_folder_of_another_user_is_left_alone(server_folder: Path) -> None:
     """In a folder that another user made, links and all, no server is made, and nothing is removed through it."""
@@ -184,7 +275,7 @@ def test_root_writes_nothing_where_the_server_can(own_cluster: ScratchCluster) -
 def test_an_unreachable_folder_is_named(tmp_path: Path) -> None:
     """Below a folder that the server's user may not enter, the error names folder and user."""
     tmp_path.chmod(0o700)
-    with pytest.raises(ToolError, match="postgres cannot reach the folder"), ScratchCluster(tmp_path / "db"):
+    with pytest.raises(ToolError, match="postgres cannot access the folder"), ScratchCluster(tmp_path / "db"):
         pass
 
 

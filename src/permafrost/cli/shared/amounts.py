@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 _HOURS_SHOWN = 48
-"""From here on an amount of time is told in whole days."""
+"""From here on a duration is written in whole days."""
 
 
 def bytes_text(size: int) -> str:

@@ -1,4 +1,4 @@
-"""How a command is told which snapshot is meant: an id, `latest`, or --at and a moment."""
+"""Which snapshot a command is about: an id, `latest`, or --at and a moment."""
 
 from __future__ import annotations
 
@@ -30,13 +30,15 @@ at_option = click.option(
 def check_choice(snapshot: str | None, at: datetime | None) -> None:
     """Raise `UsageError` unless a snapshot or a moment was given, one of the two, and can be one."""
     if (snapshot is None) == (at is None):
-        raise UsageError("give a snapshot, latest, or --at MOMENT: one of them", hint="permafrost snapshots lists them")
+        raise UsageError(
+            "give exactly one of a snapshot, latest, or --at MOMENT", hint="permafrost snapshots lists them"
+        )
     if snapshot is not None:
         parse_snapshot_choice(snapshot)
 
 
 def chosen(source: Source, snapshot: str | None, at: datetime | None, report: Reporter) -> SnapshotId | None:
-    """Return the snapshot that checked words mean, None for the newest; tell which one --at means."""
+    """Return the snapshot that the checked options mean, None for the newest; report which one --at means."""
     if at is not None:
         return choose_by_time(source, at, report)
     return parse_snapshot_choice(snapshot or "")

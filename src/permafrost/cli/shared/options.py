@@ -26,7 +26,7 @@ from permafrost.errors import (
     exit_code_of,
 )
 from permafrost.events import Note, Reporter
-from permafrost.openpgp.fingerprints import plain
+from permafrost.openpgp.fingerprints import plain, what_is_mistyped
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -38,21 +38,31 @@ config_option = click.option(
     default=None,
     help=f"Configuration file  [default: $PERMAFROST_CONFIG, or {DEFAULT_PATH}]",
 )
+
+
+def _fingerprint(_context: click.Context, _parameter: click.Parameter, typed: str | None) -> str | None:
+    if not typed:
+        return None
+    if mistyped := what_is_mistyped(typed):
+        raise click.BadParameter(f"{mistyped}; compare it with the recovery sheet")
+    return plain(typed)
+
+
 fingerprint_option = click.option(
     "--fingerprint",
-    callback=lambda _context, _parameter, typed: plain(typed) if typed else None,
+    callback=_fingerprint,
     help="The signing key to trust, from the recovery sheet; spaces and case do not matter.",
 )
 repository_option = click.option(
     "--repository",
     type=click.Path(path_type=Path),
-    help="The repository's folder; needs no configuration. Otherwise the configuration's.",
+    help="The repository's folder; needs no configuration  [default: the configuration's]",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
 
 
 def config_path(given: Path | None) -> Path:
-    """Return the configuration file to use: the option, else $PERMAFROST_CONFIG, else the default."""
+    """Return the configuration file to use: the option, otherwise $PERMAFROST_CONFIG, otherwise the default."""
     return given or Path(os.environ.get("PERMAFROST_CONFIG") or DEFAULT_PATH)
 
 
@@ -75,18 +85,18 @@ def reporting(command: Callable[..., int | None]) -> Callable[..., None]:
             print_error(error, as_json=as_json)
             sys.exit(exit_code_of(error))
         except OSError as error:
-            told = _told(error)
-            print_error(told, as_json=as_json)
-            sys.exit(exit_code_of(told))
-        except Exception as error:  # noqa: BLE001 - the last resort: told as what it is
+            explained = _explained(error)
+            print_error(explained, as_json=as_json)
+            sys.exit(exit_code_of(explained))
+        except Exception as error:  # noqa: BLE001 - the last resort: reported as what it is
             traceback.print_exc()
-            told = PermafrostError(
+            explained = PermafrostError(
                 f"a defect of permafrost: {type(error).__name__}: {error}",
                 unchanged="all existing snapshots",
-                hint="report it with the lines above",
+                hint="please report it with the lines above",
             )
-            print_error(told, as_json=as_json)
-            sys.exit(exit_code_of(told))
+            print_error(explained, as_json=as_json)
+            sys.exit(exit_code_of(explained))
         sys.exit(code or 0)
 
     return wrapper
@@ -94,19 +104,20 @@ def reporting(command: Callable[..., int | None]) -> Callable[..., None]:
 
 @contextmanager
 def stopping_quietly(report: Reporter) -> Iterator[None]:
-    """Take SIGTERM and Ctrl-C for what they are to a service, its normal end: a note, and no error."""
+    """Treat SIGTERM and Ctrl-C as what they are to a service, its normal end: a note, and no error."""
     try:
         yield
     except InterruptedRunError:
         report(Note("stopped"))
 
 
-def _told(error: OSError) -> PermafrostError:
+def _explained(error: OSError) -> PermafrostError:
     what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return SpaceError(f"no space left on the disk: {what}", hint="make room, and run the command again")
     return ConfigurationError(
-        f"a file or folder cannot be used: {what}", hint="check that it is there, and that permafrost's user may use it"
+        f"a file or folder cannot be used: {what}",
+        hint="check that it exists, and that the user running permafrost may use it",
     )
 
 

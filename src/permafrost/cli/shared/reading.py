@@ -39,8 +39,9 @@ server_option = click.option(
 class ReadRequest:
     """Which snapshot is read, from where, with what.
 
-    `choice` is None for the newest snapshot. `scratch` is the folder for a throw-away server, `jobs` the number of
-    connections. `configuration` is None where the options alone suffice.
+    `choice` is None for the newest snapshot. `scratch` is the folder for a throw-away server, which `is_sandboxed`
+    unless the configuration says otherwise, `jobs` the number of connections. `configuration` is None where the options
+    alone suffice.
     """
 
     configuration: Configuration | None
@@ -48,6 +49,7 @@ class ReadRequest:
     choice: SnapshotId | None
     scratch: Path
     jobs: int
+    is_sandboxed: bool = True
 
     @property
     def is_own_repository(self) -> bool:
@@ -69,8 +71,8 @@ def reading(
     """Add SNAPSHOT, --at and the options of reading, --config and --json, and run the command as `reporting` does.
 
     The command gets its `Rendering` and a `ReadRequest`, then its own options. `default` is the snapshot if neither
-    SNAPSHOT nor --at is given; None means that one of them has to be. --scratch is there if `scratch_use` says for
-    what.
+    SNAPSHOT nor --at is given; None means that one of them is required. --scratch exists if `scratch_use` says what
+    it is for.
     """
 
     def decorate(command: Command) -> Command:
@@ -127,6 +129,7 @@ def _request(
         choice=chosen(source, snapshot, at, report),
         scratch=scratch or (configuration.state.scratch if configuration else DEFAULT_SCRATCH),
         jobs=jobs or (configuration.database.jobs if configuration else _DEFAULT_JOBS),
+        is_sandboxed=configuration is None or configuration.state.sandbox != "off",
     )
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Rendering:
-    """One command's output. Use as a context manager, so that a progress bar ends before anything else is said."""
+    """One command's output. Use as a context manager, so that a progress bar ends before anything else is printed."""
 
     def __init__(self, *, as_json: bool) -> None:
         self.as_json = as_json
@@ -122,18 +122,18 @@ def _plain(value: object) -> str:
     """Return a moment as RFC 3339 has it; documents hold nothing else that JSON does not know."""
     if isinstance(value, datetime):
         return value.isoformat()
-    raise TypeError(f"{value!r} cannot stand in a JSON document")
+    raise TypeError(f"{value!r} cannot be in a JSON document")
 
 
 def _terminal() -> Console:
-    """Return the console of a terminal; rich is imported only where somebody is there to see it."""
+    """Return the console of a terminal; rich is imported only for a terminal."""
     from rich.console import Console  # noqa: PLC0415
 
     return Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 def journal_level(level: int) -> str:
-    """Return what makes the journal take a line for a warning (4) or an error (3): sd-daemon(3); else nothing.
+    """Return what makes the journal take a line for a warning (4) or an error (3): sd-daemon(3); otherwise nothing.
 
     $JOURNAL_STREAM names device and inode of the journal's socket, which stderr is, or is not (systemd.exec(5)).
     """

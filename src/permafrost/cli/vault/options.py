@@ -14,6 +14,6 @@ maybe_path_option = click.option(
     "root",
     type=click.Path(path_type=Path, file_okay=False),
     default=None,
-    help="On a vault: its folder. Without it, the command is about this server's vaults.",
+    help="On a vault: its folder. Without it, the command applies to this server's vaults.",
 )
 server_option = click.option("--server", "server_name", default=None, help="Only this server  [default: all]")

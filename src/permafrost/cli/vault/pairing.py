@@ -70,7 +70,7 @@ def invite_command(
     document = VaultInviteDocument(vault=name, invitation=line, expires_at=invitation.expires_at, paired=())
     if not waits:
         rendering.result(document, [line])
-        rendering.report(Note("when it is used on the vault, run here meanwhile: permafrost vault accept"))
+        rendering.report(Note("while the vault uses it, run here: permafrost vault accept"))
         return
     if rendering.as_json:
         rendering.report(Note(line))

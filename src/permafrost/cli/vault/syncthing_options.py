@@ -17,7 +17,7 @@ Command = Callable[..., Any]
 def syncthing_options(command: Command) -> Command:
     """Add --listen, --gui and --no-discovery."""
     for option in (
-        click.option("--no-discovery", is_flag=True, help="Neither announce this machine nor look for others."),
+        click.option("--no-discovery", is_flag=True, help="Neither announce this machine nor search for others."),
         click.option(
             "--gui",
             metavar="HOST:PORT",
@@ -44,7 +44,7 @@ def running_options(command: Command) -> Command:
             help="With --syncthing-url: the file with its API key, mode 0400 or 0600.",
         ),
         click.option(
-            "--syncthing-url", metavar="URL", help="Use the Syncthing that runs already at this REST address, as it is."
+            "--syncthing-url", metavar="URL", help="Use the existing Syncthing at this REST address, unchanged."
         ),
     ):
         command = option(command)
@@ -57,7 +57,7 @@ def running_syncthing(url: str | None, api_key_file: Path | None) -> dict[str, A
         return None
     if url is None or api_key_file is None:
         raise UsageError(
-            "--syncthing-url and --api-key-file go together",
+            "--syncthing-url and --api-key-file must be used together",
             hint="for instance --syncthing-url http://127.0.0.1:8384 --api-key-file /etc/permafrost/syncthing-key",
         )
     return {"managed": False, "url": url, "api_key_file": api_key_file.absolute()}
@@ -71,6 +71,6 @@ def vault_syncthing(gui: str | None, listen: tuple[str, ...], *, no_discovery: b
         VaultSyncthing.model_validate(chosen)
     except ValueError as error:
         raise UsageError(
-            "--gui has to be HOST:PORT or the path of a Unix socket", hint="for instance --gui 127.0.0.1:8386"
+            "--gui must be HOST:PORT or the path of a Unix socket", hint="for instance --gui 127.0.0.1:8386"
         ) from error
     return chosen or None

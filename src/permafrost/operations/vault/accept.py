@@ -28,9 +28,9 @@ def accept(
     steps = Steps(report, 2)
     deadline = time.monotonic() + wait_s
     with opened_server(server) as client:
-        with steps.step("wait for the invited vault" if wait_s else "look who knocks"):
+        with steps.step("wait for the invited vault" if wait_s else "check for vaults that are joining"):
             admitted = _wait_until_admitted(client, Doorkeeper(server, report, now), vault_name, deadline)
-        with steps.step("wait until it has taken the repository"):
+        with steps.step("wait until it has received the repository"):
             for device_id in admitted:
                 wait_until_held(
                     client, server.repository_folder_id, device_id, [FIRST_FILE], timeout_s=TAKEN_S, report=report

@@ -32,15 +32,15 @@ def invite(
     steps = Steps(report, 2)
     if VAULT_NAME.fullmatch(vault_name) is None:
         raise UsageError(
-            f"{vault_name!r} cannot be a vault's name",
-            hint="take lower-case letters, digits, dots and hyphens, for instance: attic",
+            f"{vault_name!r} is not a valid vault name",
+            hint="use lower-case letters, digits, dots and hyphens, for instance: attic",
         )
     addresses = addresses_to_offer(server.syncthing)
     with steps.step("prepare the folders in Syncthing"), opened_server(server) as client:
         if any(vault.name == vault_name for vault in paired_vaults(client, server)):
             raise UsageError(
-                f"a vault {vault_name} is paired already",
-                hint=f"take another name, or first: permafrost vault remove {vault_name}",
+                f"a vault {vault_name} is already paired",
+                hint=f"choose another name, or first: permafrost vault remove {vault_name}",
             )
         own_id = client.own_id()
     with steps.step("write the invitation"):

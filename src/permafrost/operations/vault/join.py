@@ -53,9 +53,9 @@ def join(
 ) -> Joined:
     """Make the folder `root` a vault of the server that sent `line`, and return once both see each other.
 
-    A vault that is there already keeps its name and settings, and gets another server. Waits until the invitation
+    An existing vault keeps its name and settings, and gets another server. Waits until the invitation
     expires, or `wait_s`. Raise `UsageError` for a bad or expired line, `ReplicationError` if the server does not
-    let the vault in; joining again with a valid line goes on from there.
+    let the vault in; joining again with a valid line resumes.
     """
     steps = Steps(report, 5)
     with steps.step("read the invitation"):
@@ -79,9 +79,9 @@ def join(
             was_known = client.device(server.device_id) is not None
             with steps.step("prepare the folders in Syncthing"):
                 ensure_server(client, vault, server)
-            with steps.step("wait for the server to let the vault in"):
+            with steps.step("wait for the server to admit the vault"):
                 _knock(client, server, left_s if wait_s is None else min(wait_s, left_s), was_known=was_known)
-            with steps.step("take the first file of the repository"):
+            with steps.step("receive the first file of the repository"):
                 _take_first_file(client, server)
     places = tuple(vault.place_of(server, folder) for folder in server.folders if folder.kind != "receipts")
     return Joined(vault.settings.name, own_id, server, places)
@@ -119,10 +119,10 @@ def _knock(client: Client, server: VaultServer, wait_s: float, *, was_known: boo
 
     if not knock(client, server.device_id, is_let_in, wait_s, was_known=was_known):
         raise ReplicationError(
-            f"the server {server.name} has not let this vault in",
+            f"the server {server.name} has not admitted this vault",
             unchanged="what the vault holds",
-            hint="on the server run permafrost vault accept, and join again here meanwhile with the same line; "
-            "if it was used or has expired, with a new one",
+            hint="run permafrost vault accept on the server, and meanwhile join again here with the same line; if it "
+            "was used or has expired, with a new one",
         )
 
 
@@ -137,8 +137,8 @@ def _take_first_file(client: Client, server: VaultServer) -> None:
             break
         if time.monotonic() > deadline:
             raise ReplicationError(
-                f"the server {server.name} has let this vault in, but nothing of its repository has come",
-                hint="see that this disk has room, and join again with the same line",
+                f"the server {server.name} has admitted this vault, but nothing of its repository has arrived",
+                hint="check that this disk has room, and join again with the same line",
             )
         events = client.events(("LocalIndexUpdated",), seen, LOOK_S)
         seen = events[-1].event_id if events else seen

@@ -78,7 +78,7 @@ def receive_back(
 ) -> ReceivedBack:
     """Return once `root`/repository and `root`/media hold all that a vault sends, and every object was read.
 
-    `show_line` is called with the line that the vault needs. Called again after having been cut short, it goes on.
+    `show_line` is called with the line that the vault needs. Called again after an interruption, it resumes.
     What `verify` finds is in the answer, and does not keep the rest from being put in place. Raise `UsageError` if
     something is at these places, `ReplicationError` if no vault comes, or nothing more for `silence_s`,
     `IntegrityError` if what comes is not signed with the key of that `fingerprint` (if one is given).
@@ -107,7 +107,7 @@ def receive_back(
                 now=now() + timedelta(hours=1),
             )
         _let_the_vault_learn(client, vault_id)
-    with steps.step("put repository and media in place"):
+    with steps.step("move repository and media into place"):
         repository, media = copy.finish(sent)
     return ReceivedBack(repository, media, sent, verified)
 
@@ -156,7 +156,7 @@ def _let_in(
     show_line(request.as_line())
     there = sharers(client, request.folder_id) - {request.device_id}
     if there:
-        report(Note("a vault was let in before; if it does not send any more, run its command again, with this line"))
+        report(Note("a vault was admitted before; if it no longer sends, run its command again, with this line"))
         return min(there)
     given = GivenInvitation(vault_name=request.folder_id, secret=request.secret, expires_at=request.expires_at)
     door = Door(lambda: (given,), report, now)
@@ -167,7 +167,9 @@ def _let_in(
             return device_id
         client.events(kinds, client.latest_event(kinds), LOOK_S)
     raise ReplicationError(
-        "no vault has come", unchanged="everything", hint="run this again, and on the vault: permafrost vault send-back"
+        "no vault has connected",
+        unchanged="everything",
+        hint="run this again, and on the vault: permafrost vault send-back",
     )
 
 
@@ -191,9 +193,9 @@ def _receive(client: Client, copy: IncomingCopy, request: SendBackRequest, silen
             heard_at, last = time.monotonic(), (need.need_bytes, need.need_items)
         if time.monotonic() - heard_at > silence_s:
             raise ReplicationError(
-                f"nothing more has come for {silence_s:.0f} s",
-                unchanged="what has come already",
-                hint="see what the vault's command says, run it again with the same line, and then this",
+                f"nothing more has arrived for {silence_s:.0f} s",
+                unchanged="what has arrived already",
+                hint="check what the vault's command reports, run it again with the same line, and then this one",
             )
         kinds = ("LocalIndexUpdated",)
         client.events(kinds, client.latest_event(kinds), LOOK_S)
@@ -209,9 +211,9 @@ def _let_the_vault_learn(client: Client, vault_id: str) -> None:
 def _refuse_another(sent: Sent, request: SendBackRequest) -> None:
     if request.fingerprint not in (None, sent.fingerprint):
         raise IntegrityError(
-            f"the vault sends what was signed by {in_groups(sent.fingerprint)}, and not by "
+            f"the vault sends data signed by {in_groups(sent.fingerprint)}, and not by "
             f"{in_groups(str(request.fingerprint))}",
-            hint="is it the right vault, and the right recovery sheet?",
+            hint="check that it is the right vault, and the right recovery sheet",
         )
 
 

@@ -26,7 +26,7 @@ from permafrost.vault.settings import Vault, VaultServer
 
 SILENCE_S = 900.0
 _DEVICE = "new server"
-_STOP = "permafrost vault send-back --stop --path DIR ends it"
+_STOP = "permafrost vault send-back --stop --path DIR stops it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ def send_back(
 ) -> SentBack:
     """Return once the new server that printed `line` holds all that this vault keeps of the server; shares are gone.
 
-    `snapshot` says as of when the media are; None for the newest. Called again with the same line it goes on.
+    `snapshot` says as of when the media are; None for the newest. Called again with the same line, it resumes.
     Raise `UsageError` for a line that is not valid or has expired, `IntegrityError` if the new server asks for another
     server's copies, `ReplicationError` if it does not take them within `silence_s` after the last sign of life.
     """
@@ -82,7 +82,7 @@ def send_back(
                 f"the new server asks for snapshots signed by {in_groups(str(request.fingerprint))}, and those of "
                 f"{server.name} are signed by {in_groups(server.fingerprint)}",
                 unchanged="everything",
-                hint="is it another server's recovery sheet? --server NAME says whose copies to send",
+                hint="is it another server's recovery sheet? --server NAME selects the server",
             )
     with opened(vault.syncthing(), vault.settings.name) as client:
         with steps.step("lay out what is kept"):
@@ -91,11 +91,11 @@ def send_back(
             sent = copy.lay_out(snapshot, report)
         with steps.step("let Syncthing read it"):
             _index(client, copy)
-        with steps.step("wait for the new server to let the vault in"):
+        with steps.step("wait for the new server to admit the vault"):
             _knock(client, copy, silence_s)
         with steps.step("wait until the new server has everything"):
             _wait_until_taken(client, copy, sent, silence_s, report)
-        with steps.step("take the share away"):
+        with steps.step("remove the share"):
             take_copy_away(client, vault, server)
     return SentBack(server.name, request.device_id, sent)
 
@@ -116,7 +116,7 @@ def chosen_server(vault: Vault, name: str | None) -> VaultServer:
         return vault.server(name)
     if len(vault.settings.servers) != 1:
         names = ", ".join(server.name for server in vault.settings.servers) or "none"
-        raise UsageError("say whose copies: --server NAME", unchanged="everything", hint=f"this vault keeps: {names}")
+        raise UsageError("say which server: --server NAME", unchanged="everything", hint=f"this vault keeps: {names}")
     return vault.settings.servers[0]
 
 
@@ -131,7 +131,7 @@ def _index(client: Client, copy: OutgoingCopy) -> None:
         raise ReplicationError(
             f"Syncthing cannot read {len(errors)} files, the first is {first}: {errors[first]}",
             unchanged="what the vault keeps",
-            hint="they lie in the server's folder in the vault, in sending-back/copy; mend that, and run this again",
+            hint="they are in the server's folder in the vault, in sending-back/copy; fix that, and run this again",
         )
 
 
@@ -151,10 +151,10 @@ def _knock(client: Client, copy: OutgoingCopy, wait_s: float) -> None:
         ensure_folder(client, copy.folder, [request.device_id])
         if not knock(client, request.device_id, is_let_in, wait_s, was_known=was_known):
             raise ReplicationError(
-                "the new server has not let this vault in",
+                "the new server has not admitted this vault",
                 unchanged="what the vault keeps",
-                hint="is permafrost vault receive running there, and can it be reached? Then run this again with the "
-                f"same line; {_STOP}",
+                hint="check that permafrost vault receive is running there and can be reached, and run this again "
+                f"with the same line; {_STOP}",
             )
 
 
@@ -168,10 +168,10 @@ def _wait_until_taken(client: Client, copy: OutgoingCopy, sent: Sent, silence_s:
             heard_at, last_need = time.monotonic(), need
         if time.monotonic() - heard_at > silence_s:
             raise ReplicationError(
-                f"the new server has taken nothing more for {silence_s:.0f} s",
+                f"the new server has received nothing more for {silence_s:.0f} s",
                 unchanged="what the vault keeps",
-                hint="see that permafrost vault receive runs there, and run this again with the same line; if it has "
-                f"ended well there, {_STOP}",
+                hint="check that permafrost vault receive is running there, and run this again with the same line; if "
+                f"it has finished there, {_STOP}",
             )
         client.events(("RemoteIndexUpdated",), client.latest_event(("RemoteIndexUpdated",)), LOOK_S)
 

@@ -46,12 +46,12 @@ def verify_vault(vault: Vault, name: str | None, report: Reporter) -> tuple[Veri
     servers = vault.settings.servers if name is None else (vault.server(name),)
     verified = []
     for server in servers:
-        report(Note(f"{server.name}: reading all that is kept"))
+        report(Note(f"{server.name}: reading everything kept"))
         path = vault.history(server)
         if not Layout(path).facts.exists():
             raise RepositoryError(
                 f"nothing of {server.name} is kept yet",
-                hint="permafrost vault run takes what has come whole; is it running?",
+                hint="check that permafrost vault run is running: it keeps what has arrived completely",
             )
         result = verify(
             path, server.fingerprint, patience=timedelta(0), report=report, now=datetime.now(UTC) + timedelta(hours=1)

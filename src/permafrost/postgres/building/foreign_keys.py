@@ -1,4 +1,4 @@
-"""Foreign keys, added at once and checked table by table.
+"""Foreign keys, added together and checked table by table.
 
 `ADD FOREIGN KEY` checks every row while it holds a lock that conflicts with itself on both tables (SHARE ROW
 EXCLUSIVE), so that hardly two of a database whose tables all refer to `accounts` are checked at a time. Added as NOT

@@ -1,4 +1,4 @@
-"""Values of sequences. They are no rows and change all the time, so they lie in the manifest, not in the frame."""
+"""Values of sequences. They are not rows and change all the time, so they are in the manifest, not in the frame."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Finds PostgreSQL's server programs, which are kept off PATH where several majors live side by side."""
+"""Finds PostgreSQL's server programs, which are not on PATH where several major versions are installed."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ _FOLDERS = (
     (Path("/usr"), "pgsql-*/bin"),  # PostgreSQL's own packages for Red Hat
 )
 _NEEDED = ("initdb", "postgres")
+_PARTS = ("bin", "lib", "lib32", "lib64", "sbin", "share", "usr")
 
 
 def server_binaries(major: int | None = None) -> Path:
@@ -40,6 +41,21 @@ def server_binaries(major: int | None = None) -> Path:
 def installed_servers() -> list[int]:
     """Return the major versions whose server programs are installed, ascending."""
     return sorted(_servers())
+
+
+def installation(binaries: Path) -> list[Path]:
+    """Return the folders that the programs in `binaries` need, if they lie outside of where the system has its own.
+
+    Each is there under the path it was asked for and under its real one, which programs may have been built with.
+    """
+    folders: list[Path] = []
+    for one in dict.fromkeys((binaries, binaries.resolve())):
+        if one.is_relative_to("/usr") and not one.is_relative_to("/usr/local"):
+            continue
+        unpacked = [parent.parent for parent in one.parents if parent.name == "usr" and parent != Path("/usr")]
+        top = unpacked[-1] if unpacked else one.parent
+        folders += [folder for name in _PARTS if (folder := top / name).is_dir()]
+    return folders
 
 
 def _servers() -> dict[int, Path]:

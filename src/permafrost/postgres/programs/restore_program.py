@@ -1,6 +1,6 @@
-"""pg_restore as a program of a pipeline: its arguments, and what its end means.
+"""pg_restore as a program in a pipeline: its arguments, and what its exit means.
 
-The archive is a stream or lies in memory, and is never a file. Its table of contents comes first, so that pg_restore
+The archive is a stream or in memory, never a file. Its table of contents comes first, so that pg_restore
 can list it, or load what follows no data, from the head of a stream.
 """
 

@@ -1,9 +1,12 @@
-"""A throw-away PostgreSQL cluster in a folder of its own, for drills, the demo, tests and benchmarks.
+"""A throw-away PostgreSQL cluster in its own folder, for drills, the demo, tests and benchmarks.
 
-Who can connect: whoever may enter the socket's folder (0700, the server's user) is the superuser without a
+Who may connect: anyone who may enter the socket's folder (0700, the server's user) is the superuser without a
 password, so nobody else on the machine can connect. There is no TCP unless asked for; then only 127.0.0.1,
-with a password that lies in a file (0600), because "trust" there would make every local user a superuser.
+with a password in a file (0600), because "trust" there would make every local user a superuser.
 We never send it a password of another server: the connection string leaves none to be found.
+
+A server whose databases hold somebody else's code runs in a sandbox (`is_sandboxed`, processes/sandbox.py): it sees its
+own programs, its data and its socket, and ends with us. As root we need not share the scratch folder's path with it.
 
 What a killed run left running is found by the server's `cluster_name`, which is made from the folder's path
 and which every server process shows in its title (readable without rights that root may lack in a container).
@@ -18,6 +21,7 @@ import secrets
 import signal
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
@@ -27,11 +31,12 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from permafrost.errors import DatabaseError, ToolError
-from permafrost.postgres.programs.binaries import server_binaries
-from permafrost.postgres.scratch_folder import ScratchFolder, system_user
+from permafrost.postgres.programs.binaries import installation, server_binaries
+from permafrost.postgres.programs.scratch_folder import ScratchFolder, system_user
 from permafrost.processes.daemon import Daemon
 from permafrost.processes.program import Program, ProgramFailedError
 from permafrost.processes.run import run
+from permafrost.processes.sandbox import Sandbox, enclosed_pid, explain_sandbox, sandboxed
 
 SERVER_USER = "postgres"
 READY_S = 60.0
@@ -61,11 +66,12 @@ _NOT_DURABLE = {"fsync": "off", "full_page_writes": "off"}
 class ScratchCluster:
     """A PostgreSQL cluster that lives in `folder` and that nobody else on the machine can connect to.
 
-    As a context manager it is made anew and started, and at the end stopped and removed. `start`, `stop` and
+    As a context manager it is created and started, and at the end stopped and removed. `start`, `stop` and
     `restart` keep the data. `folder` belongs to the cluster alone: it is made if absent, and only one process
     may use it at a time. `binaries` is the folder of the server programs (by default the newest installed).
     `settings` are added to, and win over, the server settings chosen here. Without `durable` a crash of the
-    machine, but not of the server, may lose the data.
+    machine, but not of the server, may lose the data. `is_sandboxed` needs bubblewrap, and ends with the thread that
+    starts the server.
     """
 
     def __init__(
@@ -77,6 +83,7 @@ class ScratchCluster:
         durable: bool = False,
         locale: str = "C.UTF-8",
         settings: Mapping[str, str] | None = None,
+        is_sandboxed: bool = False,
     ) -> None:
         self._user = SERVER_USER if os.geteuid() == 0 else None
         self._place = ScratchFolder(folder.absolute(), self._user)
@@ -89,6 +96,7 @@ class ScratchCluster:
         self._locale = locale
         self._settings = {**_SETTINGS, **({} if durable else _NOT_DURABLE), **(settings or {})}
         self._name = f"scratch-{hashlib.sha256(os.fsencode(self.folder)).hexdigest()[:16]}"
+        self._is_sandboxed = is_sandboxed
         self._daemon: Daemon | None = None
 
     def __enter__(self) -> Self:
@@ -115,11 +123,18 @@ class ScratchCluster:
         """The server's process id; raise `DatabaseError` if it was not started here."""
         if self._daemon is None:
             raise DatabaseError(f"the scratch server in {self.folder} is not running")
-        return self._daemon.pid
+        found = enclosed_pid(self._daemon.pid) if self._is_sandboxed else self._daemon.pid
+        return self._daemon.pid if found is None else found
 
     def conninfo(self, database: str) -> str:
-        """Return the libpq connection string for `database` by the unix socket, as the superuser."""
-        return make_conninfo(host=str(self.socket_folder), port=self._port, user=SERVER_USER, dbname=database)
+        """Return the libpq connection string for `database` by the unix socket, as the superuser.
+
+        A sandboxed server may be in the hands of whoever owns its databases, so no password is left to be found for
+        it: not in PGPASSWORD, and not in a pass file.
+        """
+        secretless = {"password": "", "passfile": str(self.pass_file)} if self._is_sandboxed else {}
+        where = {"host": str(self.socket_folder), "port": str(self._port), "user": SERVER_USER}
+        return make_conninfo("", **where, dbname=database, **secretless)
 
     def tcp_conninfo(self, database: str, *, port: int | None = None) -> str:
         """Return the libpq connection string for `database` by TCP; `port` may be a proxy's."""
@@ -136,7 +151,7 @@ class ScratchCluster:
         return self.tcp_port or 5432
 
     def start(self) -> None:
-        """Make the server ready for connections, with the data that is there, or else with a new cluster.
+        """Make the server ready for connections, with existing data, or with a new cluster.
 
         Whatever an earlier, killed run left running in this folder is ended first. Raise `ToolError` if the
         server's user cannot reach the folder, `DatabaseError` with the end of the log if it does not start.
@@ -151,7 +166,9 @@ class ScratchCluster:
         self._place.remove_socket()
         self._place.make_socket(self._port)
         (self.data_folder / "postmaster.pid").unlink(missing_ok=True)  # its process, if any, has been ended
-        self._daemon = Daemon(Program(self._server_command(), user=self._user), self.log_file, folder=self.data_folder)
+        command = Program(self._server_command())
+        server = self._enclosed(command, self.data_folder, self.socket_folder, has_programs=False)
+        self._daemon = Daemon(server, self.log_file, folder=Path("/"))
         try:
             self._wait_until_ready(self._daemon)
             if self.tcp_port is not None:
@@ -164,7 +181,7 @@ class ScratchCluster:
         """Stop the server with all its processes: `fast` ends sessions cleanly, `immediate` is a crash."""
         if self._daemon is not None:
             if self._daemon.returncode() is None:
-                os.kill(self._daemon.pid, _SIGNALS[mode])
+                os.kill(self.pid, _SIGNALS[mode])
                 self._daemon.wait(STOP_S)
             self._daemon.end(grace_s=0)
             self._daemon = None
@@ -194,32 +211,32 @@ class ScratchCluster:
         unfinished = self._place.unfinished
         self._place.remove_unfinished()
         self._place.make_for_server(unfinished)
-        reachable = run(Program(("test", "-w", str(unfinished)), user=self._user), folder=Path("/"))
+        if not self._is_sandboxed:
+            self._check_reachable(unfinished)
+        initdb = (
+            *(str(self.binaries / "initdb"), f"--pgdata={unfinished}", f"--username={SERVER_USER}", "--auth=trust"),
+            *("--encoding=UTF8", f"--locale={self._locale}", "--no-sync", "--no-instructions"),
+        )
+        finished = run(self._enclosed(Program(initdb), unfinished), folder=Path("/"))
+        if finished.returncode != 0:
+            raise explain_sandbox(finished) or ProgramFailedError(finished)
+        unfinished.rename(self.data_folder)
+
+    def _check_reachable(self, folder: Path) -> None:
+        reachable = run(Program(("test", "-w", str(folder)), user=self._user), folder=Path("/"))
         if reachable.returncode != 0:
             raise ToolError(
                 f"the system user {self._user} cannot access the folder {self.folder}",
                 hint="choose a folder whose parents every user may enter, such as one below /var/tmp",
                 unchanged="nothing was started",
             )
-        finished = run(
-            Program(
-                (
-                    str(self.binaries / "initdb"),
-                    f"--pgdata={unfinished}",
-                    f"--username={SERVER_USER}",
-                    "--auth=trust",
-                    "--encoding=UTF8",
-                    f"--locale={self._locale}",
-                    "--no-sync",
-                    "--no-instructions",
-                ),
-                user=self._user,
-            ),
-            folder=unfinished,
-        )
-        if finished.returncode != 0:
-            raise ProgramFailedError(finished)
-        unfinished.rename(self.data_folder)
+
+    def _enclosed(self, program: Program, *writable: Path, has_programs: bool = True) -> Program:
+        """Return a program of the server as it is to be started: as the server's user, in the sandbox if need be."""
+        if not self._is_sandboxed:
+            return replace(program, user=self._user)
+        readable = [self._place.hba_file, *installation(self.binaries)]
+        return sandboxed(program, Sandbox(readable, writable, self._user, has_programs))
 
     def _server_command(self) -> tuple[str, ...]:
         settings = {

@@ -1,0 +1,67 @@
+"""What lies outside of the database and is part of a backup all the same: media and secrets. Is it there?"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from permafrost.config.models import Configuration
+from permafrost.findings import Finding, FindingKind
+
+_DEPTH = 3
+_MOST_LOOKED_AT = 5000
+"""Links that an admin has put there are near the top: media_attachments, accounts/avatars. Below are the files."""
+
+
+def outside_findings(configuration: Configuration) -> Iterator[Finding]:
+    """Yield what is missing of media and secrets, and links among the media. Reads only names and modes."""
+    for file in configuration.secrets.files:
+        if reason := _unreadable(file):
+            message = f"the secrets file {file} is not in the snapshots: {reason}"
+            yield Finding(FindingKind.SECRETS_MISSING, str(file), message)
+    if configuration.media is None:
+        return
+    media = configuration.media.path
+    try:
+        links = list(_links_below(media))
+    except OSError as error:
+        yield Finding(FindingKind.MEDIA_MISSING, str(media), f"the media folder {media}: {error.strerror}")
+        return
+    if links:
+        named = ", ".join(str(link.relative_to(media)) for link in links[:3])
+        more = f" and {len(links) - 3} more" if len(links) > 3 else ""
+        message = f"the media folder {media} has symbolic links ({named}{more}); what is behind them is in no copy"
+        yield Finding(FindingKind.MEDIA_LINKS, str(media), message)
+
+
+def _unreadable(file: Path) -> str:
+    """Return why the file cannot be read, "" if it can as far as names and modes tell."""
+    try:
+        status = file.stat()
+    except OSError as error:
+        return error.strerror or "cannot be read"
+    if not os.access(file, os.R_OK, effective_ids=os.access in os.supports_effective_ids):
+        return "permission denied"
+    return "" if status.st_size or not file.is_dir() else "it is a folder"
+
+
+def _links_below(media: Path) -> Iterator[Path]:
+    """Yield the symbolic links in the upper levels of the folder; raise `OSError` if the folder cannot be read."""
+    looked_at = 0
+    levels: list[tuple[Path, int]] = [(media, 1)]
+    while levels and looked_at < _MOST_LOOKED_AT:
+        folder, depth = levels.pop()
+        try:
+            with os.scandir(folder) as entries:
+                for entry in entries:
+                    looked_at += 1
+                    if entry.is_symlink():
+                        yield Path(entry.path)
+                    elif depth < _DEPTH and entry.is_dir(follow_symlinks=False):
+                        levels.append((Path(entry.path), depth + 1))
+                    if looked_at >= _MOST_LOOKED_AT:
+                        return
+        except OSError:
+            if folder == media:
+                raise

@@ -1,0 +1,35 @@
+"""permafrost config check --connect: do the database and Syncthing answer, and may permafrost do what it needs?"""
+
+from __future__ import annotations
+
+from permafrost.config.models import Configuration
+from permafrost.errors import PermafrostError
+from permafrost.postgres.catalog import list_tables
+from permafrost.postgres.connection import connected
+from permafrost.syncthing.access import foreign_client
+
+
+def try_connections(configuration: Configuration) -> list[tuple[str, str]]:
+    """Return what is wrong, by key of the configuration; an empty list if both answer. Nothing is changed.
+
+    A managed Syncthing that does not run is no problem: permafrost run starts it.
+    """
+    problems = []
+    try:
+        with connected(configuration.database.url) as connection:
+            list_tables(connection)
+    except PermafrostError as error:
+        problems.append(("database.url", _text(error)))
+    settings = configuration.syncthing
+    try:
+        if not settings.managed:
+            with foreign_client(settings) as client:
+                if not client.is_answering():
+                    problems.append(("syncthing.url", f"no Syncthing answers at {settings.url}"))
+    except PermafrostError as error:
+        problems.append(("syncthing", _text(error)))
+    return problems
+
+
+def _text(error: PermafrostError) -> str:
+    return error.message + (f" ({error.hint})" if error.hint else "")
