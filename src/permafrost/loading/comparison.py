@@ -37,13 +37,13 @@ class Tally:
         return counted
 
 
-def compare(conninfo: str, manifest: Manifest, jobs: int, report: Reporter) -> int:
+def compare(conninfo: str, manifest: Manifest, refused: Mapping[TableName, int], jobs: int, report: Reporter) -> int:
     """Count every table's rows (and digest them if the snapshot is audited), and return how many there are.
 
     A warning names tables whose generated columns alone differ: they were computed again. Raise `DifferentRestoreError`
-    if a table is missing, added, or differs.
+    if a table is missing, added, or differs from what it is without the rows that were `refused`.
     """
-    rows, wrong = differences(conninfo, manifest, {}, jobs, report)
+    rows, wrong = differences(conninfo, manifest, refused, jobs, report)
     if wrong:
         more = f"; and {len(wrong) - _MOST_TOLD} more" if len(wrong) > _MOST_TOLD else ""
         raise DifferentRestoreError(

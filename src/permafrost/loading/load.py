@@ -98,11 +98,15 @@ class Load:
         self._refused(self.frame.load_event_triggers())
 
     def compare(self) -> int:
-        """Return how many rows there are; a difference is noted if the request keeps going, and raised if not."""
-        manifest, jobs = self.snapshot.manifest, self.jobs
-        if not self.keeps_going:
-            return compare(self.conninfo, manifest, jobs, self.report)
-        rows, wrong = differences(self.conninfo, manifest, self.missing.rows_refused, jobs, self.report)
+        """Return how many rows there are, less those that were refused.
+
+        Any other difference is noted if somebody will have the database all the same, and otherwise raised: then the
+        snapshot is what is looked at.
+        """
+        manifest, refused = self.snapshot.manifest, self.missing.rows_refused
+        if not (self.keeps_going and self.lists_missing):
+            return compare(self.conninfo, manifest, refused, self.jobs, self.report)
+        rows, wrong = differences(self.conninfo, manifest, refused, self.jobs, self.report)
         for difference in wrong:
             self.missing.note_difference(difference)
         return rows

@@ -29,8 +29,8 @@ _UNCHANGED = "everything"
 class Target:
     """Where a restore goes: the database's final name, and whether it takes a live one's place.
 
-    Owners and grants, and tablespaces, may be left out, and so may extensions that the server does not have or refuses
-    to create, where the database is only looked at, or better than none without them.
+    Owners and grants, and tablespaces, may be left out, and so may extensions that the server refuses to create, where
+    the database is only looked at, or better than none without them.
     """
 
     database: str
@@ -40,13 +40,20 @@ class Target:
     with_all_extensions: bool = True
 
 
-def check_target(connection: psycopg.Connection, target: Target, facts: DatabaseFacts, report: Reporter) -> Target:
+def check_target(
+    connection: psycopg.Connection,
+    target: Target,
+    facts: DatabaseFacts,
+    report: Reporter,
+    *,
+    needs_extensions: bool = True,
+) -> Target:
     """Return the target as the server can take it; raise `RestoreRefusedError` if it cannot take the snapshot.
 
     1. The database's name is free, or is there and unused if it is to be replaced.
     2. The server is not older than the snapshot's.
     3. The roles that own or are granted anything are there (unless owners are left out).
-    4. The extensions are installed, and this role may create them.
+    4. The extensions are installed, and this role may create them, if it `needs_extensions`.
     5. The server's C library knows the collation.
     6. The disk has room for what the database took.
     7. Its tablespaces are there; without one of them, everything goes into the default one, and a warning says so.
@@ -55,7 +62,7 @@ def check_target(connection: psycopg.Connection, target: Target, facts: Database
     _check_version(connection, facts)
     if target.with_owners:
         _check_roles(connection, facts)
-    if target.with_all_extensions:
+    if needs_extensions:
         _check_extensions(connection, facts)
     _check_locale(connection, facts)
     _check_space(connection, facts, report)

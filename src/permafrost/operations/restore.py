@@ -134,7 +134,8 @@ def restore(request: RestoreRequest, *, report: Reporter, now: datetime) -> Rest
             secrets = _read_secrets(snapshot, secrets_to)
         with connected(conninfo_for(server)) as connection:
             with _unchanged_until_here(), steps.step("check the target server"):
-                target = check_target(connection, target, manifest.database, report)
+                lists = request.keeps_going and request.lists_missing
+                target = check_target(connection, target, manifest.database, report, needs_extensions=not lists)
                 clear_unfinished(connection, target)
                 missing = _missing(request)
             with (
