@@ -130,6 +130,8 @@ class Permafrost:
         self.restore_peak_bytes = 0
         self.began = 0.0
         """When the last backup began, by the monotonic clock."""
+        self.choice = "latest"
+        """Which snapshot is restored: the week's are of hours yet to come, which `latest` does not refer to."""
         self.newest = ""
         """The last backup's snapshot."""
         self._folder = folder
@@ -167,7 +169,7 @@ class Permafrost:
 
     def restore(self, target: ScratchCluster) -> str:
         """Restore as on disaster day: from the folder and the passphrase."""
-        return self.restore_snapshot(target, "latest")
+        return self.restore_snapshot(target, self.choice)
 
     def restore_snapshot(self, target: ScratchCluster, choice: str) -> str:
         """Restore one snapshot, which also counts its rows, and return the database's name there."""

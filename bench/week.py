@@ -136,6 +136,7 @@ def _restores(
     """Restore the newest snapshot, and compare every row; then the oldest, which counts its rows itself."""
     snapshots = list_snapshots(Layout(log.repository))
     hour_of = {moment: hour for hour, moment in enumerate(moments, 1)}
+    log.choice = str(snapshots[-1])
     took, tables, rows = restore_and_compare(servers, log)
     say(f"restore: the newest, {snapshots[-1]}: {took.wall_s:.1f} s, {rows:,} rows in {tables} tables equal")
     names: list[str] = []

@@ -195,7 +195,7 @@ def test_scratch_of_the_configuration(mastodon_database: str, make_server: MakeS
     for folder, more in ((configured, ()), (given, ("--scratch", str(given)))):
         finished = command(*words, str(config.with_name(f"{folder.name}.dump.gpg")), *more)
         assert finished.returncode == 0, finished.stderr
-        made_in = re.findall(r"a server of its own in (\S+)/permafrost-scratch-", finished.stderr)
+        made_in = re.findall(r"starting a server in (\S+)/permafrost-scratch-", finished.stderr)
         assert made_in == [str(folder)]
         assert list(folder.iterdir()) == []
 

@@ -77,7 +77,7 @@ def lost(request: pytest.FixtureRequest, fresh: ScratchCluster, tmp_path_factory
     made, typed = _initialize(tmp_path, url, folder, has_secrets=has_secrets, is_recipient=request.param == "recipient")
     back_up(made.configuration, is_audited=False, report=ignore_events, now=datetime.now(UTC))
     stop_agent(made.configuration.signing.gnupg_home)
-    shutil.copytree(made.configuration.repository.path, folder / "repository")
+    shutil.copytree(made.configuration.repository.path, folder / "history")
     shutil.rmtree(tmp_path / "server")
     return Lost(folder, made.recovery_sheet, typed, superuser, has_secrets)
 
