@@ -81,7 +81,7 @@ def _options() -> argparse.Namespace:
         "--pgbench", type=int, metavar="SCALE", help="another kind of database: pgbench's, of that scale"
     )
     parts.add_argument("--minutes", type=int, metavar="N", help="a backup every minute, so many, carried to a vault")
-    parts.add_argument("--render", action="store_true", help="measure nothing, write the document anew")
+    parts.add_argument("--render", action="store_true", help="measure nothing, write the document again")
     parser.add_argument("--output", type=Path, default=DOCUMENTS, metavar="DIR", help="where all of it goes")
     options = parser.parse_args()
     if min(options.size, *(options.sizes or ()), *(options.churns or ()), 1) <= 0 or options.hours < 1:

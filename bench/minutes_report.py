@@ -14,16 +14,16 @@ MINUTES = ("of each run", "median", "worst")
 
 _TEXT = """\
 A server and one vault, paired by permafrost's own commands (`vault invite`, `vault join`, `run`, `vault run`), both on
-this machine. After the first snapshot `permafrost backup` is started every {pause} of the clock, {count} times, with
-the log engine. Between the runs, a sixtieth of an hour's churn (`samples/churn.py`) is written, and vacuumed where it
-is due; that is nobody's cost here.
+this machine. After the first snapshot, `permafrost backup` is started every {pause} of the clock, {count} times, with
+the log engine. Between the runs, a sixtieth of an hour's churn (`samples/churn.py`) is written, and vacuumed where
+necessary; its cost is not counted.
 
 Held is the time from a run's start until the vault's Syncthing holds the whole snapshot, as `permafrost backup --wait`
-finds out; that asking is in the Syncthings' processor time. The receipt is the vault's signed word that the snapshot is
-in its history, waited for during half of the pause. Sent is what the server's Syncthing counts on its connection
-(`outBytesTotal`) from one run to the next. Shares are processor time over elapsed time: of one core, 100% would be all
-of it. The server's is that of the run with all its programs, of PostgreSQL for it, of `permafrost run` and of its
-Syncthing; the vault's that of `permafrost vault run` and of its Syncthing."""
+determines; its requests are part of the Syncthings' CPU time. The receipt is the vault's signed statement that the
+snapshot is in its history, awaited for half of the pause. Sent is what the server's Syncthing counts on its connection
+(`outBytesTotal`) from one run to the next. Shares are CPU time divided by elapsed time: 100% would be all of one core.
+The server's share includes the run with all its programs, PostgreSQL's work for it, `permafrost run` and its Syncthing;
+the vault's includes `permafrost vault run` and its Syncthing."""
 
 
 def minutes_parts(measured: Minutes) -> list[str]:

@@ -10,15 +10,15 @@ from bench.texts import facts_text
 from permafrost.cli.shared.amounts import bytes_text
 
 _TEXT = """\
-Not everything is a Mastodon: `pgbench -i` makes four tables, one of them without any key, and an hour is {transactions}
-of its transactions (like TPC-B, `pgbench -t` with a fixed seed), then `VACUUM` as in the other parts. Each updates an
-account, a teller and a branch anywhere in their tables, and adds a line to the history: {written} row versions are
-written, about as many as in the Mastodon hour; tellers and branches are few, and of each only its last version is there
-in the end. After every hour each system makes a backup, which is restored and compared in every row.
+Not every database is Mastodon's: `pgbench -i` creates four tables, one of them without any key, and an hour is
+{transactions} of its transactions (like TPC-B, `pgbench -t` with a fixed seed), then `VACUUM` as in the other parts.
+Each updates an account, a teller and a branch anywhere in their tables, and adds a line to the history: {written} row
+versions are written, about as many as in the Mastodon hour; tellers and branches are few, and only the last version of
+each remains at the end. After every hour each system makes a backup, which is restored and compared row by row.
 
-Its rows are nearly all blanks and numbers that count up, so a copy of everything is small for any system that
-compresses, and bytes say less of how systems compare than with text. Columns are as above; the published set-up's
-restore is analysed here too."""
+Its rows are nearly all blanks and ascending numbers, so a copy of everything is small for any system that compresses,
+and bytes say less about how systems compare than with text. Columns are as above; the published set-up's restore is
+analyzed here too."""
 
 
 def pgbench_parts(measured: Pgbench) -> list[str]:

@@ -7,20 +7,20 @@ from collections.abc import Sequence
 from bench.judgement import Figure
 
 _REASONS = {
-    "log engine, first run, time / published": "reading every row out of PostgreSQL, zstd -3 and gpg fill both "
-    "processors nearly the whole time; gzip, which the published set-up waits for, uses one",
-    "log engine, hourly, time / published": "the scan of every row's ctid and xmin and the start of Python are most of "
-    "it, as the unchanged run shows, which does nothing else",
-    "log engine, hourly, time / restic": "the unchanged run, which does nothing but start and scan, takes longer than "
-    "that already; the scan grows with the database as restic's run does, so the ratio gets no better by size",
-    "log engine, hourly, time / borg": "as against restic",
-    "log engine, hourly, bytes / published": "the changed rows alone, by zstd -3, are more than that; a slower level "
-    "would come near it and cost a second; an hour costs what changed, so the ratio is better for larger databases",
-    "log engine, stored after a week / restic": "a single compressed copy of the database, as it is at the end of the "
-    "week, is more than that",
+    "log engine, first run, time / published": "reading every row from PostgreSQL, zstd -3 and gpg keep both "
+    "processors busy nearly all the time; gzip, which the published set-up waits for, uses one",
+    "log engine, hourly, time / published": "most of it is the scan of every row's ctid and xmin and the start of "
+    "Python, as the unchanged run shows, which does nothing else",
+    "log engine, hourly, time / restic": "the unchanged run, which only starts and scans, already takes longer than "
+    "that; the scan grows with the database as restic's run does, so the ratio does not improve with size",
+    "log engine, hourly, time / borg": "the same as with restic",
+    "log engine, hourly, bytes / published": "the changed rows alone, compressed by zstd -3, are larger; a slower "
+    "level would come close and cost a second; an hour costs what changed, so the ratio improves with larger databases",
+    "log engine, stored after a week / restic": "a single compressed copy of the database at the end of the week is "
+    "larger than that",
     "log engine, sent in a week / restic (estimate)": "once a day the changes of a day are merged, which "
     "sends them a second time; and of a small database there is little that restic can send",
-    "log engine, restore, time / published": "the rounds of one run on this machine differ by more than is missing",
+    "log engine, restore, time / published": "the rounds of one run on this machine differ by more than the shortfall",
     "log engine, restore, time / pg_restore -j2": "ours includes signature and hashes, ANALYZE, and "
     "counting all rows afterwards; pg_restore's has none of these",
 }

@@ -13,29 +13,29 @@ WEEK = ("system", "kept", "sent in the week", "stored", "files", "/ permafrost's
 PLOT = "bytes-by-hour.svg"
 
 _TEXT = """\
-After all else was measured, {hours} hours of the same churn pass on the same database, which grows from {first} to
-{last}. Each system goes on with its repository, and keeps its last 24 hourly and 7 daily backups by its own rules.
+After everything else was measured, {hours} hours of the same churn pass on the same database, which grows from {first}
+to {last}. Each system continues with its repository, and keeps its last 24 hourly and 7 daily backups by its own rules.
 
-permafrost makes a backup each hour and prunes after it, as its service does, with `[retention]` `hourly = 24` and
-`daily = 7` alone; its runs are made in one process, by a clock that is set an hour on each time. restic and borg make
-only those backups that they would still have at the end (`restic backup --time`, `borg create --timestamp`), all but
-the last of them from one dump at once; then `restic forget --keep-hourly 24 --keep-daily 7 --prune`, and `borg prune`
-with the same and `borg compact`. All others they would have made and removed by then: that is in their favour, as
-removing costs time and may leave something. So what they would have sent in the week is not known. Marked with ~ is an
-estimate: the hours times the mean of a usual hour before the week and a usual one at its end.
+permafrost makes a backup each hour and prunes after it, as its service does, with only `hourly = 24` and `daily = 7` in
+`[retention]`; its runs are made in one process, with a clock that advances an hour each time. restic and borg make only
+those backups that they would still have at the end (`restic backup --time`, `borg create --timestamp`), all but the
+last of them from one dump at once; then `restic forget --keep-hourly 24 --keep-daily 7 --prune`, and `borg prune` with
+the same and `borg compact`. By then they would have made and removed all others: this is in their favour, as removing
+takes time and may leave something behind. So what they would have sent in the week is not known. Values with ~ are
+estimates: the number of hours times the mean of a usual hour before the week and a usual one at its end.
 
-Of the published set-up, one file on the server and six versions of it on a vault are kept, as it does it; of the
-archive as many as of the others. Both were computed from the size of the file before the week and after it, as if it
-grew evenly. pgBackRest is left out: it keeps full backups with all that depends on them, and no hours and days of
-incremental ones; its archiving of WAL is off, so that it does not slow the week down.
+Of the published set-up, one file on the server and six versions of it on a vault are kept, as published; of the
+archive as many as of the others. Both were computed from the file's size before and after the week, as if it grew
+evenly. pgBackRest is left out: it keeps full backups with everything that depends on them, not hours and days of
+incremental ones; its WAL archiving is off, so that it does not slow the week down.
 
-Times: permafrost's are the medians of its runs on the first and on the last day, pruning included, without the start
-of Python; the others' are whole commands, before the week the median of the hours above, after it one run. Kept are
-more than 30 where a backup from before the week is one of the days."""
+Times: permafrost's are the medians of its runs on the first and on the last day, including pruning, without the start
+of Python; the others' are complete commands, before the week the median of the hours above, after it one run. More than
+30 are kept if a backup from before the week is one of the days."""
 
 _UNDER_THE_PLOT = """\
-restic's and borg's lines go through the backups that they made. Before the last day they would have had more: the last
-24 hours of each moment. All systems had their backups from before the week too."""
+restic's and borg's lines connect the backups that they made. Before the last day they would have had more: the last 24
+hours at each moment. All systems also had their backups from before the week."""
 
 
 def week_rows(week: Week) -> list[tuple[str, ...]]:

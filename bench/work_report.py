@@ -15,15 +15,15 @@ WORK_PLOT = "work.svg"
 
 _KINDS: tuple[str, ...] = get_args(Work)
 _TEXT = """\
-The same runs of the log engine, and what `permafrost backup --json` says of them (`work_s`): seconds of each kind of
-work. Workers work side by side, and their work is added up, so the kinds may come to more than the run took. What is
-in none of them is mostly the start of Python and its libraries. For the hour and the unchanged run, each number is the
-median of its own. In the plot, each run has a scale of its own.
+The same runs of the log engine, and what `permafrost backup --json` reports about them (`work_s`): seconds by kind of
+work. Workers run in parallel, and their work is added up, so the sum may exceed the duration. What is in none of the
+kinds is mostly the start of Python and its libraries. For the hour and the unchanged run, each number is the median of
+its own. In the plot, each run has a scale of its own.
 
-`connect` is until there are sessions that see one moment; `scan` is asking PostgreSQL for the place and the writer of
-every row, `compare` finding out which are new and which are gone, `fetch` waiting for the new rows; `frame` is all of
-the database that is not rows, by pg_dump if it has changed; `compress` is zstd, `seal` waiting for gpg and the disk,
-`publish` manifest, lists and signature."""
+`connect` lasts until there are sessions that see one moment; `scan` is asking PostgreSQL for the position and the
+transaction of every row, `compare` finding out which are new and which are gone, `fetch` waiting for the new rows;
+`frame` is everything in the database that is not rows, by pg_dump if it has changed; `compress` is zstd, `seal` waiting
+for gpg and the disk, `publish` manifest, lists and signature."""
 
 
 @dataclass(frozen=True, slots=True)

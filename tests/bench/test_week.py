@@ -70,7 +70,7 @@ def test_rows_and_text_of_a_week() -> None:
     assert rows[1] == ("restic", "31", "~25.2 GB", "8 GB", "250", "20.0", "2.0 s", "2.5 s")
     assert rows[2][:3] == ("published set-up, computed", "7", "23.9 GB")
     text = "\n".join(week_section(WEEK))
-    assert "grows from 1 GB to\n1.8 GB" in text
+    assert "grows from 1 GB\nto 1.8 GB" in text
     assert "restic 12.5 s" in text
     assert "from before the week" in text
     assert "of hour 24" in "\n".join(week_section(replace(WEEK, restores=(WEEK.restores[0], WeekRestore(24, 15.0)))))

@@ -481,7 +481,7 @@ def test_lost_rows_are_found(spoilt: Disaster, name: str, tmp_path: Path) -> Non
     loader.chmod(0o755)
     done = replace(spoilt, programs=programs).run("restore", "--database", name)
     assert done.returncode != 0
-    assert "have not the rows that were backed up: status_stats\n" in done.stderr
+    assert "do not have the rows that were backed up: status_stats\n" in done.stderr
 
 
 def test_a_missing_program_is_named(spoilt: Disaster, name: str, tmp_path: Path) -> None:

@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
 # Part of permafrost. Licence: GNU Affero General Public License, version 3 or later (AGPL-3.0-or-later).
-"""The emergency reader: restores snapshots of the permafrost repository that this file lies in.
+"""The emergency reader: restores snapshots of the permafrost repository that contains this file.
 
-  restore.py list                  the snapshots, newest first; "all there" is by signature and sizes
+  restore.py list                  lists the snapshots, newest first; "all there" is by signature and sizes
   restore.py check [SNAPSHOT]      compares every byte with its hash
-  restore.py manifest [SNAPSHOT]   shows what a snapshot holds; SNAPSHOT may be: latest
+  restore.py manifest [SNAPSHOT]   shows what a snapshot contains; SNAPSHOT may be: latest
   restore.py restore [SNAPSHOT] --database NAME [--secrets-to NEW-FOLDER] [--server 'host=... user=...']
 
 Give --fingerprint from the recovery sheet, and --passphrase-file (or --secret-key-file; --passphrase-file is then for
-that key's own). Needs Python 3.9, gpg, zstd, psql, pg_restore. Ends with 0 only if all is well. (1.1): docs/format.md.
+that key's own). Needs Python 3.9, gpg, zstd, psql, pg_restore. Exits with 0 only if all is well. (1.1): docs/format.md.
 """
 
 import argparse
@@ -45,7 +45,7 @@ say = partial(print, file=sys.stderr, flush=True)  # stdout is for what was aske
 
 
 class RestoreError(Exception):
-    """What the admin has to know; nothing goes on after it."""
+    """What the admin must know; nothing happens after it."""
 
 
 class Reader:
@@ -83,7 +83,7 @@ class Reader:
         """Return where a file should be; names are data, and no symbolic link is followed (1.4)."""
         path = self.root / name
         is_plain = path.resolve() == path and (path.is_file() or not path.exists())
-        must(is_plain, f"{name} is no plain file, or lies behind a symbolic link")
+        must(is_plain, f"{name} is not a regular file, or is behind a symbolic link")
         return path
 
     def listed(self, snapshot: str) -> list[tuple[str, int, str]]:
@@ -101,7 +101,7 @@ class Reader:
             entries.append((name, int(size), sha256))
         again = f"# permafrost objects 1\n# repository {self.id}\n# snapshot {snapshot}\n"
         again += "".join(f"# size {size} {name}\n{sha256}  {name}\n" for name, size, sha256 in entries)
-        must(entries and text == again.encode(), f"the list of {snapshot} has not the form that it must have")  # (4.2)
+        must(entries and text == again.encode(), f"the list of {snapshot} does not have the right form")  # (4.2)
         return entries
 
     def compare(self, name: str, size: int, sha256: str, *, hashed: bool = True) -> None:
@@ -111,7 +111,7 @@ class Reader:
             for chunk in iter(lambda: file.read(1 << 20) if hashed else b"", b""):
                 digest.update(chunk)
         is_same = path.stat().st_size == size and (digest.hexdigest() == sha256 or not hashed)
-        must(is_same, f"{name} is damaged: take it from another copy of the repository")
+        must(is_same, f"{name} is damaged: copy it from another copy of the repository")
 
     def state(self, snapshot: str, *, hashed: bool) -> str:
         """Return whether a snapshot is whole (not hashed: all there), in flight or corrupt, and why (section 6)."""
@@ -194,7 +194,7 @@ class Reader:
                 for file in iter(tar.next, None):
                     tar.members.clear()  # tarfile would keep them all
                     form: Any = re.fullmatch(r"(0|[1-9][0-9]*)\.(gone|new)", file.name)
-                    must(form and file.isreg(), f"{names[index]} holds {file.name!r}, which is refused")
+                    must(form and file.isreg(), f"{names[index]} contains {file.name!r}, which is refused")
                     if form[2] == wanted and (index, int(form[1])) in elements:  # others are of other snapshots
                         yield elements[index, int(form[1])], tar.extractfile(file)
 
@@ -218,7 +218,7 @@ def logged(reader: Reader, manifest: dict[str, Any], names: list[str]) -> Elemen
         last = -1
         for line in file:
             if element.has_gone or line != b"%d\n" % int(line) or not last < int(line) < element.first:
-                raise RestoreError(f"{line!r} after {last} is no number of a gone line of {element.copy!r}")
+                raise RestoreError(f"{line!r} after {last} is not the number of a gone line of {element.copy!r}")
             last = int(line)
             element.gone.append(last)
         element.has_gone = True
@@ -234,7 +234,7 @@ def rows(reader: Reader, names: list[str], elements: Elements) -> Iterator[bytes
         for part in file:
             line, element.rest = element.rest + part, b""
             if not line.endswith(b"\n"):
-                element.rest = line  # it goes on in the next file
+                element.rest = line  # continues in the next file
             elif element.first + element.read not in gone:
                 yield line
             element.read += line.endswith(b"\n")
@@ -302,7 +302,7 @@ def restore(reader: Reader, options: argparse.Namespace) -> None:
     for entry in entries:
         reader.compare(*entry)  # (7.3)
     objects = {one["kind"]: entries[one["index"]][0] for one in manifest["objects"]}
-    say(f"snapshot {manifest['snapshot']} is whole and signed, and holds: {', '.join(objects)}")
+    say(f"snapshot {manifest['snapshot']} is whole and signed, and contains: {', '.join(objects)}")
     must(manifest["engine"] in ("dump", "log"), "this program does not know its engine; use a newer permafrost")
     os.environ["PGCLIENTENCODING"] = "UTF8"
     if manifest["database"]["encoding"] == "SQL_ASCII":  # (5.10)
@@ -334,7 +334,7 @@ def restore(reader: Reader, options: argparse.Namespace) -> None:
             counted = f"(SELECT count(*) FROM ONLY {named(one)}) <> {int(one['rows'])}"  # noqa: S608 - quoted
             script.append(encoded(f"SELECT {literal(one['name'])} WHERE {counted};\n"))
         differing = psql(new, script)
-        must(not differing, f"these tables have not the rows that were backed up: {', '.join(differing)}")
+        must(not differing, f"these tables do not have the rows that were backed up: {', '.join(differing)}")
     except BaseException:
         say(f"""The database {name} is HALF MADE. Drop it:  psql -d "{server}" -c 'DROP DATABASE {quoted(name)}'""")
         raise
@@ -348,7 +348,7 @@ def unpack(archive: bytes, folder: Path) -> None:
     with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
         for member in tar.getmembers():
             is_safe = member.isfile() and member.name[:1] != "/" and ".." not in member.name.split("/")
-            must(is_safe, f"the secrets hold {member.name!r}, which is refused")
+            must(is_safe, f"the secrets contain {member.name!r}, which is refused")
         folder.mkdir(mode=0o700)
         tar.extraction_filter = getattr(tarfile, "fully_trusted_filter", None)
         tar.extractall(folder)  # noqa: S202 - its names were looked at
