@@ -171,7 +171,7 @@ def not_whole(database: str, missing: Missing, place: Path | None) -> NotWholeEr
     told = "\n".join(reasons[:_MOST_TOLD])
     return NotWholeError(
         f"the database {database} is NOT WHOLE: the snapshot's rows do not allow what it had besides:\n{told}{more}",
-        unchanged=f"nothing is undone: {database} has every row, compared with the snapshot",
+        unchanged=f"{database} has every row, compared with the snapshot",
         hint=f"finish it by hand with {place}, in order; or drop it. A restore with --keep-going ends with exit code 3 "
         "instead, and also continues past rows that are refused",
     )

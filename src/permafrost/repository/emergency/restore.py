@@ -128,8 +128,7 @@ class Reader:
         """Return the states of the wanted snapshot, or of all, newest first (3.1)."""
         ids = [path.name for path in (self.root / "snapshots").iterdir() if wanted in ("", "latest", path.name)]
         ids = sorted((one for one in ids if re.fullmatch(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}", one)), reverse=True)
-        soon = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(time.time() + 300))
-        ids.sort(key=lambda one: one.partition("-")[0] > soon)  # what a wrong clock dated into the future comes last
+        ids.sort(key=lambda one: one[:16] > time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(time.time() + 300)))
         return {snapshot: self.state(snapshot, hashed=hashed) for snapshot in ids[: 1 if wanted == "latest" else None]}
 
     def manifest(self, wanted: str) -> tuple[dict[str, Any], list[tuple[str, int, str]]]:
@@ -170,8 +169,7 @@ class Reader:
         counts = [sum(words[0] == kind for words in self.gpg()) for kind in ("DECRYPTION_OKAY", "GOODMDC")]
         if ends[-1] or (to_end and (any(ends) or counts != [1, 1])):  # (2.4)
             text, is_open = Path(said.name).read_text("utf-8", "replace"), "PLAINTEXT" in {w[0] for w in self.gpg()}
-            names = ("gpg", "zstd", *program[:1])
-            failed = [names[index] for index, end in enumerate(ends) if end not in (0, -signal.SIGPIPE)]
+            failed = [("gpg", "zstd", *program)[i] for i, end in enumerate(ends) if end not in (0, -signal.SIGPIPE)]
             if is_open and ends[1] in (0, -signal.SIGPIPE):
                 failed = failed[-1:]  # it read no further, so that those before it could not write on
             why = f"{' and '.join(failed) or 'gpg'} failed" if is_open else "is it the right passphrase or secret key?"
@@ -356,8 +354,7 @@ def unpack(archive: bytes, folder: Path) -> None:
 
 def held(folder: Path) -> IO[bytes]:
     """Return the locked file in a folder that nobody else can enter; OSError if it is none, or its maker lives."""
-    status = folder.lstat()
-    if (status.st_mode, status.st_uid) != (0o40700, os.geteuid()):
+    if (folder.lstat().st_mode, folder.lstat().st_uid) != (0o40700, os.geteuid()):
         raise PermissionError(folder)
     fcntl.flock(lock := (folder / ".permafrost-lock").open("ab"), fcntl.LOCK_EX | fcntl.LOCK_NB)
     return lock
