@@ -1,1 +1,1 @@
-"""PostgreSQL: connections, scans, its own programs, scratch servers."""
+"""PostgreSQL: connections, scans, and its own programs."""
