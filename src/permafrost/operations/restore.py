@@ -7,7 +7,7 @@ what was there before or a whole, compared restore. A living database is never d
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,6 +21,7 @@ from permafrost.lazy_import import imported_beside
 from permafrost.loading.comparison import compare
 from permafrost.loading.frame import FrameLoader, frame_loader
 from permafrost.loading.log_map import check_log_manifest
+from permafrost.loading.logins import READER_ROLE, Login, owner_logins
 from permafrost.loading.opened_snapshot import OpenedSnapshot
 from permafrost.loading.preflight import Target, check_target
 from permafrost.loading.restored_runbook import runbook_for, write_runbook
@@ -48,7 +49,8 @@ class RestoreRequest:
 
     `server` is a libpq connection string; the database named in it is only used to make others. The secrets go into
     the folder `secrets_to`, if there is one. The runbook is written only if `writes_runbook`: to `runbook_file`, or to
-    a free name in the current folder. `jobs` is the number of connections and index builds at once.
+    a free name in the current folder. `jobs` is the number of connections and index builds at once. `logs_in_as_owners`
+    if the server has the snapshot's own roles, and lets us be any of them.
     """
 
     source: Source
@@ -59,6 +61,7 @@ class RestoreRequest:
     writes_runbook: bool = False
     runbook_file: Path | None = None
     jobs: int = 2
+    logs_in_as_owners: bool = False
 
     @classmethod
     def into_scratch(
@@ -66,7 +69,7 @@ class RestoreRequest:
     ) -> RestoreRequest:
         """Return the request of a drill or an export: into a new database of a throw-away server."""
         target = Target(database, replaces=False, with_owners=True, with_tablespaces=False, with_all_extensions=False)
-        return cls(source, snapshot, target, server.conninfo("postgres"), jobs=jobs)
+        return cls(source, snapshot, target, server.conninfo("postgres"), jobs=jobs, logs_in_as_owners=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +128,11 @@ def restore(request: RestoreRequest, *, report: Reporter, now: datetime) -> Rest
                 with steps.step(f"create the database {working.name}"):
                     working.make(report)
                 with _frame(snapshot, working, jobs) as (frame, conninfo):
-                    _load(snapshot, frame, conninfo, jobs, steps, report)
+                    logins = partial(owner_logins, conninfo) if request.logs_in_as_owners else None
+                    _load(snapshot, frame, conninfo, logins, jobs, steps, report)
                     with steps.step("compare it with the snapshot"):
-                        rows = compare(conninfo, manifest, jobs, report)
+                        reading = conninfo_for(conninfo, user=READER_ROLE) if request.logs_in_as_owners else conninfo
+                        rows = compare(reading, manifest, jobs, report)
                     with steps.step(f"rename it to {target.database}"):
                         report_refused(frame.load_event_triggers(), report)
                         frame.check_all_loaded()
@@ -178,21 +183,33 @@ def _frame(snapshot: OpenedSnapshot, working: WorkingDatabase, jobs: int) -> Ite
 
 
 def _load(
-    snapshot: OpenedSnapshot, frame: FrameLoader, conninfo: str, jobs: int, steps: Steps, report: Reporter
+    snapshot: OpenedSnapshot,
+    frame: FrameLoader,
+    conninfo: str,
+    logins: Callable[[], Sequence[Login]] | None,
+    jobs: int,
+    steps: Steps,
+    report: Reporter,
 ) -> None:
-    """Load the snapshot into its empty database, analyze it, and refresh its materialized views after that."""
-    if snapshot.manifest.engine == "log":
+    """Load the snapshot into its empty database, analyze it, and refresh its materialized views after that.
+
+    `logins` says whom rows are loaded as, once there are tables; None is whoever restores.
+    """
+    if snapshot.manifest.engine == "log" or logins is not None:
         with steps.step("load types, functions and empty tables"), imported_beside(_ROWS):
             frame.load_definitions()
         with steps.step("load rows"):
             from permafrost.loading.log_rows import load_rows  # noqa: PLC0415
 
             last = _tables_to_load_last(conninfo)
-            load_rows(snapshot, conninfo, lambda table: _name(table) not in last, jobs=jobs, report=report)
+            of_owners = logins() if logins else [Login(conninfo)]
+            for login in of_owners:
+                load_rows(snapshot, login, lambda table: _name(table) not in last, jobs=jobs, report=report)
         with steps.step("load what is not logged, large objects and sequences"):
-            frame.load_data()
+            frame.load_data(of_owners)
             for name in last:
-                load_rows(snapshot, conninfo, partial(_is_named, name), jobs=1, report=report)
+                for login in of_owners:
+                    load_rows(snapshot, login, partial(_is_named, name), jobs=1, report=report)
             _set_sequences(conninfo, snapshot.manifest)
         with steps.step("build indexes and keys"):
             frame.load_indexes(report)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import psycopg
 from psycopg import sql
 
+from permafrost.postgres.catalog import TableName
 from permafrost.postgres.connection import connected, database_errors
 from permafrost.postgres.programs.sql_script import split_statements
 
@@ -25,7 +26,7 @@ _CAN_WAIT = re.compile(rb"\AALTER TABLE ONLY .* FOREIGN KEY .*(?<! NOT VALID)(?<
 class UncheckedKeys:
     """The keys of one referring table that are still to be checked."""
 
-    table: sql.Composable
+    name: TableName
     constraints: tuple[str, ...]
 
 
@@ -57,7 +58,7 @@ def add_foreign_keys(conninfo: str, script: bytes) -> Sequence[UncheckedKeys]:
     by_table: dict[tuple[str, str], list[str]] = {}
     for _, namespace, table, constraint in sorted(keys, key=lambda key: (-key[0], key[1:])):
         by_table.setdefault((namespace, table), []).append(constraint)
-    return [UncheckedKeys(sql.Identifier(*name), tuple(found)) for name, found in by_table.items()]
+    return [UncheckedKeys(TableName(*name), tuple(found)) for name, found in by_table.items()]
 
 
 def check_foreign_keys(connection: psycopg.Connection, keys: UncheckedKeys) -> None:
@@ -65,7 +66,7 @@ def check_foreign_keys(connection: psycopg.Connection, keys: UncheckedKeys) -> N
     for constraint in keys.constraints:
         statement = sql.SQL("ALTER TABLE ONLY {} VALIDATE CONSTRAINT {}")
         with database_errors(f"the foreign key {constraint} does not hold"):
-            connection.execute(statement.format(keys.table, sql.Identifier(constraint)))
+            connection.execute(statement.format(keys.name.identifier(), sql.Identifier(constraint)))
 
 
 def _has_partitions(connection: psycopg.Connection) -> bool:
