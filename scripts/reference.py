@@ -250,7 +250,7 @@ def _example() -> str:
 
 
 def _exit_codes() -> str:
-    rows = [(str(EXIT_DONE), "", "done"), (str(EXIT_FINDINGS), "", "done, with findings that need a human")]
+    rows = [(str(EXIT_DONE), "", "done"), (str(EXIT_FINDINGS), "", "done, with findings that need attention")]
     for error in sorted(ERROR_CLASSES, key=lambda one: one.exit_code if one is not InterruptedRunError else 128):
         code = "128 + signal" if error is InterruptedRunError else str(error.exit_code)
         rows.append((code, f"`{error.code}`", error.meaning))
@@ -258,7 +258,7 @@ def _exit_codes() -> str:
     table = ["| exit code | `error.code` with --json | meaning |", "|---|---|---|"]
     table += [f"| {code} | {name} | {meaning} |" for code, name, meaning in rows]
     words = _wrapped(
-        "They are stable: a script may rely on them. An error is told on stderr as `permafrost: error: ...`, then "
+        "They are stable: a script may rely on them. Errors are printed on stderr as `permafrost: error: ...`, then "
         "`permafrost: unchanged: ...` (what was left as it was) and `permafrost: hint: ...` (what to do); with "
         "`--json` it is a document on stdout, see [json.md](json.md)."
     )
@@ -270,9 +270,9 @@ def _exit_codes() -> str:
 
 def _findings() -> str:
     words = _wrapped(
-        "What needs a human, as `permafrost status`, `permafrost verify` and `permafrost vault history` report it. The "
-        "kinds are stable: a script may rely on them. A kind that a vault has reported about itself bears `vault-` in "
-        "front when its server shows it. An **alarm** says that a backup cannot be relied on, or that somebody "
+        "What needs attention, as `permafrost status`, `permafrost verify` and `permafrost vault history` report it. "
+        "The kinds are stable: a script may rely on them. A kind that a vault has reported about itself has `vault-` "
+        "in front when its server shows it. An **alarm** says that a backup cannot be relied on, or that somebody "
         "interferes: look at it now. A **warning** can wait for days, a **notice** for ever."
     )
     table = ["| kind | severity | what it means | what to do |", "|---|---|---|---|"]

@@ -1,6 +1,6 @@
 """The one error tree.
 
-Every error that a person can meet is a subclass of `PermafrostError`. It says what failed, what was left
+Every error that a user can meet is a subclass of `PermafrostError`. It says what failed, what was left
 unchanged and what to do next; the class gives it a stable code and the exit code of the command. Help and
 reference are generated from this module.
 """
@@ -11,7 +11,7 @@ from typing import ClassVar
 
 
 class PermafrostError(Exception):
-    """Something failed that the admin has to know about.
+    """Something failed that the admin must know about.
 
     `message` says what failed; `hint` what to do next; `unchanged` what was left as it was. `step` is filled in
     by the operation that was under way ("step 3 of 6: dump the database").
@@ -30,11 +30,11 @@ class PermafrostError(Exception):
 
 
 class UsageError(PermafrostError):
-    """The command's words do not fit together."""
+    """The command's arguments do not fit together."""
 
     code = "usage"
     exit_code = 2
-    meaning = "usage: the command's words do not fit together"
+    meaning = "usage: the command's arguments do not fit together"
 
 
 class ConfigurationError(PermafrostError):
@@ -58,11 +58,11 @@ class RepositoryError(PermafrostError):
 
     code = "repository"
     exit_code = 12
-    meaning = "no repository or snapshot there, or a format not known"
+    meaning = "no such repository or snapshot, or an unknown format"
 
 
 class KeyFileError(PermafrostError):
-    """The passphrase or key does not open what it should, or may not be used as it lies there."""
+    """The passphrase or key does not open what it should, or its file may not be used as it is."""
 
     code = "key"
     exit_code = 13
@@ -70,11 +70,11 @@ class KeyFileError(PermafrostError):
 
 
 class IntegrityError(PermafrostError):
-    """Bytes are not what their name, their list or their signature says."""
+    """Bytes do not match their name, their list or their signature."""
 
     code = "integrity"
     exit_code = 14
-    meaning = "integrity: bytes are not what their name, list or signature says"
+    meaning = "integrity: bytes do not match their name, list or signature"
 
 
 class DifferentRestoreError(IntegrityError):
@@ -97,12 +97,16 @@ class DatabaseError(PermafrostError):
     meaning = "database: PostgreSQL refused, failed or went away"
 
 
+class NotWholeError(DatabaseError):
+    """A database was restored with every row, and lacks what its rows do not allow, such as a unique index."""
+
+
 class ReplicationError(PermafrostError):
-    """Syncthing or a vault does not do what it should."""
+    """Syncthing or a vault does not work as it should."""
 
     code = "replication"
     exit_code = 17
-    meaning = "replication: Syncthing or a vault does not do what it should"
+    meaning = "replication: Syncthing or a vault does not work as it should"
 
 
 class SpaceError(PermafrostError):

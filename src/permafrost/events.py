@@ -1,6 +1,6 @@
-"""What an operation tells while it works, as typed events.
+"""What an operation reports while it works, as typed events.
 
-Operations take a `Reporter` and call it; the terminal, JSON lines and the journal only render what comes.
+Operations take a `Reporter` and call it; the terminal, JSON lines and the journal only render events.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def decode_event(line: str) -> Event | None:
 
 
 def ignore_events(event: Event) -> None:
-    """A reporter that tells nobody."""
+    """A reporter that reports nothing."""
     del event
 
 
@@ -109,7 +109,7 @@ class Steps:
         self._number = 0
 
     def skip(self, count: int) -> None:
-        """Pass over so many steps that this run does not have."""
+        """Skip `count` steps that this run does not have."""
         self._number += count
 
     def back_to(self, number: int) -> None:

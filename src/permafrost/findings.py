@@ -1,4 +1,4 @@
-"""Findings: what needs a human. Every kind that server and vault can report is here, and nowhere else.
+"""Findings: what needs attention. Every kind that server and vault can report is here, and nowhere else.
 
 A kind's name is stable: scripts, receipts and ledgers hold it. Its severity, its meaning and its remedy are said once,
 and docs/reference/findings.md is generated from them.

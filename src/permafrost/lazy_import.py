@@ -1,4 +1,4 @@
-"""Modules that take long to import, loaded in a thread while the program waits for others."""
+"""Modules that are slow to import, loaded in a thread while the program waits for something else."""
 
 from __future__ import annotations
 

@@ -82,7 +82,7 @@ def locked_folder(parent: Path, prefix: str) -> Iterator[Path]:
 def remove_abandoned(parent: Path, prefix: str, end: Callable[[Path], object] = lambda _: None) -> None:
     """Remove the folders of ours in `parent` whose makers were killed; `end` is called with each before.
 
-    Those in use, and whatever else bears such a name, stay as they are.
+    Those in use, and anything else with such a name, stay as they are.
     """
     for folder in sorted(parent.glob(f"{prefix}*")):
         with suppress(OSError):  # not ours, or removed by somebody else meanwhile

@@ -187,7 +187,10 @@ class RunRecords:
 
     @contextmanager
     def recorded(self, operation: str, now: datetime) -> Iterator[dict[str, Any]]:
-        """Record the block as a run; the yielded dict takes `snapshot` and details. Errors are recorded and go on."""
+        """Record the block as a run; the yielded dict takes `snapshot` and details. Errors are recorded and go on.
+
+        A block that ends without one and has put an `error` into the dict has failed too.
+        """
         number = self.begin(operation, now)
         told: dict[str, Any] = {}
         try:
@@ -196,7 +199,8 @@ class RunRecords:
             details = {**told, "error": str(error), "kind": type(error).__name__}
             self.end(number, datetime.now(UTC), "failed", snapshot=details.pop("snapshot", None), details=details)
             raise
-        self.end(number, datetime.now(UTC), "done", snapshot=told.pop("snapshot", None), details=told)
+        outcome = "failed" if "error" in told else "done"
+        self.end(number, datetime.now(UTC), outcome, snapshot=told.pop("snapshot", None), details=told)
 
 
 def _opened_for_reading(file: Path) -> sqlite3.Connection:

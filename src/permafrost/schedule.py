@@ -1,13 +1,13 @@
 """When a job is due. A pure function of cron expressions, the clock and the run records.
 
-What has been done is in the run records, so a service that was killed, or a machine that was off, goes on where it
+What has been done is in the run records, so a service that was killed, or a machine that was off, continues where it
 was. Rules:
 
 1. A job is due when its expression names a moment after its last run ended, up to now. However many such moments
    there are, it is due once; those in between were missed.
 2. A run that a signal or a crash cut short does not count as one.
 3. A backup that was never made is due at once. An audit or a drill waits for its moment, counted from `since`.
-4. A last run that lies in the future was recorded by a clock that was wrong: the job is due at once.
+4. A last run in the future was recorded by a wrong clock: the job is due at once.
 5. An audit is a backup too, and comes first, so that no other is due after it. A drill comes last.
 """
 

@@ -1,4 +1,4 @@
-"""One way to read a small file that others may have put there: no link is followed, nothing blocks, nothing swells.
+"""Safe reading of a small file that others may have put there: follows no link, never blocks, limits the size.
 
 A FIFO in a file's place would block whoever opens it, a link would lead elsewhere, a giant would fill the memory.
 """

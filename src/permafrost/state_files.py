@@ -1,4 +1,5 @@
-"""SQLite files of a state folder. Each is a cache or a record: a damaged one is set aside, and work goes on without it.
+"""SQLite files of a state folder. Each is a cache or a record: a damaged one is set aside, and work continues without
+it.
 
 Whatever a disk, a power cut or a hand has done to such a file, no backup may depend on it. What SQLite refuses because
 the disk is full, another process writes, or the file may not be written says nothing about the file, and is an error.

@@ -1,4 +1,4 @@
-"""Where a run's time goes: seconds of each kind of work, added up over workers that work side by side.
+"""Where a run's time goes: seconds of each kind of work, added up over parallel workers.
 
 So they may add up to more than the run took. What one kind of work waits for inside another counts for the inner one
 alone, as long as both are in the same thread.

@@ -81,4 +81,4 @@ def test_one_choice() -> None:
     for words in ((), ("latest", "--at", "2026-11-22 14:00")):
         finished = command("restore", *words, "--database", "x", "--repository", "/nowhere")
         assert finished.returncode == 2
-        assert "one of them" in finished.stderr
+        assert "give exactly one of" in finished.stderr

@@ -52,7 +52,7 @@ def test_init_prints_the_sheet_and_refuses_the_second_time(tmp_path: Path) -> No
     assert (tmp_path / "recovery-sheet.txt").read_text() in result.stdout
     again = call(init, *words, "--state", tmp_path / "s/state")
     assert again.exit_code == 10
-    assert "permafrost: error: there already:" in again.stderr
+    assert "permafrost: error: already exists:" in again.stderr
     assert "permafrost: hint:" in again.stderr
 
 

@@ -358,7 +358,7 @@ def test_a_forged_list_is_refused(spoilt: Disaster, name: str, tmp_path: Path, w
         _rewrite(facts, json.dumps(json.loads(facts.read_text()) | {"signing_key": fingerprint}).encode())
     done = spoilt.run("restore", "--database", name)
     assert done.returncode != 0
-    assert ("trust nothing in it" if with_own_key else "bears no good signature") in done.stderr
+    assert ("trust nothing in it" if with_own_key else "has no good signature") in done.stderr
     assert not _exists(spoilt, name)
 
 

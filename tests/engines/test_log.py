@@ -29,7 +29,7 @@ from permafrost.repository.layout import SnapshotId
 from permafrost.repository.snapshots import list_snapshots
 from tests.fixtures.backups import contents_of, drop, make_restore
 from tests.fixtures.proxy import CuttableProxy
-from tests.fixtures.replication import wait_until_replayed
+from tests.fixtures.replication import base_backup, follow, wait_until_replayed
 from tests.fixtures.server import MakeServer, Server, free_port
 
 NAME = "restored_log"
@@ -457,15 +457,8 @@ def test_standby(server_folder: Path, make_server: MakeServer) -> None:
         with psycopg.connect(primary.conninfo("postgres"), autocommit=True) as connection:
             connection.execute("CREATE TABLE logged AS SELECT i, md5(i::text) AS text FROM generate_series(1, 5000) i")
             connection.execute("CREATE UNLOGGED TABLE forgetful AS SELECT 1 AS i")
-        standby_folder = server_folder / "standby"
-        standby_folder.mkdir(mode=0o710)
-        shutil.chown(standby_folder, group=primary.folder.group())
-        standby_folder.chmod(0o770)
-        owner = {"user": "postgres", "group": "postgres"} if primary.data_folder.owner() == "postgres" else {}
-        base = ["/usr/lib/postgresql/15/bin/pg_basebackup", "-R", "-X", "stream", "-c", "fast"]
-        target = ["-d", primary.conninfo("postgres"), "-D", str(standby_folder / "data")]
-        subprocess.run([*base, *target], check=True, cwd="/", **owner)  # type: ignore[call-overload]
-        standby = ScratchCluster(standby_folder)
+        standby = base_backup(primary, server_folder / "standby", {})
+        follow(standby, primary)
         standby.start()
         try:
             server = make_server(standby.conninfo("postgres"), engine="log")

@@ -225,7 +225,7 @@ def test_media_in_an_object_store_are_noted(asked: InitRequest, mastodon: Path) 
     events: list[Event] = []
     run(asked, events.append)
     assert load_configuration(asked.config_file).media is None
-    assert "media lie in S3 and are not carried" in asked.config_file.read_text()
+    assert "media are in S3 and are not copied" in asked.config_file.read_text()
     assert any("S3 (files)" in event.message for event in events if isinstance(event, Warned))
 
 
@@ -252,7 +252,7 @@ def test_nothing_is_overwritten(asked: InitRequest, folder: Path, existing: str)
     place.parent.mkdir()
     place.symlink_to("nowhere")
     before = tree(folder)
-    with pytest.raises(ConfigurationError, match=f"already there: {place}$"):
+    with pytest.raises(ConfigurationError, match=f"already exists: {place}$"):
         run(asked)
     assert tree(folder) == before
 

@@ -1,4 +1,4 @@
-"""permafrost config: is the configuration right, what is in force, and what may be in it."""
+"""permafrost config: checks the configuration, shows what is in effect, and describes what it may contain."""
 
 from __future__ import annotations
 

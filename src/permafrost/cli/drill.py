@@ -55,4 +55,6 @@ def _lines(result: DrillResult) -> list[str]:
     rows = f"{count_text(result.rows, 'row')} of {count_text(result.tables, 'table')}"
     size = f"{rows} in {seconds_text(result.restore_s)}"
     lines = [f"{result.snapshot} restores: {size}; {compared} as in the snapshot"]
+    if result.missing:
+        lines = [f"{result.snapshot} restores, and is NOT WHOLE: {size}; this cannot be restored:", *result.missing]
     return [*lines, *health_lines(result.health)]

@@ -23,10 +23,7 @@ _COMMANDS = {
     "drill": ("drill:drill", "Prove that SNAPSHOT can be restored, by restoring it into a throw-away server."),
     "check": ("check:check", "Examine DATABASE, and whether Mastodon's secrets and media belong to it."),
     "export": ("export:export", "Write SNAPSHOT as a standard dump file, for pg_restore, psql or any other tool."),
-    "prune": (
-        "prune:prune",
-        "Remove snapshots that no rule in [retention] keeps, and objects that no remaining snapshot uses.",
-    ),
+    "prune": ("prune:prune", "Remove snapshots that no rule in [retention] keeps, and unused objects."),
     "status": ("status:status", "Show the newest snapshot, its age and proof, and what needs attention."),
     "vault": ("vault.group:vault", "Pair servers with vaults, the machines that keep their copies."),
     "run": ("service:run", "Run the server's service: backups, audits and drills on schedule, and Syncthing."),

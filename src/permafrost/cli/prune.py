@@ -20,10 +20,10 @@ from permafrost.operations.prune import prune as prune_repository
 @json_option
 @reporting
 def prune(rendering: Rendering, *, dry_run: bool, config_file: Path | None) -> None:
-    """Remove snapshots that no rule in [retention] keeps, and objects that no remaining snapshot uses.
+    """Remove snapshots that no rule in [retention] keeps, and unused objects.
 
-    The newest snapshot always stays. Vaults follow, and keep what is removed here for 3 days in removed/, beside
-    their copy of the repository.
+    An object is unused if no remaining snapshot needs it. The newest snapshot always stays. Vaults follow, and keep
+    what is removed here for 3 days in removed/, beside their copy of the repository.
 
     \b
     Example:

@@ -12,6 +12,7 @@ import click
 from permafrost.cli.shared.amounts import count_text, seconds_text
 from permafrost.cli.shared.reading import ReadRequest, reading, server_option
 from permafrost.cli.shared.rendering import Rendering
+from permafrost.errors import EXIT_FINDINGS
 from permafrost.loading.preflight import Target
 from permafrost.operations.restore import RestoreRequest, RestoreResult
 from permafrost.operations.restore import restore as restore_snapshot
@@ -35,7 +36,6 @@ def _moved(*words: str, is_flag: bool = False) -> Callable[[Command], Command]:
     epilog="""\b
 Examples:
   permafrost restore latest --database mastodon_test
-  permafrost restore --at "2026-11-22 14:00" --database mastodon_test
   permafrost restore latest --database mastodon_production --replace
   permafrost restore latest --database mastodon_production --repository /srv/copy/repository \\
       --passphrase-file passphrase --fingerprint "1A2B ..." --secrets-to secrets
@@ -54,6 +54,13 @@ Examples:
     metavar="FILE",
     help="Write the runbook here  [default: ./permafrost-runbook-NAME.txt]",
 )
+@click.option("--keep-going", is_flag=True, help="Restore everything that PostgreSQL accepts.")
+@click.option(
+    "--missing-to",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="With it, list the rest here  [default: ./permafrost-missing-NAME]",
+)
 @_moved("--table")
 @_moved("--schema")
 @_moved("--stdout", is_flag=True)
@@ -69,25 +76,37 @@ def restore(
     no_tablespaces: bool,
     secrets_to: Path | None,
     runbook_file: Path | None,
-) -> None:
+    keep_going: bool,
+    missing_to: Path | None,
+) -> int:
     """Restore SNAPSHOT, an id or `latest`, into a database. For one table: permafrost restore-table.
 
-    The snapshot is checked first, then loaded under a working name, compared with what was backed up, and only then
-    given its name. On disaster day no configuration is needed: a copy of the repository and its key suffice. At the
-    end, a runbook says what to do next to get Mastodon running.
+    The snapshot is checked, loaded under a working name, compared with what was backed up, and then given its name. A
+    copy of the repository and its key suffice. At the end, a runbook says how to get Mastodon running. With
+    --keep-going, what PostgreSQL refuses (rows, indexes, keys, extensions) is listed with the SQL that finishes the
+    database by hand; its comment says that it is NOT WHOLE, and the exit code is 3.
     """
     wanted = RestoreRequest(
         request.source,
         request.choice,
-        Target(database, replaces=replace, with_owners=not no_owner, with_tablespaces=not no_tablespaces),
+        Target(
+            database,
+            replaces=replace,
+            with_owners=not no_owner,
+            with_tablespaces=not no_tablespaces,
+            with_all_extensions=not keep_going,
+        ),
         server=request.server(server),
         secrets_to=secrets_to,
         writes_runbook=True,
         runbook_file=runbook_file,
         jobs=request.jobs,
+        keeps_going=keep_going,
+        missing_to=missing_to,
     )
     result = restore_snapshot(wanted, report=rendering.report, now=datetime.now(UTC))
     rendering.result(result.document(), [*_lines(result), "", result.runbook.text()])
+    return EXIT_FINDINGS if result.missing else 0
 
 
 def _lines(result: RestoreResult) -> list[str]:
@@ -95,6 +114,12 @@ def _lines(result: RestoreResult) -> list[str]:
     rows = f"{count_text(result.rows, 'row')} of {count_text(result.tables, 'table')}"
     size = f"{rows} in {seconds_text(result.duration_s)}"
     lines = [f"restored {result.snapshot} into {result.database}: {size}; {compared} as in the snapshot"]
+    if result.missing:
+        lines = [
+            f"restored {result.snapshot} into {result.database}: {size}; it is NOT WHOLE, and lacks:",
+            *result.missing.reasons,
+            f"finish it by hand with {result.missing_list}",
+        ]
     if result.kept_as:
         lines.append(f"the former database is kept as {result.kept_as}; drop it when you no longer need it")
     lines += [f"wrote {path}" for path in result.secrets]

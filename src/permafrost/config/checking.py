@@ -1,4 +1,4 @@
-"""Looks at every file and folder that the configuration names, as `config check` and `init` do."""
+"""Checks every file and folder that the configuration names, for `config check` and `init`."""
 
 from __future__ import annotations
 

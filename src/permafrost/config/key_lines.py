@@ -1,4 +1,4 @@
-"""Finds the line on which each key of a TOML document stands, which tomllib does not tell.
+"""Finds the line of each key in a TOML document, which tomllib does not report.
 
 The document has passed tomllib, so it is valid TOML 1.0: only the ends of names, strings, arrays and comments
 have to be found here. tomllib itself reads the names, quoted ones too.

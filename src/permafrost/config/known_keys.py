@@ -1,4 +1,4 @@
-"""The keys that a model knows, and which of them a person meant who wrote another."""
+"""The keys that a model knows, and which of them an unknown key was probably meant to be."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads a TOML file into a model, or says everything that is wrong with it at once.
+"""Reads a TOML file into a model, or reports everything that is wrong with it at once.
 
 Each problem has a line, if it is certain, and a key; an unknown key names the nearest known one. Values are
 never quoted back, except paths and fingerprints: the file should hold no secret, but might.
@@ -72,7 +72,7 @@ def validated(document: Mapping[str, object], model: type[M], path: Path, lines:
 
 
 def misplaced_secrets(configuration: Configuration) -> Iterator[tuple[str, str]]:
-    """Yield a key and a message for each secret that lies in a folder that Syncthing carries to the vaults."""
+    """Yield a key and a message for each secret in a folder that Syncthing carries to the vaults."""
     carried = {"repository.path": configuration.repository.path}
     if configuration.media is not None:
         carried["media.path"] = configuration.media.path
@@ -87,7 +87,7 @@ def misplaced_secrets(configuration: Configuration) -> Iterator[tuple[str, str]]
     for key, path in secret.items():
         for carried_key, folder in carried.items():
             if path is not None and path.resolve().is_relative_to(folder.resolve()):
-                yield key, f"lies in {carried_key}, which Syncthing carries to the vaults"
+                yield key, f"is in {carried_key}, which Syncthing carries to the vaults"
 
 
 def _read(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""The server's configuration as frozen models; every key's meaning is the text that the reference shows."""
+"""The server's configuration as frozen models; the reference shows each key's description."""
 
 from __future__ import annotations
 

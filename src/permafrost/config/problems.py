@@ -1,4 +1,4 @@
-"""What is wrong with a file, one line for each problem, in the form that compilers and editors know."""
+"""Problems in a file, one line each, in the form that compilers and editors use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Secrets come from files only, and only from files that nobody else can read."""
+"""Secrets come only from files, and only from files that nobody else can read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Writes a configuration as TOML, plain or with each key explained, and its JSON schema."""
+"""Writes a configuration as TOML, with or without an explanation of each key, and its JSON schema."""
 
 from __future__ import annotations
 

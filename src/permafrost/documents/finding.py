@@ -13,7 +13,7 @@ SeverityWord = Literal["notice", "warning", "alarm"]
 
 @dataclass(frozen=True, slots=True)
 class FindingDocument(Document):
-    """Something that needs a human."""
+    """Something that needs attention."""
 
     kind: str
     """a stable name, see [findings.md](findings.md)"""

@@ -44,6 +44,14 @@ class RestoreDocument(Document):
     """the file that says what to do next; null if it could not be written"""
     steps: tuple[RunbookStepDocument, ...]
     """the same as a list"""
+    whole: bool
+    """whether nothing is missing; false only with `--keep-going` (exit code 3)"""
+    missing: tuple[str, ...]
+    """what is missing, and why"""
+    missing_list: str | None
+    """the file with the SQL that finishes the database by hand; otherwise null"""
+    rows_refused: int
+    """how many rows PostgreSQL refused; they are in files beside that list"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +147,8 @@ class DrillDocument(Document):
     """how many rows they have"""
     audited: bool
     """whether every row's digest was compared, and not only counts"""
+    missing: tuple[str, ...]
+    """what the restored database lacks, and why; the snapshot is then not proven (exit code 3)"""
     health: HealthDocument
     """what `permafrost check` finds in the restored database, without reading every row again"""
 
@@ -159,3 +169,5 @@ class ExportDocument(Document):
     """its size"""
     duration_s: float
     """how long it took"""
+    missing: tuple[str, ...]
+    """what PostgreSQL refused of the snapshot, and why; a plain file has all of it but refused rows (exit code 3)"""

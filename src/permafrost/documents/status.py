@@ -35,7 +35,7 @@ class VaultStatusDocument(Document):
 
 @dataclass(frozen=True, slots=True)
 class StatusFindingDocument(Document):
-    """Something that needs a human, and since when."""
+    """Something that needs attention, and since when."""
 
     kind: str
     """a stable name, see [findings.md](findings.md); with `vault-` in front if a vault has reported it of itself"""
@@ -55,7 +55,7 @@ class StatusFindingDocument(Document):
 
 @dataclass(frozen=True, slots=True)
 class StatusDocument(Document):
-    """What there is, how old it is, and what needs a human. Exit code 3 if there are findings."""
+    """What there is, how old it is, and what needs attention. Exit code 3 if there are findings."""
 
     snapshots: int
     """how many there are"""
@@ -68,4 +68,4 @@ class StatusDocument(Document):
     vaults: tuple[VaultStatusDocument, ...]
     """the paired vaults, by what they say in their receipts"""
     findings: tuple[StatusFindingDocument, ...]
-    """what needs a human, the most severe first"""
+    """what needs attention, the most severe first"""

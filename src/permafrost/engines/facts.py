@@ -1,4 +1,4 @@
-"""From what was read of the database, its tables and Mastodon to the manifest's parts about them."""
+"""Builds the manifest's parts about the database, its tables and Mastodon from what was read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a log snapshot holds besides logged rows: facts of the database, sequences, and the frame.
+"""What a log snapshot contains besides logged rows: facts of the database, sequences, and the frame.
 
 All of it is read on the connection that holds the snapshot, which has nothing else to do while workers read rows.
 """

@@ -1,4 +1,4 @@
-"""From what the log knows of segments to the manifest's tables and the snapshot's objects."""
+"""Builds the manifest's tables and the snapshot's objects from what the log knows about segments."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A run of the segment log: frame, segments, counts and digests read under one snapshot, by workers side by side."""
+"""A run of the segment log: frame, segments, counts and digests, read under one snapshot by parallel workers."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""Looks at a database while and after it is loaded: its indexes, its statistics, whether it is what it should be."""
+"""Examines a database during and after loading: its indexes, its statistics, and whether it matches the snapshot."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import psycopg
 
@@ -43,10 +43,31 @@ def compare(conninfo: str, manifest: Manifest, jobs: int, report: Reporter) -> i
     A warning names tables whose generated columns alone differ: they were computed again. Raise `DifferentRestoreError`
     if a table is missing, added, or differs.
     """
-    expected = {TableName(table.schema_name, table.name): table for table in manifest.tables}
+    rows, wrong = differences(conninfo, manifest, {}, jobs, report)
+    if wrong:
+        more = f"; and {len(wrong) - _MOST_TOLD} more" if len(wrong) > _MOST_TOLD else ""
+        raise DifferentRestoreError(
+            f"the restored database differs from the snapshot: {'; '.join(wrong[:_MOST_TOLD])}{more}",
+            hint="restore another snapshot, and please report this; it is the most serious problem permafrost can "
+            "detect",
+        )
+    return rows
+
+
+def differences(
+    conninfo: str, manifest: Manifest, refused: Mapping[TableName, int], jobs: int, report: Reporter
+) -> tuple[int, list[str]]:
+    """Return how many rows there are, and in words each table that is missing, added, or differs.
+
+    Of a table with `refused` rows, that many fewer are expected, and no digest is compared.
+    """
+    expected = {
+        TableName(table.schema_name, table.name): _without(table, refused.get(TableName(table.schema_name, table.name)))
+        for table in manifest.tables
+    }
     with connected(conninfo) as connection:
         there = set(list_tables(connection))
-    wrong = [f"{table} is missing" for table in sorted(expected.keys() - there)]
+    wrong = [f"{table} is missing" for table in sorted(expected.keys() - there - refused.keys())]
     wrong += [f"{table} exists, and should not" for table in sorted(there - expected.keys())]
     common = sorted(expected.keys() & there, key=lambda name: (-expected[name].rows, name))
     done = Tally(len(common), "tables", report)
@@ -66,16 +87,13 @@ def compare(conninfo: str, manifest: Manifest, jobs: int, report: Reporter) -> i
 
     with Workers(lambda: connected(conninfo), jobs) as workers:
         workers.do_all([task(name) for name in common])
-    if wrong:
-        more = f"; and {len(wrong) - _MOST_TOLD} more" if len(wrong) > _MOST_TOLD else ""
-        raise DifferentRestoreError(
-            f"the restored database differs from the snapshot: {'; '.join(wrong[:_MOST_TOLD])}{more}",
-            hint="restore another snapshot, and please report this; it is the most serious problem permafrost can "
-            "detect",
-        )
     if recomputed:
         report(Warned(_recomputed(sorted(recomputed))))
-    return sum(found.values())
+    return sum(found.values()), wrong
+
+
+def _without(table: Table, refused: int | None) -> Table:
+    return table if refused is None else table.model_copy(update={"rows": table.rows - refused, "digest": None})
 
 
 def _recomputed(names: Sequence[TableName]) -> str:

@@ -18,14 +18,17 @@ import psycopg
 from permafrost.errors import DatabaseError
 from permafrost.events import Reporter
 from permafrost.loading.comparison import Tally
+from permafrost.loading.entries import bare_statements, holds_data, table_of_rows
 from permafrost.loading.logins import Login, entries_by_login
 from permafrost.loading.memory_file import bytes_in_memory
 from permafrost.loading.opened_snapshot import OpenedSnapshot
+from permafrost.loading.refused_tables import RefusedTables, stop_at_a_refused_row
 from permafrost.postgres.building.foreign_keys import UncheckedKeys, add_foreign_keys, check_foreign_keys
 from permafrost.postgres.building.guarded import Refused, run_guarded
 from permafrost.postgres.building.index_builds import build_index, read_index_script
 from permafrost.postgres.building.loading import analyze, tables_by_size
 from permafrost.postgres.connection import connected, server_major
+from permafrost.postgres.failures import Failed, FailureSink, is_the_servers_end, stop_at_first
 from permafrost.postgres.programs.archive_contents import CONSTRAINT, Contents, Step, read_contents
 from permafrost.postgres.programs.restore_program import (
     SECTIONS,
@@ -47,7 +50,9 @@ class FrameLoader:
     """Loads the parts of a snapshot's frame into an empty database; made by `frame_loader`.
 
     `archive_fd` is the whole archive in memory, None if it is too large for that. Every method raises `DatabaseError`
-    at the first error. What each has loaded is counted, so that in the end no entry of the archive is missing.
+    at the first error; or, once `on_failure` is another sink, hands what fails to that and loads the rest, entry by
+    entry where pg_restore has refused them together. What each has loaded is counted, so that in the end no entry of
+    the archive is missing.
     """
 
     def __init__(
@@ -60,6 +65,7 @@ class FrameLoader:
         self._without = without
         self._loaded: Counter[int] = Counter()
         self._logins: Sequence[Login] = (Login(request.conninfo),)
+        self.on_failure: FailureSink = stop_at_first
 
     @cached_property
     def contents(self) -> Contents:
@@ -81,20 +87,21 @@ class FrameLoader:
         """Load what tables' rows need: types, functions, tables."""
         self._load(Step.DEFINITIONS)
 
-    def load_data(self, logins: Sequence[Login]) -> None:
+    def load_data(self, logins: Sequence[Login], on_refused: RefusedTables = stop_at_a_refused_row) -> None:
         """Load the rows, large objects and sequences' values that are in the frame itself; rows with their login.
 
         Rows of a table that no login knows are loaded with the first one, which can do the least. What else looks at
-        rows later, checks that are added after them and foreign keys, uses the same logins.
+        rows later, checks that are added after them and foreign keys, uses the same logins. A table of which a row is
+        refused goes to `on_refused`, and is then empty.
         """
         self._logins = logins
         rows: frozenset[int] = frozenset()
         if not logins[0].is_only:
             entries = self.contents.of_kind(Step.DATA, 0, "TABLE DATA")
             for login, numbers in entries_by_login("TABLE DATA", entries, logins, unknown=logins[0]).items():
-                self._load_entries(numbers, conninfo=login.conninfo, reads_all=True)
+                self._load_entries(numbers, conninfo=login.conninfo, reads_all=True, on_refused=on_refused)
                 rows |= numbers
-        self._load_entries(self.contents.ids(Step.DATA) - rows, reads_all=True)
+        self._load_entries(self.contents.ids(Step.DATA) - rows, reads_all=True, on_refused=on_refused)
 
     def load_indexes(self, report: Reporter) -> None:
         """Load indexes and all else that comes before the foreign keys, several at a time."""
@@ -102,7 +109,8 @@ class FrameLoader:
             found = read_index_script(self._request.conninfo, script)
             done = Tally(len(found.builds), "indexes", report)
             with Workers(lambda: found.session(self._request.conninfo), self._jobs) as workers:
-                workers.do_all([done.after(partial(build_index, build=build)) for build in found.builds])
+                task = partial(build_index, on_failure=self.on_failure)
+                workers.do_all([done.after(partial(task, build=build)) for build in found.builds])
         checks = self._load_late_checks()
         self._load_entries(self.contents.ids(Step.EARLY) - checks, jobs=self._jobs)
 
@@ -123,7 +131,7 @@ class FrameLoader:
         """
         keys: Sequence[UncheckedKeys] = ()
         if script := self._script_of(Step.FOREIGN_KEYS):
-            keys = add_foreign_keys(self._request.conninfo, script)
+            keys = add_foreign_keys(self._request.conninfo, script, self.on_failure)
         self._analyze_and(keys, report)
 
     def analyze(self, report: Reporter) -> None:
@@ -146,10 +154,10 @@ class FrameLoader:
         """Check them as the table's owner, as planning a query runs code of the tables in it."""
         login = next((one for one in self._logins if keys.name in one.owners and one.can_empty), None)
         if login is None:
-            check_foreign_keys(connection, keys)
+            check_foreign_keys(connection, keys, self.on_failure)
             return
         with connected(login.conninfo) as owner:
-            check_foreign_keys(owner, keys)
+            check_foreign_keys(owner, keys, self.on_failure)
 
     def load_the_rest(self) -> Sequence[Refused]:
         """Load what follows the foreign keys, publications and labels too; return the statements that were refused."""
@@ -194,6 +202,10 @@ class FrameLoader:
         if not entries:
             return b""
         self._loaded.update(self.contents.ids(step))
+        return self._script(entries)
+
+    def _script(self, entries: str) -> bytes:
+        """Return the SQL of the listed entries."""
         with _listed(entries) as list_fd:
             return self._run(pg_restore_script_program(self._request, list_fd, self._archive_fd))
 
@@ -202,16 +214,50 @@ class FrameLoader:
         self._load_entries(self.contents.ids(*steps), jobs=jobs, reads_all=reads_all)
 
     def _load_entries(
-        self, numbers: frozenset[int], *, conninfo: str = "", jobs: int = 1, reads_all: bool = False
+        self,
+        numbers: frozenset[int],
+        *,
+        conninfo: str = "",
+        jobs: int = 1,
+        reads_all: bool = False,
+        on_refused: RefusedTables = stop_at_a_refused_row,
     ) -> None:
         """Run pg_restore over some entries, with another connection string if one is given; they count as loaded."""
         if not numbers:
             return
         self._loaded.update(numbers)
-        with _listed(self.contents.lines(numbers)) as list_fd:
-            request = replace(
-                self._request, conninfo=conninfo or self._request.conninfo, archive_fd=self._archive_fd, jobs=jobs
-            )
+        entries = self.contents.lines(numbers)
+        request = replace(
+            self._request, conninfo=conninfo or self._request.conninfo, archive_fd=self._archive_fd, jobs=jobs
+        )
+        if self.on_failure is stop_at_first:
+            self._restore(request, entries, reads_all=reads_all)
+            return
+        request = replace(request, is_one_transaction=True)
+        try:
+            self._restore(request, entries, reads_all=reads_all)
+        except DatabaseError as error:
+            if is_the_servers_end(error):
+                raise
+            for line in entries.splitlines(keepends=True):
+                self._load_alone(request, line, on_refused)
+
+    def _load_alone(self, request: LoadRequest, line: str, on_refused: RefusedTables) -> None:
+        """Run pg_restore over one entry, in a transaction; what fails goes to `on_failure`, or to `on_refused`."""
+        try:
+            self._restore(request, line)
+        except DatabaseError as error:
+            if is_the_servers_end(error):
+                raise
+            table = table_of_rows(line, self._snapshot.manifest.tables)
+            if table is not None:
+                on_refused(table, error)
+            else:
+                statement = b"" if holds_data(line) else bare_statements(self._script(line))
+                self.on_failure(Failed(statement, error))
+
+    def _restore(self, request: LoadRequest, entries: str, *, reads_all: bool = False) -> None:
+        with _listed(entries) as list_fd:
             self._run(pg_restore_program(request, list_fd), reads_all=reads_all)
 
     def _run(self, program: Program, *, reads_all: bool = False) -> bytes:

@@ -1,4 +1,4 @@
-"""The surviving lines of the log's objects: what a base or a delta holds, less what later deltas say is gone.
+"""The surviving lines of the log's objects: the lines of a base or a delta, minus those that later deltas say are gone.
 
 The order of rows in a table means nothing, so every object is read where it lies: first the gone lines out of all
 delta objects, which are few; then each base, and each delta object once.

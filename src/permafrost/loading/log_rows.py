@@ -11,14 +11,17 @@ from threading import Lock
 import psycopg
 from psycopg import sql
 
+from permafrost.errors import DatabaseError
 from permafrost.events import Progress, Reporter
 from permafrost.loading.log_lines import GoneLines, base_lines, delta_lines, gone_lines
 from permafrost.loading.log_map import LogMap, log_map
 from permafrost.loading.logins import Login
 from permafrost.loading.opened_snapshot import OpenedSnapshot
+from permafrost.loading.refused_tables import RefusedTables, stop_at_a_refused_row
 from permafrost.postgres.building.copy_in import copy_in
 from permafrost.postgres.catalog import TableName
 from permafrost.postgres.connection import connected, database_errors
+from permafrost.postgres.failures import is_the_servers_end
 from permafrost.postgres.workers import Task, Workers
 from permafrost.repository.manifest import Table
 
@@ -26,11 +29,18 @@ _SHARE = 1.2  # of an even share; a little more than that costs less than two wo
 
 
 def load_rows(
-    snapshot: OpenedSnapshot, login: Login, is_wanted: Callable[[Table], bool], *, jobs: int, report: Reporter
+    snapshot: OpenedSnapshot,
+    login: Login,
+    is_wanted: Callable[[Table], bool],
+    *,
+    jobs: int,
+    on_refused: RefusedTables = stop_at_a_refused_row,
+    report: Reporter,
 ) -> None:
     """Load the logged tables of the snapshot that are wanted, and are the login's, into its database, which has them.
 
-    Raise `IntegrityError` if an object does not hold what the manifest says, `DatabaseError` if a row is refused.
+    A table of which a row is refused goes to `on_refused`, from any thread; what it then holds means nothing. Raise
+    `IntegrityError` if an object does not hold what the manifest says.
     """
     places = log_map(snapshot.manifest).where(
         lambda table: login.loads(TableName(table.schema_name, table.name)) and is_wanted(table)
@@ -46,7 +56,7 @@ def load_rows(
 
         def bases(load: _TableLoad) -> Task:
             def task(connection: psycopg.Connection) -> None:
-                with _emptied(connection, load):
+                with _refused_to(on_refused, load.table), _emptied(connection, load):
                     for index in load.bases:
                         with closing(base_lines(snapshot, index, places.bases[index], gone)) as pieces:
                             _copy(connection, load.table, pieces, is_frozen=load.is_whole)
@@ -58,7 +68,10 @@ def load_rows(
             def task(connection: psycopg.Connection) -> None:
                 with closing(delta_lines(snapshot, index, places.members[index], gone)) as parts:
                     for place, pieces in parts:
-                        _copy(connection, place.table, pieces)
+                        with _refused_to(on_refused, place.table):
+                            _copy(connection, place.table, pieces)
+                        for _ in pieces:
+                            pass  # what a refused row has left; the filter counts them all
                 progress.add(snapshot.stored(index).size_bytes)
 
             return task
@@ -114,6 +127,16 @@ def _emptied(connection: psycopg.Connection, load: _TableLoad) -> Iterator[None]
     with database_errors(f"cannot load {load.table.schema_name}.{load.table.name}"), connection.transaction():
         connection.execute(sql.SQL("TRUNCATE ONLY {}").format(name))
         yield
+
+
+@contextmanager
+def _refused_to(on_refused: RefusedTables, table: Table) -> Iterator[None]:
+    try:
+        yield
+    except DatabaseError as error:
+        if is_the_servers_end(error):
+            raise
+        on_refused(table, error)
 
 
 def _copy(connection: psycopg.Connection, table: Table, pieces: Iterator[bytes], *, is_frozen: bool = False) -> None:

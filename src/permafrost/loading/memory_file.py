@@ -1,4 +1,4 @@
-"""Files that exist only in memory: pg_restore seeks in an archive, and nothing of it may meet a disk."""
+"""Files that exist only in memory: pg_restore seeks in an archive, and none of it may reach a disk."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an object holds, as a stream to read from: unsealed by gpg, decompressed here, never in a file."""
+"""An object's content as a stream: unsealed by gpg, decompressed here, never in a file."""
 
 from __future__ import annotations
 

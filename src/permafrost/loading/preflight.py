@@ -1,4 +1,4 @@
-"""What is looked at before a restore touches anything; each refusal says what to do."""
+"""What is checked before a restore touches anything; each refusal says what to do."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from permafrost.postgres.building.provision import (
     missing_roles,
     unusable_tablespaces,
 )
-from permafrost.postgres.connection import server_major
+from permafrost.postgres.connection import database_errors, server_major
 from permafrost.repository.manifest import DatabaseFacts
 
 _UNCHANGED = "everything"
@@ -29,8 +29,8 @@ _UNCHANGED = "everything"
 class Target:
     """Where a restore goes: the database's final name, and whether it takes a live one's place.
 
-    Owners and grants, and tablespaces, may be left out, and so may extensions that the server refuses to create, where
-    the database is only looked at.
+    Owners and grants, and tablespaces, may be left out, and so may extensions that the server does not have or refuses
+    to create, where the database is only looked at, or better than none without them.
     """
 
     database: str
@@ -55,7 +55,8 @@ def check_target(connection: psycopg.Connection, target: Target, facts: Database
     _check_version(connection, facts)
     if target.with_owners:
         _check_roles(connection, facts)
-    _check_extensions(connection, facts)
+    if target.with_all_extensions:
+        _check_extensions(connection, facts)
     _check_locale(connection, facts)
     _check_space(connection, facts, report)
     return _without_missing_tablespaces(connection, target, facts, report)
@@ -132,7 +133,8 @@ def _check_extensions(connection: psycopg.Connection, facts: DatabaseFacts) -> N
         raise RestoreRefusedError(
             f"the server does not have the extension {', '.join(missing)}",
             unchanged=_UNCHANGED,
-            hint="install it; Debian's postgresql-contrib and postgresql-VERSION-NAME packages contain most of them",
+            hint="install it; Debian's postgresql-contrib and postgresql-VERSION-NAME packages contain most of them. "
+            "--keep-going restores what does not need it",
         )
     not_ours = extensions_for_superusers(connection, [extension.name for extension in facts.extensions])
     if not_ours:
@@ -163,3 +165,17 @@ def _check_space(connection: psycopg.Connection, facts: DatabaseFacts, report: R
             unchanged=_UNCHANGED,
             hint="make room, or restore to another server",
         )
+
+
+def tell_whose_code_runs(connection: psycopg.Connection, report: Reporter) -> None:
+    """Report with whose rights code in the snapshot will run: it may have been written to run when it is restored."""
+    with database_errors("cannot look at the restoring role"):
+        row = connection.execute("SELECT current_user, rolsuper FROM pg_roles WHERE rolname = current_user").fetchone()
+    assert row is not None  # noqa: S101 - whoever asks is a role
+    name, is_superuser = row
+    report(
+        Note(
+            f"code in the snapshot (checks, index expressions, views) runs as the role {name}"
+            + (", a superuser, who may start programs; if you do not trust it, drill it first" if is_superuser else "")
+        )
+    )

@@ -1,4 +1,4 @@
-"""The runbook of a restore: its facts out of the manifest, and its text into a file, if there is a place for it."""
+"""The runbook of a restore: its facts from the manifest, and its text to a file, if there is a place for it."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ def runbook_for(
     secrets: Sequence[Path],
     secrets_to: Path | None,
     is_rehearsal: bool,
+    missing: Sequence[str] = (),
+    missing_list: Path | None = None,
 ) -> Runbook:
     """Return the runbook for what has just been restored into `database`, with `secrets` written below `secrets_to`.
 
@@ -44,6 +46,8 @@ def runbook_for(
             has_secrets=bool(manifest.indices("secrets")),
             kept_as=kept_as,
             is_rehearsal=is_rehearsal,
+            missing=tuple(missing),
+            missing_list=str(missing_list) if missing_list else None,
         )
     )
 
@@ -51,7 +55,7 @@ def runbook_for(
 def write_runbook(text: str, place: Path | None, database: str, report: Reporter) -> Path | None:
     """Write `text` to `place`, else to a free name in the current folder, and return where it lies.
 
-    Never over something that is there. A restore must not fail for its runbook: if it cannot be written, that is
+    Never overwrites anything. A restore must not fail for its runbook: if it cannot be written, that is
     told, and None is returned.
     """
     stem = f"permafrost-runbook-{database.replace('/', '_')}"

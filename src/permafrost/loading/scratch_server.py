@@ -1,4 +1,4 @@
-"""A throw-away PostgreSQL server that is fit for one snapshot, for drills and exports.
+"""A throw-away PostgreSQL server that suits one snapshot, for drills and exports.
 
 It needs the server programs of the snapshot's major version (or, if they are not installed, of the next newer one
 that is), a folder with room, and nothing else: no server that runs, no configuration, no network.
@@ -52,7 +52,7 @@ def scratch_server(facts: DatabaseFacts, place: ScratchPlace, report: Reporter) 
 
     What killed runs left there is removed first. Nobody else on the machine can connect to the server, and it listens
     on no network. Raise `ToolError` if no server programs are installed that will do, or no sandbox can be had,
-    `ConfigurationError` if another user could exchange what lies in the folder.
+    `ConfigurationError` if another user could exchange what is in the folder.
     """
     major, binaries = _binaries_for(facts.server_major, report)
     settings = _SETTINGS if major < _EVENT_TRIGGERS_SINCE else {**_SETTINGS, "event_triggers": "off"}

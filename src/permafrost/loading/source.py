@@ -83,7 +83,7 @@ class OpenedRepository:
     def read(self, choice: SnapshotId | None, now: datetime, report: Reporter) -> OpenedSnapshot:
         """Return the chosen snapshot (None: the newest that the clock allows), signature, list and manifest checked.
 
-        Snapshots that lie in the future are reported where the newest is asked for.
+        Snapshots in the future are reported if the newest is requested.
         """
         if choice is None and (warning := clock_warning(list_snapshots(self.repository.layout), now)):
             report(Warned(warning))
@@ -116,7 +116,7 @@ class OpenedRepository:
 def _as_printed(key: OpeningKey, home: Path) -> OpeningKey | None:
     """Return the key with the passphrase as the recovery sheet has it; None if it is that already, or no such one.
 
-    It is written into the GnuPG home, which lies in memory. Raise `KeyFileError` that says where it is mistyped.
+    It is written into the GnuPG home, which is in memory. Raise `KeyFileError` that says where it is mistyped.
     """
     if key.passphrase_file is None or key.secret_key_file is not None:
         return None

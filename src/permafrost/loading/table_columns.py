@@ -1,4 +1,4 @@
-"""What the columns of a snapshot's table are: learnt from a database of definitions alone, which is dropped again."""
+"""The columns of a snapshot's table, read from a temporary database that contains only the definitions."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def snapshot_columns(
     """Return the columns of `table` as the snapshot's frame defines them.
 
     The database of definitions is made on `server`, under a name like that of `database`. Raise `RestoreRefusedError`
-    if somebody else's database bears it.
+    if somebody else's database has it.
     """
     name = name_with_suffix(database, _SUFFIX)
     encoding = snapshot.manifest.database.encoding

@@ -1,4 +1,4 @@
-"""One table of a snapshot, made under another name: filled and compared in one transaction."""
+"""One table of a snapshot under another name: created, filled and compared in one transaction."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rows of one table of a snapshot as COPY text: out of the log's objects, or out of the frame by pg_restore."""
+"""The rows of one table of a snapshot as COPY text: from the log's objects, or from the frame by pg_restore."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import psycopg
@@ -96,11 +96,15 @@ class WorkingDatabase:
             return ""
         return f"; or, if they insist on the name, rename {self.target.database} and restore without --replace"
 
-    def finish(self, now: datetime, report: Reporter) -> str | None:
-        """Give the database its properties and its name; return the name that the one before is kept as, if any."""
-        refused = apply_properties(
-            self.connection, self.name, _properties(self.facts, self.target), self.target.database
-        )
+    def finish(self, now: datetime, report: Reporter, mark: str | None = None) -> str | None:
+        """Give the database its properties and its name; return the name that the one before is kept as, if any.
+
+        `mark` takes the place of its comment, if it is not whole.
+        """
+        properties = _properties(self.facts, self.target)
+        if mark is not None:
+            properties = replace(properties, comment=mark)
+        refused = apply_properties(self.connection, self.name, properties, self.target.database)
         kept_as = None
         if self.target.replaces:
             kept_as = name_with_suffix(self.target.database, f"_before_{now:%Y%m%dT%H%M%S}")

@@ -1,4 +1,4 @@
-r"""Reads the files in which Mastodon keeps its environment, as the Ruby gem dotenv reads them.
+r"""Reads the files in which Mastodon keeps its environment, like the Ruby gem dotenv.
 
 python-dotenv was tried and reads other values than Mastodon does, which for a password matters: it keeps a `#`
 inside of an unquoted value, leaves `$NAME` alone and expands `${NAME}` between single quotes. The gem's rules

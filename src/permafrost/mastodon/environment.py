@@ -1,4 +1,4 @@
-"""What Mastodon's environment files say, as Mastodon itself would understand them.
+"""What Mastodon's environment files mean to Mastodon itself.
 
 Only the files are read: what systemd or Docker add to the environment cannot be seen from here, and the process
 environment would override the files.
@@ -82,7 +82,7 @@ class MastodonEnvironment:
         notes = []
         if isinstance(self.storage, ObjectStorage):
             notes.append(
-                f"media lie in {self.storage.kind} ({self.storage.container or 'no container named'}) and are not "
+                f"media are in {self.storage.kind} ({self.storage.container or 'no container named'}) and are not "
                 "copied: back them up by other means"
             )
         if self.secrets_missing:

@@ -1,4 +1,4 @@
-"""Works out a server's first configuration from what the admin said and what Mastodon's own settings say."""
+"""Derives a server's first configuration from the admin's options and Mastodon's own settings."""
 
 from __future__ import annotations
 
@@ -154,7 +154,7 @@ def _without_password(url: str, passfile: Path) -> tuple[str, str | None]:
 def _refuse_carried_secrets(request: InitRequest, configuration: Configuration) -> None:
     problems = [Problem(request.config_file, message, key=key) for key, message in misplaced_secrets(configuration)]
     if request.sheet.resolve().is_relative_to(configuration.repository.path.resolve()):
-        problems.append(Problem(request.sheet, "lies in repository.path, which Syncthing carries to the vaults"))
+        problems.append(Problem(request.sheet, "is in repository.path, which Syncthing carries to the vaults"))
     if problems:
         raise InvalidFileError(
             tuple(problems),
@@ -179,5 +179,5 @@ def _notes(request: InitRequest, environment: MastodonEnvironment | None) -> dic
     if request.database_url is None:
         notes["database"] = (source, *(f"Note: {note}." for note in environment.database_notes()))
     if isinstance(environment.storage, ObjectStorage):
-        notes["media"] = (f"media lie in {environment.storage.kind} and are not copied.", source)
+        notes["media"] = (f"media are in {environment.storage.kind} and are not copied.", source)
     return notes

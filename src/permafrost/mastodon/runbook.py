@@ -22,6 +22,7 @@ _LIVE = "/home/mastodon/live"
 class RunbookFacts:
     """What the runbook is about; None where the snapshot does not say.
 
+    `missing` says in words what the database lacks, and `missing_list` is the SQL that finishes it.
     `secret_files` has for each its path now, and its path on the server; `kept_as` is the new name of the database
     that was replaced, None if none was.
     """
@@ -42,6 +43,8 @@ class RunbookFacts:
     kept_as: str | None = None
     is_rehearsal: bool = False
     """Whether the source's own database exists on the same server, untouched: then nothing else must be touched."""
+    missing: tuple[str, ...] = ()
+    missing_list: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +104,7 @@ def runbook(facts: RunbookFacts) -> Runbook:
     if facts.is_rehearsal:
         return Runbook(facts, _rehearsal(facts), (_REHEARSAL_WARNING,))
     steps = (
+        *([_finish(facts)] if facts.missing else []),
         _fence(facts),
         _code(facts),
         _secrets(facts),
@@ -167,6 +171,7 @@ def _rehearsal(facts: RunbookFacts) -> tuple[RunbookStep, ...]:
     database = shlex.quote(facts.database)
     quoted = '"' + facts.database.replace('"', '""') + '"'
     return (
+        *([_finish(facts)] if facts.missing else []),
         RunbookStep(
             "Look at it",
             "Count what you know: the numbers are those of the snapshot's moment.",
@@ -183,6 +188,18 @@ def _rehearsal(facts: RunbookFacts) -> tuple[RunbookStep, ...]:
             "back; docs/how-to/disaster-day.md has the whole path.",
             (f"psql -d postgres -c {shlex.quote(f'DROP DATABASE {quoted}')}",),
         ),
+    )
+
+
+def _finish(facts: RunbookFacts) -> RunbookStep:
+    parts = f"{len(facts.missing)} {'part' if len(facts.missing) == 1 else 'parts'}"
+    first = facts.missing[0].splitlines()[0]
+    return RunbookStep(
+        "Finish the database, which is NOT WHOLE",
+        f"The restore left out {parts} that PostgreSQL refused, first: {first}. The list has each with its reason and "
+        "the SQL to run, in order; refused rows lie beside it. Do this before Mastodon is started: without a unique "
+        "index it makes more duplicates.",
+        (f"less {shlex.quote(facts.missing_list)}",) if facts.missing_list else (),
     )
 
 

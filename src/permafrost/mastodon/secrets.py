@@ -1,4 +1,4 @@
-"""Which secrets a Mastodon of a given version cannot come back without."""
+"""Which secrets a given version of Mastodon cannot run without."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def secrets_needed(version: Version | None) -> tuple[str, ...]:
 
 
 def read_version(mastodon: Path) -> Version | None:
-    """Return the version in `lib/mastodon/version.rb` of the folder `mastodon`, None if it cannot be told."""
+    """Return the version in `lib/mastodon/version.rb` of the folder `mastodon`, None if it cannot be determined."""
     try:
         text = (mastodon / "lib/mastodon/version.rb").read_text(encoding="utf-8", errors="replace")
     except OSError:

@@ -1,4 +1,4 @@
-"""Fingerprints as people read and type them; programs (JSON, configuration, gpg) get them plain."""
+"""Fingerprints as people read and type them; programs (JSON, configuration, gpg) get them without spaces."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A GnuPG home of our own, for one operation, that vanishes with it.
+"""A temporary GnuPG home for one operation.
 
 gpg insists on a home to write its keyring into. The admin's own must not be touched, and a secret key that is
 imported for a restore must not reach a disk, so the home is made in memory where there is such a place.
@@ -65,7 +65,7 @@ def _remove_if_empty(parent: Path) -> None:
 
 
 def _stop_agent_if_any(home: Path) -> None:
-    with suppress(ToolError):  # an agent that cannot be told ends by itself when its home is gone
+    with suppress(ToolError):  # an agent that cannot be reached ends by itself when its home is gone
         stop_agent(home)
 
 

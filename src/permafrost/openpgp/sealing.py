@@ -1,4 +1,4 @@
-"""Seals and opens single OpenPGP messages as streams: programs to put into a pipeline, and what their end means.
+"""Seals and opens single OpenPGP messages as streams: programs for a pipeline, and what their exit means.
 
 Every object of a repository is one message. `explain_opening` accepts a message only if gpg said that it was one
 whole message with an intact integrity check; truncated, altered, concatenated and trailing data are errors.
@@ -25,7 +25,7 @@ _OPEN = "--decrypt"
 
 @dataclass(frozen=True, slots=True)
 class PassphraseSealing:
-    """Objects are sealed with a passphrase; who can write can read."""
+    """Objects are sealed with a passphrase; anyone who can write can read."""
 
     passphrase_file: Path
 

@@ -1,4 +1,4 @@
-"""From the configuration to the way of sealing, with the files that it names checked."""
+"""The way of sealing that a configuration asks for, after checking the files that it names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""permafrost backup: one snapshot, sealed as it is read, of which Syncthing is told.
+"""permafrost backup: one snapshot, sealed as it is read; then Syncthing is notified.
 
 Nothing is published before everything is durable, so a run that dies at any point leaves the repository as it
 was, plus unfinished files in a folder that the next run empties.
@@ -53,7 +53,7 @@ class BackupResult:
     """What a backup stored: bytes new in the repository, row versions new and gone since the last snapshot.
 
     `snapshot_bytes` is all that the snapshot needs, what a backup that starts afresh would store. The dump engine
-    stores every row anew, and knows no segments. `work_s` is seconds by kind of work, those of workers side by side
+    stores every row again, and has no segments. `work_s` is seconds by kind of work, those of workers side by side
     added up (permafrost.timing).
     """
 

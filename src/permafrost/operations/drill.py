@@ -1,4 +1,4 @@
-"""permafrost drill: a snapshot is restored into a throw-away server, compared, examined, and thrown away.
+"""permafrost drill: restores a snapshot into a throw-away server, compares it, examines it, and deletes it.
 
 It uses what a vault has, the repository and the key, and the server programs. The verdict is recorded in the state
 folder, where there is one: a snapshot whose drill passed is proven.
@@ -63,12 +63,13 @@ class DrillResult:
     tables: int
     rows: int
     is_audited: bool
+    missing: tuple[str, ...]
     health: HealthReport
 
     @property
     def has_findings(self) -> bool:
-        """Whether the health checks have findings."""
-        return bool(self.health.findings)
+        """Whether the health checks have findings, or something is missing."""
+        return bool(self.health.findings or self.missing)
 
     def document(self) -> DrillDocument:
         """Return it for JSON."""
@@ -80,6 +81,7 @@ class DrillResult:
             tables=self.tables,
             rows=self.rows,
             audited=self.is_audited,
+            missing=self.missing,
             health=self.health.document(),
         )
 
@@ -100,11 +102,13 @@ def drill(request: DrillRequest, *, report: Reporter, now: datetime) -> DrillRes
             distrust(request.state, f"the drill of {told.get('snapshot')} found that {error.message}")
             raise
         told.update(duration_s=result.duration_s, tables=result.tables, rows=result.rows, is_audited=result.is_audited)
+        if result.missing:
+            told["error"] = f"it comes back NOT WHOLE: {'; '.join(result.missing)}"
     return result
 
 
 def state_of_vault(repository: Path) -> Path | None:
-    """Return the state folder of the vault that the repository's folder lies in, None if it is in none."""
+    """Return the state folder of the vault that contains the repository's folder, None if no vault does."""
     for folder in repository.absolute().parents:
         if (folder / _VAULT_SETTINGS).is_file():
             return folder / _VAULT_STATE
@@ -135,6 +139,7 @@ def _drill(request: DrillRequest, report: Reporter, now: datetime, told: dict[st
         tables=restored.tables,
         rows=restored.rows,
         is_audited=restored.is_audited,
+        missing=restored.missing.reasons,
         health=health,
     )
 

@@ -1,7 +1,7 @@
-"""permafrost export: any snapshot as a standard dump file, sealed as the repository is unless plain is asked for.
+"""permafrost export: any snapshot as a standard dump file, sealed like the repository unless plaintext is requested.
 
 A dump snapshot's frame is a pg_dump archive already. A log snapshot is restored, with all that a restore checks,
-into a server of the export's own, and dumped from there; what that server holds lies in a folder that only it can
+into a server of the export's own, and dumped from there; what that server holds is in a folder that only it can
 enter, and is removed with it. The file appears under its name whole and durable, or not at all.
 """
 
@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
 
 from permafrost.documents.restore import ExportDocument
 from permafrost.errors import KeyFileError, PermafrostError, RestoreRefusedError
 from permafrost.events import Note, Progress, Reporter, Steps, steps_as_notes
+from permafrost.loading.missing import Missing
 from permafrost.loading.opened_snapshot import OpenedSnapshot
 from permafrost.loading.scratch_server import ScratchPlace, scratch_server
 from permafrost.loading.source import OpenedRepository, Source, opened
@@ -42,6 +44,12 @@ from permafrost.repository.staging import Placing
 _ENDINGS: dict[DumpForm, str] = {"custom": ".dump", "plain": ".sql"}
 _STEPS = 2
 _DATABASE = "exported"
+_HEAD_OF_LAST = b"""
+--
+-- What the rows above do not allow, such as a unique index over duplicates. Clean the rows up, and run it again.
+--
+
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +83,9 @@ class Exported:
     is_sealed: bool
     size_bytes: int
     duration_s: float
+    missing: tuple[str, ...] = ()
+    is_whole: bool = True
+    """Whether the file has all that the snapshot has; a plain one ends with what PostgreSQL refused."""
 
     def document(self) -> ExportDocument:
         """Return it for JSON."""
@@ -85,6 +96,7 @@ class Exported:
             sealed=self.is_sealed,
             bytes=self.size_bytes,
             duration_s=self.duration_s,
+            missing=self.missing,
         )
 
 
@@ -104,6 +116,7 @@ def export(request: ExportRequest, *, report: Reporter, now: datetime) -> Export
             sealing = _sealing(repository, snapshot.key, request.recipients) if request.is_sealed else None
             staged = placing.stage(place)
         seal = [seal_program(sealing, repository.home)] if sealing is not None else []
+        missing: Missing | None = None
         with steps.step(f"write {place.name}"):
             if snapshot.manifest.engine == "dump":
                 _write_frame(snapshot, request.form, seal, staged, report)
@@ -113,16 +126,38 @@ def export(request: ExportRequest, *, report: Reporter, now: datetime) -> Export
                     scratch_request = RestoreRequest.into_scratch(
                         request.source, snapshot.id, server, _DATABASE, request.jobs
                     )
-                    restore(scratch_request, report=steps_as_notes(report), now=now)
+                    missing = restore(scratch_request, report=steps_as_notes(report), now=now).missing
                     dump = pg_dump_file_program(
                         server.conninfo(_DATABASE), request.form, snapshot.manifest.database.server_major
                     )
-                    with Pipeline([dump, *seal]) as pipeline:
-                        _write(pipeline, staged, report)
-                        pipeline.finish(_explain)
+                    _write_dump(dump, request.form, missing, seal, staged, report)
         size = staged.stat().st_size
         placing.place()
-    return Exported(snapshot.id, place, request.form, request.is_sealed, size, round(time.monotonic() - started, 3))
+    return Exported(
+        snapshot=snapshot.id,
+        file=place,
+        form=request.form,
+        is_sealed=request.is_sealed,
+        size_bytes=size,
+        duration_s=round(time.monotonic() - started, 3),
+        missing=missing.reasons if missing else (),
+        is_whole=not missing or (request.form == "plain" and missing.is_statements_alone),
+    )
+
+
+def _write_dump(
+    dump: Program, form: DumpForm, missing: Missing, seal: Sequence[Program], staged: Path, report: Reporter
+) -> None:
+    """Write what pg_dump makes of the restored database; a plain file ends with the statements that were refused."""
+    last = _HEAD_OF_LAST + missing.statements if form == "plain" and missing.statements else b""
+    with Pipeline([dump]) as dumping:
+        if seal:
+            with Pipeline(seal, source=chain(dumping.chunks(), [last])) as pipeline:
+                _write(pipeline.chunks(), staged, report)
+                pipeline.finish(_explain)
+        else:
+            _write(chain(dumping.chunks(), [last]), staged, report)
+        dumping.finish(_explain)
 
 
 def _name(snapshot: OpenedSnapshot, request: ExportRequest) -> str:
@@ -157,16 +192,16 @@ def _write_frame(
     if form == "plain":
         programs.append(pg_restore_text_program(snapshot.manifest.database.server_major))
     with snapshot.unsealed_frame(*programs, *seal) as pipeline:
-        _write(pipeline, staged, report)
+        _write(pipeline.chunks(), staged, report)
 
 
-def _write(pipeline: Pipeline, staged: Path, report: Reporter) -> None:
-    """Write what the programs produce into the new file `staged`, mode 0600, and sync it."""
+def _write(chunks: Iterable[bytes], staged: Path, report: Reporter) -> None:
+    """Write what programs produce into the new file `staged`, mode 0600, and sync it."""
     size = 0
     with space_errors(staged.parent):
         descriptor = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
         with os.fdopen(descriptor, "wb") as file:
-            for chunk in pipeline.chunks():
+            for chunk in chunks:
                 file.write(chunk)
                 size += len(chunk)
                 report(Progress(size, None, "bytes"))

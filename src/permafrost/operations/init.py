@@ -1,4 +1,4 @@
-"""Makes all that a server needs to keep backups: configuration, keys, repository and recovery sheet.
+"""Creates everything that a server needs for backups: configuration, keys, repository and recovery sheet.
 
 Nothing that exists is overwritten, nothing half-made is left: all is built out of sight and placed at the end,
 the configuration last, so that a server with a configuration has everything that it names.
@@ -134,7 +134,7 @@ def _refuse_existing(targets: tuple[Path, ...]) -> None:
     existing = [path for path in targets if path.exists() or path.is_symlink()]
     if existing:
         raise ConfigurationError(
-            f"already there: {', '.join(map(str, existing))}",
+            f"already exists: {', '.join(map(str, existing))}",
             hint="to start again, move them away and keep them: copies made with these keys open with nothing else",
             unchanged="everything; nothing was created",
         )

@@ -1,4 +1,4 @@
-"""permafrost prune: keeps what the retention policy says, removes the rest."""
+"""permafrost prune: keeps what the retention policy says, and removes the rest."""
 
 from __future__ import annotations
 

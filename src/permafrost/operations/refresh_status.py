@@ -1,4 +1,4 @@
-"""Finds out what only a program can, and writes it down for `permafrost status`: receipts, and the ledger of findings.
+"""Gathers what only a running program can find out, for `permafrost status`: receipts, and the ledger of findings.
 
 The service does it all the time, and each backup at its end, so that a server whose backups cron starts has it too.
 """

@@ -1,46 +1,45 @@
-"""permafrost restore: a snapshot becomes a database, checked before it bears its name.
+"""permafrost restore: a snapshot becomes a database, checked before it gets its name.
 
 The database is loaded under a working name and renamed at the end, so that under the final name there is either
-what was there before or a whole, compared restore. A living database is never dropped: it is renamed.
+what was there before or a whole, compared restore. A live database is never dropped, only renamed.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 
+import psycopg
+from psycopg import sql
+
 from permafrost.documents.restore import RestoreDocument
-from permafrost.errors import PermafrostError, RestoreRefusedError
+from permafrost.errors import DatabaseError, PermafrostError, RestoreRefusedError
 from permafrost.events import Note, Progress, Reporter, Steps
-from permafrost.lazy_import import imported_beside
-from permafrost.loading.comparison import compare
 from permafrost.loading.frame import FrameLoader, frame_loader
+from permafrost.loading.load import Load
 from permafrost.loading.log_map import check_log_manifest
-from permafrost.loading.logins import READER_ROLE, Login, owner_logins
+from permafrost.loading.missing import Missing, make_folder, not_whole
 from permafrost.loading.opened_snapshot import OpenedSnapshot
-from permafrost.loading.preflight import Target, check_target
+from permafrost.loading.preflight import Target, check_target, tell_whose_code_runs
 from permafrost.loading.restored_runbook import runbook_for, write_runbook
 from permafrost.loading.source import Source, opened
-from permafrost.loading.working_database import WorkingDatabase, clear_unfinished, report_refused, working_database
+from permafrost.loading.working_database import WorkingDatabase, clear_unfinished, working_database
 from permafrost.mastodon.runbook import Runbook
-from permafrost.postgres.building.load_order import tables_that_read_others
 from permafrost.postgres.building.loading import loading_conninfo
 from permafrost.postgres.building.provision import database_exists
-from permafrost.postgres.building.sequences import SequenceValue, set_sequences
-from permafrost.postgres.catalog import TableName
 from permafrost.postgres.connection import connected, conninfo_for
+from permafrost.postgres.failures import is_the_servers_end
 from permafrost.postgres.programs.scratch import ScratchCluster
 from permafrost.repository.layout import SnapshotId
-from permafrost.repository.manifest import Manifest, Table
+from permafrost.repository.manifest import Manifest
 from permafrost.repository.secret_archive import SecretFile, check_places, write_secrets
 
 _STEPS = 12
-_ROWS = "permafrost.loading.log_rows"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +48,11 @@ class RestoreRequest:
 
     `server` is a libpq connection string; the database named in it is only used to make others. The secrets go into
     the folder `secrets_to`, if there is one. The runbook is written only if `writes_runbook`: to `runbook_file`, or to
-    a free name in the current folder. `jobs` is the number of connections and index builds at once. `logs_in_as_owners`
-    if the server has the snapshot's own roles, and lets us be any of them.
+    a free name in the current folder. `jobs` is the number of connections and index builds at once. It
+    `logs_in_as_owners` where the server has the snapshot's own roles, and lets us be any of them.
+
+    If it `keeps_going`, whatever PostgreSQL refuses is left out, and listed in the folder `missing_to`, None for one of
+    a free name in the current folder; a throw-away server's restore, whose folder is of no use, lists nothing.
     """
 
     source: Source
@@ -61,15 +63,24 @@ class RestoreRequest:
     writes_runbook: bool = False
     runbook_file: Path | None = None
     jobs: int = 2
+    keeps_going: bool = False
+    missing_to: Path | None = None
+    lists_missing: bool = True
     logs_in_as_owners: bool = False
 
     @classmethod
     def into_scratch(
         cls, source: Source, snapshot: SnapshotId, server: ScratchCluster, database: str, jobs: int
     ) -> RestoreRequest:
-        """Return the request of a drill or an export: into a new database of a throw-away server."""
+        """Return the request of a drill or an export: into a new database of a throw-away server, whole or not."""
         target = Target(database, replaces=False, with_owners=True, with_tablespaces=False, with_all_extensions=False)
-        return cls(source, snapshot, target, server.conninfo("postgres"), jobs=jobs, logs_in_as_owners=True)
+        return cls(
+            *(source, snapshot, target, server.conninfo("postgres")),
+            jobs=jobs,
+            keeps_going=True,
+            lists_missing=False,
+            logs_in_as_owners=True,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +98,9 @@ class RestoreResult:
     runbook: Runbook
     runbook_file: Path | None
     """Where the runbook was written, None if it was not."""
+    missing: Missing
+    missing_list: Path | None
+    """Where the list of what is missing was written, None if it was not, or nothing is."""
 
     def document(self) -> RestoreDocument:
         """Return it for JSON."""
@@ -101,16 +115,21 @@ class RestoreResult:
             secrets=tuple(map(str, self.secrets)),
             runbook=str(self.runbook_file) if self.runbook_file else None,
             steps=tuple(step.document() for step in self.runbook.steps),
+            whole=not self.missing,
+            missing=self.missing.reasons,
+            missing_list=str(self.missing_list) if self.missing_list else None,
+            rows_refused=sum(self.missing.rows_refused.values()),
         )
 
 
 def restore(request: RestoreRequest, *, report: Reporter, now: datetime) -> RestoreResult:
     """Restore a snapshot as the request says, and return what there is now.
 
-    Raise `RestoreRefusedError` if something stands against it, before anything is touched.
+    Raise `RestoreRefusedError` if something stands against it, before anything is touched; `NotWholeError` if the
+    database has every row and lacks what its rows do not allow, unless the request keeps going.
     """
     started = time.monotonic()
-    target, server, secrets_to, jobs = request.target, request.server, request.secrets_to, request.jobs
+    target, server, secrets_to = request.target, request.server, request.secrets_to
     steps = Steps(report, _STEPS)
     with opened(request.source, report) as repository:
         with _unchanged_until_here(), steps.step("check the snapshot: signature, list, every object's bytes"):
@@ -124,19 +143,33 @@ def restore(request: RestoreRequest, *, report: Reporter, now: datetime) -> Rest
             with _unchanged_until_here(), steps.step("check the target server"):
                 target = check_target(connection, target, manifest.database, report)
                 clear_unfinished(connection, target)
-            with working_database(connection, server, target, manifest.database) as working:
+                if not request.logs_in_as_owners:
+                    tell_whose_code_runs(connection, report)
+                missing = _missing(request)
+            with (
+                missing,
+                working_database(connection, server, target, manifest.database) as working,
+                _naming_keep_going(request),
+            ):
                 with steps.step(f"create the database {working.name}"):
                     working.make(report)
-                with _frame(snapshot, working, jobs) as (frame, conninfo):
-                    logins = partial(owner_logins, conninfo) if request.logs_in_as_owners else None
-                    _load(snapshot, frame, conninfo, logins, jobs, steps, report)
+                with _frame(snapshot, working, request) as (frame, conninfo):
+                    load = Load(
+                        *(snapshot, frame, conninfo, missing, report),
+                        jobs=request.jobs,
+                        keeps_going=request.keeps_going,
+                        keeps_rows=not target.replaces,
+                        lists_missing=request.lists_missing,
+                        logs_in_as_owners=request.logs_in_as_owners,
+                    )
+                    load.everything(steps)
                     with steps.step("compare it with the snapshot"):
-                        reading = conninfo_for(conninfo, user=READER_ROLE) if request.logs_in_as_owners else conninfo
-                        rows = compare(reading, manifest, jobs, report)
+                        rows = load.compare()
                     with steps.step(f"rename it to {target.database}"):
-                        report_refused(frame.load_event_triggers(), report)
+                        load.event_triggers()
                         frame.check_all_loaded()
-                        kept_as = working.finish(now, report)
+                        mark, missing_list = _mark(connection, request, manifest, missing)
+                        kept_as = working.finish(now, report, mark)
             source = manifest.database.name
             is_rehearsal = source != target.database and database_exists(connection, source)
             written = write_secrets(secrets, secrets_to) if secrets_to is not None else ()
@@ -147,10 +180,14 @@ def restore(request: RestoreRequest, *, report: Reporter, now: datetime) -> Rest
         secrets=written,
         secrets_to=secrets_to,
         is_rehearsal=is_rehearsal,
+        missing=missing.reasons,
+        missing_list=missing_list,
     )
     runbook_file = None
     if request.writes_runbook:
         runbook_file = write_runbook(runbook.text(), request.runbook_file, target.database, report)
+    if missing and not request.keeps_going:
+        raise not_whole(target.database, missing, missing_list)
     return RestoreResult(
         snapshot=snapshot.id,
         database=target.database,
@@ -162,12 +199,54 @@ def restore(request: RestoreRequest, *, report: Reporter, now: datetime) -> Rest
         secrets=written,
         runbook=runbook,
         runbook_file=runbook_file,
+        missing=missing,
+        missing_list=missing_list,
     )
 
 
+def _missing(request: RestoreRequest) -> Missing:
+    place = partial(make_folder, request.missing_to, request.target.database) if request.lists_missing else None
+    missing = Missing(place)
+    if request.keeps_going:
+        missing.make_folder()
+    return missing
+
+
 @contextmanager
-def _frame(snapshot: OpenedSnapshot, working: WorkingDatabase, jobs: int) -> Iterator[tuple[FrameLoader, str]]:
-    """Yield the loader of the snapshot's frame into the new database, and the connection string to load with."""
+def _naming_keep_going(request: RestoreRequest) -> Iterator[None]:
+    """Let an error of PostgreSQL out of the block say how everything else can be had."""
+    try:
+        yield
+    except DatabaseError as error:
+        if not request.keeps_going and not is_the_servers_end(error):
+            more = "--keep-going restores everything else, and lists what is missing"
+            error.hint = f"{error.hint}; {more}" if error.hint else more
+        raise
+
+
+def _mark(
+    connection: psycopg.Connection, request: RestoreRequest, manifest: Manifest, missing: Missing
+) -> tuple[str | None, Path | None]:
+    """Return the comment that says that the database is not whole, None if it is, and the list of what is missing."""
+    if not missing:
+        return None, None
+    name, comment = sql.Identifier(request.target.database), sql.Literal(manifest.database.comment)
+    last = sql.SQL("COMMENT ON DATABASE {} IS {};").format(name, comment).as_bytes(connection)
+    place = missing.write_list(request.target.database, manifest.snapshot, manifest.database.encoding, last)
+    listed = f", listed in {place}" if place else ""
+    return f"NOT WHOLE: restored by permafrost from {manifest.snapshot}; something is missing{listed}", place
+
+
+@contextmanager
+def _frame(
+    snapshot: OpenedSnapshot, working: WorkingDatabase, request: RestoreRequest
+) -> Iterator[tuple[FrameLoader, str]]:
+    """Yield the loader of the snapshot's frame into the new database, and the connection string to load with.
+
+    What needs an extension that cannot be had is left out as a whole where nobody will finish the database, and is
+    otherwise tried and listed.
+    """
+    jobs = request.jobs
     at_once = jobs if snapshot.manifest.engine == "log" else 1  # a dump comes as one stream
     conninfo = loading_conninfo(working.conninfo, at_once, working.connection.info.server_version)
     target = working.target
@@ -177,79 +256,9 @@ def _frame(snapshot: OpenedSnapshot, working: WorkingDatabase, jobs: int) -> Ite
         with_owners=target.with_owners,
         with_tablespaces=target.with_tablespaces,
         jobs=jobs,
-        without=working.without_extensions,
+        without=() if request.lists_missing else working.without_extensions,
     ) as frame:
         yield frame, conninfo
-
-
-def _load(
-    snapshot: OpenedSnapshot,
-    frame: FrameLoader,
-    conninfo: str,
-    logins: Callable[[], Sequence[Login]] | None,
-    jobs: int,
-    steps: Steps,
-    report: Reporter,
-) -> None:
-    """Load the snapshot into its empty database, analyze it, and refresh its materialized views after that.
-
-    `logins` says whom rows are loaded as, once there are tables; None is whoever restores.
-    """
-    if snapshot.manifest.engine == "log" or logins is not None:
-        with steps.step("load types, functions and empty tables"), imported_beside(_ROWS):
-            frame.load_definitions()
-        with steps.step("load rows"):
-            from permafrost.loading.log_rows import load_rows  # noqa: PLC0415
-
-            last = _tables_to_load_last(conninfo)
-            of_owners = logins() if logins else [Login(conninfo)]
-            for login in of_owners:
-                load_rows(snapshot, login, lambda table: _name(table) not in last, jobs=jobs, report=report)
-        with steps.step("load what is not logged, large objects and sequences"):
-            frame.load_data(of_owners)
-            for name in last:
-                for login in of_owners:
-                    load_rows(snapshot, login, partial(_is_named, name), jobs=1, report=report)
-            _set_sequences(conninfo, snapshot.manifest)
-        with steps.step("build indexes and keys"):
-            frame.load_indexes(report)
-        with steps.step("analyze, check foreign keys"):
-            frame.analyze_and_check_keys(report)
-        with steps.step("add the rest: row security, publications, labels"):
-            report_refused(frame.load_the_rest(), report)
-    else:
-        with steps.step("load everything in the order of the dump"):
-            frame.load_all()
-            report_refused(frame.load_guarded(), report)
-            _set_sequences(conninfo, snapshot.manifest)
-        steps.skip(3)
-        with steps.step("analyze"):
-            frame.analyze(report)
-        steps.skip(1)
-    with steps.step("refresh materialized views"):
-        report_refused(frame.refresh_materialized_views(), report)
-
-
-def _tables_to_load_last(conninfo: str) -> Sequence[TableName]:
-    with connected(conninfo) as connection:
-        return tables_that_read_others(connection)
-
-
-def _is_named(name: TableName, table: Table) -> bool:
-    return _name(table) == name
-
-
-def _name(table: Table) -> TableName:
-    return TableName(table.schema_name, table.name)
-
-
-def _set_sequences(conninfo: str, manifest: Manifest) -> None:
-    values = [
-        SequenceValue(TableName(one.namespace, one.name), one.last_value, one.is_called) for one in manifest.sequences
-    ]
-    if values:
-        with connected(conninfo) as connection:
-            set_sequences(connection, values)
 
 
 def _read_secrets(snapshot: OpenedSnapshot, folder: Path | None) -> tuple[SecretFile, ...]:

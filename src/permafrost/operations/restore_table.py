@@ -1,4 +1,4 @@
-"""permafrost restore-table: one table of a snapshot, into a schema beside the living tables, or as text.
+"""permafrost restore-table: one table of a snapshot, into a schema beside the live tables, or as text.
 
 What the columns are is learnt from a database of definitions alone, made from the frame and dropped again; the
 table is then made, filled and compared in one transaction, so that it is there whole or not at all.
@@ -89,7 +89,7 @@ def write_table(
 
 
 def rescue_table(request: TableRequest, *, report: Reporter, now: datetime) -> RescuedTable:
-    """Restore the table into a schema of an existing database; nothing that is there is touched.
+    """Restore the table into a schema of an existing database; nothing existing is touched.
 
     It has the columns with their types, not null and what defaults can be had, and no keys, indexes or triggers.
     Raise `RestoreRefusedError` if something of that name is in the schema.

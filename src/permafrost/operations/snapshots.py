@@ -1,4 +1,4 @@
-"""permafrost snapshots: what there is, as far as it can be told without a key."""
+"""permafrost snapshots: the snapshots in a repository, as far as they can be described without a key."""
 
 from __future__ import annotations
 

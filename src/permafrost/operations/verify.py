@@ -75,8 +75,8 @@ def verify(
     """Read everything in the repository at `path` and return what was found.
 
     A snapshot with files missing is in flight until `patience` after its folder appeared here, then overdue.
-    `state` is the state folder of the server whose repository it is: if new bases mend what was found, its next backup
-    reads everything again. Raise `RepositoryError` if there is no repository, `IntegrityError` if its key is not
+    `state` is the state folder of the server whose repository it is: if new bases repair what was found, its next
+    backup reads everything again. Raise `RepositoryError` if there is no repository, `IntegrityError` if its key is not
     `fingerprint`.
     """
     started = time.monotonic()
@@ -116,7 +116,7 @@ class _ObjectState:
 
 
 def _let_next_backup_mend(state: Path, findings: Sequence[Finding]) -> bool:
-    """Make the next backup read everything again, if that mends what was found, and return whether it does.
+    """Make the next backup read everything again, if that repairs what was found, and return whether it does.
 
     Damaged or missing objects may be needed by the snapshots to come, as these refer to what earlier ones stored.
     Snapshots that need them already stay as they are.

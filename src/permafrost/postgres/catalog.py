@@ -39,7 +39,7 @@ class DatabaseDescription:
     """What a database is, apart from its contents: all that `pg_dump --create` writes about it, and more.
 
     Sizes in bytes; collations as the server names them. `connection_limit` is None without one. `tablespaces` are all
-    that the database or something in it lies in, but the default one; `security_labels` are providers and labels.
+    that the database or something in it uses, except the default one; `security_labels` are providers and labels.
     """
 
     name: str
@@ -193,7 +193,7 @@ def list_tables(connection: psycopg.Connection) -> tuple[TableName, ...]:
     """Return every table of the database's own, in order of name.
 
     Ordinary tables and leaf partitions; not what an extension made, since the extension makes it again, not
-    materialized views, since a restore computes them anew, and on a standby not unlogged tables, which nobody
+    materialized views, since a restore recomputes them, and on a standby not unlogged tables, which nobody
     can read there.
     """
     with database_errors("cannot list the tables"):

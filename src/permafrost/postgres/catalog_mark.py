@@ -1,4 +1,4 @@
-"""What tells that pg_dump would write the same definitions again, without running it.
+"""Detects that pg_dump would write the same definitions again, without running it.
 
 The system catalog is made of ordinary tables, and its rows of row versions: each is named for its whole life by
 (relfilenode, ctid, xmin), as a table's rows are in the segment log (docs/engine.md). Definitions change only by row

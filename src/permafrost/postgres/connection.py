@@ -1,4 +1,4 @@
-"""Connections whose text does not depend on anybody's settings, and conninfo strings for PostgreSQL's programs.
+"""Connections whose text output does not depend on any settings, and conninfo strings for PostgreSQL's programs.
 
 Sessions are fixed: what a value looks like as text must be the same today, next year, and on the restored server.
 """
@@ -217,7 +217,7 @@ def newer_settings(server_version: int) -> dict[str, str]:
 def refuse_pooler(connection: psycopg.Connection) -> None:
     """Raise `DatabaseError` if something between us and PostgreSQL hands out its own sessions.
 
-    A pooler such as PgBouncer makes up the process id that a client is told at its start. With a pool per
+    A pooler such as PgBouncer makes up the process id that a client gets at its start. With a pool per
     transaction, settings and snapshots would get lost between two statements.
     """
     row = connection.execute("SELECT pg_backend_pid()").fetchone()

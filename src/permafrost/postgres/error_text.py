@@ -1,7 +1,7 @@
-"""What PostgreSQL says of an error: its message alone does not tell which key is double, or which line COPY refused.
+"""What PostgreSQL says about an error: the message alone does not name the duplicate key, or the line COPY refused.
 
 Every part is bounded, since DETAIL may quote a whole row and a statement may be a function of a thousand lines. This is
-the one place that decides how much of an error is told.
+the one place that decides how much of an error is shown.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A mark in a server's history, by which a later run knows that it is still the same history.
+"""A mark in a server's history, from which a later run knows that the history is the same.
 
 A mark is a few dozen empty transactions, each committed or rolled back as a random number says. PostgreSQL
 remembers which of them was which until all older rows are frozen, carries it to standbys and base backups, and answers
@@ -7,8 +7,8 @@ these numbers are not given yet, or were given to other transactions, with anoth
 accident once in 2^40 times.
 
 What the mark proves: its transactions come after every row version that the run has seen, so a server that has the
-mark has gone through that moment, and every transaction number up to the mark is used up. A row version that bears such
-a number and lies at the same place is the one that was seen.
+mark has gone through that moment, and every transaction number up to the mark is used up. A row version with such
+a number at the same place is the one that was seen.
 
 It needs no privilege beyond connecting, and changes no table. The last transaction is committed to the local disk, and
 with it everything that was written before it.

@@ -1,7 +1,7 @@
-"""Which tables the segment log can read, and by what a table is known to be still the same (docs/engine.md).
+"""Which tables the segment log can read, and how it knows that a table is still the same (docs/engine.md).
 
 Logged are ordinary heap tables and leaf partitions whose rows' text depends on nothing but the row and on facts
-that the signature bears: columns, enum labels, versions of the types' extensions. Everything else is pg_dump's.
+that the signature contains: columns, enum labels, versions of the types' extensions. Everything else is pg_dump's.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A table's columns as they are defined, read from one database and made again in another as a plain table."""
+"""A table's column definitions, read from one database and recreated in another as a plain table."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def set_defaults(
     """Give the columns the defaults that the database can have, and return the names of the others.
 
     A default that takes its value from a sequence is left out: the table would then hang on, and wind forward, the
-    living table's sequence.
+    live table's sequence.
     """
     left_out = []
     for column in columns:

@@ -1,4 +1,4 @@
-"""Workers of a run: threads with a database connection each. The first failure, or a signal, ends all of them."""
+"""Workers of a run: threads with a database connection each. The first failure, or a signal, stops all of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Programs that run beside us, with programs of their own below them, such as a service's jobs."""
+"""Programs that run alongside, with child programs of their own, such as a service's jobs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Programs joined by pipes: every exit code is checked after end of file; time-outs are on silence, not on duration."""
+"""Programs connected by pipes: every exit code is checked after end of file; timeouts limit silence, not duration."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which processes live, as the kernel tells in /proc."""
+"""Which processes are alive, according to /proc."""
 
 from __future__ import annotations
 

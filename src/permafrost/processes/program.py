@@ -1,4 +1,4 @@
-"""Programs to start, how they ended, and the errors that this means."""
+"""Programs to start, how they exited, and the resulting errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A started program whose ends are looked after: stderr and status are drained by threads, its group is ended.
+"""A started program under supervision: threads drain stderr and status, and its process group is stopped.
 
 The stderr is kept as a bounded tail, which the error quotes. Whoever gives up a run can end every running program.
 """
@@ -45,7 +45,7 @@ class Running:
             self.popen, status = _launched_with_status(program, stdin, stdout, folder)
         else:
             self.popen = launch(program, stdin=stdin, stdout=stdout, folder=folder)
-        assert self.popen.stderr is not None  # noqa: S101 - PIPE is asked for by launch
+        assert self.popen.stderr is not None  # noqa: S101 - launch requests PIPE
         self._stderr = _LineDrain(self.popen.stderr, _TAIL_LINES, on_line)
         self._status = _LineDrain(status, None) if status is not None else None
         self._output = _OutputDrain(self.popen.stdout) if is_collected and self.popen.stdout is not None else None

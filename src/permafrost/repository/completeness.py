@@ -1,4 +1,4 @@
-"""Is a snapshot whole? Judged from what is seen and the clock alone (docs/format.md, section 6). Pure.
+"""Is a snapshot whole? Decided only by what is seen and the clock (docs/format.md, section 6). Pure.
 
 Syncthing keeps no order: a reader on a vault may see a snapshot before its objects, its folder before its files,
 or objects of a snapshot that never comes. Missing is therefore not wrong until a deadline has passed; only bytes

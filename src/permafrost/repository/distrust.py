@@ -1,8 +1,8 @@
-"""A mark in the state folder: the next backup has to read everything anew, and why.
+"""A mark in the state folder: the next backup must read everything again, and why.
 
 What a log snapshot says of a row that has not changed comes from objects that earlier runs stored. A drill that finds
 an audited snapshot to differ from the database that it was made of has found that one of these is wrong, whatever the
-reason, and a `verify` that one is damaged or gone. Either way new bases mend it. The mark stays until a run that read
+reason, and a `verify` that one is damaged or gone. Either way new bases repair it. The mark stays until a run that read
 everything has published its snapshot.
 """
 
@@ -19,14 +19,14 @@ _MOST_BYTES = 1 << 16
 
 
 def distrust(state: Path, reason: str) -> None:
-    """Make the next backup read everything anew, and say `reason`."""
+    """Make the next backup read everything again, and say `reason`."""
     if is_no_file(state / _FILE):
         set_aside(state / _FILE)
     write_durably(state / _FILE, f"{reason}\n".encode(), 0o640)
 
 
 def reason_for_distrust(state: Path) -> str | None:
-    """Return why the next backup has to read everything anew, None if it need not."""
+    """Return why the next backup must read everything again, None if it need not."""
     try:
         text = read_small(state / _FILE, _MOST_BYTES).decode("utf-8", "replace")
     except FileNotFoundError:

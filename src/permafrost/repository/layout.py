@@ -1,4 +1,4 @@
-"""Names and places in a repository, format 1 (docs/format.md, section 1).
+"""Names and paths in a repository, format 1 (docs/format.md, section 1).
 
 Names from a repository are data from elsewhere: each is matched whole against its pattern before a path is made
 of it, so that no name can leave its folder.
@@ -18,7 +18,7 @@ FORMAT = 1
 FACTS_FILE = "repository.json"
 SIGNING_KEY_FILE = "signing-key.asc"
 BASE_FILES = ("README.txt", "restore.py", FACTS_FILE, SIGNING_KEY_FILE)
-"""What lies in a repository beside its folders, with no snapshot in it."""
+"""What is in a repository besides its folders, with no snapshot in it."""
 OBJECT_MODE = 0o444
 FOLDER_MODE = 0o755
 
@@ -84,7 +84,7 @@ def is_object_name(text: str) -> bool:
 
 
 def object_name_of_file(file_name: str) -> str | None:
-    """Return the object's name that a file in objects/ bears, None if it is not an object's file."""
+    """Return the object's name of a file in objects/, None if it is not an object's file."""
     match = _OBJECT_FILE.fullmatch(file_name)
     return match[1] if match else None
 

@@ -1,4 +1,4 @@
-"""The manifest: what a snapshot is (docs/format.md, section 5). JSON, zstd, then an OpenPGP message.
+"""The manifest: the description of a snapshot (docs/format.md, section 5). JSON, zstd, then an OpenPGP message.
 
 Objects are named once, by the object list, and referred to by their index in it, so that the manifest's size
 grows with what changed. Keys are only ever added; a reader ignores keys that it does not know.
@@ -71,7 +71,7 @@ class DatabaseFacts(Part):
     connection_limit: int | None = None
     is_template: bool | None = None
     tablespace: str | None = Field(default=None, description="the database's own, if it is not pg_default")
-    tablespaces: tuple[str, ...] | None = Field(default=None, description="all that something in it lies in")
+    tablespaces: tuple[str, ...] | None = Field(default=None, description="all those that something in it uses")
     security_labels: tuple[tuple[str, str], ...] | None = Field(default=None, description="provider, label")
     grants: tuple[DatabaseGrant, ...] | None = None
     settings: tuple[tuple[str, str, str], ...] = Field(

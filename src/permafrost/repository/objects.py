@@ -124,7 +124,7 @@ def open_object(layout: Layout, expected: StoredObject) -> Iterator[int]:
 
 
 def stored_objects(layout: Layout) -> Iterator[tuple[str, Path]]:
-    """Yield the name and file of everything in objects/ that bears an object's name, in order of name."""
+    """Yield the name and file of everything in objects/ that has an object's name, in order of name."""
     if not layout.objects.is_dir():
         return
     for folder in sorted(layout.objects.iterdir()):

@@ -1,4 +1,4 @@
-"""Reads a snapshot, believing nothing that was not checked before (docs/format.md, section 7)."""
+"""Reads a snapshot, trusting nothing that was not checked first (docs/format.md, section 7)."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def make_verifier(repository: Repository, fingerprint: str | None, home: Path) -
     """Return a verifier for the repository's signatures, in the empty GnuPG home `home`.
 
     With a `fingerprint` (of the configuration or the recovery sheet) the repository's key must be that one;
-    without, the key that lies in the repository is believed, and the caller has to tell so.
+    without, the repository's own key is trusted, and the caller must say so.
     """
     try:
         public_key = repository.layout.signing_key.read_bytes()

@@ -75,8 +75,8 @@ def _key(facts: SheetFacts) -> str:
 def _vaults(facts: SheetFacts) -> str:
     return (
         f"On the server the repository was in\n    {facts.repository}\n"
-        "Vaults that have a copy. For each, write down the machine, where it is, how to\n"
-        f"log in, and the folder (as: attic, at Ann's, ssh root@192.0.2.7, /srv/permafrost)\n\n{_BLANK}{_BLANK}{_BLANK}"
+        "Vaults that have a copy. For each, write down machine, place, login and folder\n"
+        f"(as: attic, at Ann's, ssh root@192.0.2.7, /srv/permafrost)\n\n{_BLANK}{_BLANK}{_BLANK}"
     )
 
 
@@ -131,7 +131,7 @@ def _role(facts: SheetFacts) -> str:
 def _bring_key(facts: SheetFacts) -> str:
     if facts.passphrase is not None:
         return (
-            "Put the passphrase into a file that only you can read: type it, then press Enter\nand Ctrl-D.\n"
+            "Put the passphrase into a file that only you can read: type it, then press\nEnter and Ctrl-D.\n"
             + _commands("umask 077; cat > passphrase")
         )
     return (

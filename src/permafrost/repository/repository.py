@@ -1,4 +1,4 @@
-"""A repository: made once, opened by every command, never without its format number being known."""
+"""A repository: created once, opened by every command, never without checking its format number."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Repository:
         """Make an empty repository at `path`, which must not be there or be an empty folder.
 
         repository.json is written last: before it, the folder is not a repository. Raise `RepositoryError` if
-        something is there already.
+        something exists already.
         """
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
             raise RepositoryError(

@@ -1,6 +1,6 @@
-"""Which snapshots to keep (docs/format.md says nothing of it: it is the admin's choice). Pure.
+"""Which snapshots to keep (docs/format.md does not cover it: it is the admin's choice). Pure.
 
-A rule keeps the newest snapshot of each of the last so many periods that have one, in UTC. Periods without a
+A rule keeps the newest snapshot of each of the last N periods that have one, in UTC. Periods without a
 snapshot do not count, so a server that was off for a month loses nothing by it. The newest is always kept.
 """
 

@@ -1,4 +1,4 @@
-"""Sealed objects: what goes in is encrypted before it meets the disk."""
+"""Sealed objects: what goes in is encrypted before it reaches the disk."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The secrets object: a tar of the secret files with modes and owners, compressed with zstd, made in memory only.
+"""The secrets object: a tar of the secret files with modes and owners, compressed with zstd, built only in memory.
 
 docs/format.md, section 5.4. Names in it are the files' absolute paths without the leading slash. Unpacking
 accepts regular files alone, under names that stay in the folder, and overwrites nothing.

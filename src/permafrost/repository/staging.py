@@ -1,4 +1,4 @@
-"""Files and folders that are built out of sight and then appear together, or not at all.
+"""Files and folders that are prepared elsewhere and then appear together, or not at all.
 
 Each is built in a hidden folder beside its final place, so that it can be put there by one link or rename that
 fails if something is there. If the block fails, everything that it made is taken away again, and nothing else. What
@@ -58,7 +58,7 @@ class Placing:
         return staged
 
     def make_folder(self, folder: Path, mode: int) -> None:
-        """Make `folder` with `mode`, and its missing parents with 0755; one that is there stays as it is."""
+        """Make `folder` with `mode`, and its missing parents with 0755; an existing one stays as it is."""
         missing = [path for path in (folder, *folder.parents) if not path.exists()]
         for path in reversed(missing):
             with space_errors(path.parent):

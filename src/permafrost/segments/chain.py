@@ -36,7 +36,7 @@ class Element:
     """One element of a chain: where its bytes lie, and which lines it brought and called gone.
 
     `member` is the number in a delta object, None for a base object. The first element is the segment's base,
-    whichever it lies in: a small base is kept in a delta object, so that small tables do not make an object each.
+    whichever it is in: a small base is kept in a delta object, so that small tables do not create an object each.
     """
 
     object_name: str
@@ -82,7 +82,7 @@ class NewDelta:
 
 
 def minute_of(moment: datetime) -> int:
-    """Return the minute by which epochs are told; they begin an hour before their day does, in UTC.
+    """Return the minute that determines the epoch; epochs begin an hour before their day does, in UTC.
 
     Retention keeps the last snapshot of a day. So with hourly runs that is the one that merges the day's deltas, and
     needs none of the fine ones.
@@ -91,7 +91,7 @@ def minute_of(moment: datetime) -> int:
 
 
 def plan(chain: Chain, difference: Difference, minute: int) -> NewBase | NewDelta:
-    """Return how the chain goes on after `difference`, which is not empty, in a run at that minute.
+    """Return how the chain continues after `difference`, which is not empty, in a run at that minute.
 
     A new base is due when there is none, or when more lines of the segment would be gone than are left: what is kept
     and read in vain stays below half. Rows that only came are no reason, however many: they are as good in a delta.

@@ -1,4 +1,4 @@
-"""The delta object's inside: a tar, with for each changed segment the gone line numbers and the new lines.
+"""The content of a delta object: a tar with the gone line numbers and the new lines of each changed segment.
 
 docs/format.md, section 5. Segment k of a delta object has members named `k.gone` (once, if there are any) and
 `k.new` (as often as it takes: their contents joined in the tar's order are the new lines), so that nothing has to be

@@ -1,4 +1,4 @@
-"""Lines of COPY text, a row each, and the dropping of those that are gone. Pure.
+"""Lines of COPY text, one row each, and dropping those that are gone. Pure.
 
 COPY text escapes newlines (manual, COPY, "Text Format"), so a newline always ends a row. Lines are counted and cut
 in whole chunks by numpy; a chunk without a gone line passes through untouched.

@@ -1,4 +1,4 @@
-"""Before a run: what of the state still holds for the tables as they are now, and what has to be forgotten."""
+"""Before a run: which parts of the state are still valid for the tables as they are, and which must be discarded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Row versions of one segment, and what two looks at it differ in. Pure; numpy arrays throughout.
+"""Row versions of one segment, and the difference between two scans of it. Pure; numpy arrays throughout.
 
 A visible row version is named for its whole life by (relfilenode, ctid, xmin): PostgreSQL never changes one in
 place. So two scans of the same file tell exactly which row versions are new and which are gone. Within a segment

@@ -1,4 +1,4 @@
-"""What the log knows of every segment, kept between runs; a cache that can be thrown away at any time.
+"""What the log knows about every segment between runs; a cache that can be thrown away at any time.
 
 One SQLite file. A run reads it, writes its changes inside one transaction, and commits only after its snapshot is
 published: a crash at any moment leaves the old state, which is still right, since older lines never change.
@@ -39,7 +39,7 @@ CREATE TABLE IF NOT EXISTS segments (
 
 @dataclass(frozen=True, slots=True)
 class KnownSegment:
-    """A segment as the last run left it. Its rows are decoded only when they are asked for."""
+    """A segment as the last run left it. Its rows are decoded only when they are needed."""
 
     scan_digest: bytes
     """Of the scan's raw answer: equal means that nothing changed."""

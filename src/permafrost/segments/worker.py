@@ -1,4 +1,4 @@
-"""Brings one segment up to date: scan, compare, read what is new, store it, and say what the log now knows."""
+"""Brings one segment up to date: scan, compare, read what is new, store it, and return the new state."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class SegmentStore(Protocol):
 
 
 THIS_RUNS_DELTA = ""
-"""The object name, until the run ends, of an element that lies in the delta object of the run under way."""
+"""The object name, until the run ends, of an element in the delta object of the current run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +174,7 @@ def _pages_at_once(work: SegmentWork) -> int:
 def _scan(
     connection: psycopg.Connection, work: SegmentWork, first: bytes, times: WorkTimes
 ) -> tuple[bytes, list[bytes]]:
-    """Return the digest of the whole scan and its raw parts, of which the first is there already."""
+    """Return the digest of the whole scan and its raw parts, of which the first has been read already."""
     digest = hashlib.blake2b(first, digest_size=16)
     parts = [first]
     for page in range(work.first_page + _pages_at_once(work), work.end_page, SCAN_PAGES):
@@ -265,7 +265,7 @@ class CountedLines:
             yield chunk
 
     def expect(self, lines: int, work: SegmentWork) -> None:
-        """Raise `DatabaseError` unless exactly so many lines came."""
+        """Raise `DatabaseError` unless exactly `lines` lines came."""
         if self.lines != lines:
             raise DatabaseError(
                 f"segment {work.number} of {work.table.name} returned {self.lines} rows where its scan saw {lines}",

@@ -66,7 +66,7 @@ class Job:
 
     @property
     def silent_s(self) -> float:
-        """For how long it has told nothing, as of the last call of `events`."""
+        """For how long it has produced no output, as of the last call of `events`."""
         return time.monotonic() - self._moved_at
 
     def events(self) -> list[Event]:

@@ -1,4 +1,4 @@
-"""Runs what the schedule says, one job at a time, and records and reports how it ended."""
+"""Runs what the schedule says, one job at a time, and records and reports the result."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What a service tells the service manager that started it: sd_notify(3), which is a datagram to a Unix socket.
+"""Notifies the service manager that started a service: sd_notify(3), a datagram to a Unix socket.
 
-Without a service manager ($NOTIFY_SOCKET is not set) nothing is told to anybody.
+Without a service manager ($NOTIFY_SOCKET is not set) nothing is sent.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Keeps Syncthing up for a service, and when that is no use, tries again later: the rest of the service goes on."""
+"""Keeps Syncthing up for a service, and if that fails, tries again later, while the rest of the service continues."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ def _serve(root: Path, report: Reporter) -> None:
             publish = ReceiptWriter(vault, uptime.client, report)
             with Keeper(vault, uptime.client, report, publish=publish) as keeper:
                 client = uptime.client
-                # a keeper works with the Syncthing that is there, or with none, and with the servers of its time
+                # a keeper works with the existing Syncthing, or with none, and with the servers of its time
                 while uptime.client is client and _version(root) == version:
                     uptime.turn(keeper.turn())
                     manager.alive()

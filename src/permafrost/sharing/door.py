@@ -1,4 +1,4 @@
-"""Where machines with an invitation knock: each shows a proof as its name, and is let in, refused or left alone."""
+"""Where machines with an invitation connect: each shows a proof as its name, and is admitted, refused or ignored."""
 
 from __future__ import annotations
 

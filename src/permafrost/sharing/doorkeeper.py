@@ -1,4 +1,4 @@
-"""Lets in the vaults that prove to be invited: they become devices that the server's folders are shared with.
+"""Admits vaults that prove they were invited: they become devices with which the server's folders are shared.
 
 No device or folder that is not ours is touched.
 """

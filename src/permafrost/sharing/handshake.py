@@ -1,4 +1,4 @@
-"""How a machine that holds an invitation is let in by the one that made it: it shows the proof, and dials."""
+"""How a machine with an invitation joins the one that issued it: it shows the proof, and connects."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def now_utc() -> datetime:
 
 @contextmanager
 def showing(client: Client, own_id: str, proof: str, own_name: str) -> Iterator[None]:
-    """Let this device show the proof as its name within the block, and bear its own name afterwards."""
+    """Let this device show the proof as its name within the block, and have its own name afterwards."""
     client.change_device(own_id, {"name": proof})
     try:
         yield

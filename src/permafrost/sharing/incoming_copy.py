@@ -24,7 +24,7 @@ class IncomingCopy:
         self._request = self.working / "request.json"
 
     def refuse_what_is_there(self) -> None:
-        """Raise `UsageError` if something bears a name that is to be given."""
+        """Raise `UsageError` if something has a name that is to be given."""
         for name in (REPOSITORY, MEDIA):
             if os.path.lexists(self.root / name):
                 raise UsageError(

@@ -1,4 +1,4 @@
-"""What a vault sends back to a new server, and where that lies in the vault until it has gone.
+"""What a vault sends back to a new server, and where that is in the vault until it has been sent.
 
 That is not right beside the received folders, whose place is known: it is in a folder of its own, with the request
 that it answers, so that a sending-back that was cut short can go on.
@@ -59,7 +59,7 @@ class OutgoingCopy:
 
 
 def outgoing_place(vault: Vault, server: VaultServer) -> Path:
-    """Return the folder that is there while something of the server's is being sent back."""
+    """Return the folder that exists while something of the server's is being sent back."""
     return vault.root / server.name / "sending-back"
 
 

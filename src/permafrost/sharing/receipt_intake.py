@@ -1,4 +1,4 @@
-"""Takes in the vaults' receipts on the server: each new one is checked, and what it says is a report.
+"""Receives the vaults' receipts on the server: each new one is checked, and becomes a report.
 
 Of each vault two things are remembered beside its folder, where it cannot write: the key of its first receipt, and when
 the newest receipt that was seen was written. A receipt that is older than that was played back, or its vault's clock

@@ -1,4 +1,4 @@
-"""After a snapshot is published: Syncthing is told of it, and, if asked, vaults are waited for until they hold it."""
+"""After a snapshot is published: notifies Syncthing, and on request waits until vaults hold it."""
 
 from __future__ import annotations
 

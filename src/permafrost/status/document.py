@@ -1,4 +1,4 @@
-"""permafrost status: what is there, how old it is, and what needs a human.
+"""permafrost status: what is there, how old it is, and what needs attention.
 
 It only reads, starts no program and needs no database, so it can be asked at any time, on a disk that is read-only too.
 """
@@ -32,7 +32,7 @@ _STALE = timedelta(hours=3)
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What can be told from the repository, the run records and the vaults' receipts, without the database."""
+    """What the repository, the run records and the vaults' receipts show, without the database."""
 
     snapshots: int
     newest: SnapshotId | None

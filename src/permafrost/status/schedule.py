@@ -1,4 +1,4 @@
-"""What the schedule and the run records give away: runs that are overdue, and runs that were missed."""
+"""What the schedule and the run records show: runs that are overdue, and runs that were missed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What in the vaults' receipts needs a human: rules over what is known, and the clock."""
+"""What in the vaults' receipts needs attention: rules over what is known, and the clock."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def receipt_findings(
     records: RunRecords,
     now: datetime,
 ) -> Iterator[Finding]:
-    """Yield what needs a human: vaults that are silent, behind, full or in disagreement, and what they have found.
+    """Yield what needs attention: vaults that are silent, behind, full or in disagreement, and what they have found.
 
     `snapshots` are those that are here, in order; `records` tell which ones a prune has removed.
     """

@@ -1,4 +1,4 @@
-"""The part of the status that only a program can find out, as the service or the last backup wrote it.
+"""The part of the status that only a running program can find out, as written by the service or the last backup.
 
 Checking a receipt starts gpg. So whoever runs anyway checks what has come and writes it down, and whoever asks for the
 status reads that: `permafrost status` starts no program and writes nothing.

@@ -1,4 +1,4 @@
-"""Which Syncthing a configuration means: one of permafrost's own, or one that runs already."""
+"""Which Syncthing a configuration refers to: permafrost's own, or an existing one."""
 
 from __future__ import annotations
 

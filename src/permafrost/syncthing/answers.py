@@ -1,4 +1,4 @@
-"""What Syncthing's REST API answers, as far as permafrost relies on it.
+"""Answers of Syncthing's REST API, as far as permafrost relies on them.
 
 Only fields that exist from 1.19 to 2.x are here, or that may be None where an older one does not send them.
 """

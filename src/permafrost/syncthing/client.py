@@ -62,7 +62,7 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """Close the connections to Syncthing; Syncthing itself goes on."""
+        """Close the connections to Syncthing; Syncthing itself keeps running."""
         self._http.close()
 
     # --- the instance ---

@@ -25,7 +25,7 @@ _ENVIRONMENT = {"STNOUPGRADE": "1", "STNORESTART": "1", "STNODEFAULTFOLDER": "1"
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """How the `syncthing` at `program`, of that version, wants to be told things."""
+    """How the `syncthing` at `program`, of that version, takes its options."""
 
     program: str
     version: tuple[int, int, int]

@@ -1,4 +1,4 @@
-"""What permafrost's folders and devices look like in Syncthing, and how they are brought to that.
+"""What permafrost's folders and devices look like in Syncthing, and how to get them there.
 
 Settings differ from Syncthing's defaults where the facts ask for it:
 

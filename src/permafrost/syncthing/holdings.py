@@ -1,4 +1,4 @@
-"""Does a vault hold these files? Asked so that a yes is never premature.
+"""Does a vault hold these files? A yes is never premature.
 
 `completion == 100` is no answer: it leaves out what has not been scanned, what failed to be hashed, empty files,
 and, in 1.x, everything as long as the vault has never sent an index for the folder. So, in this order:

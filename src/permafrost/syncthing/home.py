@@ -1,7 +1,7 @@
 """The home of the managed Syncthing: its keys and its config.xml, right before it starts for the first time.
 
 Syncthing's defaults announce the device to the world, open relays and report usage, so everything that talks is
-switched off in the file, not over the API, where it would be too late. A home that is there already keeps its
+switched off in the file, not over the API, where it would be too late. An existing home keeps its
 keys, its API key, its devices and its folders.
 """
 

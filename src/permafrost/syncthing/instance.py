@@ -1,4 +1,4 @@
-"""The managed Syncthing: one per home, started by whoever needs it first, ended by whoever leaves last.
+"""The managed Syncthing: one per home, started by its first user, stopped by its last.
 
 `permafrost run` keeps it up for good; a single command joins one that is up, or starts it for its own duration.
 So that they do not start two on one home, or end one that another still uses:

@@ -1,4 +1,4 @@
-"""Whether there is a Syncthing to speak to at all, told without importing what speaks to it."""
+"""Whether there is a Syncthing to talk to, determined without importing its client."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ NO_VAULT = "no vault is paired yet, so the snapshot is only on this machine: per
 
 
 def has_syncthing(settings: Syncthing) -> bool:
-    """Return whether a managed Syncthing was ever set up, or one that is there already is to be used."""
+    """Return whether a managed Syncthing was ever set up, or an existing one is to be used."""
     return not settings.managed or home_exists(settings.home)
 
 

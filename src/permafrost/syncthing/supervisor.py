@@ -1,4 +1,4 @@
-"""Keeps the managed Syncthing up: it is started again when it dies or hangs, and given up loudly when that is no use.
+"""Keeps the managed Syncthing up: restarts it when it dies or hangs, and gives up loudly if that does not help.
 
 The watching is done by a thread, so that the main thread may be doing a backup, and so that a signal, which Python
 raises in the main thread, cannot cut a start in half. What the thread has to tell waits in a queue until the main
@@ -33,7 +33,7 @@ class RestartPolicy:
     settled_s: float = 300.0
 
     def delay_s(self, deaths: int) -> float | None:
-        """Return how long to wait after so many deaths in a row, or None to give up."""
+        """Return how long to wait after `deaths` deaths in a row, or None to give up."""
         if deaths >= self.attempts:
             return None
         return min(self.longest_s, self.first_s * 2.0 ** max(0, deaths - 1))

@@ -1,4 +1,4 @@
-"""Who is let in: the invitations that a server has given out, and the judgement on whoever knocks.
+"""Admission: the invitations that a server has issued, and the verdict on each machine that connects.
 
 Open invitations lie in the state folder, one small file each. Losing them only means to invite again: which vaults
 are paired is in Syncthing's own configuration. A used one stays until it expires, so that a second use can be told

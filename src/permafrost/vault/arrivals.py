@@ -1,4 +1,5 @@
-"""What a vault knows of one server's snapshots: when each arrived, what became of it. SQLite beside the history.
+"""What a vault knows about one server's snapshots: when each arrived, and what became of it. SQLite, next to the
+history.
 
 Losing the file loses no snapshot: what is in the history is found there again, with the time at which its folder was
 made, and everything is read again within a week.

@@ -1,10 +1,10 @@
-"""The vault's own time, by which a history ages. Pure, but for `read_moment`.
+"""The vault's own clock, by which a history ages. Pure, but for `read_moment`.
 
 A clock that is wrong must not make a vault throw its history away, and the machine's clock is wrong at times: an
 empty battery, a bad time server, a hand. So what ages is counted in a time of the vault's own:
 
 - It never goes back.
-- While the machine is up, it goes on by what the kernel counts as passed (CLOCK_BOOTTIME), which nobody can set.
+- While the machine is up, it advances by what the kernel counts as passed (CLOCK_BOOTTIME), which nobody can set.
 - Behind the machine's clock, it goes twice as fast until it has caught up. A clock that jumps ten years forward can
   therefore make a history age twice as fast as real time, and no faster.
 - What passed while the machine was off, only its clock can say; it is believed for a day.

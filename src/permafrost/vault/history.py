@@ -4,8 +4,9 @@ A server that was broken into has the signing key: what it sends may be junk wit
 cannot tell, since it can read nothing. It can only see to it that what is junk never costs what came before it:
 
 - Everything is judged by when it arrived, in the vault's own time (clock.py), never by what the server says.
-- What is taken stays for `keep_all_hours`, and only so many an hour are taken. A burst therefore displaces nothing.
-- After that, the first arrival of each of the last so many hours, days, weeks and months stays. The first: what
+- What is taken stays for `keep_all_hours`, and only a limited number an hour is taken. A burst therefore displaces
+  nothing.
+- After that, the first arrival of each of the last N hours, days, weeks and months stays. The first: what
   comes later in the same period cannot take its place. A period is displaced by a later one in which something
   arrived, so time has to pass for it.
 - The newest that was taken always stays.

@@ -1,8 +1,9 @@
-"""The history of one server: a repository of format 1 that Syncthing does not know of, made of the vault's own links.
+"""The history of one server: a repository of format 1 that Syncthing does not know about, made of the vault's own
+links.
 
 An object is linked to a name of our own first, then read, and only then published, so that what was compared is what
 is kept. A snapshot is published after all its objects. What a process that was killed had published is found again
-and not read twice; what it had only begun lies in tmp/ and is removed by the next one.
+and not read twice; what it had only begun is in tmp/, and the next one removes it.
 """
 
 from __future__ import annotations
@@ -91,7 +92,7 @@ class HistoryFolder:
             fsync_folder(self.layout.objects / prefix)
 
     def publish(self, object_list: ObjectList, manifest: bytes, signature: bytes) -> None:
-        """Make the snapshot appear, all its objects being there; one that is there already stays as it is."""
+        """Publish the snapshot, whose objects all exist; an existing one stays as it is."""
         if not self.layout.snapshot(object_list.snapshot).exists():
             publish_snapshot(self.layout, object_list, manifest, signature)
 

@@ -1,4 +1,4 @@
-"""A document as one printable line, to be copied from one machine to another: prefix, base64url, and a checksum.
+"""A document as one printable line, for copying from one machine to another: prefix, base64url, and a checksum.
 
 The prefix says what the line is for, and its version. The checksum tells a line that was cut or mistyped from one that
 was made up; it is no protection against the latter.

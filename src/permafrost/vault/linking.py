@@ -1,4 +1,4 @@
-"""Takes files out of a folder that somebody else writes, so that what was checked is what is kept.
+"""Takes files from a folder that somebody else writes to, so that what was checked is what is kept.
 
 A received folder is in the server's hands: names in it may be symbolic links, pipes or folders, and may change
 between two looks. So no path is followed: folders are opened one by one without following links. A file is first

@@ -1,11 +1,11 @@
-"""The media in a history: each file is linked when it is first seen, and stays for a time after it is gone.
+"""The media in a history: each file is linked when first seen, and kept for a time after it is gone.
 
 history/media/PATH                  the newest version of each file, of those that the server has deleted too
 history/media-replaced/TIME/PATH    versions that another has taken the place of, by when that was seen
 
-So media/ holds all that a database of the last so many days speaks of, at its place. A scan looks at every file, in
+So media/ holds everything that a database of the last N days refers to, in its place. A scan looks at every file, in
 pieces and rarely; it holds one open folder per level and no list of files, so memory does not grow with their number.
-A file is only linked: its inode tells whether another has taken its place, since Syncthing replaces by rename.
+A file is only linked: its inode shows whether another has replaced it, since Syncthing replaces by rename.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class MediaHistory:
                 return True  # not shared yet, or a disk that is not mounted: nothing of it is gone
             self._bytes_left = allowed_bytes - self.versions.totals()[2]
             self._walk = self._scan(now, keep)
-        walk, self._walk = self._walk, None  # what raises is begun anew by the next scan
+        walk, self._walk = self._walk, None  # what raises is begun again by the next scan
         while time.monotonic() <= until:
             with self._records.together():
                 for _ in range(BATCH):
@@ -195,7 +195,7 @@ class MediaHistory:
     # --- after the records were lost ---
 
     def _find_again(self, now: datetime) -> Iterator[None]:
-        """Record what lies in the history: present, or gone from now on, so that it stays for the whole time again."""
+        """Record what is in the history: present, or gone from now on, so that it stays for the whole time again."""
         for top, depth in ((PRESENT, 0), (REPLACED, 1)):
             root = os.path.join(self._root, top)
             if not os.path.isdir(root):

@@ -51,7 +51,7 @@ def lay_out_media(vault: Vault, name: str, snapshot: str | None, target: Path, r
     """Make `target`, a new folder, hold the media that were there when the snapshot came (None: the newest).
 
     Files are links to those in the history where that is possible: read them, copy them, but do not write into them.
-    Raise `RepositoryError` if there is no such snapshot, `UsageError` if `target` is there already.
+    Raise `RepositoryError` if there is no such snapshot, `UsageError` if `target` exists.
     """
     server = vault.server(name)
     if target.exists():

@@ -1,4 +1,4 @@
-"""Which versions of which media files are in a history, and since and until when each was at its place.
+"""Which versions of which media files are in a history, and from when to when each was in its place.
 
 Paths are bytes, as file systems have them. Times are the vault's own. Tables of the server's records.
 """
@@ -23,7 +23,7 @@ _COLUMNS = "number, path, place, inode, size_bytes, first_at, gone_at"
 
 @dataclass(frozen=True, slots=True)
 class MediaVersion:
-    """One version of one file. `place` is where it lies below the history; `gone_at` is None while it is present."""
+    """One version of one file. `place` is its path below the history; `gone_at` is None while it is present."""
 
     number: int
     path: bytes
@@ -50,7 +50,7 @@ class MediaVersions:
         return self._one("WHERE path = ? AND gone_at IS NULL", path)
 
     def at_place(self, path: bytes, place: bytes) -> MediaVersion | None:
-        """Return the version of that path which lies at that place."""
+        """Return the version of that path at that place."""
         return self._one("WHERE path = ? AND place = ?", path, place)
 
     def add(
@@ -88,7 +88,7 @@ class MediaVersions:
         return self._all("WHERE gone_at < ? ORDER BY gone_at LIMIT ?", _text(moment), count)
 
     def as_of(self, moment: datetime) -> Iterator[MediaVersion]:
-        """Yield for each path the version that was present at `moment`, else the first that came later.
+        """Yield for each path the version that was present at `moment`, otherwise the first that came later.
 
         A file may come to the vault after the snapshot that speaks of it, so what came later is better than nothing;
         it comes last.

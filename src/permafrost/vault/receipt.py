@@ -1,4 +1,4 @@
-"""The receipt: a vault's signed word on what it holds of one server, and how it checked.
+"""The receipt: a vault's signed statement of what it holds from one server, and how it verified that.
 
 One file, since Syncthing keeps no order among several: JSON with the receipt's own text in `content`, its detached
 OpenPGP signature in `signature`, and the public key in `key`. Only the vault can write into the folder that carries it,
@@ -70,7 +70,7 @@ class ReceivedSnapshot(ReceiptPart):
 
 
 class ReceiptFinding(ReceiptPart):
-    """Something on the vault that needs a human."""
+    """Something on the vault that needs attention."""
 
     kind: Kind
     subject: Text

@@ -1,4 +1,4 @@
-"""What a server knows of one of its vaults: the receipt that it believes, or why it believes none."""
+"""What a server knows about one of its vaults: the receipt that it trusts, or why it trusts none."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a vault that sends back and the new server that receives say to each other.
+"""The messages between a vault that sends back and the new server that receives.
 
 The new server makes the invitation, and the vault dials it, as when the vault was paired: the server is the one that
 can be reached. The line pins the new server's device id, so the vault sends to no other; with the proof that a vault

@@ -1,4 +1,4 @@
-"""What a vault can say of one server's snapshots: the content of a receipt, before it is signed."""
+"""What a vault can say about one server's snapshots: the content of a receipt before it is signed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads what is kept again, a slice a day, and mends what has rotted from what the server still has.
+"""Re-reads what is kept, a part each day, and repairs what has rotted from what the server still has.
 
 A disk may forget bits at any time. An object in the history and the received one are links to the same bytes, so a
 second copy is not here: the received one is taken away, and Syncthing told to fetch it again. Until it has come, the
@@ -115,7 +115,7 @@ class Audit:
         return is_good
 
     def mend(self, now: datetime) -> None:
-        """Put another copy in the place of each damaged object, if one has come; else ask the server for it again."""
+        """Replace each damaged object with another copy, if one has arrived; otherwise request it again."""
         for known in self._records.bad_objects():
             if self._has_come(known):
                 self._history.take_object(self._received, StoredObject(known.name, known.size_bytes))
@@ -137,7 +137,7 @@ class Audit:
                     return False
                 return hash_within(folder, f"{known.name}.gpg").name == known.name
         except (OSError, NotAFileError):
-            return False  # what is gone between this and its use fails the turn, and the next one goes on
+            return False  # what disappears between this and its use fails the turn, and the next one continues
 
     def _ask_for(self, name: str) -> None:
         """Make Syncthing fetch the object again, at most once an hour."""

@@ -1,4 +1,4 @@
-"""What has come from a server: noticed, waited for until it is whole, compared, and taken into the history."""
+"""Arrivals from a server: noticed, awaited until complete, compared, and taken into the history."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _RECORD_EVERY = 256
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A snapshot that is there and signed, all its files having the right sizes; none of them is read yet."""
+    """A snapshot that has arrived and is signed, with all files at the right sizes; none of them is read yet."""
 
     arrival: Arrival
     object_list: ObjectList
@@ -207,7 +207,7 @@ class Intake:
         """Return the snapshot once it is in the history, every new object's bytes having been compared.
 
         None if the time `until` (monotonic) is up, and the rest is for the next turn; or if something is not what it
-        should be, which is told. What was compared is not read again.
+        should be, which is reported. What was compared is not read again.
         """
         object_list = candidate.object_list
         taken: list[KeptObject] = []

@@ -1,8 +1,8 @@
-"""What a vault does all the time: takes what has come into its history, by its own rules, and tells what it finds.
+"""What a vault does all the time: takes arrivals into its history, by its own rules, and reports what it finds.
 
 `permafrost vault run` calls `Keeper.turn` again and again. A turn does a bounded piece of work for each server, and
 may be cut off anywhere, by a signal or by the power: what counts is what is on the disk, and the next turn, or the
-next start, goes on from there.
+next start, continues from there.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What somebody changed in a received folder on the vault itself: it is told, and made as the server has it again.
+"""What somebody changed in a received folder on the vault itself: it is reported, and the server's version is restored.
 
-Syncthing sends none of it to the server, whose folder is send-only, but neither does it mend it by itself: a file that
-was deleted here stays away, and a snapshot that needs it never comes whole.
+Syncthing sends none of it to the server, whose folder is send-only, but neither does it repair it by itself: a file
+that was deleted here stays away, and a snapshot that needs it never comes whole.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class LocalChanges:
     def look(self) -> None:
         """Tell how many files differ from the server's by what was done here, and have them brought back.
 
-        Syncthing sees them when it looks through the folder: when it starts, once a day, and when it is told to.
+        Syncthing sees them when it scans the folder: when it starts, once a day, and on request.
         """
         if self._client is None:
             return
@@ -35,4 +35,4 @@ class LocalChanges:
                 )
                 self._client.revert(self._folder_id)
         except ReplicationError:
-            return  # a Syncthing that does not answer is told elsewhere; the next look comes in a minute
+            return  # a Syncthing that does not answer is reported elsewhere; the next look comes in a minute

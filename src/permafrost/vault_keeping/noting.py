@@ -1,4 +1,4 @@
-"""What a turn finds goes into the vault's ledger, and is reported when it is new."""
+"""What a turn finds goes into the vault's ledger, and is reported if it is new."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How much of the disk a server's history may take, and how many snapshots it may bring in an hour."""
+"""How much of the disk a server's history may take, and how many snapshots an hour may add."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ from permafrost.vault.statement import Statement
 
 
 class ReceiptWriter:
-    """A keeper's `publish`: what can be said becomes a receipt, and Syncthing is told of it if it runs."""
+    """A keeper's `publish`: what can be said becomes a receipt, and Syncthing is notified if it runs."""
 
     def __init__(self, vault: Vault, client: Client | None, report: Reporter) -> None:
         self._vault = vault

@@ -1,4 +1,4 @@
-"""Drops from a history what the vault's own retention lets go."""
+"""Drops from a history what the vault's own retention no longer keeps."""
 
 from __future__ import annotations
 

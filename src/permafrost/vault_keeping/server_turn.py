@@ -1,4 +1,4 @@
-"""Keeps the history of one server: takes in what has come, drops what retention lets go, audits, and reports."""
+"""Keeps the history of one server: takes in arrivals, drops what retention no longer keeps, audits, and reports."""
 
 from __future__ import annotations
 

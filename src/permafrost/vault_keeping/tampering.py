@@ -1,4 +1,4 @@
-"""Tells what a server does to what it has sent before: removed it all, or sent other bytes under an old name.
+"""Detects what a server does to data it sent before: removing everything, or sending other bytes under an old name.
 
 The history does not care. But a human should know, since an honest server does neither: its prune never removes the
 newest snapshot, and an object never changes.

@@ -8,14 +8,13 @@ from typing import Any
 
 import psycopg
 import pytest
-from psycopg.conninfo import conninfo_to_dict
 
 from permafrost.events import ignore_events
-from permafrost.postgres.connection import connected, conninfo_for
+from permafrost.postgres.connection import connected
 from permafrost.postgres.integrity.examine import Examined, examine_integrity
 from permafrost.postgres.integrity.rules import Violation, without_indexes
 from permafrost.postgres.programs.scratch import ScratchCluster
-from tests.fixtures.hidden_rows import behind_the_index, hide_a_duplicate, without_keys
+from tests.fixtures.hidden_rows import behind_the_index, bytes_that_are_no_text, hide_a_duplicate, without_keys
 
 
 @pytest.fixture
@@ -211,16 +210,9 @@ def test_orphans_of_partitioned_tables(database: str, live: psycopg.Connection) 
 
 def test_bytes_that_are_no_text(database: str) -> None:
     """A value that is no UTF-8 in a UTF-8 database is found by its table and its ctid."""
-    name = str(conninfo_to_dict(database)["dbname"])
-    encoding = "UPDATE pg_database SET encoding = pg_char_to_encoding(%s) WHERE datname = %s"
     with psycopg.connect(database, autocommit=True) as connection:
         connection.execute("CREATE TABLE notes AS SELECT i AS id, 'note ' || i AS body FROM generate_series(1, 5000) i")
-    with psycopg.connect(conninfo_for(database, dbname="postgres"), autocommit=True) as other:
-        other.execute(encoding, ("SQL_ASCII", name))
-    with psycopg.connect(database, autocommit=True) as connection:
-        connection.execute(b"UPDATE notes SET body = E'caf\\xe9 au lait' WHERE id = 3210")
-    with psycopg.connect(conninfo_for(database, dbname="postgres"), autocommit=True) as other:
-        other.execute(encoding, ("UTF8", name))
+    bytes_that_are_no_text(database, b"UPDATE notes SET body = E'caf\\xe9 au lait' WHERE id = 3210")
     with psycopg.connect(database) as connection:
         (place,) = connection.execute("SELECT ctid::text FROM notes WHERE id = 3210").fetchone() or ("",)
     found = the_violation(database)

@@ -1,4 +1,4 @@
-"""A group of commands, each imported when it is asked for: a run should not wait for what others need."""
+"""A group of commands, each imported when it is used: a run should not wait for what others need."""
 
 from __future__ import annotations
 

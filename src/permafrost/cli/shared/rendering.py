@@ -133,7 +133,7 @@ def _terminal() -> Console:
 
 
 def journal_level(level: int) -> str:
-    """Return what makes the journal take a line for a warning (4) or an error (3): sd-daemon(3); else nothing.
+    """Return what makes the journal take a line for a warning (4) or an error (3): sd-daemon(3); otherwise nothing.
 
     $JOURNAL_STREAM names device and inode of the journal's socket, which stderr is, or is not (systemd.exec(5)).
     """

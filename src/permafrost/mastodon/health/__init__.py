@@ -1,1 +1,1 @@
-"""Whether a Mastodon database, and the secrets that belong to it, are fit to run again."""
+"""Whether a Mastodon database, and its secrets, are fit to run again."""

@@ -6,7 +6,7 @@ since the defaults of Rails 7.1 and SHA-1 before, so both are tried. A value is 
 payload, and in the headers `h` the nonce `iv` and the tag `at`, all in base64, and `c` if the text was deflated before.
 The deterministic scheme differs in its key, and in a nonce that is the beginning of an HMAC-SHA256 of the text.
 
-Up to Mastodon 4.2 second factors lay in three columns: AES-256-GCM under a key that is PBKDF2-SHA1 over OTP_SECRET
+Up to Mastodon 4.2 second factors were in three columns: AES-256-GCM under a key that is PBKDF2-SHA1 over OTP_SECRET
 with 2,000 rounds and a salt of their own.
 """
 

@@ -85,7 +85,7 @@ def _schema(connection: psycopg.Connection) -> tuple[str | None, int]:
 def _check_domain(
     connection: psycopg.Connection, environment: Mapping[str, str] | None, known: str | None
 ) -> Iterator[Check]:
-    """LOCAL_DOMAIN must be the one that the snapshot tells of, and the one that local posts' addresses bear."""
+    """LOCAL_DOMAIN must be the snapshot's, and the one in local posts' addresses."""
     if environment is None:
         yield Check("local-domain", "skipped", "no secrets were given, so LOCAL_DOMAIN is not known")
         return

@@ -1,4 +1,4 @@
-"""Whether the files that local rows speak of are in a media folder, by the rules of Mastodon's and Paperclip's paths.
+"""Whether the files that local rows refer to are in a media folder, by Mastodon's and Paperclip's path rules.
 
 Files of remote accounts are not missed: Mastodon fetches them again. Exports that users asked for are deleted after a
 week by Mastodon itself, and not looked for either. Rows that are still being processed have no settled files.

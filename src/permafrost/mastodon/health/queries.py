@@ -1,4 +1,4 @@
-"""Reading a database that is looked at: read only, and past indexes that may lie."""
+"""Reads a database under examination: read-only, and without indexes, which may be wrong."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Which Mastodon release a database belongs to.
 
 A schema version is the number of the newest migration that was run; of two releases it is known from their
-db/schema.rb. Between these the number of tables tells the minor release: each so far has another one.
+db/schema.rb. Between these, the number of tables identifies the minor release: each so far has a different one.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _TABLES = {91: "4.1", 94: "4.2", 98: "4.3", 108: "4.4", 109: "4.5", 115: "4.6"}
 
 
 def release_of(schema_version: str, tables: int) -> str:
-    """Return in words which release has this schema, as far as can be told; `tables` counts the schema `public`'s."""
+    """Return in words which release has this schema, as far as known; `tables` counts those of the schema `public`."""
     same = [name for version, name in _VERSIONS if version == schema_version]
     if same:
         return f"Mastodon {same[0]}"

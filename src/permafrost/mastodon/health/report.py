@@ -1,4 +1,4 @@
-"""What a health check says: passed, a finding, or skipped and why."""
+"""The result of a health check: passed, a finding, or skipped with the reason."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Check:
     """One thing that was looked at. `code` is stable; `ids` are rows that it is about, at most `MOST_IDS`.
 
     `count` is how many there are in all, where something was counted. `sql` shows the rows in psql, where they have to
-    be seen to be mended.
+    be seen to be repaired.
     """
 
     code: str
@@ -42,7 +42,7 @@ class HealthReport:
 
     @property
     def findings(self) -> tuple[Check, ...]:
-        """What needs a human."""
+        """What needs attention."""
         return tuple(check for check in self.checks if check.outcome == "finding")
 
     def document(self) -> HealthDocument:

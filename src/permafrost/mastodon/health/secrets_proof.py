@@ -1,4 +1,4 @@
-"""Whether the secrets are there, and prove it: real values of the database are read with them.
+"""Whether the secrets are complete and right: real values in the database are decrypted with them.
 
 Presence proves nothing: a new installation that was started once has secrets of its own making.
 """

@@ -53,9 +53,9 @@ def join(
 ) -> Joined:
     """Make the folder `root` a vault of the server that sent `line`, and return once both see each other.
 
-    A vault that is there already keeps its name and settings, and gets another server. Waits until the invitation
+    An existing vault keeps its name and settings, and gets another server. Waits until the invitation
     expires, or `wait_s`. Raise `UsageError` for a bad or expired line, `ReplicationError` if the server does not
-    let the vault in; joining again with a valid line goes on from there.
+    let the vault in; joining again with a valid line resumes.
     """
     steps = Steps(report, 5)
     with steps.step("read the invitation"):

@@ -78,7 +78,7 @@ def receive_back(
 ) -> ReceivedBack:
     """Return once `root`/repository and `root`/media hold all that a vault sends, and every object was read.
 
-    `show_line` is called with the line that the vault needs. Called again after having been cut short, it goes on.
+    `show_line` is called with the line that the vault needs. Called again after an interruption, it resumes.
     What `verify` finds is in the answer, and does not keep the rest from being put in place. Raise `UsageError` if
     something is at these places, `ReplicationError` if no vault comes, or nothing more for `silence_s`,
     `IntegrityError` if what comes is not signed with the key of that `fingerprint` (if one is given).

@@ -61,7 +61,7 @@ def send_back(
 ) -> SentBack:
     """Return once the new server that printed `line` holds all that this vault keeps of the server; shares are gone.
 
-    `snapshot` says as of when the media are; None for the newest. Called again with the same line it goes on.
+    `snapshot` says as of when the media are; None for the newest. Called again with the same line, it resumes.
     Raise `UsageError` for a line that is not valid or has expired, `IntegrityError` if the new server asks for another
     server's copies, `ReplicationError` if it does not take them within `silence_s` after the last sign of life.
     """

@@ -1,4 +1,4 @@
-"""The properties that a database gets after it was made: settings, connection limit, grants, labels, comment.
+"""The properties that a database gets after it is created: settings, connection limit, grants, labels, comment.
 
 They come last, when everything is loaded, so nothing here may end a restore: what the server or the role does not
 allow is left out and reported with the command that would do it.

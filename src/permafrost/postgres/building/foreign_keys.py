@@ -1,4 +1,4 @@
-"""Foreign keys, added at once and checked table by table.
+"""Foreign keys, added together and checked table by table.
 
 `ADD FOREIGN KEY` checks every row while it holds a lock that conflicts with itself on both tables (SHARE ROW
 EXCLUSIVE), so that hardly two of a database whose tables all refer to `accounts` are checked at a time. Added as NOT
@@ -17,6 +17,7 @@ from psycopg import sql
 
 from permafrost.postgres.catalog import TableName
 from permafrost.postgres.connection import connected, database_errors
+from permafrost.postgres.failures import FailureSink, failures_to, stop_at_first
 from permafrost.postgres.programs.sql_script import split_statements
 
 _CAN_WAIT = re.compile(rb"\AALTER TABLE ONLY .* FOREIGN KEY .*(?<! NOT VALID)(?<! NOT ENFORCED);\Z", re.DOTALL)
@@ -30,7 +31,7 @@ class UncheckedKeys:
     constraints: tuple[str, ...]
 
 
-def add_foreign_keys(conninfo: str, script: bytes) -> Sequence[UncheckedKeys]:
+def add_foreign_keys(conninfo: str, script: bytes, on_failure: FailureSink = stop_at_first) -> Sequence[UncheckedKeys]:
     """Run pg_restore's script of foreign keys, and return those that are left to be checked, largest table first.
 
     A key that the script itself adds as NOT VALID or NOT ENFORCED stays so. Where there are partitioned tables every
@@ -47,12 +48,12 @@ def add_foreign_keys(conninfo: str, script: bytes) -> Sequence[UncheckedKeys]:
         waiting = [] if _has_partitions(catalog) else [command for command in statements if _CAN_WAIT.match(command)]
         for statement in statements:
             if statement not in waiting:
-                with database_errors("a foreign key cannot be added", statement):
+                with failures_to(on_failure, statement), database_errors("a foreign key cannot be added", statement):
                     session.execute(statement)
         before = _unchecked(catalog)
         for statement in waiting:
             unchecked = statement.removesuffix(b";") + b" NOT VALID;"
-            with database_errors("a foreign key cannot be added", unchecked):
+            with failures_to(on_failure, statement), database_errors("a foreign key cannot be added", unchecked):
                 session.execute(unchecked)
         keys = _unchecked(catalog) - before
     by_table: dict[tuple[str, str], list[str]] = {}
@@ -61,12 +62,20 @@ def add_foreign_keys(conninfo: str, script: bytes) -> Sequence[UncheckedKeys]:
     return [UncheckedKeys(TableName(*name), tuple(found)) for name, found in by_table.items()]
 
 
-def check_foreign_keys(connection: psycopg.Connection, keys: UncheckedKeys) -> None:
-    """Return if every row of the table refers to one that is there; raise `DatabaseError` if not."""
+def check_foreign_keys(
+    connection: psycopg.Connection, keys: UncheckedKeys, on_failure: FailureSink = stop_at_first
+) -> None:
+    """Return if every row of the table refers to one that exists; a key that does not hold goes to `on_failure`.
+
+    Such a key stays in the database as NOT VALID.
+    """
     for constraint in keys.constraints:
-        statement = sql.SQL("ALTER TABLE ONLY {} VALIDATE CONSTRAINT {}")
-        with database_errors(f"the foreign key {constraint} does not hold"):
-            connection.execute(statement.format(keys.name.identifier(), sql.Identifier(constraint)))
+        named = (keys.name.identifier(), sql.Identifier(constraint))
+        command = sql.SQL("ALTER TABLE ONLY {} VALIDATE CONSTRAINT {};").format(*named)
+        statement = command.as_bytes(connection)
+        doing = f"the foreign key {constraint} does not hold"
+        with failures_to(on_failure, statement), database_errors(doing, statement):
+            connection.execute(statement)
 
 
 def _has_partitions(connection: psycopg.Connection) -> bool:

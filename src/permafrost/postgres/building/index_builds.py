@@ -16,6 +16,7 @@ import psycopg
 
 from permafrost.errors import DatabaseError
 from permafrost.postgres.connection import connected, database_errors
+from permafrost.postgres.failures import FailureSink, failures_to, stop_at_first
 from permafrost.postgres.programs.sql_script import split_statements
 
 _NAME = rb'(?:"(?:[^"]|"")*"|[^\s".;()]+)'
@@ -63,10 +64,10 @@ def read_index_script(conninfo: str, script: bytes) -> IndexScript:
     return IndexScript(settings, ordered)
 
 
-def build_index(connection: psycopg.Connection, build: IndexBuild) -> None:
-    """Build; `connection` is an `IndexScript.session`. Raise `DatabaseError` naming the statement that failed."""
+def build_index(connection: psycopg.Connection, build: IndexBuild, on_failure: FailureSink = stop_at_first) -> None:
+    """Build; `connection` is an `IndexScript.session`. A statement that fails goes to `on_failure`."""
     for statement in build.statements:
-        with database_errors("an index cannot be built", statement):
+        with failures_to(on_failure, statement), database_errors("an index cannot be built", statement):
             connection.execute(statement)
 
 
@@ -105,8 +106,9 @@ def _builds(statements: Sequence[bytes]) -> tuple[tuple[bytes, ...], list[IndexB
 
 def _size(connection: psycopg.Connection, table: bytes) -> int:
     literal = b"'" + table.replace(b"'", b"''") + b"'"
-    row = connection.execute(b"SELECT pg_catalog.pg_table_size(" + literal + b"::pg_catalog.regclass)").fetchone()
-    return int(row[0]) if row else 0
+    relation = b"pg_catalog.to_regclass(" + literal + b")"  # NULL if the table could not be made
+    row = connection.execute(b"SELECT pg_catalog.pg_table_size(" + relation + b")").fetchone()
+    return int(row[0] or 0) if row else 0
 
 
 def _run(connection: psycopg.Connection, statements: Sequence[bytes]) -> None:

@@ -97,4 +97,4 @@ def analyze(connection: psycopg.Connection, table: sql.Composable) -> None:
         connection.execute(sql.SQL("ANALYZE {}").format(table))
     except psycopg.Error as error:
         if connection.closed:
-            raise DatabaseError(f"cannot analyse the restored database: {first_line(error)}") from error
+            raise DatabaseError(f"cannot analyze the restored database: {first_line(error)}") from error

@@ -1,4 +1,4 @@
-"""Makes, describes, renames and drops databases on the server that a restore goes to."""
+"""Creates, describes, renames and drops databases on a restore's target server."""
 
 from __future__ import annotations
 

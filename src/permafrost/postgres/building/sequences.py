@@ -1,4 +1,4 @@
-"""Values of sequences. They are no rows and change all the time, so they lie in the manifest, not in the frame."""
+"""Values of sequences. They are not rows and change all the time, so they are in the manifest, not in the frame."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from psycopg import sql
 
 from permafrost.postgres.catalog import TableName
 from permafrost.postgres.connection import database_errors
+from permafrost.postgres.failures import FailureSink, failures_to, stop_at_first
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +50,13 @@ def read_sequences(connection: psycopg.Connection) -> tuple[SequenceValue, ...]:
     return tuple(SequenceValue(names[index], value, called) for index, value, called in sorted(rows))
 
 
-def set_sequences(connection: psycopg.Connection, values: Sequence[SequenceValue]) -> None:
-    """Give every sequence its value."""
-    with database_errors("cannot set the sequences"):
-        for value in values:
-            connection.execute(
-                "SELECT setval(%s::regclass, %s, %s)",
-                (value.name.identifier().as_string(connection), value.last_value, value.is_called),
-            )
+def set_sequences(
+    connection: psycopg.Connection, values: Sequence[SequenceValue], on_failure: FailureSink = stop_at_first
+) -> None:
+    """Give every sequence its value; one that cannot have it goes to `on_failure`."""
+    for one in values:
+        name = sql.Literal(one.name.identifier().as_string(connection))
+        command = sql.SQL("SELECT pg_catalog.setval({}::regclass, {}, {});").format(name, one.last_value, one.is_called)
+        statement = command.as_bytes(connection)
+        with failures_to(on_failure, statement), database_errors(f"cannot set the sequence {one.name}", statement):
+            connection.execute(statement)

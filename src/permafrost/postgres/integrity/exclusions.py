@@ -1,7 +1,7 @@
 """Exclusion constraints, and keys WITHOUT OVERLAPS (PostgreSQL 18): no two rows exclude each other.
 
 Without the index every pair of rows has to be compared, which for a large table takes for ever where none of the
-operators is an equality, so that each has its time and is told as not examined after it.
+operators is an equality, so that each has its time limit and is reported as not examined after it.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def examine_exclusion(connection: psycopg.Connection, exclusion: Exclusion) -> O
     numbers = range(len(exclusion.expressions))
     keys = ", ".join(f"({text}) AS k{number}" for number, text in enumerate(exclusion.expressions))
     where = f" WHERE {exclusion.predicate}" if exclusion.predicate else ""
-    # PostgreSQL's own writing of expressions and operators, out of its catalogue
+    # PostgreSQL's own writing of expressions and operators, out of its catalog
     side = sql.SQL("(SELECT ctid AS place, {} FROM ONLY {}{})").format(
         sql.SQL(keys), exclusion.table.identifier(), sql.SQL(where)
     )

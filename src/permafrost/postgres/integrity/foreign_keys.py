@@ -1,4 +1,4 @@
-"""Foreign keys: every row refers to one that is there, although PostgreSQL takes a key that is valid for true.
+"""Foreign keys: every row refers to an existing one, although PostgreSQL believes a valid key.
 
 Keys that were never checked (NOT VALID) or are not enforced (PostgreSQL 18) promise nothing. The keys of partitioned
 tables are looked at as a whole, so that their copies for each partition are left out.

@@ -1,7 +1,7 @@
 """Unique indexes: no two rows of a table have the same key, by the index's own expressions, predicate and collation.
 
 Rows are grouped by what the table holds. Two keys are equal by the equality of the key's type and of the index's
-collation; an index with an operator class whose equality is another one is told as not examined. NULL differs from NULL
+collation; an index with an operator class with another equality is reported as not examined. NULL differs from NULL
 unless the index says otherwise (NULLS NOT DISTINCT, PostgreSQL 15).
 """
 

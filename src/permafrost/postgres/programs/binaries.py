@@ -1,4 +1,4 @@
-"""Finds PostgreSQL's server programs, which are kept off PATH where several majors live side by side."""
+"""Finds PostgreSQL's server programs, which are not on PATH where several major versions are installed."""
 
 from __future__ import annotations
 

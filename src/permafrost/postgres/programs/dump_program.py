@@ -1,4 +1,4 @@
-"""pg_dump as a program of a pipeline: its arguments, and what its end means.
+"""pg_dump as a program in a pipeline: its arguments, and what its exit means.
 
 An archive is not compressed by pg_dump: zstd does that better and on the other core.
 """

@@ -1,6 +1,6 @@
-"""pg_restore as a program of a pipeline: its arguments, and what its end means.
+"""pg_restore as a program in a pipeline: its arguments, and what its exit means.
 
-The archive is a stream or lies in memory, and is never a file. Its table of contents comes first, so that pg_restore
+The archive is a stream or in memory, never a file. Its table of contents comes first, so that pg_restore
 can list it, or load what follows no data, from the head of a stream.
 """
 
@@ -24,7 +24,8 @@ SECTIONS: tuple[Section, Section, Section] = ("pre-data", "data", "post-data")
 class LoadRequest:
     """How pg_restore is to load: into which database, with owners and grants and with tablespaces or without.
 
-    `jobs` above 1 needs `archive_fd`, a seekable file; without one the archive comes on stdin.
+    `jobs` above 1 needs `archive_fd`, a seekable file; without one the archive comes on stdin. If it
+    `is_one_transaction`, everything is loaded, by one job, or nothing.
     """
 
     conninfo: str
@@ -33,6 +34,7 @@ class LoadRequest:
     with_tablespaces: bool = True
     archive_fd: int | None = None
     jobs: int = 1
+    is_one_transaction: bool = False
 
     @property
     def without(self) -> list[str]:
@@ -55,7 +57,9 @@ def pg_restore_program(request: LoadRequest, list_fd: int) -> Program:
         f"--dbname={request.conninfo}",
     ]
     words += request.without
-    if request.archive_fd is not None:
+    if request.is_one_transaction:
+        words.append("--single-transaction")
+    elif request.archive_fd is not None:
         words.append(f"--jobs={request.jobs}")
     return _reading(words, request.archive_fd, list_fd)
 

@@ -1,8 +1,8 @@
-"""A throw-away PostgreSQL cluster in a folder of its own, for drills, the demo, tests and benchmarks.
+"""A throw-away PostgreSQL cluster in its own folder, for drills, the demo, tests and benchmarks.
 
-Who can connect: whoever may enter the socket's folder (0700, the server's user) is the superuser without a
+Who may connect: anyone who may enter the socket's folder (0700, the server's user) is the superuser without a
 password, so nobody else on the machine can connect. There is no TCP unless asked for; then only 127.0.0.1,
-with a password that lies in a file (0600), because "trust" there would make every local user a superuser.
+with a password in a file (0600), because "trust" there would make every local user a superuser.
 We never send it a password of another server: the connection string leaves none to be found.
 
 A server whose databases hold somebody else's code runs in a sandbox (`is_sandboxed`, processes/sandbox.py): it sees its
@@ -66,7 +66,7 @@ _NOT_DURABLE = {"fsync": "off", "full_page_writes": "off"}
 class ScratchCluster:
     """A PostgreSQL cluster that lives in `folder` and that nobody else on the machine can connect to.
 
-    As a context manager it is made anew and started, and at the end stopped and removed. `start`, `stop` and
+    As a context manager it is created and started, and at the end stopped and removed. `start`, `stop` and
     `restart` keep the data. `folder` belongs to the cluster alone: it is made if absent, and only one process
     may use it at a time. `binaries` is the folder of the server programs (by default the newest installed).
     `settings` are added to, and win over, the server settings chosen here. Without `durable` a crash of the
@@ -151,7 +151,7 @@ class ScratchCluster:
         return self.tcp_port or 5432
 
     def start(self) -> None:
-        """Make the server ready for connections, with the data that is there, or else with a new cluster.
+        """Make the server ready for connections, with existing data, or with a new cluster.
 
         Whatever an earlier, killed run left running in this folder is ended first. Raise `ToolError` if the
         server's user cannot reach the folder, `DatabaseError` with the end of the log if it does not start.

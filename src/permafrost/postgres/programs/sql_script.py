@@ -1,4 +1,4 @@
-"""SQL scripts as pg_restore writes them, taken apart into statements."""
+"""Splits SQL scripts written by pg_restore into statements."""
 
 from __future__ import annotations
 

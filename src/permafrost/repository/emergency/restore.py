@@ -94,7 +94,7 @@ class Reader:
         found = self.gpg("--no-autostart", "--verify", str(signature), "-", given=text)
         kinds, signers = [words[0] for words in found], [words[-1] for words in found if words[0] == "VALIDSIG"]
         is_good = signers == [self.trusted] and kinds.count("NEWSIG") == kinds.count("GOODSIG") == 1  # (4.3)
-        must(is_good, f"the list of {snapshot} bears no good signature by the key {self.trusted}")
+        must(is_good, f"the list of {snapshot} has no good signature by the key {self.trusted}")
         entries: list[tuple[str, int, str]] = []
         for size, sha256 in ENTRY.findall(text.decode("ascii", "replace")):
             name = f"objects/{sha256[:2]}/{sha256}.gpg" if entries else f"{folder}/manifest.gpg"
