@@ -111,7 +111,7 @@ def test_an_export_gives_a_tenant_nothing(
     assert "permafrost-attack" not in trace
     assert programs_of(trace) - EXPECTED == set()
     assert "COPY neighbour.kept (value) FROM stdin;\n1\n2\n" in out.read_text()
-    assert "permafrost_rows" not in out.read_text()
+    assert not re.search(r"^(GRANT|REVOKE).*permafrost_", out.read_text(), re.MULTILINE)
 
 
 def backed_up(conninfo: str, make_server: MakeServer, engine: str) -> Server:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from functools import partial
 
@@ -83,21 +84,23 @@ class Load:
     def _rows(self, steps: Steps) -> None:
         again = TablesToLoadAgain()
         on_refused = again.add if self.keeps_going else stop_at_a_refused_row
-        with steps.step("load rows"):
-            from permafrost.loading.log_rows import load_rows  # noqa: PLC0415
+        with ExitStack() as stack:
+            with steps.step("load rows"):
+                from permafrost.loading.log_rows import load_rows  # noqa: PLC0415
 
-            logins = owner_logins(self.conninfo) if self.logs_in_as_owners else [Login(self.conninfo)]
-            load = partial(load_rows, self.snapshot, on_refused=on_refused, report=self.report)
-            last = _tables_to_load_last(self.conninfo)
-            for login in logins:
-                load(login, lambda table: _name(table) not in last, jobs=self.jobs)
-        with steps.step("load what is not logged, large objects and sequences"):
-            self.frame.load_data(logins, on_refused)
-            for name in last:
+                alone = nullcontext([Login(self.conninfo)])
+                logins = stack.enter_context(owner_logins(self.conninfo) if self.logs_in_as_owners else alone)
+                load = partial(load_rows, self.snapshot, on_refused=on_refused, report=self.report)
+                last = _tables_to_load_last(self.conninfo)
                 for login in logins:
-                    load(login, partial(_is_named, name), jobs=1)
-            load_again(self.snapshot, self.conninfo, again, logins, self.missing)
-            _set_sequences(self.conninfo, self.snapshot.manifest, self.frame.on_failure)
+                    load(login, lambda table: _name(table) not in last, jobs=self.jobs)
+            with steps.step("load what is not logged, large objects and sequences"):
+                self.frame.load_data(logins, on_refused)
+                for name in last:
+                    for login in logins:
+                        load(login, partial(_is_named, name), jobs=1)
+                load_again(self.snapshot, self.conninfo, again, logins, self.missing)
+                _set_sequences(self.conninfo, self.snapshot.manifest, self.frame.on_failure)
 
     def event_triggers(self) -> None:
         """Load the event triggers, after which nothing may be done in the database."""

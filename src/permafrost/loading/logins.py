@@ -7,23 +7,25 @@ it. So in a throw-away server, which has the snapshot's roles, permafrost logs i
 Reading runs code as well: planning a query evaluates constant parts of the indexes' predicates. So rows are compared
 and the database is examined as a role that may read, and nothing else.
 
-Where the owner may not write to its table, rows are loaded as a role that may write rows, and nothing else. On a server
-with roles of its own everything is loaded as the restoring role: it cannot log in as another.
+Where the owner may not write to its table, rows are loaded as a role that may insert into such tables and nothing else.
+On a server with roles of its own everything is loaded as the restoring role: it cannot log in as another.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import psycopg
+from psycopg import sql
 
 from permafrost.postgres.catalog import TableName
 from permafrost.postgres.connection import connected, conninfo_for, database_errors
 
 ROWS_ROLE = "permafrost_rows"
 READER_ROLE = "permafrost_reader"
-"""A member of pg_write_all_data, or pg_read_all_data, alone; `loading/scratch_server.py` makes them."""
+"""One without a right, and a member of pg_read_all_data alone; `loading/scratch_server.py` makes them."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,19 +50,40 @@ class Login:
         return self.is_only or table in self.owners
 
 
-def owner_logins(conninfo: str) -> Sequence[Login]:
-    """Return the logins that together load each table of the database, which has its definitions, exactly once.
+@contextmanager
+def owner_logins(conninfo: str) -> Iterator[Sequence[Login]]:
+    """Yield the logins that together load each table of the database, which has its definitions, exactly once.
 
-    The first is the role that can do nothing else, and superusers come last.
+    The first is the role that can do nothing else, and superusers come last. What that role may do it may do during
+    the block.
     """
     by_role: dict[str, dict[TableName, str]] = {ROWS_ROLE: {}}
     with connected(conninfo) as connection:
         for table, owner, may_write in _owners(connection):
             by_role.setdefault(owner if may_write else ROWS_ROLE, {})[table] = owner
-    return [
-        Login(conninfo_for(conninfo, user=role), role, owners, can_empty=role != ROWS_ROLE)
-        for role, owners in by_role.items()
-    ]
+        with _granted(connection, by_role[ROWS_ROLE]):
+            yield [
+                Login(conninfo_for(conninfo, user=role), role, owners, can_empty=role != ROWS_ROLE)
+                for role, owners in by_role.items()
+            ]
+
+
+@contextmanager
+def _granted(connection: psycopg.Connection, tables: Iterable[TableName]) -> Iterator[None]:
+    """Let `ROWS_ROLE` insert into the tables during the block; afterwards all grants are as they were."""
+    role = sql.Identifier(ROWS_ROLE)
+    schemas = sql.SQL(", ").join(sql.Identifier(name) for name in sorted({table.schema for table in tables}))
+    names = sql.SQL(", ").join(table.identifier() for table in tables)
+    if not schemas.as_string(connection):
+        yield
+        return
+    with database_errors("cannot grant the right to insert rows"):
+        connection.execute(sql.SQL("GRANT USAGE ON SCHEMA {} TO {}").format(schemas, role))
+        connection.execute(sql.SQL("GRANT INSERT ON {} TO {}").format(names, role))
+    yield
+    with database_errors("cannot take back the right to insert rows"):
+        connection.execute(sql.SQL("REVOKE INSERT ON {} FROM {}").format(names, role))
+        connection.execute(sql.SQL("REVOKE USAGE ON SCHEMA {} FROM {}").format(schemas, role))
 
 
 def entries_by_login(

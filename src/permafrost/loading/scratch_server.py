@@ -109,7 +109,7 @@ def _make_roles(server: ScratchCluster, facts: DatabaseFacts) -> None:
         database_errors("cannot create the snapshot's roles"),
         psycopg.connect(server.conninfo("postgres"), autocommit=True) as connection,
     ):
-        connection.execute(f"CREATE ROLE {ROWS_ROLE} LOGIN IN ROLE pg_write_all_data")
+        connection.execute(f"CREATE ROLE {ROWS_ROLE} LOGIN")
         connection.execute(f"CREATE ROLE {READER_ROLE} LOGIN BYPASSRLS IN ROLE pg_read_all_data")
         for role in facts.roles:
             if role.name != SERVER_USER:
