@@ -10,6 +10,7 @@ import pytest
 from permafrost.errors import DatabaseError
 from permafrost.events import ignore_events
 from permafrost.loading.frame import frame_loader
+from permafrost.loading.logins import Login
 from permafrost.loading.source import Source, opened
 from permafrost.openpgp.sealing import OpeningKey
 from permafrost.postgres.connection import conninfo_for
@@ -34,7 +35,7 @@ def test_a_step_that_is_left_out_is_found(database: str, make_server: MakeServer
         snapshot = repository.read(None, datetime.now(UTC), ignore_events)
         with frame_loader(snapshot, target, with_owners=True, with_tablespaces=True, jobs=1) as frame:
             frame.load_definitions()
-            frame.load_data()
+            frame.load_data([Login(target)])
             with pytest.raises(DatabaseError, match=r"2 entries .* CONSTRAINT public accounts accounts_pkey"):
                 frame.check_all_loaded()
             frame.load_indexes(ignore_events)

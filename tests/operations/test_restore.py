@@ -20,7 +20,7 @@ from permafrost.errors import (
     RepositoryError,
     RestoreRefusedError,
 )
-from permafrost.events import Event, StepStarted, ignore_events
+from permafrost.events import Event, Note, StepStarted, ignore_events
 from permafrost.loading.preflight import Target
 from permafrost.loading.source import Source
 from permafrost.openpgp.sealing import OpeningKey
@@ -81,6 +81,19 @@ def refused(server: Server, kind: type[PermafrostError] = RestoreRefusedError, *
         run(server, **words)  # type: ignore[arg-type] # the words of run
     assert databases(url) == before
     return caught.value
+
+
+def test_whose_code_runs_is_said(server: Server, mastodon_database: str) -> None:
+    """Before anything is made, a restore says with whose rights code in the snapshot will run."""
+    said: list[Event] = []
+    make_restore(server, NAME, report=said.append)
+    with psycopg.connect(mastodon_database) as connection:
+        assert connection.info.user == "postgres"
+    messages = [event.message if isinstance(event, Note) else str(event) for event in said]
+    notes = [message for message in messages if "runs as the role postgres, a superuser" in message]
+    assert len(notes) == 1
+    made = next(number for number, message in enumerate(messages) if "create the database" in message)
+    assert messages.index(notes[0]) < made
 
 
 def test_existing_database(server: Server) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import psycopg
 from psycopg import sql
 
+from permafrost.loading.logins import Login
 from permafrost.loading.missing import Missing
 from permafrost.loading.opened_snapshot import OpenedSnapshot
 from permafrost.loading.table_rows import copy_text
@@ -27,21 +28,33 @@ _BATCH_LINES = 10_000
 _NO_TABLE = (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName, psycopg.errors.UndefinedColumn)
 
 
-def load_again(snapshot: OpenedSnapshot, conninfo: str, tables: Iterable[Table], missing: Missing) -> None:
-    """Load the tables again, each as `load_carefully` does, into the database that `conninfo` names."""
+def load_again(
+    snapshot: OpenedSnapshot, conninfo: str, tables: Iterable[Table], logins: Sequence[Login], missing: Missing
+) -> None:
+    """Load the tables again, each as `load_carefully` does, with its login; `conninfo` may empty all of them."""
     with connected(conninfo) as connection:
         for table in tables:
-            load_carefully(connection, snapshot, table, missing)
+            name = TableName(table.schema_name, table.name)
+            login = next((one for one in logins if one.loads(name)), logins[0])
+            with connected(login.conninfo) as session:
+                load_carefully(session, snapshot, table, missing, emptied_by=connection)
 
 
-def load_carefully(connection: psycopg.Connection, snapshot: OpenedSnapshot, table: Table, missing: Missing) -> None:
+def load_carefully(
+    connection: psycopg.Connection,
+    snapshot: OpenedSnapshot,
+    table: Table,
+    missing: Missing,
+    *,
+    emptied_by: psycopg.Connection | None = None,
+) -> None:
     """Empty the table and load every row that it takes; the others, and all if it does not exist, go to `missing`.
 
     Raise `DatabaseError` if the server can do no more.
     """
     name = TableName(table.schema_name, table.name)
     batch = _Batches(connection, name, tuple(table.columns or ()), missing)
-    batch.empty()
+    batch.empty(emptied_by or connection)
     for lines in _batches(copy_text(snapshot, table)):
         batch.load(lines)
 
@@ -56,9 +69,9 @@ class _Batches:
     missing: Missing
     reason: str = ""
 
-    def empty(self) -> None:
+    def empty(self, connection: psycopg.Connection) -> None:
         try:
-            self.connection.execute(sql.SQL("TRUNCATE ONLY {}").format(self.name.identifier()))
+            connection.execute(sql.SQL("TRUNCATE ONLY {}").format(self.name.identifier()))
         except psycopg.Error as error:
             self._refused(error)
 

@@ -19,6 +19,7 @@ from permafrost.errors import DatabaseError
 from permafrost.events import Reporter
 from permafrost.loading.comparison import Tally
 from permafrost.loading.entries import bare_statements, holds_data, table_of_rows
+from permafrost.loading.logins import Login, entries_by_login
 from permafrost.loading.memory_file import bytes_in_memory
 from permafrost.loading.opened_snapshot import OpenedSnapshot
 from permafrost.loading.refused_tables import RefusedTables, stop_at_a_refused_row
@@ -28,7 +29,7 @@ from permafrost.postgres.building.index_builds import build_index, read_index_sc
 from permafrost.postgres.building.loading import analyze, tables_by_size
 from permafrost.postgres.connection import connected, server_major
 from permafrost.postgres.failures import Failed, FailureSink, is_the_servers_end, stop_at_first
-from permafrost.postgres.programs.archive_contents import Contents, Step, read_contents
+from permafrost.postgres.programs.archive_contents import CONSTRAINT, Contents, Step, read_contents
 from permafrost.postgres.programs.restore_program import (
     SECTIONS,
     LoadRequest,
@@ -63,6 +64,7 @@ class FrameLoader:
         self._jobs = jobs
         self._without = without
         self._loaded: Counter[int] = Counter()
+        self._logins: Sequence[Login] = (Login(request.conninfo),)
         self.on_failure: FailureSink = stop_at_first
 
     @cached_property
@@ -85,12 +87,21 @@ class FrameLoader:
         """Load what tables' rows need: types, functions, tables."""
         self._load(Step.DEFINITIONS)
 
-    def load_data(self, on_refused: RefusedTables = stop_at_a_refused_row) -> None:
-        """Load the rows, large objects and sequences' values that are in the frame itself.
+    def load_data(self, logins: Sequence[Login], on_refused: RefusedTables = stop_at_a_refused_row) -> None:
+        """Load the rows, large objects and sequences' values that are in the frame itself; rows with their login.
 
-        A table of which a row is refused goes to `on_refused`, and is then empty.
+        Rows of a table that no login knows are loaded with the first one, which can do the least. What else looks at
+        rows later, checks that are added after them and foreign keys, uses the same logins. A table of which a row is
+        refused goes to `on_refused`, and is then empty.
         """
-        self._load(Step.DATA, reads_all=True, on_refused=on_refused)
+        self._logins = logins
+        rows: frozenset[int] = frozenset()
+        if not logins[0].is_only:
+            entries = self.contents.of_kind(Step.DATA, 0, "TABLE DATA")
+            for login, numbers in entries_by_login("TABLE DATA", entries, logins, unknown=logins[0]).items():
+                self._load_entries(numbers, conninfo=login.conninfo, reads_all=True, on_refused=on_refused)
+                rows |= numbers
+        self._load_entries(self.contents.ids(Step.DATA) - rows, reads_all=True, on_refused=on_refused)
 
     def load_indexes(self, report: Reporter) -> None:
         """Load indexes and all else that comes before the foreign keys, several at a time."""
@@ -100,7 +111,18 @@ class FrameLoader:
             with Workers(lambda: found.session(self._request.conninfo), self._jobs) as workers:
                 task = partial(build_index, on_failure=self.on_failure)
                 workers.do_all([done.after(partial(task, build=build)) for build in found.builds])
-        self._load(Step.EARLY, jobs=self._jobs)
+        checks = self._load_late_checks()
+        self._load_entries(self.contents.ids(Step.EARLY) - checks, jobs=self._jobs)
+
+    def _load_late_checks(self) -> frozenset[int]:
+        """Add the checks that are added after the rows, and look at all of them; return which those were."""
+        checks: frozenset[int] = frozenset()
+        if not self._logins[0].is_only:
+            entries = self.contents.of_kind(Step.EARLY, CONSTRAINT, "CHECK CONSTRAINT")
+            for login, numbers in entries_by_login("CHECK CONSTRAINT", entries, self._logins[1:]).items():
+                self._load_entries(numbers, conninfo=login.conninfo)
+                checks |= numbers
+        return checks
 
     def analyze_and_check_keys(self, report: Reporter) -> None:
         """Collect the planner's statistics of every table, and add the foreign keys, every row of theirs checked.
@@ -120,14 +142,22 @@ class FrameLoader:
         with connected(self._request.conninfo) as connection:
             tables = tables_by_size(connection)
         done = Tally(len(tables) + len(keys), "tables", report)
-        check = partial(check_foreign_keys, on_failure=self.on_failure)
         with Workers(lambda: connected(self._request.conninfo), self._jobs) as workers:
             workers.do_all(
                 [
                     *(done.after(partial(analyze, table=table)) for table in tables),
-                    *(done.after(partial(check, keys=unchecked)) for unchecked in keys),
+                    *(done.after(partial(self._check_keys, keys=unchecked)) for unchecked in keys),
                 ]
             )
+
+    def _check_keys(self, connection: psycopg.Connection, keys: UncheckedKeys) -> None:
+        """Check them as the table's owner, as planning a query runs code of the tables in it."""
+        login = next((one for one in self._logins if keys.name in one.owners and one.can_empty), None)
+        if login is None:
+            check_foreign_keys(connection, keys, self.on_failure)
+            return
+        with connected(login.conninfo) as owner:
+            check_foreign_keys(owner, keys, self.on_failure)
 
     def load_the_rest(self) -> Sequence[Refused]:
         """Load what follows the foreign keys, publications and labels too; return the statements that were refused."""
@@ -179,19 +209,27 @@ class FrameLoader:
         with _listed(entries) as list_fd:
             return self._run(pg_restore_script_program(self._request, list_fd, self._archive_fd))
 
-    def _load(
+    def _load(self, *steps: Step, jobs: int = 1, reads_all: bool = False) -> None:
+        """Run pg_restore over the entries of some steps."""
+        self._load_entries(self.contents.ids(*steps), jobs=jobs, reads_all=reads_all)
+
+    def _load_entries(
         self,
-        *steps: Step,
+        numbers: frozenset[int],
+        *,
+        conninfo: str = "",
         jobs: int = 1,
         reads_all: bool = False,
         on_refused: RefusedTables = stop_at_a_refused_row,
     ) -> None:
-        """Run pg_restore over the entries of some steps."""
-        entries = self.contents.listed(*steps)
-        if not entries:
+        """Run pg_restore over some entries, with another connection string if one is given; they count as loaded."""
+        if not numbers:
             return
-        self._loaded.update(self.contents.ids(*steps))
-        request = replace(self._request, archive_fd=self._archive_fd, jobs=jobs)
+        self._loaded.update(numbers)
+        entries = self.contents.lines(numbers)
+        request = replace(
+            self._request, conninfo=conninfo or self._request.conninfo, archive_fd=self._archive_fd, jobs=jobs
+        )
         if self.on_failure is stop_at_first:
             self._restore(request, entries, reads_all=reads_all)
             return

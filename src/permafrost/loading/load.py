@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from functools import partial
 
@@ -11,6 +12,7 @@ from permafrost.lazy_import import imported_beside
 from permafrost.loading.careful_rows import load_again
 from permafrost.loading.comparison import compare, differences
 from permafrost.loading.frame import FrameLoader
+from permafrost.loading.logins import READER_ROLE, Login, owner_logins
 from permafrost.loading.missing import Missing
 from permafrost.loading.opened_snapshot import OpenedSnapshot
 from permafrost.loading.refused_tables import TablesToLoadAgain, stop_at_a_refused_row
@@ -19,7 +21,7 @@ from permafrost.postgres.building.guarded import Refused
 from permafrost.postgres.building.load_order import tables_that_read_others
 from permafrost.postgres.building.sequences import SequenceValue, set_sequences
 from permafrost.postgres.catalog import TableName
-from permafrost.postgres.connection import connected
+from permafrost.postgres.connection import connected, conninfo_for
 from permafrost.postgres.failures import FailureSink
 from permafrost.repository.manifest import Manifest, Table
 
@@ -43,6 +45,8 @@ class Load:
     keeps_going: bool
     keeps_rows: bool
     lists_missing: bool
+    logs_in_as_owners: bool = False
+    """Whether the server has the snapshot's own roles, and lets us be any of them."""
 
     def everything(self, steps: Steps) -> None:
         """Load the snapshot, analyze the database, and refresh its materialized views after that."""
@@ -80,18 +84,23 @@ class Load:
     def _rows(self, steps: Steps) -> None:
         again = TablesToLoadAgain()
         on_refused = again.add if self.keeps_going else stop_at_a_refused_row
-        with steps.step("load rows"):
-            from permafrost.loading.log_rows import load_rows  # noqa: PLC0415
+        with ExitStack() as stack:
+            with steps.step("load rows"):
+                from permafrost.loading.log_rows import load_rows  # noqa: PLC0415
 
-            load = partial(load_rows, self.snapshot, self.conninfo, on_refused=on_refused, report=self.report)
-            last = _tables_to_load_last(self.conninfo)
-            load(lambda table: _name(table) not in last, jobs=self.jobs)
-        with steps.step("load what is not logged, large objects and sequences"):
-            self.frame.load_data(on_refused)
-            for name in last:
-                load(partial(_is_named, name), jobs=1)
-            load_again(self.snapshot, self.conninfo, again, self.missing)
-            _set_sequences(self.conninfo, self.snapshot.manifest, self.frame.on_failure)
+                alone = nullcontext([Login(self.conninfo)])
+                logins = stack.enter_context(owner_logins(self.conninfo) if self.logs_in_as_owners else alone)
+                load = partial(load_rows, self.snapshot, on_refused=on_refused, report=self.report)
+                last = _tables_to_load_last(self.conninfo)
+                for login in logins:
+                    load(login, lambda table: _name(table) not in last, jobs=self.jobs)
+            with steps.step("load what is not logged, large objects and sequences"):
+                self.frame.load_data(logins, on_refused)
+                for name in last:
+                    for login in logins:
+                        load(login, partial(_is_named, name), jobs=1)
+                load_again(self.snapshot, self.conninfo, again, logins, self.missing)
+                _set_sequences(self.conninfo, self.snapshot.manifest, self.frame.on_failure)
 
     def event_triggers(self) -> None:
         """Load the event triggers, after which nothing may be done in the database."""
@@ -104,9 +113,10 @@ class Load:
         snapshot is what is looked at.
         """
         manifest, refused = self.snapshot.manifest, self.missing.rows_refused
+        conninfo = conninfo_for(self.conninfo, user=READER_ROLE) if self.logs_in_as_owners else self.conninfo
         if not (self.keeps_going and self.lists_missing):
-            return compare(self.conninfo, manifest, refused, self.jobs, self.report)
-        rows, wrong = differences(self.conninfo, manifest, refused, self.jobs, self.report)
+            return compare(conninfo, manifest, refused, self.jobs, self.report)
+        rows, wrong = differences(conninfo, manifest, refused, self.jobs, self.report)
         for difference in wrong:
             self.missing.note_difference(difference)
         return rows

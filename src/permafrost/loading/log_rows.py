@@ -15,6 +15,7 @@ from permafrost.errors import DatabaseError
 from permafrost.events import Progress, Reporter
 from permafrost.loading.log_lines import GoneLines, base_lines, delta_lines, gone_lines
 from permafrost.loading.log_map import LogMap, log_map
+from permafrost.loading.logins import Login
 from permafrost.loading.opened_snapshot import OpenedSnapshot
 from permafrost.loading.refused_tables import RefusedTables, stop_at_a_refused_row
 from permafrost.postgres.building.copy_in import copy_in
@@ -29,21 +30,25 @@ _SHARE = 1.2  # of an even share; a little more than that costs less than two wo
 
 def load_rows(
     snapshot: OpenedSnapshot,
-    conninfo: str,
+    login: Login,
     is_wanted: Callable[[Table], bool],
     *,
     jobs: int,
     on_refused: RefusedTables = stop_at_a_refused_row,
     report: Reporter,
 ) -> None:
-    """Load the logged tables of the snapshot that are wanted into the database that `conninfo` names, which has them.
+    """Load the logged tables of the snapshot that are wanted, and are the login's, into its database, which has them.
 
     A table of which a row is refused goes to `on_refused`, from any thread; what it then holds means nothing. Raise
     `IntegrityError` if an object does not hold what the manifest says.
     """
-    places = log_map(snapshot.manifest).where(is_wanted)
+    places = log_map(snapshot.manifest).where(
+        lambda table: login.loads(TableName(table.schema_name, table.name)) and is_wanted(table)
+    )
+    if not places.bases and not places.members:
+        return
     gone = GoneLines()
-    with Workers(lambda: connected(conninfo), jobs) as workers:
+    with Workers(lambda: connected(login.conninfo), jobs) as workers:
         workers.beside_all(lambda index: gone.add(gone_lines(snapshot, index, places.members[index])), places.members)
         gone.merge()
         total = sum(snapshot.stored(index).size_bytes for index in (*places.bases, *places.members))
@@ -71,7 +76,7 @@ def load_rows(
 
             return task
 
-        loads = _table_loads(snapshot, places, jobs)
+        loads = _table_loads(snapshot, places, jobs, can_empty=login.can_empty)
         workers.do_all([*(bases(load) for load in loads), *(delta(index) for index in places.members)])
 
 
@@ -84,7 +89,7 @@ class _TableLoad:
     is_whole: bool
 
 
-def _table_loads(snapshot: OpenedSnapshot, places: LogMap, jobs: int) -> list[_TableLoad]:
+def _table_loads(snapshot: OpenedSnapshot, places: LogMap, jobs: int, *, can_empty: bool) -> list[_TableLoad]:
     """Return who loads what, the largest first.
 
     A table is loaded by one worker, with its rows frozen and without another that extends the same file at the same
@@ -104,7 +109,7 @@ def _table_loads(snapshot: OpenedSnapshot, places: LogMap, jobs: int) -> list[_T
         if jobs > 1 and len(indices) > 1 and size(indices) > share:
             loads += [_TableLoad(table, (index,), is_whole=False) for index in indices]
         else:
-            loads.append(_TableLoad(table, tuple(indices), is_whole=True))
+            loads.append(_TableLoad(table, tuple(indices), is_whole=can_empty))
     return sorted(loads, key=lambda load: size(load.bases), reverse=True)
 
 

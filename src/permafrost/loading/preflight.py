@@ -19,7 +19,7 @@ from permafrost.postgres.building.provision import (
     missing_roles,
     unusable_tablespaces,
 )
-from permafrost.postgres.connection import server_major
+from permafrost.postgres.connection import database_errors, server_major
 from permafrost.repository.manifest import DatabaseFacts
 
 _UNCHANGED = "everything"
@@ -172,3 +172,17 @@ def _check_space(connection: psycopg.Connection, facts: DatabaseFacts, report: R
             unchanged=_UNCHANGED,
             hint="make room, or restore to another server",
         )
+
+
+def tell_whose_code_runs(connection: psycopg.Connection, report: Reporter) -> None:
+    """Report with whose rights code in the snapshot will run: it may have been written to run when it is restored."""
+    with database_errors("cannot look at the restoring role"):
+        row = connection.execute("SELECT current_user, rolsuper FROM pg_roles WHERE rolname = current_user").fetchone()
+    assert row is not None  # noqa: S101 - whoever asks is a role
+    name, is_superuser = row
+    report(
+        Note(
+            f"code in the snapshot (checks, index expressions, views) runs as the role {name}"
+            + (", a superuser, who may start programs; if you do not trust it, drill it first" if is_superuser else "")
+        )
+    )

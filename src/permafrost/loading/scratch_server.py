@@ -19,6 +19,7 @@ from psycopg import sql
 
 from permafrost.errors import ToolError
 from permafrost.events import Note, Reporter, Warned
+from permafrost.loading.logins import READER_ROLE, ROWS_ROLE
 from permafrost.postgres.connection import database_errors
 from permafrost.postgres.programs.binaries import installed_servers, server_binaries
 from permafrost.postgres.programs.scratch import SERVER_USER, ScratchCluster
@@ -96,14 +97,21 @@ def _binaries_for(major: int, report: Reporter) -> tuple[int, Path]:
 
 
 def _make_roles(server: ScratchCluster, facts: DatabaseFacts) -> None:
-    """Make the snapshot's roles, each a superuser only if it was one in the source."""
+    """Make the snapshot's roles, each a superuser only if it was one in the source, and two for rows alone.
+
+    They can log in, for the rows of their tables; who may enter the socket's folder is a superuser anyway.
+    """
+    names = [ROWS_ROLE, READER_ROLE, *(role.name for role in facts.roles)]
+    for name in names:
+        if name.startswith("pg_") or names.count(name) > 1:
+            raise ToolError(f"the snapshot has a role {name}, a name that is reserved")
     with (
         database_errors("cannot create the snapshot's roles"),
         psycopg.connect(server.conninfo("postgres"), autocommit=True) as connection,
     ):
+        connection.execute(f"CREATE ROLE {ROWS_ROLE} LOGIN")
+        connection.execute(f"CREATE ROLE {READER_ROLE} LOGIN BYPASSRLS IN ROLE pg_read_all_data")
         for role in facts.roles:
-            if role.name.startswith("pg_"):
-                raise ToolError(f"the snapshot has a role {role.name}, a name that PostgreSQL reserves for itself")
             if role.name != SERVER_USER:
                 rights = sql.SQL("SUPERUSER" if role.is_superuser else "NOSUPERUSER")
-                connection.execute(sql.SQL("CREATE ROLE {} {} NOLOGIN").format(sql.Identifier(role.name), rights))
+                connection.execute(sql.SQL("CREATE ROLE {} {} LOGIN").format(sql.Identifier(role.name), rights))

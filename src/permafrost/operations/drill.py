@@ -16,13 +16,14 @@ from typing import Any
 from permafrost.documents.restore import DrillDocument
 from permafrost.errors import DifferentRestoreError
 from permafrost.events import Note, Reporter, Steps, ignore_events, steps_as_notes
+from permafrost.loading.logins import READER_ROLE
 from permafrost.loading.scratch_server import ScratchPlace, scratch_server
 from permafrost.loading.source import Source, opened
 from permafrost.mastodon.dotenv import parse_dotenv
 from permafrost.mastodon.health.examine import examine
 from permafrost.mastodon.health.report import HealthReport
 from permafrost.operations.restore import RestoreRequest, restore
-from permafrost.postgres.connection import connected
+from permafrost.postgres.connection import connected, conninfo_for
 from permafrost.repository.distrust import distrust
 from permafrost.repository.layout import SnapshotId
 from permafrost.repository.manifest import Manifest
@@ -129,7 +130,7 @@ def _drill(request: DrillRequest, report: Reporter, now: datetime, told: dict[st
             scratch_request = RestoreRequest.into_scratch(request.source, snapshot, server, _DATABASE, request.jobs)
             restored = restore(scratch_request, report=steps_as_notes(report), now=now)
         with steps.step("examine it like check"):
-            health = _examine(server.conninfo(_DATABASE), manifest, environment, report)
+            health = _examine(conninfo_for(server.conninfo(_DATABASE), user=READER_ROLE), manifest, environment, report)
             told["findings"] = [check.message for check in health.findings]
     return DrillResult(
         snapshot=snapshot,

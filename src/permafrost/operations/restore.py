@@ -25,7 +25,7 @@ from permafrost.loading.load import Load
 from permafrost.loading.log_map import check_log_manifest
 from permafrost.loading.missing import Missing, make_folder, not_whole
 from permafrost.loading.opened_snapshot import OpenedSnapshot
-from permafrost.loading.preflight import Target, check_target
+from permafrost.loading.preflight import Target, check_target, tell_whose_code_runs
 from permafrost.loading.restored_runbook import runbook_for, write_runbook
 from permafrost.loading.source import Source, opened
 from permafrost.loading.working_database import WorkingDatabase, clear_unfinished, working_database
@@ -48,7 +48,8 @@ class RestoreRequest:
 
     `server` is a libpq connection string; the database named in it is only used to make others. The secrets go into
     the folder `secrets_to`, if there is one. The runbook is written only if `writes_runbook`: to `runbook_file`, or to
-    a free name in the current folder. `jobs` is the number of connections and index builds at once.
+    a free name in the current folder. `jobs` is the number of connections and index builds at once. It
+    `logs_in_as_owners` where the server has the snapshot's own roles, and lets us be any of them.
 
     If it `keeps_going`, whatever PostgreSQL refuses is left out, and listed in the folder `missing_to`, None for one of
     a free name in the current folder; a throw-away server's restore, whose folder is of no use, lists nothing.
@@ -65,6 +66,7 @@ class RestoreRequest:
     keeps_going: bool = False
     missing_to: Path | None = None
     lists_missing: bool = True
+    logs_in_as_owners: bool = False
 
     @classmethod
     def into_scratch(
@@ -72,8 +74,13 @@ class RestoreRequest:
     ) -> RestoreRequest:
         """Return the request of a drill or an export: into a new database of a throw-away server, whole or not."""
         target = Target(database, replaces=False, with_owners=True, with_tablespaces=False, with_all_extensions=False)
-        server_conninfo = server.conninfo("postgres")
-        return cls(source, snapshot, target, server_conninfo, jobs=jobs, keeps_going=True, lists_missing=False)
+        return cls(
+            *(source, snapshot, target, server.conninfo("postgres")),
+            jobs=jobs,
+            keeps_going=True,
+            lists_missing=False,
+            logs_in_as_owners=True,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +144,8 @@ def restore(request: RestoreRequest, *, report: Reporter, now: datetime) -> Rest
                 lists = request.keeps_going and request.lists_missing
                 target = check_target(connection, target, manifest.database, report, needs_extensions=not lists)
                 clear_unfinished(connection, target)
+                if not request.logs_in_as_owners:
+                    tell_whose_code_runs(connection, report)
                 missing = _missing(request)
             with (
                 missing,
@@ -152,6 +161,7 @@ def restore(request: RestoreRequest, *, report: Reporter, now: datetime) -> Rest
                         keeps_going=request.keeps_going,
                         keeps_rows=not target.replaces,
                         lists_missing=request.lists_missing,
+                        logs_in_as_owners=request.logs_in_as_owners,
                     )
                     load.everything(steps)
                     with steps.step("compare it with the snapshot"):

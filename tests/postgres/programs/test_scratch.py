@@ -248,7 +248,7 @@ def test_a_folder_of_another_user_is_left_alone(server_folder: Path) -> None:
     (place / "linked").symlink_to(victim)
     for folder in (place / "theirs", place / "linked"):
         cluster = ScratchCluster(folder)
-        with pytest.raises(ToolError, match="not a folder of our own"):
+        with pytest.raises(ToolError, match="not a folder of permafrost's own"):
             cluster.start()
         cluster.destroy()
     assert (victim / "precious").exists()

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import psycopg
 from psycopg import sql
 
+from permafrost.postgres.catalog import TableName
 from permafrost.postgres.connection import connected, database_errors
 from permafrost.postgres.failures import FailureSink, failures_to, stop_at_first
 from permafrost.postgres.programs.sql_script import split_statements
@@ -26,7 +27,7 @@ _CAN_WAIT = re.compile(rb"\AALTER TABLE ONLY .* FOREIGN KEY .*(?<! NOT VALID)(?<
 class UncheckedKeys:
     """The keys of one referring table that are still to be checked."""
 
-    table: sql.Composable
+    name: TableName
     constraints: tuple[str, ...]
 
 
@@ -58,7 +59,7 @@ def add_foreign_keys(conninfo: str, script: bytes, on_failure: FailureSink = sto
     by_table: dict[tuple[str, str], list[str]] = {}
     for _, namespace, table, constraint in sorted(keys, key=lambda key: (-key[0], key[1:])):
         by_table.setdefault((namespace, table), []).append(constraint)
-    return [UncheckedKeys(sql.Identifier(*name), tuple(found)) for name, found in by_table.items()]
+    return [UncheckedKeys(TableName(*name), tuple(found)) for name, found in by_table.items()]
 
 
 def check_foreign_keys(
@@ -69,7 +70,8 @@ def check_foreign_keys(
     Such a key stays in the database as NOT VALID.
     """
     for constraint in keys.constraints:
-        command = sql.SQL("ALTER TABLE ONLY {} VALIDATE CONSTRAINT {};").format(keys.table, sql.Identifier(constraint))
+        named = (keys.name.identifier(), sql.Identifier(constraint))
+        command = sql.SQL("ALTER TABLE ONLY {} VALIDATE CONSTRAINT {};").format(*named)
         statement = command.as_bytes(connection)
         doing = f"the foreign key {constraint} does not hold"
         with failures_to(on_failure, statement), database_errors(doing, statement):

@@ -21,7 +21,7 @@ from permafrost.errors import DatabaseError
 
 _ENTRY = re.compile(r"(\d+); (\d+) (\d+) (.*)")
 _DEPENDS = ";\tdepends on:"
-_RELATION, _CONSTRAINT, _EVENT_TRIGGER, _EXTENSION = 1259, 2606, 3466, 3079
+_RELATION, CONSTRAINT, _EVENT_TRIGGER, _EXTENSION = 1259, 2606, 3466, 3079
 _PUBLISHING = frozenset((6100, 6104, 6106, 6237))  # pg_subscription, pg_publication, pg_publication_rel and _namespace
 
 
@@ -65,7 +65,19 @@ class Contents:
 
     def listed(self, *steps: Step) -> str:
         """Return the entries of some steps as a list for `pg_restore --use-list`, "" if there are none."""
-        return "".join(f"{entry.line}\n" for entry in self.entries if self.steps[entry.dump_id] in steps)
+        return self.lines(self.ids(*steps))
+
+    def of_kind(self, step: Step, catalogue: int, kind: str) -> dict[int, str]:
+        """Return the numbers and texts of a step's entries of one kind."""
+        return {
+            entry.dump_id: entry.text
+            for entry in self.entries
+            if self.steps[entry.dump_id] is step and entry.is_of(catalogue, kind)
+        }
+
+    def lines(self, numbers: AbstractSet[int]) -> str:
+        """Return the entries of these numbers as such a list."""
+        return "".join(f"{entry.line}\n" for entry in self.entries if entry.dump_id in numbers)
 
     def ids(self, *steps: Step) -> frozenset[int]:
         """Return the numbers of the entries of some steps."""
@@ -112,7 +124,7 @@ def _assigned(
     yield from ((entry, special[entry.dump_id]) for entry in post_data if entry.dump_id in special)
     ordinary = [entry for entry in post_data if entry.dump_id not in special]
     indexes = _indexes(ordinary, {entry.dump_id for entry in post_data})
-    keys = {entry.dump_id for entry in ordinary if entry.is_of(_CONSTRAINT, "FK CONSTRAINT")}
+    keys = {entry.dump_id for entry in ordinary if entry.is_of(CONSTRAINT, "FK CONSTRAINT")}
     of_keys = _dependents(ordinary, keys) - keys
     needed = _needed(ordinary, keys) - keys
     if needed & of_keys:  # something lies among the keys that others of them need
@@ -156,7 +168,7 @@ def _indexes(ordinary: Sequence[Entry], post_data: AbstractSet[int]) -> set[int]
     indexes = {
         entry.dump_id: entry
         for entry in ordinary
-        if entry.is_of(_RELATION, "INDEX") or entry.is_of(_CONSTRAINT, "CONSTRAINT")
+        if entry.is_of(_RELATION, "INDEX") or entry.is_of(CONSTRAINT, "CONSTRAINT")
     }
     while True:
         bound = {number for number, entry in indexes.items() if entry.depends_on & post_data - indexes.keys()}
