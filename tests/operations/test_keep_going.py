@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
@@ -14,7 +15,7 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from permafrost.errors import DatabaseError, NotWholeError, RestoreRefusedError
-from permafrost.events import Event, StepStarted, ignore_events
+from permafrost.events import Event, StepStarted, Warned, ignore_events
 from permafrost.loading.preflight import Target
 from permafrost.loading.source import Source
 from permafrost.openpgp.sealing import OpeningKey
@@ -24,6 +25,7 @@ from permafrost.operations.restore import RestoreRequest, RestoreResult, restore
 from permafrost.postgres.connection import conninfo_for
 from permafrost.postgres.programs.binaries import client_program
 from permafrost.postgres.programs.scratch import ScratchCluster
+from permafrost.runs import RESTORE, RunRecords
 from permafrost.status.document import status
 from tests.fixtures.backups import contents_of, drop, make_backup
 from tests.fixtures.commands import command
@@ -336,3 +338,29 @@ def test_the_command(make_server: MakeServer, database: str, restored: str, tmp_
     assert document["missing_list"] == str(tmp_path / "missing" / "finish.sql")
     assert "(user7)" in document["missing"][0]
     assert contents_of(restored) == contents_of(database)
+    record = RunRecords(server.configuration.state.path).newest(RESTORE)
+    assert record is not None
+    assert record.details["is_whole"] is False
+    assert record.details["missing"] == document["missing"]
+
+
+def test_the_record_says_whether_it_is_whole(
+    make_server: MakeServer, mastodon_database: str, restored: str, tmp_path: Path
+) -> None:
+    """A restore's record has what is missing; one that fails is recorded so; no state folder is no obstacle."""
+    server = made(make_server, mastodon_database)
+    state = server.configuration.state.path
+    request = replace(request_of(server, tmp_path / "missing"), state=state)
+    result = restore(request, report=ignore_events, now=datetime.now(UTC))
+    assert contents_of(restored) == contents_of(mastodon_database)
+    record = RunRecords(state).newest(RESTORE)
+    assert record is not None
+    assert (record.outcome, record.snapshot) == ("done", str(result.snapshot))
+    assert (record.details["is_whole"], record.details["missing"]) == (True, [])
+    with pytest.raises(RestoreRefusedError):
+        restore(request, report=ignore_events, now=datetime.now(UTC))
+    assert RunRecords(state).newest(RESTORE, "failed") is not None
+    told: list[Event] = []
+    with pytest.raises(RestoreRefusedError):
+        restore(replace(request, state=Path("/dev/null/state")), report=told.append, now=datetime.now(UTC))
+    assert any("not recorded" in event.message for event in told if isinstance(event, Warned))

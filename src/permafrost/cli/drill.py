@@ -35,12 +35,11 @@ def drill(rendering: Rendering, request: ReadRequest, *, audited: bool) -> int:
       permafrost drill latest --scratch /dev/shm
       permafrost drill --repository /srv/permafrost/social.example/history --passphrase-file passphrase
     """
-    own_state = request.configuration.state.path if request.configuration and request.is_own_repository else None
     wanted = DrillRequest(
         request.source,
         request.choice,
         scratch=request.scratch,
-        state=own_state or state_of_vault(request.source.repository),
+        state=request.own_state or state_of_vault(request.source.repository),
         jobs=request.jobs,
         is_sandboxed=request.is_sandboxed,
         prefers_audited=audited,

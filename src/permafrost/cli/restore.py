@@ -98,6 +98,7 @@ def restore(
         ),
         server=request.server(server),
         secrets_to=secrets_to,
+        state=request.own_state,
         writes_runbook=True,
         runbook_file=runbook_file,
         jobs=request.jobs,

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from psycopg import sql
 
 from permafrost.documents.restore import RestoreDocument
 from permafrost.errors import DatabaseError, PermafrostError, RestoreRefusedError
-from permafrost.events import Note, Progress, Reporter, Steps
+from permafrost.events import Note, Progress, Reporter, Steps, Warned
 from permafrost.loading.frame import FrameLoader, frame_loader
 from permafrost.loading.load import Load
 from permafrost.loading.log_map import check_log_manifest
@@ -38,8 +38,10 @@ from permafrost.postgres.programs.scratch import ScratchCluster
 from permafrost.repository.layout import SnapshotId
 from permafrost.repository.manifest import Manifest
 from permafrost.repository.secret_archive import SecretFile, check_places, write_secrets
+from permafrost.runs import RESTORE, RunRecords
 
 _STEPS = 12
+_MOST_RECORDED = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,8 @@ class RestoreRequest:
     missing_to: Path | None = None
     lists_missing: bool = True
     logs_in_as_owners: bool = False
+    state: Path | None = None
+    """The state folder to record the run in, that of the repository's own server."""
 
     @classmethod
     def into_scratch(
@@ -123,6 +127,31 @@ class RestoreResult:
 
 
 def restore(request: RestoreRequest, *, report: Reporter, now: datetime) -> RestoreResult:
+    """Restore a snapshot as the request says, record how that ended, and return what there is now.
+
+    Raise what `_restore` raises. A state folder that cannot be written is a warning: it must not stand in the way.
+    """
+    if request.state is None:
+        return _restore(request, report=report, now=now)
+    try:
+        records = RunRecords(request.state)
+        number = records.begin(RESTORE, now)
+    except PermafrostError as error:
+        report(Warned(f"this restore is not recorded: {error.message}"))
+        return _restore(request, report=report, now=now)
+    details: dict[str, object] = {"database": request.target.database}
+    try:
+        result = _restore(request, report=report, now=now)
+    except BaseException as error:
+        details |= {"error": str(error), "kind": type(error).__name__}
+        records.end(number, datetime.now(UTC), "failed", details=details)
+        raise
+    details |= {"is_whole": not result.missing, "missing": list(result.missing.reasons[:_MOST_RECORDED])}
+    records.end(number, datetime.now(UTC), "done", snapshot=str(result.snapshot), details=details)
+    return result
+
+
+def _restore(request: RestoreRequest, *, report: Reporter, now: datetime) -> RestoreResult:
     """Restore a snapshot as the request says, and return what there is now.
 
     Raise `RestoreRefusedError` if something stands against it, before anything is touched; `NotWholeError` if the

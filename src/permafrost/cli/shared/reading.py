@@ -56,6 +56,11 @@ class ReadRequest:
         """Whether the repository is the one that the configuration names."""
         return self.configuration is not None and self.source.repository == self.configuration.repository.path
 
+    @property
+    def own_state(self) -> Path | None:
+        """The state folder of the repository's own server, None if it is read elsewhere."""
+        return self.configuration.state.path if self.configuration and self.is_own_repository else None
+
     def server(self, given: str | None) -> str:
         """Return the connection string of the PostgreSQL server to restore to: the option's, or the configuration's.
 
