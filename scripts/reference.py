@@ -43,7 +43,7 @@ from scripts.json_reference import json_reference
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "reference"
 _WIDTH = 120
-_MADE = "Made from the program by `make reference`; change the program, not this file."
+_MADE = "Generated from the program by `make reference`; change the program, not this file."
 _TYPES: tuple[tuple[object, str], ...] = (
     (AbsolutePath, "absolute path"),
     (Fingerprint, "fingerprint"),
@@ -193,7 +193,7 @@ def _keys(model: type[Section], leave_out: tuple[str, ...] = ()) -> str:
             continue
         kind = _kind(hints[name], model.model_json_schema()["properties"][name])
         if field.is_required():
-            default = "has to be set"
+            default = "required"
         elif field.default is None or field.default is PydanticUndefined:
             default = "not set"
         else:

@@ -1,4 +1,4 @@
-"""Which snapshot is restored: by its id, the newest, or the newest not after a moment."""
+"""Which snapshot is restored: by its id, the newest, or the newest up to a moment."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ NAME = "restored_at"
 
 
 def test_by_time(database: str, make_server: MakeServer, tmp_path: Path) -> None:
-    """Of three audited snapshots --at restores the newest not after the moment, says which, and equals that moment."""
+    """Of three audited snapshots --at restores the newest up to the moment, says which, and equals that moment."""
     server = make_server(database, engine="log")
     config = server.write_configuration()
     states = []

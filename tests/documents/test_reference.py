@@ -27,5 +27,5 @@ def test_every_key_is_there() -> None:
     """Keys have their type, default and meaning."""
     configuration = DOCUMENTS["configuration.md"]
     assert "- `jobs` (whole number, 1 to 64; default `2`): " in configuration
-    assert "- `url` (text; has to be set): " in configuration
+    assert "- `url` (text; required): " in configuration
     assert "`last = 6`, `hourly = 24`" in configuration

@@ -65,7 +65,7 @@ def _count(number: int) -> str:
 @json_option
 @reporting
 def show(rendering: Rendering, config_file: Path | None) -> int:
-    """Show the configuration in force: the file's values, and the defaults of all others, as TOML.
+    """Show the configuration in effect: the file's values, and the defaults of all others, as TOML.
 
     The file holds no secrets, so neither does this.
     """
@@ -78,7 +78,7 @@ def show(rendering: Rendering, config_file: Path | None) -> int:
 @json_option
 @reporting
 def schema(rendering: Rendering) -> int:
-    """Print the JSON schema of the configuration file, for editors that check TOML as one types."""
+    """Print the JSON schema of the configuration file, for editors that check TOML as you type."""
     document = configuration_schema()
     rendering.result(document, [json.dumps(document, indent=2)])
     return EXIT_DONE

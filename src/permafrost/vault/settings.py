@@ -74,9 +74,9 @@ class History(Section):
         default=24, description="Keep every snapshot for this many hours."
     )
     hourly: Count = Field(default=48, description="Keep the first arrival of each of the last N hours that have one.")
-    daily: Count = Field(default=14, description="The same by day.")
-    weekly: Count = Field(default=8, description="The same by week.")
-    monthly: Count = Field(default=12, description="The same by month.")
+    daily: Count = Field(default=14, description="The same for each of the last N days.")
+    weekly: Count = Field(default=8, description="The same for each of the last N weeks.")
+    monthly: Count = Field(default=12, description="The same for each of the last N months.")
     admitted_per_hour: Annotated[int, Field(ge=1, le=3600, strict=True)] = Field(
         default=90, description="How many snapshots of one server are taken in an hour; the rest wait."
     )
@@ -97,9 +97,9 @@ class VaultServer(Section):
     """A server that this vault keeps."""
 
     name: Name = Field(description="The server's name, and the name of its folder here.")
-    repository_id: RepositoryId = Field(description="Which repository it is.")
+    repository_id: RepositoryId = Field(description="The repository's id.")
     fingerprint: Fingerprint = Field(description="The only signing key that is trusted.")
-    device_id: str = Field(description="The server's Syncthing.")
+    device_id: str = Field(description="The device id of the server's Syncthing.")
     addresses: tuple[Address, ...] = Field(default=(), description="Its addresses; empty to use discovery.")
     folders: tuple[OfferedFolder, ...] = Field(description="What it sends.")
 
