@@ -22,7 +22,7 @@ from permafrost.loading.entries import bare_statements, holds_data, table_of_row
 from permafrost.loading.logins import Login, entries_by_login
 from permafrost.loading.memory_file import bytes_in_memory
 from permafrost.loading.opened_snapshot import OpenedSnapshot
-from permafrost.loading.refused_tables import RefusedTables, stop_at_a_refused_row
+from permafrost.loading.rows.refused_tables import RefusedTables, stop_at_a_refused_row
 from permafrost.postgres.building.foreign_keys import UncheckedKeys, add_foreign_keys, check_foreign_keys
 from permafrost.postgres.building.guarded import Refused, run_guarded
 from permafrost.postgres.building.index_builds import build_index, read_index_script

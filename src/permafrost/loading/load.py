@@ -9,13 +9,13 @@ from functools import partial
 
 from permafrost.events import Reporter, Steps
 from permafrost.lazy_import import imported_beside
-from permafrost.loading.careful_rows import load_again
 from permafrost.loading.comparison import compare, differences
 from permafrost.loading.frame import FrameLoader
 from permafrost.loading.logins import READER_ROLE, Login, owner_logins
 from permafrost.loading.missing import Missing
 from permafrost.loading.opened_snapshot import OpenedSnapshot
-from permafrost.loading.refused_tables import TablesToLoadAgain, stop_at_a_refused_row
+from permafrost.loading.rows.careful_rows import load_again
+from permafrost.loading.rows.refused_tables import TablesToLoadAgain, stop_at_a_refused_row
 from permafrost.loading.working_database import report_refused
 from permafrost.postgres.building.guarded import Refused
 from permafrost.postgres.building.load_order import tables_that_read_others
@@ -25,7 +25,7 @@ from permafrost.postgres.connection import connected, conninfo_for
 from permafrost.postgres.failures import FailureSink
 from permafrost.repository.manifest import Manifest, Table
 
-_ROWS = "permafrost.loading.log_rows"
+_ROWS = "permafrost.loading.rows.log_rows"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ class Load:
         on_refused = again.add if self.keeps_going else stop_at_a_refused_row
         with ExitStack() as stack:
             with steps.step("load rows"):
-                from permafrost.loading.log_rows import load_rows  # noqa: PLC0415
+                from permafrost.loading.rows.log_rows import load_rows  # noqa: PLC0415
 
                 alone = nullcontext([Login(self.conninfo)])
                 logins = stack.enter_context(owner_logins(self.conninfo) if self.logs_in_as_owners else alone)

@@ -7,7 +7,7 @@ from psycopg import sql
 
 from permafrost.errors import IntegrityError
 from permafrost.loading.opened_snapshot import OpenedSnapshot
-from permafrost.loading.table_rows import copy_text
+from permafrost.loading.rows.table_rows import copy_text
 from permafrost.postgres.building.copy_in import copy_in
 from permafrost.postgres.catalog import TableName
 from permafrost.postgres.connection import database_errors

@@ -22,11 +22,11 @@ from permafrost.errors import DatabaseError, PermafrostError, RestoreRefusedErro
 from permafrost.events import Note, Progress, Reporter, Steps, Warned
 from permafrost.loading.frame import FrameLoader, frame_loader
 from permafrost.loading.load import Load
-from permafrost.loading.log_map import check_log_manifest
 from permafrost.loading.missing import Missing, make_folder, not_whole
 from permafrost.loading.opened_snapshot import OpenedSnapshot
 from permafrost.loading.preflight import Target, check_target, tell_whose_code_runs
 from permafrost.loading.restored_runbook import runbook_for, write_runbook
+from permafrost.loading.rows.log_map import check_log_manifest
 from permafrost.loading.source import Source, opened
 from permafrost.loading.working_database import WorkingDatabase, clear_unfinished, working_database
 from permafrost.mastodon.runbook import Runbook

@@ -14,12 +14,12 @@ from datetime import datetime
 from permafrost.documents.restore import RestoreTableDocument
 from permafrost.errors import RestoreRefusedError
 from permafrost.events import Note, Reporter, Steps
-from permafrost.loading.log_map import check_log_manifest
 from permafrost.loading.opened_snapshot import OpenedSnapshot
+from permafrost.loading.rows.log_map import check_log_manifest
+from permafrost.loading.rows.table_rows import copy_text, find_table
 from permafrost.loading.source import OpenedRepository, Source, opened
 from permafrost.loading.table_columns import snapshot_columns
 from permafrost.loading.table_load import load_table
-from permafrost.loading.table_rows import copy_text, find_table
 from permafrost.postgres.building.provision import database_exists
 from permafrost.postgres.catalog import TableName
 from permafrost.postgres.connection import connected, conninfo_for

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from permafrost.loading.table_rows import _between
+from permafrost.loading.rows.table_rows import _between
 
 ROWS = b"1\ta\\\\.\n\\\\.\t2\n\n3\t\\N\n"
 HEAD = b"--\n-- PostgreSQL\n--\n\nSET x = 0;\n\nCOPY public.t (a, b) FROM stdin;\n"

@@ -13,9 +13,9 @@ from threading import Lock
 import numpy as np
 
 from permafrost.errors import IntegrityError
-from permafrost.loading.log_map import ElementPlace, log_map
-from permafrost.loading.object_text import READ_BYTES, object_text
 from permafrost.loading.opened_snapshot import OpenedSnapshot
+from permafrost.loading.rows.log_map import ElementPlace, log_map
+from permafrost.loading.rows.object_text import READ_BYTES, object_text
 from permafrost.repository.manifest import Table
 from permafrost.segments.delta_file import read_delta
 from permafrost.segments.lines import LineFilter, parse_gone, surviving_lines

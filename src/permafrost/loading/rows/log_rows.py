@@ -13,11 +13,11 @@ from psycopg import sql
 
 from permafrost.errors import DatabaseError
 from permafrost.events import Progress, Reporter
-from permafrost.loading.log_lines import GoneLines, base_lines, delta_lines, gone_lines
-from permafrost.loading.log_map import LogMap, log_map
 from permafrost.loading.logins import Login
 from permafrost.loading.opened_snapshot import OpenedSnapshot
-from permafrost.loading.refused_tables import RefusedTables, stop_at_a_refused_row
+from permafrost.loading.rows.log_lines import GoneLines, base_lines, delta_lines, gone_lines
+from permafrost.loading.rows.log_map import LogMap, log_map
+from permafrost.loading.rows.refused_tables import RefusedTables, stop_at_a_refused_row
 from permafrost.postgres.building.copy_in import copy_in
 from permafrost.postgres.catalog import TableName
 from permafrost.postgres.connection import connected, database_errors

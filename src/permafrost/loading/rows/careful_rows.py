@@ -15,7 +15,7 @@ from psycopg import sql
 from permafrost.loading.logins import Login
 from permafrost.loading.missing import Missing
 from permafrost.loading.opened_snapshot import OpenedSnapshot
-from permafrost.loading.table_rows import copy_text
+from permafrost.loading.rows.table_rows import copy_text
 from permafrost.postgres.building.copy_in import copy_in
 from permafrost.postgres.catalog import TableName
 from permafrost.postgres.connection import connected, database_errors

@@ -6,8 +6,8 @@ import difflib
 from collections.abc import Iterable, Iterator
 
 from permafrost.errors import IntegrityError, RestoreRefusedError
-from permafrost.loading.log_lines import table_lines
 from permafrost.loading.opened_snapshot import OpenedSnapshot
+from permafrost.loading.rows.log_lines import table_lines
 from permafrost.postgres.catalog import TableName
 from permafrost.postgres.programs.restore_program import pg_restore_rows_program
 from permafrost.repository.manifest import Manifest, Table

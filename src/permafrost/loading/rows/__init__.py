@@ -1,0 +1,1 @@
+"""The rows of a snapshot: found in its objects, streamed, and loaded."""
