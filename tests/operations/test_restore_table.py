@@ -140,7 +140,7 @@ def test_refused(database: str, make_server: MakeServer) -> None:
         connection.execute("CREATE TABLE moods (m mood); INSERT INTO moods VALUES ('sad')")
         server = make_server(database, engine="log")
         make_backup(server)
-        with pytest.raises(RestoreRefusedError, match=r"public\.status_stats is in the database"):
+        with pytest.raises(RestoreRefusedError, match=r"public\.status_stats already exists in the database"):
             rescue(server, "status_stats", "public")
         with pytest.raises(RestoreRefusedError) as caught:
             rescue(server, "public.status_stat")

@@ -142,6 +142,6 @@ def test_no_repository_and_unknown_format(server: Server, tmp_path: Path) -> Non
     facts = server.repository.layout.facts
     facts.chmod(0o644)
     facts.write_text(facts.read_text().replace('"format": 1', '"format": 2'))
-    with pytest.raises(RepositoryError, match="has format 2, and this permafrost knows format 1") as caught:
+    with pytest.raises(RepositoryError, match="has format 2, but this permafrost only knows format 1") as caught:
         look(server)
     assert caught.value.exit_code == 12

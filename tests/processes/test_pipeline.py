@@ -60,7 +60,7 @@ def test_silence_is_an_error() -> None:
     with Pipeline([shell("sleep 1000 & echo $$; wait")], silence_s=2) as pipeline:
         chunks = pipeline.chunks()
         pid = int(next(chunks))
-        with pytest.raises(SilenceError, match="sh produced nothing"):
+        with pytest.raises(SilenceError, match="sh produced no output"):
             next(chunks)
     wait_for(lambda: not session_members(pid), "its session is empty")
 

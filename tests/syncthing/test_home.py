@@ -155,5 +155,5 @@ def test_an_old_or_foreign_program_is_refused(tmp_path: Path) -> None:
     program.chmod(0o755)
     with pytest.raises(ToolError, match="too old"):
         detect_dialect(str(program))
-    with pytest.raises(ToolError, match="does not say"):
+    with pytest.raises(ToolError, match="does not report its version"):
         detect_dialect("true")

@@ -151,7 +151,7 @@ def test_a_hopeless_instance_is_given_up_loudly(settings: Syncthing) -> None:
         original = config.read_bytes()
         config.write_bytes(b"<configuration>")
         os.kill(_session(instance), signal.SIGKILL)
-        with pytest.raises(ReplicationError, match="given up after 3 failures"):
+        with pytest.raises(ReplicationError, match="giving up on Syncthing after 3 failures"):
             supervisor.wait(20)
         config.write_bytes(original)
     assert len([event for event in told if isinstance(event, Warned)]) == 2
@@ -183,7 +183,7 @@ def test_a_port_that_is_taken_is_told_with_the_programs_own_words(tmp_path: Path
     """An instance that cannot listen is an error that quotes its log, and leaves nothing running."""
     with Instance(settings, "a").running():
         other = Instance(settings.model_copy(update={"home": tmp_path / "home"}), "b")
-        with pytest.raises(ReplicationError, match=r"ended at once|refuses the API key"):
+        with pytest.raises(ReplicationError, match=r"stopped at once|refuses the API key"):
             other.acquire()
         assert not other.is_alive()
 
