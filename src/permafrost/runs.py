@@ -17,7 +17,7 @@ from permafrost.state_files import is_no_file, is_sound, set_aside
 DRILL = "drill"
 """The operation of drills; those that ended as done have proven their snapshot."""
 RESTORE = "restore"
-"""The operation of restores; its details say whether the database is whole, and what is missing."""
+"""The operation of restores; its details say whether the database is whole, and how many parts are missing."""
 DAMAGED = "damaged-state"
 """The operation under which damage to files of the state folder is recorded."""
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)

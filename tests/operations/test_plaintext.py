@@ -80,7 +80,7 @@ def test_backup(server: Server, tmp_path: Path) -> None:
 
 
 def test_restore(server: Server, tmp_path: Path, database: str) -> None:
-    """A restore writes nothing to any file but PostgreSQL's own, and the secrets where they were asked for."""
+    """A restore writes to no file but PostgreSQL's own, its record, and the secrets where they were asked for."""
     config = str(server.write_configuration())
     subprocess.run([sys.executable, "-m", "permafrost", "backup", "--config", config], check=True, capture_output=True)
     out = tmp_path / "out"
@@ -99,7 +99,7 @@ def test_restore(server: Server, tmp_path: Path, database: str) -> None:
     finally:
         drop(database, "restored_traced")
     assert CANARY in trace
-    assert_no_plaintext(trace, (GNUPG_HOMES, out))
+    assert_no_plaintext(trace, (GNUPG_HOMES, server.configuration.state.path, out))
 
 
 def test_watching_sees(tmp_path: Path) -> None:

@@ -41,7 +41,6 @@ from permafrost.repository.secret_archive import SecretFile, check_places, write
 from permafrost.runs import RESTORE, RunRecords
 
 _STEPS = 12
-_MOST_RECORDED = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +128,8 @@ class RestoreResult:
 def restore(request: RestoreRequest, *, report: Reporter, now: datetime) -> RestoreResult:
     """Restore a snapshot as the request says, record how that ended, and return what there is now.
 
-    Raise what `_restore` raises. A state folder that cannot be written is a warning: it must not stand in the way.
+    The record quotes no row, as reasons may. Raise what `_restore` raises. A state folder that cannot be written is a
+    warning: it must not stand in the way.
     """
     if request.state is None:
         return _restore(request, report=report, now=now)
@@ -143,10 +143,10 @@ def restore(request: RestoreRequest, *, report: Reporter, now: datetime) -> Rest
     try:
         result = _restore(request, report=report, now=now)
     except BaseException as error:
-        details |= {"error": str(error), "kind": type(error).__name__}
+        details |= {"error": str(error).partition("\n")[0], "kind": type(error).__name__}
         records.end(number, datetime.now(UTC), "failed", details=details)
         raise
-    details |= {"is_whole": not result.missing, "missing": list(result.missing.reasons[:_MOST_RECORDED])}
+    details |= {"is_whole": not result.missing, "missing": len(result.missing.reasons)}
     records.end(number, datetime.now(UTC), "done", snapshot=str(result.snapshot), details=details)
     return result
 
