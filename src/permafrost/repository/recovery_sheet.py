@@ -104,8 +104,8 @@ def _install() -> str:
         "As root, install what is needed to read backups. PostgreSQL must be at least\n"
         "as new as on the old server.\n"
         + _commands("apt-get install postgresql gnupg zstd python3")
-        + "Then install permafrost, from the copy of its source that you keep with this\n"
-        "sheet, as its README says. If you cannot, you can restore without it.\n"
+        + "Then install permafrost from the copy of its source that you keep with\n"
+        "this sheet, as its README says. If you cannot, restore without it.\n"
     )
 
 
