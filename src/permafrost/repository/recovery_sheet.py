@@ -123,8 +123,8 @@ def _fetch(facts: SheetFacts) -> str:
 
 def _role(facts: SheetFacts) -> str:
     return (
-        "Create the role that owns the database. If other roles are missing, the restore\n"
-        "names them and says how to create them.\n" + _commands(f"createuser {shlex.quote(facts.role)}")
+        "Create the role that owns the database. If other roles are missing, the\n"
+        "restore names them and says how to create them.\n" + _commands(f"createuser {shlex.quote(facts.role)}")
     )
 
 
