@@ -168,12 +168,6 @@ def _connection_hint(said: str) -> str:
     return "is PostgreSQL running, and does the connection string name its host, port, database and user?"
 
 
-def first_line(error: psycopg.Error) -> str:
-    """Return what the server said, without its context."""
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
-
-
 @contextmanager
 def connected(conninfo: str, *, autocommit: bool = True) -> Iterator[psycopg.Connection]:
     """Yield a connection with fixed session settings, closed at the end.

@@ -16,7 +16,8 @@ from psycopg import sql
 from permafrost.errors import DatabaseError
 from permafrost.postgres.building.guarded import Refused
 from permafrost.postgres.catalog import Grant
-from permafrost.postgres.connection import database_errors, first_line
+from permafrost.postgres.connection import database_errors
+from permafrost.postgres.error_text import first_line
 
 # settings whose value is a list: quoting it whole would make one element of it (pg_dump's variable_is_guc_list_quote)
 _LIST_SETTINGS = frozenset(

@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 import psycopg
 from psycopg import sql
 
-from permafrost.postgres.connection import connected, database_errors, first_line
+from permafrost.postgres.connection import connected, database_errors
+from permafrost.postgres.error_text import first_line
 
 
 def refused_extensions(conninfo: str, names: Sequence[str]) -> Mapping[str, str]:

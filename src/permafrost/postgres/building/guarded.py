@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 import psycopg
 
-from permafrost.postgres.connection import connected, database_errors, first_line
+from permafrost.postgres.connection import connected, database_errors
+from permafrost.postgres.error_text import first_line
 from permafrost.postgres.programs.sql_script import split_statements
 
 _FORBIDDEN = (

@@ -10,7 +10,8 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
 from permafrost.errors import DatabaseError
-from permafrost.postgres.connection import conninfo_for, database_errors, first_line, newer_settings
+from permafrost.postgres.connection import conninfo_for, database_errors, newer_settings
+from permafrost.postgres.error_text import first_line
 
 _MEMORY_FOR_ALL = 4  # a quarter of what is free now, for all sessions together
 _LEAST_MEMORY_KB = 64 << 10  # PostgreSQL's own default
