@@ -1,6 +1,6 @@
 """The one error tree.
 
-Every error that a user can meet is a subclass of `PermafrostError`. It says what failed, what was left
+Every error that a user can meet is a subclass of `ReportedError`. It says what failed, what was left
 unchanged and what to do next; the class gives it a stable code and the exit code of the command. Help and
 reference are generated from this module.
 """
@@ -10,16 +10,16 @@ from __future__ import annotations
 from typing import ClassVar
 
 
-class PermafrostError(Exception):
-    """Something failed that the admin must know about.
+class ReportedError(BaseException):
+    """A run ended before its work was done, and the admin is told why.
 
     `message` says what failed; `hint` what to do next; `unchanged` what was left as it was. `step` is filled in
     by the operation that was under way ("step 3 of 6: dump the database").
     """
 
-    code: ClassVar[str] = "defect"
-    exit_code: ClassVar[int] = 1
-    meaning: ClassVar[str] = "a defect of the program"
+    code: ClassVar[str]
+    exit_code: ClassVar[int]
+    meaning: ClassVar[str]
 
     def __init__(self, message: str, *, hint: str = "", unchanged: str = "", step: str = "") -> None:
         super().__init__(message)
@@ -27,6 +27,14 @@ class PermafrostError(Exception):
         self.hint = hint
         self.unchanged = unchanged
         self.step = step
+
+
+class PermafrostError(ReportedError, Exception):
+    """Something failed that the admin must know about."""
+
+    code = "defect"
+    exit_code = 1
+    meaning = "a defect of the program"
 
 
 class UsageError(PermafrostError):
@@ -125,10 +133,14 @@ class RestoreRefusedError(PermafrostError):
     meaning = "restore refused, nothing was touched"
 
 
-class InterruptedRunError(PermafrostError):
-    """A signal ended the run; `signal_number` makes the exit code 128 + signal."""
+class InterruptedRunError(ReportedError):
+    """A signal ended the run; `signal_number` makes the exit code 128 + signal.
+
+    It is no `Exception`, as `KeyboardInterrupt` is none: whoever goes on after a failure must not go on after this.
+    """
 
     code = "interrupted"
+    exit_code = 128
     meaning = "ended by a signal (130 for SIGINT, 143 for SIGTERM)"
 
     def __init__(self, signal_number: int) -> None:
@@ -139,7 +151,7 @@ class InterruptedRunError(PermafrostError):
 EXIT_DONE = 0
 EXIT_FINDINGS = 3
 
-ERROR_CLASSES: tuple[type[PermafrostError], ...] = (
+ERROR_CLASSES: tuple[type[ReportedError], ...] = (
     PermafrostError,
     UsageError,
     ConfigurationError,
@@ -156,7 +168,7 @@ ERROR_CLASSES: tuple[type[PermafrostError], ...] = (
 )
 
 
-def exit_code_of(error: PermafrostError) -> int:
+def exit_code_of(error: ReportedError) -> int:
     """Return the process's exit code for `error`."""
     if isinstance(error, InterruptedRunError):
         return 128 + error.signal_number

@@ -13,7 +13,7 @@ from dataclasses import fields as dataclass_fields
 from typing import Literal
 
 from permafrost.documents.document import Document
-from permafrost.errors import PermafrostError
+from permafrost.errors import ReportedError
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,12 +118,12 @@ class Steps:
 
     @contextmanager
     def step(self, title: str) -> Iterator[None]:
-        """Run the block as the next numbered step; a `PermafrostError` out of it learns the step's name."""
+        """Run the block as the next numbered step; a `ReportedError` out of it learns the step's name."""
         self._number += 1
         self._report(StepStarted(self._number, self._total, title))
         try:
             yield
-        except PermafrostError as error:
+        except ReportedError as error:
             if not error.step:
                 error.step = f"step {self._number} of {self._total}: {title}"
             raise

@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager
 
 from permafrost.engines.contents import SnapshotContents
 from permafrost.engines.context import STATE_FILE, RunContext
-from permafrost.errors import ConfigurationError, DatabaseError, InterruptedRunError, PermafrostError
+from permafrost.errors import ConfigurationError, DatabaseError, PermafrostError
 from permafrost.events import Note, Warned
 from permafrost.lazy_import import imported_beside
 from permafrost.openpgp.sealing import PassphraseSealing
@@ -39,7 +39,7 @@ def logged(run: RunContext) -> Iterator[SnapshotContents]:
             yield contents
             is_published = True
     except (DamagedStateError, PermafrostError) as error:
-        if not is_published or isinstance(error, InterruptedRunError):
+        if not is_published:
             raise
         # the snapshot is whole and safe; only what would have made the next run quick is lost
         if isinstance(error, DamagedStateError):

@@ -14,7 +14,7 @@ from datetime import datetime
 
 import psycopg
 
-from permafrost.errors import PermafrostError, RestoreRefusedError
+from permafrost.errors import PermafrostError, ReportedError, RestoreRefusedError
 from permafrost.events import Note, Reporter, Warned
 from permafrost.loading.preflight import Target
 from permafrost.postgres.building.database_properties import DatabaseProperties, apply_properties, make_template
@@ -166,7 +166,7 @@ def working_database(
                 left = f"{_live(target)}; the unfinished one was dropped"
         except PermafrostError:
             left = f"{_live(target)}; the unfinished one is {working.name}, which the next restore drops"
-        if isinstance(error, PermafrostError) and not error.unchanged:
+        if isinstance(error, ReportedError) and not error.unchanged:
             error.unchanged = left
         raise
 

@@ -21,7 +21,7 @@ from permafrost.engines.contents import SnapshotContents
 from permafrost.engines.context import RunContext
 from permafrost.engines.engine import engine_named
 from permafrost.engines.facts import database_facts, mastodon_facts, sequence_facts
-from permafrost.errors import ConfigurationError, PermafrostError
+from permafrost.errors import ConfigurationError, PermafrostError, ReportedError
 from permafrost.events import Note, Reporter, Steps, Warned
 from permafrost.findings import FindingKind
 from permafrost.lazy_import import imported_beside
@@ -209,7 +209,7 @@ def _warn_of_the_clock(snapshots: Sequence[SnapshotId], now: datetime, report: R
 def _nothing_published() -> Iterator[None]:
     try:
         yield
-    except PermafrostError as error:
+    except ReportedError as error:
         error.unchanged = error.unchanged or "all existing snapshots; no new one appeared"
         raise
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from permafrost.config.models import Configuration
-from permafrost.errors import InterruptedRunError, PermafrostError
+from permafrost.errors import PermafrostError
 from permafrost.postgres.catalog import list_tables
 from permafrost.postgres.connection import connected
 from permafrost.syncthing.access import foreign_client
@@ -18,8 +18,6 @@ def try_connections(configuration: Configuration) -> list[tuple[str, str]]:
     try:
         with connected(configuration.database.url) as connection:
             list_tables(connection)
-    except InterruptedRunError:
-        raise
     except PermafrostError as error:
         problems.append(("database.url", _text(error)))
     settings = configuration.syncthing
@@ -28,8 +26,6 @@ def try_connections(configuration: Configuration) -> list[tuple[str, str]]:
             with foreign_client(settings) as client:
                 if not client.is_answering():
                     problems.append(("syncthing.url", f"no Syncthing answers at {settings.url}"))
-    except InterruptedRunError:
-        raise
     except PermafrostError as error:
         problems.append(("syncthing", _text(error)))
     return problems

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from permafrost.config.models import Configuration
 from permafrost.documents.prune import PruneDocument
-from permafrost.errors import PermafrostError
+from permafrost.errors import ReportedError
 from permafrost.events import Reporter, Steps
 from permafrost.repository.layout import SnapshotId
 from permafrost.repository.lock import repository_lock
@@ -86,6 +86,6 @@ def _choose(
 def _nothing_removed() -> Iterator[None]:
     try:
         yield
-    except PermafrostError as error:
+    except ReportedError as error:
         error.hint = error.hint or "repair or move away the snapshot that cannot be read, then prune again"
         raise

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from permafrost.config.models import Configuration
-from permafrost.errors import InterruptedRunError, PermafrostError
+from permafrost.errors import PermafrostError
 from permafrost.events import Reporter, Warned
 from permafrost.ledger import settle_in
 from permafrost.repository.durable import write_durably
@@ -47,8 +47,6 @@ def refresh_status(configuration: Configuration, report: Reporter, now: datetime
         damage = settle_in(state, found.findings, now)
         if damage is not None:
             report(Warned(damage))
-    except InterruptedRunError:
-        raise  # a signal that stops the service is no failure of the status
     except PermafrostError as error:
         report(Warned(f"the status was not refreshed: {error.message}"))
         return None

@@ -18,7 +18,7 @@ import psycopg
 from psycopg import sql
 
 from permafrost.documents.restore import RestoreDocument
-from permafrost.errors import DatabaseError, InterruptedRunError, PermafrostError, RestoreRefusedError
+from permafrost.errors import DatabaseError, PermafrostError, ReportedError, RestoreRefusedError
 from permafrost.events import Note, Progress, Reporter, Steps, Warned
 from permafrost.loading.frame import FrameLoader, frame_loader
 from permafrost.loading.load import Load
@@ -136,8 +136,6 @@ def restore(request: RestoreRequest, *, report: Reporter, now: datetime) -> Rest
     try:
         records = RunRecords(request.state)
         number = records.begin(RESTORE, now)
-    except InterruptedRunError:
-        raise
     except PermafrostError as error:
         report(Warned(f"this restore is not recorded: {error.message}"))
         return _restore(request, report=report, now=now)
@@ -312,6 +310,6 @@ def _unchanged_until_here() -> Iterator[None]:
     """Let every error out of the block say that nothing was touched yet."""
     try:
         yield
-    except PermafrostError as error:
+    except ReportedError as error:
         error.unchanged = error.unchanged or "everything; no database was touched yet"
         raise

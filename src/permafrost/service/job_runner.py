@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from permafrost.config.models import Configuration
-from permafrost.errors import InterruptedRunError, PermafrostError
+from permafrost.errors import PermafrostError
 from permafrost.events import Event, Note, Reporter, Warned
 from permafrost.operations.prune import prunable
 from permafrost.runs import MISSED, Run, RunRecords
@@ -60,8 +60,6 @@ class JobRunner:
         """
         try:
             return self._turn(now)
-        except InterruptedRunError:
-            raise
         except PermafrostError as error:
             self._not_before = time.monotonic() + AGAIN_S
             self.report(Warned(f"the schedule cannot be followed now: {error.message}"))

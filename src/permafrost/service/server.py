@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from permafrost.config.models import Configuration
-from permafrost.errors import InterruptedRunError, PermafrostError
+from permafrost.errors import PermafrostError
 from permafrost.events import Note, Reporter, Warned
 from permafrost.operations.refresh_status import StatusRefresher
 from permafrost.repository.durable import make_folder_durably
@@ -78,7 +78,5 @@ def _let_in(doorkeeper: Doorkeeper, client: Client, report: Reporter) -> None:
     try:
         for name in doorkeeper.look(client):
             report(Note(f"the vault {name} was admitted"))
-    except InterruptedRunError:
-        raise
     except PermafrostError as error:
         report(Warned(f"invited vaults cannot be admitted now: {error.message}"))

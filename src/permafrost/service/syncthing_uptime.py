@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 
 from permafrost.config.models import Syncthing
-from permafrost.errors import InterruptedRunError, PermafrostError, ReplicationError
+from permafrost.errors import PermafrostError, ReplicationError
 from permafrost.events import Note, Reporter, Warned
 from permafrost.syncthing.access import foreign_client
 from permafrost.syncthing.client import Client
@@ -49,8 +49,6 @@ class SyncthingUptime:
                 return
             if time.monotonic() >= self._look_at:
                 self._look()
-        except InterruptedRunError:
-            raise
         except PermafrostError as error:
             self._give_up(error)
         if wait_s:

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from permafrost.errors import IntegrityError, InterruptedRunError, PermafrostError
+from permafrost.errors import IntegrityError, PermafrostError
 from permafrost.openpgp.home import temporary_home
 from permafrost.openpgp.signing import Verifier, fingerprint_of_key
 from permafrost.repository.durable import write_durably
@@ -53,8 +53,6 @@ def take_in_receipt(folder: Path, repository_id: str, known: VaultReport | None,
         receipt, fingerprint = _checked(content, repository_id)
         _pin(folder, fingerprint)
         seen_before = _remember(folder, receipt.written_at, now)
-    except InterruptedRunError:
-        raise
     except PermafrostError as error:
         return VaultReport(name=folder.name, paired_at=paired_at, problem=error.message, digest=digest)
     except OSError as error:

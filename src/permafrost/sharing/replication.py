@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from permafrost.config.models import Configuration
-from permafrost.errors import InterruptedRunError, PermafrostError, ReplicationError
+from permafrost.errors import PermafrostError, ReplicationError
 from permafrost.events import Note, Reporter, Warned
 from permafrost.repository.layout import BASE_FILES, SnapshotId, object_path, snapshot_path
 from permafrost.repository.repository import Repository
@@ -33,8 +33,6 @@ def tell_syncthing(configuration: Configuration, snapshot: SnapshotId, report: R
                 )
             elif client.folder(server.repository_folder_id) is not None:
                 client.scan(server.repository_folder_id, ["objects", snapshot_path(snapshot)])
-    except InterruptedRunError:
-        raise
     except PermafrostError as error:
         report(Warned(f"Syncthing could not be notified of the snapshot: {error.message}"))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from datetime import UTC, datetime, timedelta
 
-from permafrost.errors import InterruptedRunError, PermafrostError
+from permafrost.errors import PermafrostError
 from permafrost.events import Reporter, Warned
 from permafrost.findings import Finding, FindingKind
 from permafrost.ledger import ENDED_ARE_KEPT
@@ -53,8 +53,6 @@ class Noting:
         """Record the finding; on a disk that is full it can only be reported."""
         try:
             self.found(kind, subject, message)
-        except InterruptedRunError:
-            raise
         except (PermafrostError, sqlite3.DatabaseError):
             self._report(Warned(f"{self._server.name}: {message}"))
 

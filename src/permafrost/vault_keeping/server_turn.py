@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Self
 
-from permafrost.errors import InterruptedRunError, LockedError, PermafrostError, SpaceError
+from permafrost.errors import LockedError, PermafrostError, SpaceError
 from permafrost.events import Note, Reporter
 from permafrost.findings import FindingKind
 from permafrost.repository.layout import SnapshotId
@@ -75,8 +75,6 @@ class ServerKeeper:
             now = self._tick(moment)
             wait_s = self._work(now, moment.wall)
             self._say(moment.wall)
-        except InterruptedRunError:
-            raise
         except SpaceError as error:
             found(FindingKind.DISK_FULL, "disk", f"{error.message}; nothing already kept is removed")
         except LockedError as error:

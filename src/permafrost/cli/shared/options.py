@@ -22,6 +22,7 @@ from permafrost.errors import (
     ConfigurationError,
     InterruptedRunError,
     PermafrostError,
+    ReportedError,
     SpaceError,
     exit_code_of,
 )
@@ -81,7 +82,7 @@ def reporting(command: Callable[..., int | None]) -> Callable[..., None]:
         try:
             with Rendering(as_json=as_json) as rendering:
                 code = command(rendering, *args, **kwargs)
-        except PermafrostError as error:
+        except ReportedError as error:
             print_error(error, as_json=as_json)
             sys.exit(exit_code_of(error))
         except OSError as error:

@@ -12,7 +12,7 @@ from datetime import datetime
 from threading import RLock
 from typing import TYPE_CHECKING
 
-from permafrost.errors import PermafrostError, exit_code_of
+from permafrost.errors import ReportedError, exit_code_of
 from permafrost.events import Event, Note, Progress, StepStarted, Warned, encode_event
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ def journal_level(level: int) -> str:
     return ""
 
 
-def print_error(error: PermafrostError, *, as_json: bool) -> None:
+def print_error(error: ReportedError, *, as_json: bool) -> None:
     """Say on stderr what failed, at which step, what was left unchanged, and what to do; on stdout if JSON."""
     if as_json:
         from permafrost.documents.failure import ErrorDetails, ErrorDocument  # noqa: PLC0415 - for a run that fails
