@@ -27,7 +27,7 @@ from permafrost.loading.opened_snapshot import OpenedSnapshot
 from permafrost.loading.preflight import Target, check_target, tell_whose_code_runs
 from permafrost.loading.restored_runbook import runbook_for, write_runbook
 from permafrost.loading.rows.log_map import check_log_manifest
-from permafrost.loading.source import Source, opened
+from permafrost.loading.source import OpenedRepository, Source, opened
 from permafrost.loading.working_database import WorkingDatabase, clear_unfinished, working_database
 from permafrost.mastodon.runbook import Runbook
 from permafrost.postgres.building.loading import loading_conninfo
@@ -158,80 +158,112 @@ def _restore(request: RestoreRequest, *, report: Reporter, now: datetime) -> Res
     database has every row and lacks what its rows do not allow, unless the request keeps going.
     """
     started = time.monotonic()
-    target, server, secrets_to = request.target, request.server, request.secrets_to
     steps = Steps(report, _STEPS)
     with opened(request.source, report) as repository:
         with _unchanged_until_here(), steps.step("check the snapshot: signature, list, every object's bytes"):
-            snapshot = repository.read(request.choice, now, report)
-            manifest = snapshot.manifest
-            report(Note(f"snapshot {snapshot.id} of {manifest.database.name}"))
-            snapshot.check_objects(lambda done, total: report(Progress(done, total, "bytes")))
-            check_log_manifest(manifest)
-            secrets = _read_secrets(snapshot, secrets_to)
-        with connected(conninfo_for(server)) as connection:
-            with _unchanged_until_here(), steps.step("check the target server"):
-                lists = request.keeps_going and request.lists_missing
-                target = check_target(connection, target, manifest.database, report, needs_extensions=not lists)
-                clear_unfinished(connection, target)
-                if not request.logs_in_as_owners:
-                    tell_whose_code_runs(connection, report)
-                missing = _missing(request)
-            with (
-                missing,
-                working_database(connection, server, target, manifest.database) as working,
-                _naming_keep_going(request),
-            ):
-                with steps.step(f"create the database {working.name}"):
-                    working.make(report)
-                with _frame(snapshot, working, request) as (frame, conninfo):
-                    load = Load(
-                        *(snapshot, frame, conninfo, missing, report),
-                        jobs=request.jobs,
-                        keeps_going=request.keeps_going,
-                        keeps_rows=not target.replaces,
-                        lists_missing=request.lists_missing,
-                        logs_in_as_owners=request.logs_in_as_owners,
-                    )
-                    load.everything(steps)
-                    with steps.step("compare it with the snapshot"):
-                        rows = load.compare()
-                    with steps.step(f"rename it to {target.database}"):
-                        load.event_triggers()
-                        frame.check_all_loaded()
-                        mark, missing_list = _mark(connection, request, manifest, missing)
-                        kept_as = working.finish(now, report, mark)
+            snapshot = _checked_snapshot(repository, request, report, now)
+            secrets = _read_secrets(snapshot, request.secrets_to)
+        manifest = snapshot.manifest
+        with connected(conninfo_for(request.server)) as connection:
+            restored = _into_server(connection, snapshot, request, steps, report, now)
             source = manifest.database.name
-            is_rehearsal = source != target.database and database_exists(connection, source)
-            written = write_secrets(secrets, secrets_to) if secrets_to is not None else ()
+            is_rehearsal = source != restored.target.database and database_exists(connection, source)
+            written = write_secrets(secrets, request.secrets_to) if request.secrets_to is not None else ()
     runbook = runbook_for(
         manifest,
-        target.database,
-        kept_as=kept_as,
+        restored.target.database,
+        kept_as=restored.kept_as,
         secrets=written,
-        secrets_to=secrets_to,
+        secrets_to=request.secrets_to,
         is_rehearsal=is_rehearsal,
-        missing=missing.reasons,
-        missing_list=missing_list,
+        missing=restored.missing.reasons,
+        missing_list=restored.missing_list,
     )
     runbook_file = None
     if request.writes_runbook:
-        runbook_file = write_runbook(runbook.text(), request.runbook_file, target.database, report)
-    if missing and not request.keeps_going:
-        raise not_whole(target.database, missing, missing_list)
+        runbook_file = write_runbook(runbook.text(), request.runbook_file, restored.target.database, report)
+    if restored.missing and not request.keeps_going:
+        raise not_whole(restored.target.database, restored.missing, restored.missing_list)
     return RestoreResult(
         snapshot=snapshot.id,
-        database=target.database,
+        database=restored.target.database,
         duration_s=round(time.monotonic() - started, 3),
         tables=len(manifest.tables),
-        rows=rows,
+        rows=restored.rows,
         is_audited=manifest.is_audited,
-        kept_as=kept_as,
+        kept_as=restored.kept_as,
         secrets=written,
         runbook=runbook,
         runbook_file=runbook_file,
-        missing=missing,
-        missing_list=missing_list,
+        missing=restored.missing,
+        missing_list=restored.missing_list,
     )
+
+
+def _checked_snapshot(
+    repository: OpenedRepository, request: RestoreRequest, report: Reporter, now: datetime
+) -> OpenedSnapshot:
+    """Return the snapshot that is asked for, once each of its bytes is known to be right."""
+    snapshot = repository.read(request.choice, now, report)
+    report(Note(f"snapshot {snapshot.id} of {snapshot.manifest.database.name}"))
+    snapshot.check_objects(lambda done, total: report(Progress(done, total, "bytes")))
+    check_log_manifest(snapshot.manifest)
+    return snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class _Restored:
+    """What a server has now: the database of `target`, compared with the snapshot, and what it lacks."""
+
+    target: Target
+    rows: int
+    kept_as: str | None
+    missing: Missing
+    missing_list: Path | None
+
+
+def _into_server(
+    connection: psycopg.Connection,
+    snapshot: OpenedSnapshot,
+    request: RestoreRequest,
+    steps: Steps,
+    report: Reporter,
+    now: datetime,
+) -> _Restored:
+    """Make the snapshot's database under a working name, compare it, and give it its own."""
+    manifest = snapshot.manifest
+    with _unchanged_until_here(), steps.step("check the target server"):
+        lists = request.keeps_going and request.lists_missing
+        target = check_target(connection, request.target, manifest.database, report, needs_extensions=not lists)
+        clear_unfinished(connection, target)
+        if not request.logs_in_as_owners:
+            tell_whose_code_runs(connection, report)
+        missing = _missing(request)
+    with (
+        missing,
+        working_database(connection, request.server, target, manifest.database) as working,
+        _naming_keep_going(request),
+    ):
+        with steps.step(f"create the database {working.name}"):
+            working.make(report)
+        with _frame(snapshot, working, request) as (frame, conninfo):
+            load = Load(
+                *(snapshot, frame, conninfo, missing, report),
+                jobs=request.jobs,
+                keeps_going=request.keeps_going,
+                keeps_rows=not target.replaces,
+                lists_missing=request.lists_missing,
+                logs_in_as_owners=request.logs_in_as_owners,
+            )
+            load.everything(steps)
+            with steps.step("compare it with the snapshot"):
+                rows = load.compare()
+            with steps.step(f"rename it to {target.database}"):
+                load.event_triggers()
+                frame.check_all_loaded()
+                mark, missing_list = _mark(connection, request, manifest, missing)
+                kept_as = working.finish(now, report, mark)
+    return _Restored(target, rows, kept_as, missing, missing_list)
 
 
 def _missing(request: RestoreRequest) -> Missing:
