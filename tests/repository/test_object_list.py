@@ -22,7 +22,8 @@ REPOSITORY = "5" * 32
 
 def lists(objects: st.SearchStrategy[list[StoredObject]]) -> st.SearchStrategy[ObjectList]:
     """Object lists of one snapshot."""
-    return st.builds(ObjectList, st.just(REPOSITORY), st.just(SNAPSHOT), stored, objects.map(tuple))
+    unique = objects.map(lambda some: tuple({one.name: one for one in some}.values()))
+    return st.builds(ObjectList, st.just(REPOSITORY), st.just(SNAPSHOT), stored, unique)
 
 
 @pytest.mark.format("4.1")
@@ -91,3 +92,12 @@ def test_sha256sum_reads_it(tmp_path: Path) -> None:
     assert checked.stdout.count(": OK") == 2
     place.write_bytes(b"0bject")
     assert subprocess.run(command, cwd=tmp_path, capture_output=True, check=False).returncode == 1
+
+
+@pytest.mark.format("4.1", "4.2")
+def test_a_name_twice() -> None:
+    """A list that names an object twice is refused: a short list could otherwise ask for endless work."""
+    twice = StoredObject("b" * 64, 1)
+    object_list = ObjectList(REPOSITORY, SNAPSHOT, StoredObject("a" * 64, 1), (twice, twice))
+    with pytest.raises(IntegrityError, match="twice"):
+        decode_object_list(object_list.encode(), SNAPSHOT)

@@ -19,11 +19,11 @@ from permafrost.openpgp.passphrase import as_printed, what_is_mistyped
 from permafrost.openpgp.sealing import OpeningKey, import_secret_key
 from permafrost.openpgp.signing import Verifier
 from permafrost.repository.durable import write_new_file
-from permafrost.repository.layout import SnapshotId
+from permafrost.repository.layout import SnapshotId, in_zone
 from permafrost.repository.newest import clock_warning, is_ahead
 from permafrost.repository.reading import choose_snapshot, make_verifier, newest_not_after, read_snapshot
 from permafrost.repository.repository import Repository
-from permafrost.repository.snapshots import list_snapshots
+from permafrost.repository.snapshots import complete_snapshots
 
 _MOST_LOOKED_AT = 200
 """So many manifests are opened in search of an audited one; a backup a day is audited by default."""
@@ -65,7 +65,7 @@ def source_of(
 def choose_by_time(source: Source, moment: datetime, report: Reporter) -> SnapshotId:
     """Return the newest snapshot not after `moment` (with a time zone), and tell which it is."""
     chosen = newest_not_after(Repository.open(source.repository), moment)
-    made_at = chosen.made_at.astimezone(moment.tzinfo)
+    made_at = in_zone(chosen.made_at, moment.tzinfo)
     report(Note(f"the newest snapshot up to {moment:%Y-%m-%d %H:%M:%S %z} is {chosen}"))
     report(Note(f"it was made {made_at:%Y-%m-%d %H:%M:%S %z}"))
     return chosen
@@ -85,7 +85,7 @@ class OpenedRepository:
 
         Snapshots in the future are reported if the newest is requested.
         """
-        if choice is None and (warning := clock_warning(list_snapshots(self.repository.layout), now)):
+        if choice is None and (warning := clock_warning(complete_snapshots(self.repository.layout), now)):
             report(Warned(warning))
         snapshot = choose_snapshot(self.repository, choice, now)
         key = self.source.key
@@ -102,7 +102,7 @@ class OpenedRepository:
 
     def read_newest_audited(self, now: datetime, report: Reporter) -> OpenedSnapshot:
         """Return the newest audited snapshot of the last `_MOST_LOOKED_AT`, the newest of all if none of them is."""
-        dated = [snapshot for snapshot in list_snapshots(self.repository.layout) if not is_ahead(snapshot, now)]
+        dated = [snapshot for snapshot in complete_snapshots(self.repository.layout) if not is_ahead(snapshot, now)]
         for snapshot in sorted(dated, reverse=True)[:_MOST_LOOKED_AT]:
             opened_snapshot = self.read(snapshot, now, report)
             if opened_snapshot.manifest.is_audited:

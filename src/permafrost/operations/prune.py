@@ -16,7 +16,7 @@ from permafrost.repository.lock import repository_lock
 from permafrost.repository.newest import is_ahead
 from permafrost.repository.repository import Repository
 from permafrost.repository.retention import snapshots_to_keep
-from permafrost.repository.snapshots import list_snapshots, remove_snapshots
+from permafrost.repository.snapshots import complete_snapshots, remove_snapshots
 from permafrost.runs import RunRecords
 
 
@@ -74,8 +74,11 @@ def prunable(configuration: Configuration, now: datetime) -> bool:
 def _choose(
     repository: Repository, configuration: Configuration, now: datetime
 ) -> tuple[tuple[SnapshotId, ...], tuple[SnapshotId, ...]]:
-    """Return which snapshots to keep, and which not; those that lie in the future stay, and take no other's place."""
-    snapshots = list_snapshots(repository.layout)
+    """Return which snapshots to keep, and which not.
+
+    Those that lie in the future stay, and take no other's place; nor does a folder that lacks a snapshot's own files.
+    """
+    snapshots = complete_snapshots(repository.layout)
     dated = [snapshot for snapshot in snapshots if not is_ahead(snapshot, now)]
     moments = snapshots_to_keep((snapshot.made_at for snapshot in dated), configuration.retention)
     doomed = tuple(snapshot for snapshot in dated if snapshot.made_at not in moments)

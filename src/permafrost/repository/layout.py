@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import secrets
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 
 from permafrost.errors import IntegrityError, UsageError
@@ -24,7 +24,7 @@ FOLDER_MODE = 0o755
 
 _OBJECT_NAME = re.compile(r"[0-9a-f]{64}")
 _OBJECT_FILE = re.compile(r"([0-9a-f]{64})\.gpg")
-_SNAPSHOT_ID = re.compile(r"(\d{8}T\d{6}Z)-([0-9a-f]{8})")
+_SNAPSHOT_ID = re.compile(r"([0-9]{8}T[0-9]{6}Z)-([0-9a-f]{8})")  # \d would match the digits of every script
 _REPOSITORY_ID = re.compile(r"[0-9a-f]{32}")
 
 
@@ -76,6 +76,14 @@ class SnapshotId:
 
 def _parse_time(text: str) -> datetime:
     return datetime.strptime(text, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+
+
+def in_zone(moment: datetime, zone: tzinfo | None) -> datetime:
+    """Return the moment in that zone (None: the machine's), or in UTC if the calendar has no such local time."""
+    try:
+        return moment.astimezone(zone)
+    except OverflowError:  # a name may say 9999-12-31 or 0001-01-01
+        return moment
 
 
 def is_object_name(text: str) -> bool:

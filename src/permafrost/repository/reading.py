@@ -11,13 +11,13 @@ from pathlib import Path
 from permafrost.errors import IntegrityError, RepositoryError
 from permafrost.openpgp.sealing import OpeningKey, open_bytes
 from permafrost.openpgp.signing import Verifier
-from permafrost.repository.layout import SnapshotId
+from permafrost.repository.layout import SnapshotId, in_zone
 from permafrost.repository.manifest import Manifest, decode_manifest
 from permafrost.repository.newest import newest
 from permafrost.repository.object_list import ObjectList
 from permafrost.repository.objects import StoredObject, open_object
 from permafrost.repository.repository import Repository
-from permafrost.repository.snapshots import list_snapshots, read_object_list, read_sealed_manifest
+from permafrost.repository.snapshots import complete_snapshots, list_snapshots, read_object_list, read_sealed_manifest
 
 _READERS = 2  # hashing lets go of the interpreter, and small machines have two processors
 _MANIFEST_BYTES = 256 << 20
@@ -37,16 +37,20 @@ class CheckedSnapshot:
 
 
 def choose_snapshot(repository: Repository, choice: SnapshotId | None, now: datetime) -> SnapshotId:
-    """Return `choice`, the newest that the clock allows if None; raise `RepositoryError` if there is none."""
-    there = list_snapshots(repository.layout)
+    """Return `choice`, the newest that the clock allows if None; raise `RepositoryError` if there is none.
+
+    A folder that lacks one of a snapshot's own files is never the newest, whatever its name.
+    """
     if choice is None:
-        latest = newest(there, now)
+        latest = newest(complete_snapshots(repository.layout), now)
         if latest is None:
+            is_arriving = bool(list_snapshots(repository.layout))
             raise RepositoryError(
-                f"the repository at {repository.path} has no snapshot", hint="create one with permafrost backup"
+                f"the repository at {repository.path} has no snapshot" + (" that is complete" if is_arriving else ""),
+                hint="permafrost verify shows what is missing" if is_arriving else "create one with permafrost backup",
             )
         return latest
-    if choice not in there:
+    if choice not in list_snapshots(repository.layout):
         raise RepositoryError(
             f"the repository at {repository.path} has no snapshot {choice}", hint="permafrost snapshots lists them"
         )
@@ -58,7 +62,7 @@ def newest_not_after(repository: Repository, moment: datetime) -> SnapshotId:
 
     Raise `RepositoryError` if there is none so old; it names the oldest.
     """
-    there = list_snapshots(repository.layout)
+    there = complete_snapshots(repository.layout)
     if not there:
         return choose_snapshot(repository, None, moment)
     fitting = [snapshot for snapshot in there if snapshot.made_at <= moment]
@@ -66,7 +70,7 @@ def newest_not_after(repository: Repository, moment: datetime) -> SnapshotId:
         raise RepositoryError(
             f"there is no snapshot as old as {moment:%Y-%m-%d %H:%M:%S %z}",
             unchanged="everything",
-            hint=f"the oldest is {there[0]}, made {there[0].made_at.astimezone(moment.tzinfo):%Y-%m-%d %H:%M:%S %z}; "
+            hint=f"the oldest is {there[0]}, made {in_zone(there[0].made_at, moment.tzinfo):%Y-%m-%d %H:%M:%S %z}; "
             "another vault may have older ones",
         )
     return fitting[-1]

@@ -21,6 +21,7 @@ from permafrost.repository.objects import stored_objects
 MANIFEST = "manifest.gpg"
 OBJECT_LIST = "objects.sha256"
 SIGNATURE = "objects.sha256.sig"
+_OWN_FILES = (MANIFEST, OBJECT_LIST, SIGNATURE)
 _SIGNATURE_BYTES = 65536
 
 
@@ -57,6 +58,20 @@ def list_snapshots(layout: Layout) -> list[SnapshotId]:
         return []
     names = (entry.name for entry in os.scandir(layout.snapshots) if entry.is_dir(follow_symlinks=False))
     return sorted(SnapshotId(name) for name in names if SnapshotId.is_name(name))
+
+
+def complete_snapshots(layout: Layout) -> list[SnapshotId]:
+    """Return the snapshots whose own three files are there, oldest first; of their objects nothing is said.
+
+    Anyone who can write to the folder can make an empty one with any name, and it must not count as a snapshot.
+    """
+    return [snapshot for snapshot in list_snapshots(layout) if _own_files(layout, snapshot) == len(_OWN_FILES)]
+
+
+def _own_files(layout: Layout, snapshot: SnapshotId) -> int:
+    """Return how many of a snapshot's own files are there; a link is none."""
+    folder = layout.snapshot(snapshot)
+    return sum((folder / name).is_file() and not (folder / name).is_symlink() for name in _OWN_FILES)
 
 
 def read_object_list(layout: Layout, snapshot: SnapshotId) -> tuple[ObjectList, bytes, bytes]:
@@ -103,10 +118,11 @@ def remove_snapshots(layout: Layout, doomed: Iterable[SnapshotId]) -> Removed:
     """Remove snapshots, then the objects that no snapshot names any more. Only for a holder of the lock.
 
     Every remaining snapshot's list is read first: if one cannot be, nothing is removed, since its objects are
-    not known. Raise `IntegrityError` or `RepositoryError` then.
+    not known. Raise `IntegrityError` or `RepositoryError` then. A folder with none of a snapshot's files names nothing.
     """
     doomed = tuple(sorted(doomed))
-    kept = [snapshot for snapshot in list_snapshots(layout) if snapshot not in set(doomed)]
+    named = [snapshot for snapshot in list_snapshots(layout) if snapshot not in set(doomed)]
+    kept = [snapshot for snapshot in named if _own_files(layout, snapshot)]
     needed = {stored.name for snapshot in kept for stored in read_object_list(layout, snapshot)[0].objects}
     for snapshot in doomed:
         # a rename first: no reader ever sees half of a snapshot's folder

@@ -18,7 +18,7 @@ from permafrost.ledger import LedgerEntry, read_open
 from permafrost.repository.layout import SnapshotId
 from permafrost.repository.newest import ahead, is_ahead, newest
 from permafrost.repository.repository import Repository
-from permafrost.repository.snapshots import list_snapshots
+from permafrost.repository.snapshots import complete_snapshots
 from permafrost.runs import DRILL, RunRecords
 from permafrost.schedule import Calendar, calendar_of, local_zone
 from permafrost.status.schedule import late_snapshot, schedule_findings
@@ -75,7 +75,7 @@ def status(configuration: Configuration, now: datetime) -> Status:
     """Return what is there. Raise `RepositoryError` if there is no repository."""
     repository = Repository.open(configuration.repository.path)
     state = configuration.state.path
-    snapshots = tuple(list_snapshots(repository.layout))
+    snapshots = tuple(complete_snapshots(repository.layout))
     latest = newest(snapshots, now)
     calendar = calendar_of(configuration.schedule, local_zone())
     records = RunRecords(state, is_read_only=True)
