@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import queue
-import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from permafrost.errors import EXIT_DONE, EXIT_FINDINGS, LockedError
 from permafrost.events import Event, StepStarted, decode_event
 from permafrost.processes.attended import Attended
 from permafrost.processes.program import Program
+from permafrost.service.own_command import own_command
 from permafrost.service.sd_notify import without_service_manager
 
 PATIENCE_S = 6.0
@@ -56,7 +56,7 @@ class Job:
         self._lines: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._moved_at = time.monotonic()
         self._hung_after_s: float | None = None
-        argv = (sys.executable, "-P", "-m", "permafrost", *words, "--json", "--config", str(config_file))
+        argv = (*own_command(), *words, "--json", "--config", str(config_file))
         self._program = Attended(Program(argv, without_service_manager(os.environ)), self._lines.put)
 
     @property

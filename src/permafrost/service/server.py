@@ -19,6 +19,7 @@ from permafrost.repository.durable import make_folder_durably
 from permafrost.repository.lock import file_lock
 from permafrost.schedule import calendar_of, local_zone
 from permafrost.service.job_runner import JobRunner
+from permafrost.service.own_command import check_own_command
 from permafrost.service.sd_notify import ServiceManager
 from permafrost.service.syncthing_uptime import SyncthingUptime
 from permafrost.sharing.doorkeeper import Doorkeeper
@@ -33,11 +34,12 @@ LOCK_FILE = "service.lock"
 def run_server(configuration: Configuration, config_file: Path, report: Reporter) -> None:
     """Follow the schedule, keep Syncthing going, and let in vaults that were invited.
 
-    Raise `LockedError` if a service already runs with this state folder.
+    Raise `LockedError` if a service already runs with this state folder, `ToolError` if it could start no job.
     """
     lock = configuration.state.path / LOCK_FILE
     make_folder_durably(lock.parent, 0o750)
     with file_lock(lock, "run", datetime.now(UTC), what="a service already runs with this configuration"):
+        check_own_command()
         _serve(configuration, config_file, report)
 
 
