@@ -21,7 +21,13 @@ from psycopg.conninfo import conninfo_to_dict
 from permafrost.config.checking import check_files
 from permafrost.config.loading import load_configuration
 from permafrost.config.secret_files import read_secret_file
-from permafrost.errors import ConfigurationError, InterruptedRunError, PermafrostError, ToolError, UsageError
+from permafrost.errors import (
+    ConfigurationError,
+    InterruptedRunError,
+    ReportedError,
+    ToolError,
+    UsageError,
+)
 from permafrost.events import Event, Warned, ignore_events
 from permafrost.mastodon.initial_settings import InitRequest
 from permafrost.openpgp.home import temporary_home
@@ -268,14 +274,14 @@ def test_a_second_init_changes_nothing(asked: InitRequest, folder: Path) -> None
 
 
 @pytest.mark.parametrize("error", [InterruptedRunError(signal.SIGTERM), OSError(28, "No space left on device", "x")])
-def test_a_failure_midway_leaves_nothing(asked: InitRequest, folder: Path, error: Exception) -> None:
+def test_a_failure_midway_leaves_nothing(asked: InitRequest, folder: Path, error: BaseException) -> None:
     """If a step fails or a signal ends the run, all that the run had made is gone again."""
     before = tree(folder)
 
     def fail() -> str:
         raise error
 
-    with pytest.raises(PermafrostError):
+    with pytest.raises(ReportedError):
         run(asked, make_passphrase=fail)
     assert tree(folder) == before
 
