@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -24,7 +26,7 @@ from permafrost.repository.snapshots import list_snapshots
 from permafrost.runs import DRILL, RunRecords
 from permafrost.status.document import status
 from tests.fixtures.backups import contents_of, drop, make_restore
-from tests.fixtures.commands import json_of
+from tests.fixtures.commands import command, json_of
 from tests.fixtures.server import MakeServer, Server
 
 YEAR = timedelta(days=370)
@@ -179,3 +181,65 @@ def test_the_commands(server: Server, at: Callable[[datetime], tuple[SnapshotId,
     )
     assert shell.stdout.strip() == str(latest)
     assert json_of("snapshots", "remove", str(future), "--config", config)["removed"] == str(future)
+
+
+@pytest.fixture
+def flat_battery(tmp_path: Path) -> dict[str, str]:
+    """Variables with which permafrost, and the gpg that it starts, believe that it is 2019."""
+    faketime, gpg = shutil.which("faketime"), shutil.which("gpg")
+    if faketime is None:
+        pytest.skip("needs faketime")
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    (programs / "gpg").write_text(f'#!/bin/sh\nexec {faketime} "2019-01-01 12:00:00" {gpg} "$@"\n')
+    (programs / "gpg").chmod(0o755)
+    (library,) = Path("/usr/lib").glob("*/faketime/libfaketime.so.1")
+    return {
+        "PATH": f"{programs}:{os.environ['PATH']}",
+        "LD_PRELOAD": str(library),
+        "FAKETIME": "@2019-01-01 12:00:00",
+        "PERMAFROST_CONFIG": "/nowhere",
+    }
+
+
+def test_a_flat_battery_on_disaster_day(
+    server: Server,
+    database: str,
+    at: Callable[[datetime], tuple[SnapshotId, list[str]]],
+    flat_battery: dict[str, str],
+    tmp_path: Path,
+) -> None:
+    """By a clock of before the signing key all is verified and restored as ever, and the clock is what is named."""
+    at(datetime.now(UTC))
+    source = (f"--repository={server.path}", f"--fingerprint={server.repository.fingerprint}")
+    key = f"--passphrase-file={server.passphrase_file}"
+    verified = command("verify", *source, environment=flat_battery)
+    assert (verified.returncode, "the clock of this machine (2019-01-01" in verified.stderr) == (0, True)
+    target = (f"--server={database}", "--database=from_2019", f"--runbook={tmp_path / 'runbook'}")
+    restored_there = command("restore", "latest", *source, key, *target, environment=flat_battery)
+    try:
+        assert restored_there.returncode == 0, restored_there.stderr
+        assert "the clock of this machine (2019-01-01" in restored_there.stderr
+        assert "trust nothing" not in restored_there.stderr
+        assert contents_of(conninfo_for(database, dbname="from_2019")) == contents_of(database)
+    finally:
+        drop(database, "from_2019")
+    reader = subprocess.run(
+        [sys.executable, str(server.path / "restore.py"), key, source[1], "check"],
+        check=False,
+        capture_output=True,
+        text=True,
+        env={**os.environ, **flat_battery},
+    )
+    assert (reader.returncode, reader.stdout.endswith("whole\n")) == (0, True), reader.stderr
+
+
+def test_no_backup_before_the_keys_time(
+    server: Server, at: Callable[[datetime], tuple[SnapshotId, list[str]]], flat_battery: dict[str, str]
+) -> None:
+    """A backup by a clock of before the signing key is refused with exit code 15, and the error names the clock."""
+    made, _ = at(datetime.now(UTC))
+    refused = command("backup", f"--config={server.write_configuration()}", environment=flat_battery)
+    assert refused.returncode == 15
+    assert "by the clock of this machine the signing key is not made yet" in refused.stderr
+    assert list_snapshots(server.repository.layout) == [made]

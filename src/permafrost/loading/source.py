@@ -20,7 +20,7 @@ from permafrost.openpgp.sealing import OpeningKey, import_secret_key
 from permafrost.openpgp.signing import Verifier
 from permafrost.repository.durable import write_new_file
 from permafrost.repository.layout import SnapshotId, in_zone
-from permafrost.repository.newest import clock_warning, is_ahead
+from permafrost.repository.newest import clock_warning, is_ahead, key_clock_warning
 from permafrost.repository.reading import choose_snapshot, make_verifier, newest_not_after, read_snapshot
 from permafrost.repository.repository import Repository
 from permafrost.repository.snapshots import complete_snapshots
@@ -87,6 +87,8 @@ class OpenedRepository:
         """
         if choice is None and (warning := clock_warning(complete_snapshots(self.repository.layout), now)):
             report(Warned(warning))
+        if self.verifier.is_clock_behind:
+            report(Warned(key_clock_warning(now)))
         snapshot = choose_snapshot(self.repository, choice, now)
         key = self.source.key
         try:

@@ -75,6 +75,13 @@ def stop_agent(home: Path) -> None:
         run(Program(("gpgconf", "--homedir", str(home), "--kill", "gpg-agent")), timeout_s=10)
 
 
+CLOCK_IS_BEHIND = "time warp or clock problem"
+"""What gpg prints of a key that was made in what the clock takes for the future."""
+
+ANY_CLOCK = "--ignore-time-conflict"
+"""What reads must say: on disaster day a machine's clock may be years behind, and the keys as good as ever."""
+
+
 def gpg(home: Path, *words: str) -> Program:
     """Return a gpg command line with the options that every call of ours has; status lines are collected."""
     return Program(

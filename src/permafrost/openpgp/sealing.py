@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from permafrost.errors import IntegrityError, KeyFileError, PermafrostError, ToolError
-from permafrost.openpgp.home import gpg
+from permafrost.openpgp.home import ANY_CLOCK, CLOCK_IS_BEHIND, gpg
 from permafrost.processes.pipeline import Pipeline
 from permafrost.processes.program import Finished, Program
 from permafrost.processes.run import run
@@ -68,6 +68,11 @@ def explain_sealing(finished: Finished) -> PermafrostError | None:
     if finished.program.name != "gpg" or finished.returncode == 0 or _OPEN in finished.program.argv:
         return None
     words = _status_words(finished)
+    if CLOCK_IS_BEHIND in finished.stderr_tail:
+        return ToolError(
+            "gpg does not encrypt: by the clock of this machine a recipient's key is not made yet",
+            hint="set the clock (timedatectl), and run the command again",
+        )
     if "INV_RECP" in words:
         return KeyFileError(
             f"gpg cannot encrypt to a recipient: {finished.stderr_tail.strip()}",
@@ -81,7 +86,7 @@ def import_secret_key(home: Path, key_file: Path, passphrase_file: Path | None) 
 
     Raise `KeyFileError` if the file holds none, or if it has a passphrase and that was not given, or another one.
     """
-    words = ["--pinentry-mode", "loopback"]
+    words = [ANY_CLOCK, "--pinentry-mode", "loopback"]
     if passphrase_file is not None:
         words += ["--passphrase-file", str(passphrase_file)]
     finished = run(gpg(home, *words, "--import", str(key_file)), timeout_s=60)
@@ -118,7 +123,7 @@ def open_program(key: OpeningKey, home: Path) -> Program:
 
     A secret key must have been imported into `home` before.
     """
-    words = ["--pinentry-mode", "loopback"]
+    words = [ANY_CLOCK, "--pinentry-mode", "loopback"]
     if key.passphrase_file is not None:
         words += ["--passphrase-file", str(key.passphrase_file)]
     if key.secret_key_file is None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from permafrost.errors import IntegrityError, KeyFileError, ToolError
 from permafrost.openpgp.fingerprints import differing_groups, in_groups
-from permafrost.openpgp.home import gpg, stop_agent
+from permafrost.openpgp.home import ANY_CLOCK, CLOCK_IS_BEHIND, gpg, stop_agent
 from permafrost.processes.program import ProgramFailedError
 from permafrost.processes.run import run
 
@@ -103,18 +103,28 @@ def sign_detached(home: Path, fingerprint: str, data: bytes) -> bytes:
     if finished.returncode != 0 or not finished.stdout:
         if "No secret key" in finished.stderr_tail or not home.is_dir():
             raise KeyFileError(f"the GnuPG home {home} cannot sign with {fingerprint}", hint=_SECRET_KEY_HINT)
+        if CLOCK_IS_BEHIND in finished.stderr_tail:
+            raise ToolError(
+                "gpg does not sign: by the clock of this machine the signing key is not made yet",
+                hint="set the clock (timedatectl), and run the command again",
+            )
         raise ProgramFailedError(finished)
     return finished.stdout
 
 
 class Verifier:
-    """Checks detached signatures against one public key, in a GnuPG home that holds only that key."""
+    """Checks detached signatures against one public key, in a GnuPG home that holds only that key.
+
+    `is_clock_behind` is whether the key was made in the future, by this machine's clock: then it is the clock that is
+    wrong, and signatures are as good as ever.
+    """
 
     def __init__(self, home: Path, public_key: bytes, fingerprint: str) -> None:
         """Import `public_key` into the empty `home`; raise `IntegrityError` unless it is the key `fingerprint`."""
         self._home = home
         self.fingerprint = fingerprint.upper()
-        finished = run(gpg(home, "--no-autostart", "--import"), stdin=public_key, timeout_s=_TIMEOUT_S)
+        finished = run(gpg(home, ANY_CLOCK, "--no-autostart", "--import"), stdin=public_key, timeout_s=_TIMEOUT_S)
+        self.is_clock_behind = CLOCK_IS_BEHIND in finished.stderr_tail
         imported = {line.split()[3] for line in finished.status if line.startswith("[GNUPG:] IMPORT_OK ")}
         if self.fingerprint not in imported:
             close = next((said for key in imported if (said := differing_groups(self.fingerprint, key))), "")
@@ -129,7 +139,10 @@ class Verifier:
         with tempfile.NamedTemporaryFile(dir=self._home, suffix=".sig") as file:
             file.write(signature)
             file.flush()
-            program = gpg(self._home, "--no-autostart", "--trust-model", "always", "--verify", file.name, "-")
+            program = gpg(
+                self._home,
+                *(ANY_CLOCK, "--no-autostart", "--trust-model", "always", "--verify", file.name, "-"),
+            )
             finished = run(program, stdin=data, timeout_s=_TIMEOUT_S)
         lines = [line.split()[1:] for line in finished.status if line.startswith("[GNUPG:] ")]
         kinds = [words[0] for words in lines if words]

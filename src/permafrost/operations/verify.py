@@ -11,13 +11,14 @@ from pathlib import Path
 
 from permafrost.documents.verify import VerifyDocument
 from permafrost.errors import IntegrityError, RepositoryError
-from permafrost.events import Progress, Reporter, Steps
+from permafrost.events import Progress, Reporter, Steps, Warned
 from permafrost.findings import Finding, FindingKind
 from permafrost.openpgp.home import temporary_home
 from permafrost.openpgp.signing import Verifier
 from permafrost.repository.completeness import FileState, Judgement, Seen, SnapshotState, judge
 from permafrost.repository.distrust import distrust
 from permafrost.repository.layout import SnapshotId
+from permafrost.repository.newest import key_clock_warning
 from permafrost.repository.objects import StoredObject, hash_file, stored_objects
 from permafrost.repository.reading import make_verifier
 from permafrost.repository.repository import Repository
@@ -84,6 +85,8 @@ def verify(
     steps = Steps(report, 2)
     with temporary_home() as home:
         verifier = make_verifier(repository, fingerprint, home)
+        if verifier.is_clock_behind:
+            report(Warned(key_clock_warning(now)))
         with steps.step("read every object and compare it with its name"):
             states, found, size = _hash_objects(repository, report)
         with steps.step("check every snapshot's signature, list and completeness"):

@@ -34,6 +34,14 @@ def newest(snapshots: Iterable[SnapshotId], now: datetime) -> SnapshotId | None:
     return max(possible or snapshots, default=None)
 
 
+def key_clock_warning(now: datetime) -> str:
+    """Return what to report where the signing key was made in the future, by this machine's clock."""
+    return (
+        f"the clock of this machine ({now:%Y-%m-%d %H:%M} UTC) is wrong: it is before the moment when the repository's "
+        "signing key was made; signatures are checked all the same; set the clock (timedatectl)"
+    )
+
+
 def clock_warning(snapshots: Sequence[SnapshotId], now: datetime) -> str | None:
     """Return what to tell whoever takes the newest of these, None if the clock gives no reason to tell anything."""
     future = ahead(snapshots, now)

@@ -71,7 +71,7 @@ class Reader:
         """Return a gpg command line; what an earlier gpg found is forgotten."""
         (self.home / "status").write_bytes(b"")
         options = ("--batch", "--no-tty", "--no-options", "--quiet", "--status-file", f"{self.home}/status")
-        return ("gpg", "--homedir", str(self.home), *options, *words)
+        return ("gpg", "--homedir", str(self.home), "--ignore-time-conflict", *options, *words)
 
     def gpg(self, *words: str, given: bytes = b"") -> list[list[str]]:
         """Run gpg, if there are words for it, and return what the last gpg found: its status lines, as words."""
