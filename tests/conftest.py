@@ -16,6 +16,7 @@ pytest_plugins = [
     "tests.fixtures.server",
     "tests.fixtures.vault",
     "tests.fixtures.newer_postgresql",
+    "tests.fixtures.recipients",
 ]
 
 

@@ -24,17 +24,21 @@ from permafrost.config.secret_files import read_secret_file
 from permafrost.errors import (
     ConfigurationError,
     InterruptedRunError,
+    KeyFileError,
     ReportedError,
     ToolError,
     UsageError,
 )
 from permafrost.events import Event, Warned, ignore_events
 from permafrost.mastodon.initial_settings import InitRequest
+from permafrost.openpgp.fingerprints import in_groups
 from permafrost.openpgp.home import temporary_home
 from permafrost.openpgp.passphrase import ALPHABET, new_passphrase
 from permafrost.openpgp.signing import Verifier, sign_detached
 from permafrost.operations.init import Initialized, initialize
 from permafrost.repository.repository import Repository
+from tests.fixtures.commands import json_with
+from tests.fixtures.recipients import Recipient, new_recipient
 
 NOW = datetime(2026, 11, 22, 23, 40, tzinfo=UTC)
 FINGERPRINT = "0123456789ABCDEF0123456789ABCDEF01234567"
@@ -235,17 +239,29 @@ def test_media_in_an_object_store_are_noted(asked: InitRequest, mastodon: Path) 
     assert any("S3 (files)" in event.message for event in events if isinstance(event, Warned))
 
 
-def test_recipients_need_no_passphrase(asked: InitRequest, folder: Path) -> None:
+def test_recipients_need_no_passphrase(asked: InitRequest, folder: Path, recipient: Recipient) -> None:
     """Sealed to public keys, there is no passphrase anywhere, and the sheet names the keys instead."""
-    keys = folder / "keys"
-    keys.mkdir()
-    (keys / f"{FINGERPRINT}.asc").write_text("a public key\n")
-    made = run(replace(asked, recipients=(FINGERPRINT.lower(),), recipients_dir=keys))
-    assert made.configuration.encryption.recipients == (FINGERPRINT,)
+    fingerprint = recipient.put_into(folder / "keys")
+    made = run(replace(asked, recipients=(fingerprint.lower(),), recipients_dir=folder / "keys"))
+    assert made.configuration.encryption.recipients == (fingerprint,)
     assert not (folder / "etc/passphrase").exists()
-    assert "0123 4567 89AB CDEF" in made.recovery_sheet
+    assert in_groups(fingerprint) in made.recovery_sheet
     assert "--secret-key-file secret-key.asc" in made.recovery_sheet
     assert Repository.open(asked.repository).facts.sealing == "recipients"
+
+
+def test_recipients_that_cannot_encrypt(asked: InitRequest, folder: Path) -> None:
+    """A recipient's key that cannot encrypt is refused by init and by config check, and nothing is made."""
+    fingerprint = new_recipient(("ed25519", "sign", "never")).put_into(folder / "keys")
+    before = tree(folder)
+    with pytest.raises(KeyFileError, match="no encryption subkey"):
+        run(replace(asked, recipients=(fingerprint,), recipients_dir=folder / "keys"))
+    assert tree(folder) == before
+    config = folder / "permafrost.toml"
+    sections = ('[database]\nurl = "dbname=nowhere"', f'[encryption]\nrecipients = ["{fingerprint}"]')
+    config.write_text("\n".join((*sections, f'recipients_dir = "{folder / "keys"}"')))
+    problems = json_with(10, "config", "check", f"--config={config}")["problems"]
+    assert [one["line"] for one in problems if "no encryption subkey" in one["message"]] == [5]
 
 
 @pytest.mark.parametrize(

@@ -49,6 +49,12 @@ def _problems(path: Path, *, connects: bool) -> tuple[Problem, ...]:
     except InvalidFileError as error:
         return error.problems
     found = check_files(configuration)
+    if configuration.encryption.recipients:
+        from permafrost.openpgp.recipients import recipient_faults  # noqa: PLC0415 - only where gpg has to be asked
+
+        missing = any(key == "encryption.recipients_dir" for key, _ in found)
+        faults = [] if missing else recipient_faults(configuration.encryption)
+        found += [("encryption.recipients_dir", fault) for fault in faults]
     if connects:
         from permafrost.operations.config_connect import try_connections  # noqa: PLC0415 - httpx, only for this
 

@@ -28,6 +28,7 @@ from permafrost.mastodon.environment import read_environment
 from permafrost.mastodon.initial_settings import InitialSettings, InitRequest, initial_settings
 from permafrost.openpgp.home import temporary_home
 from permafrost.openpgp.passphrase import new_passphrase
+from permafrost.openpgp.recipients import check_recipients
 from permafrost.openpgp.signing import export_public_key, generate_signing_key
 from permafrost.repository.durable import write_new_file
 from permafrost.repository.recovery_sheet import SheetFacts, recovery_sheet
@@ -83,7 +84,7 @@ def initialize(
         with steps.step("check that nothing exists yet"):
             targets = _targets(request, settings)
             _refuse_existing(targets)
-            _refuse_missing_recipients(settings.configuration)
+            _refuse_unusable_recipients(settings.configuration)
         with Placing() as placing:
             with steps.step("create signing key, repository, passphrase and recovery sheet"):
                 made = _build(placing, request, settings, now, make_passphrase)
@@ -140,9 +141,11 @@ def _refuse_existing(targets: tuple[Path, ...]) -> None:
         )
 
 
-def _refuse_missing_recipients(configuration: Configuration) -> None:
+def _refuse_unusable_recipients(configuration: Configuration) -> None:
     faults = [message for key, message in check_files(configuration) if key == "encryption.recipients_dir"]
-    if faults:
+    if not faults:
+        check_recipients(configuration.encryption)
+    else:
         raise ConfigurationError(
             "; ".join(faults),
             hint="create each public key file: gpg --armor --export FINGERPRINT > FINGERPRINT.asc",
