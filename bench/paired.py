@@ -28,7 +28,8 @@ from permafrost.sharing.replication import wait_for_vaults
 from permafrost.sharing.server_side import server_side_of
 from permafrost.syncthing.client import Client
 from permafrost.syncthing.instance import Instance
-from permafrost.vault.receipt import RECEIPT_FILE, parse_signed
+from permafrost.vault.receipt import parse_signed
+from permafrost.vault.receipt_files import RECEIPT_FILE
 from permafrost.vault.settings import open_vault
 
 VAULT = "attic"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from permafrost.events import ignore_events
 from permafrost.vault.invitation import OfferedFolder
-from permafrost.vault.receipt import RECEIPT_FILE
+from permafrost.vault.receipt_files import RECEIPT_FILE
 from permafrost.vault.settings import Vault
 from permafrost.vault_keeping.keeper import Keeper
 from permafrost.vault_keeping.receipts import ReceiptWriter

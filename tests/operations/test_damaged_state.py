@@ -23,7 +23,8 @@ from permafrost.runs import DRILL, RunRecords
 from permafrost.status.document import status
 from permafrost.vault.admission import InvitationStore
 from permafrost.vault.invitation import Invitation
-from permafrost.vault.receipt import RECEIPT_FILE, RECEIPTS, Receipt, SignedReceipt
+from permafrost.vault.receipt import Receipt, SignedReceipt
+from permafrost.vault.receipt_files import RECEIPT_FILE, RECEIPTS
 from tests.fixtures.backups import contents_of, drop, make_restore
 from tests.fixtures.server import MakeServer, Server
 

@@ -31,13 +31,13 @@ from permafrost.vault.receipt import (
     MOST_FINDINGS,
     MOST_LETTERS,
     MOST_SNAPSHOTS,
-    RECEIPT_FILE,
     Receipt,
     ReceiptFinding,
     ReceivedSnapshot,
     SignedReceipt,
     parse_signed,
 )
+from permafrost.vault.receipt_files import RECEIPT_FILE
 from permafrost.vault.report import VaultReport
 from tests.fixtures.backups import make_backup
 from tests.fixtures.server import MakeServer, Server

@@ -42,7 +42,7 @@ from permafrost.repository.snapshots import list_snapshots, publish_snapshot, re
 from permafrost.runs import RunRecords
 from permafrost.syncthing.presence import NO_VAULT, has_syncthing
 from permafrost.timing import WorkTimes
-from permafrost.vault.receipt import RECEIPTS
+from permafrost.vault.receipt_files import RECEIPTS
 
 _STEPS = 5
 _REPLICATION = "permafrost.sharing.replication"

@@ -21,7 +21,7 @@ from permafrost.sharing.receipt_intake import take_in_receipts
 from permafrost.state_files import is_no_file, set_aside
 from permafrost.status.document import Status, status
 from permafrost.status.written import STATUS_FILE, WrittenStatus, read_written
-from permafrost.vault.receipt import RECEIPT_FILE, RECEIPTS
+from permafrost.vault.receipt_files import RECEIPT_FILE, RECEIPTS
 
 EVERY_S = 60.0
 WRITTEN_AT_LEAST = timedelta(minutes=10)

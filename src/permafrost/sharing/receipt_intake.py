@@ -19,7 +19,8 @@ from permafrost.repository.durable import write_durably
 from permafrost.repository.layout import SnapshotId
 from permafrost.small_files import NotASmallFileError, read_small
 from permafrost.state_files import set_aside
-from permafrost.vault.receipt import MAXIMUM_BYTES, NEWEST_FILE, PIN_FILE, RECEIPT_FILE, Receipt, parse_signed
+from permafrost.vault.receipt import MAXIMUM_BYTES, Receipt, parse_signed
+from permafrost.vault.receipt_files import NEWEST_FILE, PIN_FILE, RECEIPT_FILE
 from permafrost.vault.report import VaultReport
 
 _MOST_BYTES = 4096

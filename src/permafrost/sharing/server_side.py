@@ -18,7 +18,7 @@ from permafrost.syncthing.client import Client
 from permafrost.syncthing.folders import Folder, ensure_folder, share, sharers
 from permafrost.vault.admission import InvitationStore
 from permafrost.vault.invitation import OfferedFolder
-from permafrost.vault.receipt import RECEIPT_IGNORES, RECEIPTS
+from permafrost.vault.receipt_files import RECEIPT_IGNORES, RECEIPTS
 
 RECEIPTS_MIN_FREE_PERCENT = 10  # a vault must not be able to fill the server's disk by what it sends back
 VAULT_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{0,62}")

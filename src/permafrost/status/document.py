@@ -24,7 +24,7 @@ from permafrost.schedule import Calendar, calendar_of, local_zone
 from permafrost.status.schedule import late_snapshot, schedule_findings
 from permafrost.status.vaults import receipt_findings
 from permafrost.status.written import WrittenStatus, read_written
-from permafrost.vault.receipt import RECEIPTS
+from permafrost.vault.receipt_files import RECEIPTS
 from permafrost.vault.report import VaultReport
 
 _STALE = timedelta(hours=3)

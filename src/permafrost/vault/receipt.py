@@ -18,13 +18,6 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from permafrost.errors import IntegrityError
 
-RECEIPTS = "receipts"
-"""The folder, in the server's state folder, in which receipts arrive, a folder for each vault."""
-PIN_FILE = "vault-key"
-NEWEST_FILE = "newest-receipt"
-RECEIPT_FILE = "receipt.json"
-RECEIPT_IGNORES = (f"!/{RECEIPT_FILE}", "*")
-"""Nothing else is sent, and nothing else taken."""
 MAXIMUM_BYTES = 256 << 10
 MOST_SNAPSHOTS = 200
 MOST_FINDINGS = 50

@@ -34,7 +34,7 @@ from permafrost.vault.invitation import (
     OfferedFolder,
     RepositoryId,
 )
-from permafrost.vault.receipt import RECEIPT_IGNORES
+from permafrost.vault.receipt_files import RECEIPT_IGNORES
 
 RESERVED_NAMES = frozenset({"vault.toml", "syncthing", "history", "receipts", "removed", "signing", "state"})
 SETTINGS_FILE = "vault.toml"

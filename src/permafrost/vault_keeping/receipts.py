@@ -13,12 +13,12 @@ from permafrost.vault.receipt import (
     MOST_FINDINGS,
     MOST_LETTERS,
     MOST_SNAPSHOTS,
-    RECEIPT_FILE,
     Receipt,
     ReceiptFinding,
     ReceivedSnapshot,
     SignedReceipt,
 )
+from permafrost.vault.receipt_files import RECEIPT_FILE
 from permafrost.vault.settings import Vault, VaultServer
 from permafrost.vault.statement import Statement
 

@@ -28,7 +28,7 @@ from permafrost.syncthing.folders import Device, Folder, ensure_device, ensure_f
 from permafrost.syncthing.home import read_home
 from permafrost.syncthing.instance import Instance
 from permafrost.vault.invitation import Invitation
-from permafrost.vault.receipt import RECEIPT_IGNORES
+from permafrost.vault.receipt_files import RECEIPT_IGNORES
 from permafrost.vault.settings import VaultSyncthing
 from tests.fixtures.syncthing import Peer, free_port, loopback_settings, start_together, wait_for
 

@@ -11,7 +11,7 @@ from permafrost.sharing.paired_vaults import PairedVault, paired_vaults
 from permafrost.sharing.server_side import ServerSide, opened_server
 from permafrost.syncthing.access import opened
 from permafrost.syncthing.folders import unshare
-from permafrost.vault.receipt import NEWEST_FILE, PIN_FILE
+from permafrost.vault.receipt_files import NEWEST_FILE, PIN_FILE
 from permafrost.vault.settings import Vault, VaultServer, open_vault
 
 
