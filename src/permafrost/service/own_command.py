@@ -25,9 +25,10 @@ _TRIAL_S = 60.0
 def own_command() -> tuple[str, ...]:
     """Return the words that start this program once more; the command follows them."""
     started_as = getattr(sys.modules["__main__"], "__spec__", None)
-    if started_as is not None and started_as.parent == _PACKAGE:  # python -m permafrost
-        return sys.executable, "-P", "-m", _PACKAGE
     entry_point = Path(sys.argv[0]).absolute()
+    is_module = started_as is not None and started_as.parent == _PACKAGE  # python -m permafrost
+    if is_module or not entry_point.exists():  # python -c has no entry point
+        return sys.executable, "-P", "-m", _PACKAGE
     if os.access(entry_point, os.X_OK):
         return (str(entry_point),)
     return sys.executable, str(entry_point)  # a zipapp without a #! line
