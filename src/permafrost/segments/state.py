@@ -2,10 +2,14 @@
 
 One SQLite file. A run reads it, writes its changes inside one transaction, and commits only after its snapshot is
 published: a crash at any moment leaves the old state, which is still right, since older lines never change.
+
+Each row carries a hash of its key and its values. The checksums inside the values are not enough: a flipped bit in
+SQLite's own pages can give a segment the row of another one, whose rows may well lie in the same places.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sqlite3
 import threading
@@ -27,14 +31,22 @@ _VERSION = "1"
 _BYTES_PER_ROW = 12
 _LEVEL = 3
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
-CREATE TABLE IF NOT EXISTS objects (name TEXT PRIMARY KEY, kind TEXT NOT NULL, size_bytes INTEGER NOT NULL) STRICT;
-CREATE TABLE IF NOT EXISTS tables (id INTEGER PRIMARY KEY, signature TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL, hash BLOB) STRICT;
+CREATE TABLE IF NOT EXISTS objects (
+    name TEXT PRIMARY KEY, kind TEXT NOT NULL, size_bytes INTEGER NOT NULL, hash BLOB
+) STRICT;
+CREATE TABLE IF NOT EXISTS tables (id INTEGER PRIMARY KEY, signature TEXT NOT NULL, hash BLOB) STRICT;
 CREATE TABLE IF NOT EXISTS segments (
     table_id INTEGER NOT NULL, number INTEGER NOT NULL, scan_digest BLOB NOT NULL, row_count INTEGER NOT NULL,
-    chain BLOB NOT NULL, known BLOB NOT NULL, PRIMARY KEY (table_id, number)
+    chain BLOB NOT NULL, known BLOB NOT NULL, hash BLOB, PRIMARY KEY (table_id, number)
 ) STRICT;
 """
+_COLUMNS = {
+    "facts": "name, value",
+    "objects": "name, kind, size_bytes",
+    "tables": "id, signature",
+    "segments": "table_id, number, scan_digest, row_count, chain, known",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +86,9 @@ class SegmentState:
         try:
             database.execute("PRAGMA synchronous = FULL")
             database.execute("PRAGMA cache_size = -8192")  # 8 MiB; a large first run spills to the file
+            database.create_function("hash_of", -1, _hash_of, deterministic=True)
             database.executescript(_SCHEMA)
+            _add_hashes(database)
             row = database.execute("SELECT value FROM facts WHERE name = 'version'").fetchone()
             if row is not None and row[0] != _VERSION:
                 raise DamagedStateError(f"the state is of another version: {row[0]}")
@@ -119,61 +133,80 @@ class SegmentState:
     def fact(self, name: str) -> Any:  # noqa: ANN401 - JSON has any shape
         """Return a fact as it was set, None if it was not."""
         with self._judged():
-            row = self._database.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
-            return json.loads(row[0]) if row and name != "version" else None
+            row = self._database.execute("SELECT value, hash FROM facts WHERE name = ?", (name,)).fetchone()
+            if row is None or name == "version":
+                return None
+            value, found = row
+            _check(found, name, value)
+            return json.loads(value)
 
     def set_fact(self, name: str, value: object) -> None:
         """Set a fact to something that JSON can hold."""
         text = _VERSION if name == "version" else json.dumps(value)
         with self._judged():
-            self._database.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, text))
+            self._database.execute("INSERT OR REPLACE INTO facts VALUES (?, ?, ?)", (name, text, _hash_of(name, text)))
 
     def objects(self) -> dict[str, tuple[str, int]]:
         """Return kind and sealed size of every object that the state refers to, by name."""
         with self._judged():
-            rows = self._database.execute("SELECT name, kind, size_bytes FROM objects").fetchall()
-        return {name: (kind, size) for name, kind, size in rows}
+            rows = self._database.execute("SELECT name, kind, size_bytes, hash FROM objects").fetchall()
+            for name, kind, size, found in rows:
+                _check(found, name, kind, size)
+        return {name: (kind, size) for name, kind, size, _ in rows}
 
     def replace_objects(self, objects: dict[str, tuple[str, int]]) -> None:
         """Set which objects the state refers to."""
         with self._judged():
             self._database.execute("DELETE FROM objects")
             self._database.executemany(
-                "INSERT INTO objects VALUES (?, ?, ?)", [(name, kind, size) for name, (kind, size) in objects.items()]
+                "INSERT INTO objects VALUES (?, ?, ?, ?)",
+                [(name, kind, size, _hash_of(name, kind, size)) for name, (kind, size) in objects.items()],
             )
 
     def signatures(self) -> dict[int, str]:
         """Return the signature of every table, by its oid."""
         with self._judged():
-            return dict(self._database.execute("SELECT id, signature FROM tables").fetchall())
+            rows = self._database.execute("SELECT id, signature, hash FROM tables").fetchall()
+            for table, signature, found in rows:
+                _check(found, table, signature)
+        return {table: signature for table, signature, _ in rows}
 
     def set_signature(self, table: int, signature: str) -> None:
         """Set a table's signature."""
         with self._judged():
-            self._database.execute("INSERT OR REPLACE INTO tables VALUES (?, ?)", (table, signature))
+            self._database.execute(
+                "INSERT OR REPLACE INTO tables VALUES (?, ?, ?)", (table, signature, _hash_of(table, signature))
+            )
 
     def segment(self, table: int, number: int) -> KnownSegment | None:
         """Return a segment, None if the state does not know it."""
         with self._judged():
             row = self._database.execute(
-                "SELECT scan_digest, row_count, chain, known FROM segments WHERE table_id = ? AND number = ?",
+                "SELECT scan_digest, row_count, chain, known, hash FROM segments WHERE table_id = ? AND number = ?",
                 (table, number),
             ).fetchone()
-            return _known_segment(*row) if row else None
+            if row is None:
+                return None
+            *values, found = row
+            _check(found, table, number, *values)
+            return _known_segment(*values)
 
     def set_segment(self, table: int, number: int, segment: KnownSegment) -> None:
         """Set a segment."""
         with self._judged():
+            chain = pack_chain(segment.chain)
+            row = (table, number, segment.scan_digest, segment.row_count, chain, segment.packed_rows)
             self._database.execute(
-                "INSERT OR REPLACE INTO segments VALUES (?, ?, ?, ?, ?, ?)",
-                (table, number, segment.scan_digest, segment.row_count, pack_chain(segment.chain), segment.packed_rows),
+                "INSERT OR REPLACE INTO segments VALUES (?, ?, ?, ?, ?, ?, ?)", (*row, _hash_of(*row))
             )
 
     def set_chain(self, table: int, number: int, chain: Chain) -> None:
-        """Set a known segment's chain."""
+        """Set the chain of a segment that this run has read, and so checked."""
         with self._judged():
             self._database.execute(
-                "UPDATE segments SET chain = ? WHERE table_id = ? AND number = ?", (pack_chain(chain), table, number)
+                "UPDATE segments SET chain = ?1, hash = hash_of(?2, ?3, scan_digest, row_count, ?1, known)"
+                " WHERE table_id = ?2 AND number = ?3",
+                (pack_chain(chain), table, number),
             )
 
     def forget_segments(self, table: int, from_number: int) -> None:
@@ -192,6 +225,34 @@ class SegmentState:
         with self._judged():
             for table in ("facts", "objects", "tables", "segments"):
                 self._database.execute(f"DELETE FROM {table}")  # noqa: S608 - constants of this line
+
+
+def _hash_of(*values: str | int | bytes) -> bytes:
+    """Return the hash of a row: of its key as it was asked for, then of its values."""
+    digest = hashlib.blake2b(digest_size=8)
+    for value in values:
+        content = value if isinstance(value, bytes) else str(value).encode()
+        digest.update(len(content).to_bytes(8, "big"))
+        digest.update(content)
+    return digest.digest()
+
+
+def _check(found: bytes | None, *values: str | int | bytes) -> None:
+    """Raise `ValueError` unless these are a row's key and values as they were set."""
+    if found != _hash_of(*values):
+        raise ValueError("a row of the state is not what was written")
+
+
+def _add_hashes(database: sqlite3.Connection) -> None:
+    """Let every row have its hash: a state that an older version left is believed as it is, once."""
+    (columns,) = database.execute("SELECT count(*) FROM pragma_table_info('segments') WHERE name = 'hash'").fetchone()
+    if columns:
+        return
+    database.execute("BEGIN IMMEDIATE")
+    for table, names in _COLUMNS.items():
+        database.execute(f"ALTER TABLE {table} ADD COLUMN hash BLOB")
+        database.execute(f"UPDATE {table} SET hash = hash_of({names})")  # noqa: S608 - constants of this module
+    database.execute("COMMIT")
 
 
 def _known_segment(scan_digest: bytes, row_count: int, chain: bytes, known: bytes) -> KnownSegment:
