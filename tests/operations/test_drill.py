@@ -6,11 +6,11 @@ import json
 import os
 import shutil
 import signal
-import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -28,6 +28,7 @@ from permafrost.operations.verify import verify
 from permafrost.postgres.programs.scratch import ScratchCluster
 from permafrost.repository.distrust import reason_for_distrust
 from permafrost.runs import RunRecords
+from permafrost.segments.state import KnownSegment, SegmentState
 from permafrost.status.document import status
 from samples.environment import environment_file
 from samples.rows import LOCAL_DOMAIN
@@ -150,10 +151,11 @@ def test_a_row_that_was_missed_is_found_and_mended(
     with psycopg.connect(mastodon_database) as connection:
         connection.execute("UPDATE accounts SET note = note || 'x' WHERE id = (SELECT min(id) FROM accounts)")
     make_backup(made)
-    with closing(sqlite3.connect(_state_file(made))) as state, state:
-        for table, number, chain, known in before:  # what was stored before, with the scan of after
-            words = (chain, known, table, number)
-            state.execute("UPDATE segments SET chain = ?, known = ? WHERE table_id = ? AND number = ?", words)
+    after = _segments(made)
+    with closing(SegmentState(_state_file(made))) as state, state.changing():
+        for (table, number), segment in before.items():  # what was stored before, with the scan of after
+            overlooked = replace(segment, scan_digest=after[table, number].scan_digest)
+            state.set_segment(table, number, overlooked)
     make_backup(made, is_audited=True)
     with pytest.raises(DifferentRestoreError, match=r"public\.accounts has rows that differ"):
         run(made, scratch)
@@ -229,9 +231,10 @@ def _state_file(server: Server) -> Path:
     return file
 
 
-def _segments(server: Server) -> list[tuple[int, int, bytes, bytes]]:
-    with closing(sqlite3.connect(_state_file(server))) as state:
-        return state.execute("SELECT table_id, number, chain, known FROM segments").fetchall()
+def _segments(server: Server) -> dict[tuple[int, int], KnownSegment]:
+    with closing(SegmentState(_state_file(server))) as state:
+        places = ((table, number) for table in state.signatures() for number in range(8))
+        return {place: segment for place in places if (segment := state.segment(*place)) is not None}
 
 
 @pytest.mark.parametrize(("domain", "findings"), [(LOCAL_DOMAIN, 0), ("other.example", 1)])
