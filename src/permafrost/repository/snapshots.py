@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import stat
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,8 +71,16 @@ def complete_snapshots(layout: Layout) -> list[SnapshotId]:
 
 def _own_files(layout: Layout, snapshot: SnapshotId) -> int:
     """Return how many of a snapshot's own files are there; a link is none."""
-    folder = layout.snapshot(snapshot)
-    return sum((folder / name).is_file() and not (folder / name).is_symlink() for name in _OWN_FILES)
+    folder = str(layout.snapshot(snapshot))
+    return sum(_is_file(f"{folder}/{name}") for name in _OWN_FILES)
+
+
+def _is_file(path: str) -> bool:
+    """Return whether a regular file is there. With one call: this is asked for each snapshot, at each look."""
+    try:
+        return stat.S_ISREG(os.lstat(path).st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
 
 
 def read_object_list(layout: Layout, snapshot: SnapshotId) -> tuple[ObjectList, bytes, bytes]:
