@@ -199,7 +199,7 @@ def test_a_sandboxed_server_ends_with_its_starter(server_folder: Path) -> None:
         assert pid in cluster._leftovers()
         owner.kill()
     wait_for(lambda: not any(cluster._leftovers()), "the server has ended")
-    assert not Path(f"/proc/{pid}").exists()
+    wait_for(lambda: not Path(f"/proc/{pid}").exists(), "init has reaped it")
     cluster.destroy()
     assert not folder.exists()
 
