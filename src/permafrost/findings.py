@@ -226,8 +226,20 @@ class FindingKind(Enum):
     REMOVED = (
         "removed",
         _A,
-        "The server has removed its newest snapshot, which no honest prune does.",
+        "The server has removed snapshots, or files that its snapshots need, which no prune of its own explains.",
         "If nobody did it by hand, somebody has broken in. What the history keeps stays.",
+    )
+    DECLARES_LESS = (
+        "declares-less",
+        _W,
+        "The server now declares that it keeps fewer snapshots, or backs up less often, than it declared before.",
+        "Nothing, if its `[retention]` or `[schedule]` was changed. Otherwise somebody prepares to remove snapshots.",
+    )
+    NOTHING_NEW = (
+        "nothing-new",
+        _A,
+        "No new snapshot has come whole from the server for longer than its schedule allows.",
+        "Check on the server that `permafrost run` is running and Syncthing connected; other findings may say why.",
     )
     REWRITTEN = (
         "rewritten",

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from permafrost.repository.objects import StoredObject
-from permafrost.vault.linking import NotAFileError, hash_of, hash_within, opened_folder, read_small, take
+from permafrost.vault.linking import NotAFileError, finished, hashing, hashing_within, opened_folder, read_small, take
 
 CONTENT = b"what the server sent\n"
 TRAPS: dict[str, Callable[[Path], object]] = {
@@ -35,10 +35,10 @@ def test_a_file_is_read_hashed_and_taken(received: Path, tmp_path: Path) -> None
     expected = StoredObject(hashlib.sha256(CONTENT).hexdigest(), len(CONTENT))
     with opened_folder(received) as folder:
         assert read_small(folder, "good", len(CONTENT)) == CONTENT
-        assert hash_within(folder, "good") == expected
+        assert finished(hashing_within(folder, "good")) == expected
         take(folder, "good", tmp_path / "taken")
         assert read_small(folder, "missing", 1) is None
-    assert hash_of(tmp_path / "taken", from_disk=True) == expected
+    assert finished(hashing(tmp_path / "taken", from_disk=True)) == expected
 
 
 def test_a_large_file_is_not_read(received: Path) -> None:
@@ -55,11 +55,11 @@ def test_traps_are_refused(received: Path, tmp_path: Path, trap: str) -> None:
         with pytest.raises(NotAFileError):
             read_small(folder, "trap", 1000)
         with pytest.raises(NotAFileError):
-            hash_within(folder, "trap")
+            hashing_within(folder, "trap")
         with pytest.raises(NotAFileError):
             take(folder, "trap", tmp_path / "taken")
     with pytest.raises(NotAFileError):
-        hash_of(received / "trap")
+        hashing(received / "trap")
     assert not os.path.lexists(tmp_path / "taken")
 
 

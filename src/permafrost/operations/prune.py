@@ -18,6 +18,8 @@ from permafrost.repository.repository import Repository
 from permafrost.repository.retention import snapshots_to_keep
 from permafrost.repository.snapshots import complete_snapshots, remove_snapshots
 from permafrost.runs import RunRecords
+from permafrost.sharing.declaring import declare
+from permafrost.syncthing.presence import has_syncthing
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,8 @@ def prune(configuration: Configuration, *, is_dry_run: bool, report: Reporter, n
             RunRecords(configuration.state.path).recorded("prune", now) as record,
         ):
             repository.prepare_for_writing()
+            if has_syncthing(configuration.syncthing):
+                declare(configuration, now)
             record.update(removed=[str(one) for one in doomed])
             removed = remove_snapshots(layout, doomed)
             record.update(bytes_freed=removed.size_bytes)

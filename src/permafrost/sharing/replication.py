@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from permafrost.config.models import Configuration
 from permafrost.errors import PermafrostError, ReplicationError
 from permafrost.events import Note, Reporter, Warned
 from permafrost.repository.layout import BASE_FILES, SnapshotId, object_path, snapshot_path
 from permafrost.repository.repository import Repository
 from permafrost.repository.snapshots import MANIFEST, OBJECT_LIST, SIGNATURE, read_object_list
+from permafrost.sharing.declaring import declare
 from permafrost.sharing.paired_vaults import PairedVault, paired_vaults
 from permafrost.sharing.server_side import ServerSide, opened_server, server_side_of
 from permafrost.syncthing.access import foreign_client
 from permafrost.syncthing.client import Client
 from permafrost.syncthing.holdings import wait_until_held
 from permafrost.syncthing.instance import Instance
+from permafrost.vault.declaration import DECLARATION_FILE
 
 
 def tell_syncthing(configuration: Configuration, snapshot: SnapshotId, report: Reporter) -> None:
@@ -26,15 +30,18 @@ def tell_syncthing(configuration: Configuration, snapshot: SnapshotId, report: R
     """
     server = server_side_of(configuration)
     try:
+        declare(configuration, datetime.now(UTC))
         with _client_of_running(server) as client:
             if not client.is_answering():
                 report(
                     Note("Syncthing is not running; permafrost run keeps it up, and vaults receive the snapshot then")
                 )
             elif client.folder(server.repository_folder_id) is not None:
-                client.scan(server.repository_folder_id, ["objects", snapshot_path(snapshot)])
+                client.scan(server.repository_folder_id, ["objects", snapshot_path(snapshot), DECLARATION_FILE])
     except PermafrostError as error:
         report(Warned(f"Syncthing could not be notified of the snapshot: {error.message}"))
+    except OSError as error:
+        report(Warned(f"{DECLARATION_FILE} could not be written: {error}"))
 
 
 def _client_of_running(server: ServerSide) -> Client:
@@ -59,6 +66,7 @@ def wait_for_vaults(
     """
     server = server_side_of(configuration)
     repository = Repository.open(configuration.repository.path)
+    declare(configuration, datetime.now(UTC))
     object_list, _, _ = read_object_list(repository.layout, snapshot)
     objects = [object_path(stored.name) for stored in object_list.objects]
     folder = snapshot_path(snapshot)

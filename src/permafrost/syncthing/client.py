@@ -188,6 +188,11 @@ class Client:
         """Return how many files of a receive-only folder were changed, added or deleted on this machine."""
         return int(self._object("db/status", {"folder": folder_id}).get("receiveOnlyTotalItems") or 0)
 
+    def is_pulling(self, folder_id: str) -> bool:
+        """Return whether Syncthing is bringing the folder to what others announce, deletions included, right now."""
+        state = str(self._object("db/status", {"folder": folder_id}).get("state"))
+        return state in ("syncing", "sync-preparing", "sync-waiting")
+
     def folder_errors(self, folder_id: str) -> dict[str, str]:
         """Return the paths that Syncthing could not scan or write, and why."""
         errors = self._json("folder/errors", {"folder": folder_id}).get("errors") or ()

@@ -19,6 +19,7 @@ from permafrost.findings import vault_kind
 from permafrost.ledger import Ledger
 from permafrost.state_files import is_no_file, is_sound, other_reason, set_aside
 from permafrost.vault.clock import Moment, OwnTime
+from permafrost.vault.cost import BLOCK_BYTES, ENTRY_BYTES
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS clock (
@@ -183,6 +184,14 @@ class Records:
         rows = self.database.execute("SELECT name, size_bytes, verified_at, is_good FROM objects WHERE is_good = 0")
         return tuple(_object(row) for row in rows)
 
+    def objects_after(self, name: str, count: int) -> tuple[KeptObject, ...]:
+        """Return the next objects in the order of their names."""
+        rows = self.database.execute(
+            "SELECT name, size_bytes, verified_at, is_good FROM objects WHERE name > ? ORDER BY name LIMIT ?",
+            (name, count),
+        )
+        return tuple(_object(row) for row in rows)
+
     def forget_objects(self, names: Iterable[str]) -> None:
         """Forget objects that are no longer in the history."""
         self.database.executemany("DELETE FROM objects WHERE name = ?", [(name,) for name in names])
@@ -199,7 +208,19 @@ class Records:
         ).fetchone()
         return int(count), int(size), _time(oldest) if oldest else None
 
+    def objects_cost(self) -> int:
+        """Return what the objects in the history cost the disk."""
+        (cost,) = self.database.execute(
+            "SELECT coalesce(sum((size_bytes + ?) / ? * ? + ?), 0) FROM objects",
+            (BLOCK_BYTES - 1, BLOCK_BYTES, BLOCK_BYTES, ENTRY_BYTES),
+        ).fetchone()
+        return int(cost)
+
     # --- notes ---
+
+    def forget_note(self, name: str) -> None:
+        """Forget what was noted under that name."""
+        self.database.execute("DELETE FROM notes WHERE name = ?", (name,))
 
     def note(self, name: str) -> str | None:
         """Return what was noted under that name."""

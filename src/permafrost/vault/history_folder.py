@@ -9,7 +9,7 @@ and not read twice; what it had only begun is in tmp/, and the next one removes 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from permafrost.repository.object_list import ObjectList
 from permafrost.repository.objects import StoredObject, stored_objects
 from permafrost.repository.repository import Repository, RepositoryFacts
 from permafrost.repository.snapshots import Removed, list_snapshots, publish_snapshot, remove_snapshots
-from permafrost.vault.linking import NotAFileError, hash_of, opened_folder, read_small, take
+from permafrost.vault.linking import NotAFileError, hashing, opened_folder, read_small, take
 from permafrost.vault.settings import VaultServer
 
 _SMALL_BYTES = 1 << 20
@@ -66,19 +66,22 @@ class HistoryFolder:
         """Return whether there is a file for the object."""
         return self.layout.object(name).is_file()
 
-    def take_object(
-        self, received: Path, expected: StoredObject, on_bytes: Callable[[int], None] | None = None
-    ) -> None:
+    def take_object(self, received: Path, expected: StoredObject) -> None:
         """Make the object part of the history, its bytes having been compared with its name.
 
         Raise `FileNotFoundError` if it has not come, `NotAFileError` if it is not what it should be. Its folder's
         entry is durable after `settle`.
         """
+        for _ in self.taking(received, expected):
+            pass
+
+    def taking(self, received: Path, expected: StoredObject) -> Iterator[int]:
+        """Do what `take_object` does in steps, yielding the bytes read: an object of any size can be left."""
         staged = self.layout.temporary / f"{expected.name}.gpg"
         with opened_folder(received, "objects", expected.name[:2]) as folder:
             status = take(folder, f"{expected.name}.gpg", staged)
         try:
-            if status.st_size != expected.size_bytes or hash_of(staged, on_bytes=on_bytes) != expected:
+            if status.st_size != expected.size_bytes or (yield from hashing(staged)) != expected:
                 raise NotAFileError(f"the object {expected.name} does not match its name")
             place = self.layout.object(expected.name)
             make_folder_durably(place.parent, FOLDER_MODE)

@@ -14,7 +14,7 @@ import errno
 import hashlib
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -22,10 +22,11 @@ from permafrost.repository.durable import space_errors
 from permafrost.repository.objects import StoredObject
 
 _READ_BYTES = 1 << 20
-_TELL_BYTES = 64 << 20
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # a pipe would otherwise wait for its writer
 _NO_LINKS = (errno.EXDEV, errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK)
+
+HashSteps = Generator[int, None, StoredObject]
 
 
 class NotAFileError(Exception):
@@ -124,21 +125,31 @@ def _copy(folder: int, name: str, staged: Path) -> None:
             os.fsync(writing.fileno())
 
 
-def hash_of(path: Path, *, from_disk: bool = False, on_bytes: Callable[[int], None] | None = None) -> StoredObject:
+def hashing(path: Path, *, from_disk: bool = False) -> HashSteps:
     """Return what an object with the bytes of the file `path` would be named, and their count; no link is followed.
 
-    `from_disk`: what the kernel remembers of the file is forgotten first, so that the disk is what is read. `on_bytes`
-    hears now and then how many were read.
+    In steps, which yield the bytes read so far: a file of any size can be left and resumed. `from_disk`: what the
+    kernel remembers of the file is forgotten first, so that the disk is what is read.
     """
-    return _hash(_open_file(path), from_disk=from_disk, on_bytes=on_bytes)
+    return _steps(_open_file(path), from_disk=from_disk)
 
 
-def hash_within(folder: int, name: str) -> StoredObject:
-    """Return the same of a file in an opened folder; raise `NotAFileError` if it is none."""
-    return _hash(_open_file(name, folder))
+def hashing_within(folder: int, name: str) -> HashSteps:
+    """Do the same with a file in an opened folder; raise `NotAFileError` if it is none."""
+    return _steps(_open_file(name, folder))
 
 
-def _hash(descriptor: int, *, from_disk: bool = False, on_bytes: Callable[[int], None] | None = None) -> StoredObject:
+def finished(steps: HashSteps) -> StoredObject:
+    """Return what the steps come to, however long that takes."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            found: StoredObject = end.value
+            return found
+
+
+def _steps(descriptor: int, *, from_disk: bool = False) -> HashSteps:
     with os.fdopen(descriptor, "rb", buffering=0) as file:
         if from_disk:
             os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
@@ -147,6 +158,5 @@ def _hash(descriptor: int, *, from_disk: bool = False, on_bytes: Callable[[int],
         while chunk := file.read(_READ_BYTES):
             digest.update(chunk)
             size += len(chunk)
-            if on_bytes is not None and size % _TELL_BYTES == 0:
-                on_bytes(size)
+            yield size
     return StoredObject(digest.hexdigest(), size)

@@ -5,32 +5,38 @@ history/media-replaced/TIME/PATH    versions that another has taken the place of
 
 So media/ holds everything that a database of the last N days refers to, in its place. A scan looks at every file, in
 pieces and rarely; it holds one open folder per level and no list of files, so memory does not grow with their number.
-A file is only linked: its inode shows whether another has replaced it, since Syncthing replaces by rename.
+A path that cannot be kept is reported, and ends nothing. A file is only linked: its inode shows whether another has
+replaced it, since Syncthing replaces by rename.
 """
 
 from __future__ import annotations
 
-import errno
 import os
-import stat
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from permafrost.findings import FindingKind, FindingSink
 from permafrost.repository.durable import space_errors
 from permafrost.vault.arrivals import Records
+from permafrost.vault.cost import FOLDER_BYTES, media_cost
 from permafrost.vault.linking import NotAFileError, take
 from permafrost.vault.media_versions import MediaVersion, MediaVersions
+from permafrost.vault.media_walk import Presence, files_below
 
 PRESENT = b"media"
 REPLACED = b"media-replaced"
-DEEPEST = 64
 BATCH = 500
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_PASSED_OVER = (b".syncthing.", b"~syncthing~", b".stfolder", b".stignore", b".stversions")
+NAMED_AT_MOST = 20
+"""So many paths that are not kept are named in each scan; the others are counted."""
+SUDDEN = timedelta(days=1)
+SUDDEN_SHARE = 0.1
+SUDDEN_COUNT = 10
+"""So many files, and such a share of all, that are deleted or replaced within that time are reported."""
+NOT_KEPT = "media-not-kept"
+_FOLDERS = "media-folders"
 _STAMP = "%Y%m%dT%H%M%S.%fZ"
 
 
@@ -43,9 +49,19 @@ class MediaHistory:
         self._records = records
         self.versions = MediaVersions(records.database)
         self._found = found
-        self._bytes_left = 0
-        self._replaced = 0
+        self._allowed_bytes = 0
+        self._folders = int(records.note(_FOLDERS) or 0)
+        self._not_kept = self._not_taken = 0
         self._walk: Iterator[None] | None = None
+
+    @property
+    def is_scanning(self) -> bool:
+        """Whether a scan was begun and is not done."""
+        return self._walk is not None
+
+    def cost_bytes(self) -> int:
+        """Return what the media of the history cost the disk."""
+        return self.versions.cost_bytes() + self._folders * FOLDER_BYTES
 
     def work(self, now: datetime, *, keep: timedelta, allowed_bytes: int, until: float) -> bool:
         """Go on with the scan until `until` (monotonic), and return whether it is done.
@@ -53,22 +69,32 @@ class MediaHistory:
         What has been gone for longer than `keep` is dropped. Nothing is taken beyond `allowed_bytes` for all versions
         together; what is there stays.
         """
+        self._allowed_bytes = allowed_bytes
         if self._walk is None:
             if not os.path.isdir(os.path.join(self._received, b".stfolder")):
                 return True  # not shared yet, or a disk that is not mounted: nothing of it is gone
-            self._bytes_left = allowed_bytes - self.versions.totals()[2]
             self._walk = self._scan(now, keep)
         walk, self._walk = self._walk, None  # what raises is begun again by the next scan
-        while time.monotonic() <= until:
-            with self._records.together():
-                for _ in range(BATCH):
-                    if next(walk, self) is self:
-                        return True
+        try:
+            while time.monotonic() <= until:
+                with self._records.together():
+                    is_done = self._batch(walk)
+                    self._records.set_note(_FOLDERS, str(self._folders))
+                if is_done:
+                    return True
+        except BaseException:
+            self.versions.count_again()  # what was recorded in the batch is undone
+            raise
         self._walk = walk
         return False
 
+    def _batch(self, walk: Iterator[None]) -> bool:
+        """Do some steps, and return whether that was all."""
+        return any(next(walk, self) is self for _ in range(BATCH))
+
     def _scan(self, now: datetime, keep: timedelta) -> Iterator[None]:
         """Do the whole scan, yielding after each small step."""
+        self._not_kept = self._not_taken = 0
         if self.versions.is_empty():
             yield from self._find_again(now)
         yield from self._take_new(now)
@@ -77,18 +103,44 @@ class MediaHistory:
             for one in version:
                 self._remove(one)
                 yield
+        self._conclude(now)
 
     # --- what is there ---
 
     def _take_new(self, now: datetime) -> Iterator[None]:
-        self._replaced = seen = 0
-        for folder, path, name in _files_below(self._received, self._found):
-            self._look_at(folder, path, name, now)
-            seen += 1
+        for folder, path, name in files_below(self._received, self._odd):
+            try:
+                self._look_at(folder, path, name, now)
+            except OSError as error:  # a path that is too long for the history, for instance
+                self._odd(path, f"it cannot be kept: {error.strerror}")
             yield
-        if self._replaced * 2 > seen:
+
+    def _odd(self, path: bytes, reason: str) -> None:
+        """Report a path that is not kept, by its name if there are few."""
+        self._not_kept += 1
+        if self._not_kept <= NAMED_AT_MOST:
+            shown = path.decode("utf-8", "backslashreplace") or "the media folder"
+            self._found(FindingKind.ODD_FILE, f"media/{shown}", f"{shown} among the media is not kept: {reason}")
+
+    def _conclude(self, now: datetime) -> None:
+        """Report what the whole scan shows."""
+        self._records.set_note(NOT_KEPT, str(self._not_kept + self._not_taken))
+        if self._not_kept > NAMED_AT_MOST:
+            self._found(FindingKind.ODD_FILE, "media", f"{self._not_kept} paths among the media are not kept")
+        if self._not_taken:
+            message = f"{self._not_taken} new media files are not kept: the history has reached its share of the disk"
+            self._found(FindingKind.MEDIA_FULL, "media", message)
+        gone, replaced = self.versions.ended_after(now - SUDDEN)
+        total = self.versions.totals()[0] + gone
+        if _is_sudden(replaced, total):
             self._found(
-                FindingKind.MEDIA_REPLACED, "media", f"the server has replaced {self._replaced} of {seen} media files"
+                FindingKind.MEDIA_REPLACED,
+                "media",
+                f"the server has replaced {replaced} of {total} media files within a day",
+            )
+        if _is_sudden(gone, total):
+            self._found(
+                FindingKind.MEDIA_REMOVED, "media", f"the server has deleted {gone} of {total} media files within a day"
             )
 
     def _look_at(self, folder: int, path: bytes, name: bytes, now: datetime) -> None:
@@ -99,18 +151,17 @@ class MediaHistory:
         known = self.versions.present(path)
         if known is not None and (known.inode, known.size_bytes) == (status.st_ino, status.st_size):
             return
+        # the most that it takes: one more version, and every folder on its way and on that of the one that is set aside
+        folders = (path.count(b"/") + 2) * (1 if known is None else 2)
+        needed = media_cost(status.st_size, len(path)) + folders * FOLDER_BYTES
+        if self.cost_bytes() + needed > self._allowed_bytes:
+            self._not_taken += 1
+            return  # what is kept stays as it is, the version that would be replaced too
         if known is not None:
-            self._replaced += 1
             self._set_aside(known, now)
-        if status.st_size > self._bytes_left:
-            self._found(
-                FindingKind.MEDIA_FULL, "media", "new media are not kept: the history has reached its share of the disk"
-            )
-            return
         place = self._link(folder, name, path, now)
         if place is not None:
             self.versions.add(path, place, status.st_ino, status.st_size, now)
-            self._bytes_left -= status.st_size
 
     def _link(self, folder: int, name: bytes, path: bytes, now: datetime) -> bytes | None:
         """Return where the file was linked to: at its path, or among the replaced ones if something is in the way."""
@@ -136,7 +187,7 @@ class MediaHistory:
         target = os.path.join(self._root, place)
         with space_errors(Path(os.fsdecode(self._root))):
             try:
-                os.makedirs(os.path.dirname(target), exist_ok=True)
+                self._make_folder(os.path.dirname(target))
                 os.link(source, target, follow_symlinks=False)
             except (FileExistsError, NotADirectoryError):
                 with suppress(OSError):
@@ -144,11 +195,21 @@ class MediaHistory:
                 return False
         return True
 
+    def _make_folder(self, folder: bytes) -> None:
+        """Make the folder and those above it, and count what was made."""
+        missing = []
+        while not os.path.isdir(folder) and folder != self._root:
+            missing.append(folder)
+            folder = os.path.dirname(folder)
+        for path in reversed(missing):
+            os.mkdir(path)
+            self._folders += 1
+
     def _set_aside(self, version: MediaVersion, now: datetime) -> None:
         """Make room at the version's path for the one that has taken its place."""
         place = self._aside(version.path, now)
         target = os.path.join(self._root, place)
-        os.makedirs(os.path.dirname(target), exist_ok=True)
+        self._make_folder(os.path.dirname(target))
         try:
             os.rename(os.path.join(self._root, version.place), target)
         except FileNotFoundError:
@@ -162,21 +223,16 @@ class MediaHistory:
     # --- what is gone ---
 
     def _end_gone(self, now: datetime) -> Iterator[None]:
-        number, gone, seen = 0, 0, 0
-        while batch := self.versions.present_after(number, BATCH):
-            for version in batch:
-                number = version.number
-                seen += 1
-                if not os.path.lexists(os.path.join(self._root, version.place)):
-                    self.versions.forget(version)  # a power cut took the link; the next scan makes it again
-                elif not os.path.lexists(os.path.join(self._received, version.path)):
-                    self.versions.end(version, now)
-                    gone += 1
-                yield
-        if gone and gone * 2 > seen:
-            self._found(
-                FindingKind.MEDIA_REMOVED, "media", f"the server has deleted {gone} of {seen} media files at once"
-            )
+        number = 0
+        with closing(Presence(self._received)) as received, closing(Presence(self._root)) as kept:
+            while batch := self.versions.present_after(number, BATCH):
+                for version in batch:
+                    number = version.number
+                    if kept.is_gone(version.place):
+                        self.versions.forget(version)  # a power cut took the link; the next scan makes it again
+                    elif received.is_gone(version.path):
+                        self.versions.end(version, now)
+                    yield
 
     def _remove(self, version: MediaVersion) -> None:
         place = os.path.join(self._root, version.place)
@@ -189,6 +245,7 @@ class MediaHistory:
             with suppress(OSError):
                 while folder not in (PRESENT, REPLACED, b""):
                     os.rmdir(os.path.join(self._root, folder))
+                    self._folders -= 1
                     folder = os.path.dirname(folder)
         self.versions.forget(version)
 
@@ -196,64 +253,23 @@ class MediaHistory:
 
     def _find_again(self, now: datetime) -> Iterator[None]:
         """Record what is in the history: present, or gone from now on, so that it stays for the whole time again."""
-        for top, depth in ((PRESENT, 0), (REPLACED, 1)):
-            root = os.path.join(self._root, top)
-            if not os.path.isdir(root):
-                continue
-            for folder, below, name in _files_below(root, self._found):
-                status = os.stat(name, dir_fd=folder, follow_symlinks=False)
-                path = below.split(b"/", depth)[depth]
-                is_present = top == PRESENT and _inode(os.path.join(self._received, path)) == status.st_ino
-                gone_at = None if is_present else now
-                self.versions.add(path, os.path.join(top, below), status.st_ino, status.st_size, now, gone_at)
-                yield
+        self._folders = 0
+        with closing(Presence(self._received)) as received:
+            for top, depth in ((PRESENT, 0), (REPLACED, 1)):
+                root = os.path.join(self._root, top)
+                if not os.path.isdir(root):
+                    continue
+                for folder, below, name in files_below(root, self._odd, self._count_folder):
+                    status = os.stat(name, dir_fd=folder, follow_symlinks=False)
+                    path = below.split(b"/", depth)[depth]
+                    is_present = top == PRESENT and received.inode(path) == status.st_ino
+                    gone_at = None if is_present else now
+                    self.versions.add(path, os.path.join(top, below), status.st_ino, status.st_size, now, gone_at)
+                    yield
+
+    def _count_folder(self) -> None:
+        self._folders += 1
 
 
-def _files_below(root: bytes, found: FindingSink) -> Iterator[tuple[int, bytes, bytes]]:
-    """Yield folder descriptor, path below `root` and name of each regular file; no link is followed."""
-    levels: list[tuple[int, bytes, Iterator[os.DirEntry[str]]]] = []
-    try:
-        descriptor = os.open(root, _FOLDER)
-        levels.append((descriptor, b"", os.scandir(descriptor)))
-        while levels:
-            folder, path, entries = levels[-1]
-            entry = next(entries, None)
-            if entry is None:
-                os.close(levels.pop()[0])
-                continue
-            name = os.fsencode(entry.name)
-            below = os.path.join(path, name)
-            if name.startswith(_PASSED_OVER):
-                continue
-            if entry.is_file(follow_symlinks=False):
-                yield folder, below, name
-            elif entry.is_dir(follow_symlinks=False) and len(levels) < DEEPEST:
-                opened = _opened_below(folder, name)
-                if opened is not None:
-                    levels.append((opened, below, os.scandir(opened)))
-            else:
-                found(
-                    FindingKind.ODD_FILE,
-                    "media",
-                    "the media contain links, pipes or very deep folders; these are not kept",
-                )
-    finally:
-        for folder, _, _ in levels:
-            os.close(folder)
-
-
-def _opened_below(folder: int, name: bytes) -> int | None:
-    try:
-        return os.open(name, _FOLDER, dir_fd=folder)
-    except OSError as error:
-        if error.errno in (errno.ENOENT, errno.ELOOP, errno.ENOTDIR):
-            return None  # it was replaced since it was listed
-        raise
-
-
-def _inode(path: bytes) -> int | None:
-    try:
-        status = os.lstat(path)
-    except OSError:
-        return None
-    return status.st_ino if stat.S_ISREG(status.st_mode) else None
+def _is_sudden(count: int, total: int) -> bool:
+    return 2 * count > total or (count >= SUDDEN_COUNT and count > SUDDEN_SHARE * total)

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from permafrost.vault.cost import BLOCK_BYTES, ENTRY_BYTES, PATH_FACTOR, media_cost
+
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS media (
     number INTEGER PRIMARY KEY, path BLOB NOT NULL, place BLOB NOT NULL, inode INTEGER NOT NULL,
@@ -40,6 +42,7 @@ class MediaVersions:
     def __init__(self, database: sqlite3.Connection) -> None:
         self._database = database
         database.executescript(_SCHEMA)
+        self._cost_bytes: int | None = None
 
     def is_empty(self) -> bool:
         """Return whether nothing is known: there is no media yet, or the records were lost."""
@@ -67,6 +70,8 @@ class MediaVersions:
             "INSERT INTO media (path, place, inode, size_bytes, first_at, gone_at) VALUES (?, ?, ?, ?, ?, ?)",
             (path, place, inode, size_bytes, _text(first_at), None if gone_at is None else _text(gone_at)),
         )
+        if self._cost_bytes is not None:
+            self._cost_bytes += media_cost(size_bytes, len(path))
 
     def end(self, version: MediaVersion, gone_at: datetime, place: bytes | None = None) -> None:
         """Record that the version is no longer present, and where it lies now."""
@@ -78,6 +83,8 @@ class MediaVersions:
     def forget(self, version: MediaVersion) -> None:
         """Forget a version."""
         self._database.execute("DELETE FROM media WHERE number = ?", (version.number,))
+        if self._cost_bytes is not None:
+            self._cost_bytes -= media_cost(version.size_bytes, len(version.path))
 
     def present_after(self, number: int, count: int) -> tuple[MediaVersion, ...]:
         """Return the next present versions, in the order of their numbers."""
@@ -110,6 +117,29 @@ class MediaVersions:
             " coalesce(sum(size_bytes), 0) FROM media"
         ).fetchone()
         return int(present), int(gone), int(size)
+
+    def cost_bytes(self) -> int:
+        """Return what all versions cost the disk, without their folders. Summed up once, and kept up to date."""
+        if self._cost_bytes is None:
+            (self._cost_bytes,) = self._database.execute(
+                "SELECT coalesce(sum((size_bytes + ?) / ? * ? + ? + ? * length(path)), 0) FROM media",
+                (BLOCK_BYTES - 1, BLOCK_BYTES, BLOCK_BYTES, ENTRY_BYTES, PATH_FACTOR),
+            ).fetchone()
+        return int(self._cost_bytes or 0)
+
+    def count_again(self) -> None:
+        """Sum up anew when the cost is asked for next."""
+        self._cost_bytes = None
+
+    def ended_after(self, moment: datetime) -> tuple[int, int]:
+        """Return how many versions have ended since: without, and with another one present in their place."""
+        gone, replaced = self._database.execute(
+            "SELECT count(*) FILTER (WHERE NOT has_next), count(*) FILTER (WHERE has_next) FROM (SELECT EXISTS"
+            " (SELECT 1 FROM media AS next WHERE next.path = one.path AND next.gone_at IS NULL) AS has_next"
+            "  FROM media AS one WHERE one.gone_at >= ?)",
+            (_text(moment),),
+        ).fetchone()
+        return int(gone), int(replaced)
 
     def _one(self, where: str, *values: object) -> MediaVersion | None:
         found = self._all(where, *values)

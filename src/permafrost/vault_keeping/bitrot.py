@@ -22,7 +22,15 @@ from permafrost.repository.objects import StoredObject
 from permafrost.syncthing.client import Client
 from permafrost.vault.arrivals import KeptObject, Records
 from permafrost.vault.history_folder import HistoryFolder
-from permafrost.vault.linking import NotAFileError, hash_of, hash_within, opened_folder, status_of
+from permafrost.vault.linking import (
+    HashSteps,
+    NotAFileError,
+    finished,
+    hashing,
+    hashing_within,
+    opened_folder,
+    status_of,
+)
 
 _BATCH = 32
 _AGAIN_S = 3600.0
@@ -52,6 +60,7 @@ class Audit:
         self._client = client
         self._folder_id = folder_id
         self._asked: dict[str, float] = {}
+        self._begun: tuple[str, HashSteps] | None = None
 
     def slice(self, now: datetime, days: int, until: float) -> None:
         """Read what is due at `now` (the vault's own time), so that within `days` all is read; until `until`."""
@@ -63,7 +72,8 @@ class Audit:
             for number, known in enumerate(due):
                 if time.monotonic() > until:
                     break
-                self.read(known, now)
+                if not self.read(known, now, until):
+                    break
                 done += known.size_bytes
                 self._report(Progress(number + 1, len(due), "objects"))
             self._note(now, done)
@@ -93,18 +103,18 @@ class Audit:
             self._records.set_note(_DAY, f"{now:%Y-%m-%d}")
             self._records.set_note(_DONE, str(total))
 
-    def read(self, known: KeptObject, now: datetime) -> bool:
-        """Read one object from the disk, record how it is, and return whether it is good."""
-        place = self._history.layout.object(known.name)
+    def read(self, known: KeptObject, now: datetime, until: float) -> bool:
+        """Read one object from the disk, record how it is, and return True; False if the rest is for the next turn."""
         try:
-            read = hash_of(
-                place,
-                from_disk=True,
-                on_bytes=lambda done: self._report(Progress(done, known.size_bytes, "bytes")),
-            )
+            if self._begun is None or self._begun[0] != known.name:
+                self._begun = (known.name, hashing(self._history.layout.object(known.name), from_disk=True))
+            read = self._read_on(self._begun[1], known, until)
+            if read is None:
+                return False
             is_good = read == StoredObject(known.name, known.size_bytes)
         except (OSError, NotAFileError):
             is_good = False
+        self._begun = None
         self._records.record_objects([replace(known, verified_at=now, is_good=is_good)])
         if not is_good:
             self._found(
@@ -112,11 +122,24 @@ class Audit:
                 known.name,
                 f"the object {known.name} in the history is damaged or missing; requesting a new copy",
             )
-        return is_good
+        return True
 
-    def mend(self, now: datetime) -> None:
+    def _read_on(self, steps: HashSteps, known: KeptObject, until: float) -> StoredObject | None:
+        while True:
+            try:
+                done = next(steps)
+            except StopIteration as end:
+                read: StoredObject = end.value
+                return read
+            self._report(Progress(done, known.size_bytes, "bytes"))
+            if time.monotonic() > until:
+                return None
+
+    def mend(self, now: datetime, until: float) -> None:
         """Replace each damaged object with another copy, if one has arrived; otherwise request it again."""
         for known in self._records.bad_objects():
+            if time.monotonic() > until:
+                return
             if self._has_come(known):
                 self._history.take_object(self._received, StoredObject(known.name, known.size_bytes))
                 self._history.settle([known.name])
@@ -135,7 +158,7 @@ class Audit:
                 status = status_of(folder, f"{known.name}.gpg")
                 if status is None or status.st_size != known.size_bytes:
                     return False
-                return hash_within(folder, f"{known.name}.gpg").name == known.name
+                return finished(hashing_within(folder, f"{known.name}.gpg")).name == known.name
         except (OSError, NotAFileError):
             return False  # what disappears between this and its use fails the turn, and the next one continues
 

@@ -25,8 +25,8 @@ class Noting:
         self._server = server
         self._report = report
         self._records: Records | None = None
-        self.now = LONG_AGO
-        """The vault's own time of this turn."""
+        self.now = self.wall = LONG_AGO
+        """The vault's own time of this turn, and the machine's."""
         self.has_news = True
         """Whether something was found since this was last set to False."""
 
@@ -44,7 +44,11 @@ class Noting:
         return self._records
 
     def found(self, kind: FindingKind, subject: str, message: str) -> None:
-        """Record a finding, and report it when it is new. A `FindingSink`."""
+        """Record a finding, and report it when it is new. A `FindingSink`.
+
+        Names in it may come from a server: line breaks, and bytes that are no text, are written out.
+        """
+        subject, message = _plain(subject), _plain(message)
         if self.records.ledger.saw(Finding(kind, subject, message), self.now):
             self.has_news = True
             self._report(Warned(f"{self._server.name}: {message}"))
@@ -54,9 +58,17 @@ class Noting:
         try:
             self.found(kind, subject, message)
         except (PermafrostError, sqlite3.DatabaseError):
-            self._report(Warned(f"{self._server.name}: {message}"))
+            self._report(Warned(f"{self._server.name}: {_plain(message)}"))
 
     def let_old_ones_end(self) -> None:
         """End what was not seen again for `QUIET`, and forget what ended long ago."""
         self.records.ledger.end_quiet(self.now - QUIET, self.now)
         self.records.ledger.forget_ended(self.now - ENDED_ARE_KEPT)
+
+
+def _plain(text: str) -> str:
+    """Return the text with everything escaped that is no printable letter."""
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape", "surrogatepass").decode("ascii")
+        for letter in text
+    )

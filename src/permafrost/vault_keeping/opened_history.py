@@ -20,7 +20,8 @@ from permafrost.vault_keeping.bitrot import Audit
 from permafrost.vault_keeping.intake import Intake
 from permafrost.vault_keeping.local_changes import LocalChanges
 from permafrost.vault_keeping.noting import LONG_AGO, Noting
-from permafrost.vault_keeping.tampering import Tampering
+from permafrost.vault_keeping.quota import Usage
+from permafrost.vault_keeping.removals import Removals
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +30,11 @@ class OpenedHistory:
 
     folder: HistoryFolder
     intake: Intake
-    tampering: Tampering
+    removals: Removals
     local_changes: LocalChanges
     audit: Audit
     media: MediaHistory | None
+    usage: Usage
 
 
 def open_history(
@@ -56,14 +58,20 @@ def open_history(
         _reconcile(history, noting, wall)
         stack.enter_context(opening.pop_all())
     folder_id = next(folder.folder_id for folder in server.folders if folder.kind == "repository")
-    media = vault.media(server)
+    received_media = vault.media(server)
+    media = (
+        MediaHistory(received_media, history.layout.root, noting.records, noting.found)
+        if received_media is not None
+        else None
+    )
     return OpenedHistory(
         folder=history,
         intake=Intake(received, history, verifier, noting.records, noting.found, report),
-        tampering=Tampering(received, history, noting.records, noting.found),
+        removals=Removals(received, history, noting.records, noting.found, client=client, folder_id=folder_id),
         local_changes=LocalChanges(client, folder_id, noting.found),
         audit=Audit(received, history, noting.records, noting.found, report, client=client, folder_id=folder_id),
-        media=MediaHistory(media, history.layout.root, noting.records, noting.found) if media is not None else None,
+        media=media,
+        usage=Usage(history, noting.records, vault.records(server), media),
     )
 
 

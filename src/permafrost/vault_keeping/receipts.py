@@ -87,7 +87,8 @@ class ReceiptWriter:
                     first_at=one.first_at,
                     last_at=one.last_at,
                 )
-                for one in sorted(statement.findings, key=lambda one: one.last_at)[-MOST_FINDINGS:]
+                # a server that causes many small ones must not push the grave ones out
+                for one in sorted(statement.findings, key=lambda one: (one.severity, one.last_at))[-MOST_FINDINGS:]
             ),
         )
 

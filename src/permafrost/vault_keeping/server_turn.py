@@ -2,39 +2,38 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import datetime, timedelta
+from functools import partial
 from types import TracebackType
 from typing import Self
 
 from permafrost.errors import LockedError, PermafrostError, SpaceError
 from permafrost.events import Note, Reporter
 from permafrost.findings import FindingKind
-from permafrost.repository.layout import SnapshotId
 from permafrost.syncthing.client import Client
 from permafrost.vault.arrivals import WAITING, Records
 from permafrost.vault.clock import Moment, OwnTime
 from permafrost.vault.history_folder import free_bytes
-from permafrost.vault.media_history import MediaHistory
 from permafrost.vault.settings import Vault, VaultServer
 from permafrost.vault.statement import Statement, statement_of
-from permafrost.vault_keeping.intake import Intake
 from permafrost.vault_keeping.noting import Noting
 from permafrost.vault_keeping.opened_history import OpenedHistory, open_history
-from permafrost.vault_keeping.quota import refusal, share_bytes
+from permafrost.vault_keeping.pace import Pace
+from permafrost.vault_keeping.quota import refusal, room_on_disk, share_bytes
 from permafrost.vault_keeping.retention import drop_old
 
-TURN_S = 5.0
-"""How long a turn works for one server, at most, give or take the hashing of one object."""
+TAKE_S, COMPARE_S, AUDIT_S, MEDIA_S = 2.0, 1.0, 1.0, 1.0
+"""How long each kind of work may take of a turn. One that takes long, or fails, takes nothing from the others."""
 AFTER_FAILURE_S = 30.0
 LOOK_S = 2.0
 """How often it looks for what has come: a folder's names, which costs nothing."""
-TAMPERING_S = 60.0
-MEDIA_S = 3600.0
-STATEMENT_S = 3600.0
+MEDIA_EVERY = timedelta(minutes=30)
+STATEMENT_EVERY = timedelta(hours=1)
 Publish = Callable[[VaultServer, Statement], None]
 
 
@@ -52,7 +51,7 @@ class ServerKeeper:
         self._noting = Noting(vault, server, report)
         self._stack = ExitStack()
         self._opened: OpenedHistory | None = None
-        self._next_tampering = self._next_media = self._next_statement = 0.0
+        self._media_pace, self._statement_pace = Pace(MEDIA_EVERY), Pace(STATEMENT_EVERY)
 
     def __enter__(self) -> Self:
         self._stack.callback(self._noting.close)
@@ -69,12 +68,27 @@ class ServerKeeper:
         return self._noting.records
 
     def turn(self, moment: Moment) -> float:
-        """Do what there is to do; return after how many seconds to look again. What fails becomes a finding."""
+        """Do what there is to do; return after how many seconds to look again.
+
+        What fails becomes a finding, and the other kinds of work are done all the same. The statement comes last, and
+        in any case.
+        """
+        waits = [AFTER_FAILURE_S]
+        if self._attempt(lambda: self._tick(moment), waits) and self._attempt(self._open, waits):
+            opened, now, wall = self._opened, self._noting.now, moment.wall
+            if opened is None:
+                waits.append(LOOK_S)
+            else:
+                for work in (self._take, self._compare, self._drop, self._audit, self._keep_media):
+                    self._attempt(partial(work, opened, now, wall), waits)
+        self._attempt(lambda: self._say(moment.wall), waits)
+        return min(waits)
+
+    def _attempt(self, work: Callable[[], float | None], waits: list[float]) -> bool:
+        """Do the work, note after how many seconds it is to be continued, if it says so, and whether it succeeded."""
         found = self._noting.found_if_possible
         try:
-            now = self._tick(moment)
-            wait_s = self._work(now, moment.wall)
-            self._say(moment.wall)
+            wait_s = work()
         except SpaceError as error:
             found(FindingKind.DISK_FULL, "disk", f"{error.message}; nothing already kept is removed")
         except LockedError as error:
@@ -82,53 +96,48 @@ class ServerKeeper:
         except PermafrostError as error:
             found(FindingKind.CANNOT_WORK, self.server.name, error.message)
         except OSError as error:
-            found(FindingKind.CANNOT_READ, str(error.filename), f"{error.filename}: {error.strerror}")
+            file = os.fsdecode(error.filename) if isinstance(error.filename, bytes) else str(error.filename)
+            found(FindingKind.CANNOT_READ, file, f"{file}: {error.strerror}")
         except sqlite3.DatabaseError as error:
             found(FindingKind.RECORDS, "records", f"the vault's records cannot be written: {error}")
         else:
-            return wait_s
-        return AFTER_FAILURE_S
+            if wait_s is not None:
+                waits.append(wait_s)
+            return True
+        return False
 
-    def _tick(self, moment: Moment) -> datetime:
+    def _tick(self, moment: Moment) -> None:
         last = self.records.own_time()
         own = last.at(moment) if last is not None else OwnTime(moment.wall, moment)
-        self._noting.now = own.now
+        self._noting.now, self._noting.wall = own.now, moment.wall
         self.records.record_time(own)
         jump = last.jump_to(moment) if last is not None else timedelta(0)
         if jump:
             message = f"the clock of this vault jumped by {jump}; its history does not age by it"
             self._noting.found(FindingKind.CLOCK_JUMPED, "clock", message)
         self._noting.let_old_ones_end()
-        return own.now
 
-    def _work(self, now: datetime, wall: datetime) -> float:
-        until = time.monotonic() + TURN_S
+    def _open(self) -> None:
         if self._opened is None:
+            wall = self._noting.wall
             self._opened = open_history(
                 self._vault, self.server, self._client, self._noting, self._stack, self._report, wall
             )
-        opened = self._opened
-        if opened is None:
-            return LOOK_S
-        there = opened.intake.there()
-        if there is not None:
-            opened.intake.notice(there, now, wall)
-            if not self._take(opened.intake, there, now, wall, until):
-                return 0.0
-            if time.monotonic() >= self._next_tampering:
-                opened.tampering.look(there)
-                opened.local_changes.look()
-                self._next_tampering = time.monotonic() + TAMPERING_S
-        self._drop(opened, now)
-        opened.audit.mend(now)
-        opened.audit.slice(now, self._vault.settings.history.audit_days, until)
-        return LOOK_S if self._keep_media(opened.media, now, until) else 0.0
 
-    def _take(self, intake: Intake, there: frozenset[SnapshotId], now: datetime, wall: datetime, until: float) -> bool:
-        """Take what has come whole, and return whether nothing is left that could be taken at once."""
+    def _take(self, opened: OpenedHistory, now: datetime, wall: datetime) -> float:
+        """Take what has come whole, for its share of the turn."""
+        until = time.monotonic() + TAKE_S
+        intake = opened.intake
+        there = intake.there()
+        if there is None:
+            place = self._vault.received(self.server)
+            self._noting.found(FindingKind.CANNOT_READ, str(place), f"{place}: the received folder is not there")
+            return LOOK_S
+        intake.notice(there, now, wall)
         room = intake.room(self._vault.settings.history, now)
-        for candidate in intake.candidates(there, now, until, is_room=room > 0):
-            reason = refusal(self._vault, self.records, intake, candidate, room)
+        for candidate in intake.candidates.there_are(there, now, until, is_room=room > 0):
+            has_begun = intake.has_begun(candidate) and room > 0
+            reason = None if has_begun else refusal(self._vault, opened.usage, intake, candidate, room)
             if reason is not None:
                 self.records.set_state([candidate.arrival.snapshot], WAITING)
                 self._noting.found(*reason)
@@ -139,36 +148,55 @@ class ServerKeeper:
                 self._noting.has_news = True
                 self._report(Note(f"{self.server.name}: snapshot {arrival.snapshot} is complete and in the history"))
             elif time.monotonic() > until:
-                return False
-        return time.monotonic() <= until
+                break
+        return LOOK_S if time.monotonic() <= until else 0.0
 
-    def _drop(self, opened: OpenedHistory, now: datetime) -> None:
+    def _compare(self, opened: OpenedHistory, now: datetime, wall: datetime) -> float:
+        """Look for what the server has removed or replaced, and for what was changed here."""
+        if self._vault.received(self.server).is_dir() and not opened.removals.look(
+            now, wall, time.monotonic() + COMPARE_S
+        ):
+            return 0.0
+        opened.local_changes.look(now)
+        return LOOK_S
+
+    def _drop(self, opened: OpenedHistory, now: datetime, _wall: datetime) -> None:
         done = drop_old(opened.folder, self.records, self._vault.settings.history, now, self._noting.found)
         if done is not None:
+            opened.intake.begin_again()
             self._noting.has_news = True
             self._report(Note(f"{self.server.name}: {done}"))
 
-    def _keep_media(self, media: MediaHistory | None, now: datetime, until: float) -> bool:
-        """Resume the scan of the media if it is time, and return whether nothing is left to do at once."""
-        if media is None or time.monotonic() < self._next_media:
-            return True
+    def _audit(self, opened: OpenedHistory, now: datetime, _wall: datetime) -> float:
+        until = time.monotonic() + AUDIT_S
+        opened.audit.mend(now, until)
+        opened.audit.slice(now, self._vault.settings.history.audit_days, until)
+        return LOOK_S if time.monotonic() <= until else 0.0
+
+    def _keep_media(self, opened: OpenedHistory, now: datetime, _wall: datetime) -> float:
+        """Resume the scan of the media if it is time, for its share of the turn."""
+        media = opened.media
+        if media is None or not (media.is_scanning or self._media_pace.is_due(now)):
+            return LOOK_S
+        others_bytes = opened.usage.total_bytes() - media.cost_bytes()
         is_done = media.work(
             now,
             keep=timedelta(days=self._vault.settings.keep_removed_media_days),
-            allowed_bytes=share_bytes(self._vault) - self.records.size()[1],
-            until=until,
+            allowed_bytes=min(share_bytes(self._vault) - others_bytes, media.cost_bytes() + room_on_disk(self._vault)),
+            until=time.monotonic() + MEDIA_S,
         )
         if is_done:
-            self._next_media = time.monotonic() + MEDIA_S
-        return is_done
+            self._media_pace.done(now)
+        return LOOK_S if is_done else 0.0
 
     def _say(self, wall: datetime) -> None:
         """Publish what can be said of the server, if it has changed, or was not said for an hour."""
-        if self._publish is None or not (self._noting.has_news or time.monotonic() >= self._next_statement):
+        now = self._noting.now
+        if self._publish is None or not (self._noting.has_news or self._statement_pace.is_due(now)):
             return
         self._publish(self.server, self.statement(wall))
         self._noting.has_news = False
-        self._next_statement = time.monotonic() + STATEMENT_S
+        self._statement_pace.done(now)
 
     def statement(self, wall: datetime) -> Statement:
         """Return what can be said of the server now, by the machine's clock."""

@@ -1,0 +1,37 @@
+"""Detects that a server has sent nothing new for longer than it declared.
+
+Only a snapshot that has come whole and was taken counts: folders, lists and objects of snapshots that never become
+complete do not. What a snapshot's name says of its date does not matter either; arrival is by the vault's own clock.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from permafrost.findings import FindingKind, FindingSink
+from permafrost.vault.arrivals import DROPPED, KEPT, Records
+from permafrost.vault.declaration import Declaration
+
+ON_THE_WAY = timedelta(hours=3)
+"""How long a backup and its transfer may take on top of the declared interval."""
+UNDECLARED = timedelta(hours=26)
+_SINCE = "kept-since"
+_SUBJECT = "snapshots"
+
+
+def look_for_silence(records: Records, declaration: Declaration | None, now: datetime, found: FindingSink) -> None:
+    """Report that nothing new has come for too long, at `now` by the vault's own time, or that this has ended."""
+    began = records.note(_SINCE)
+    if began is None:
+        records.set_note(_SINCE, began := now.isoformat())
+    taken = [one.arrived_at for one in records.arrivals(KEPT, DROPPED) if one.arrived_at is not None]
+    last = max(taken, default=datetime.fromisoformat(began))
+    every_s = declaration.backup_every_s if declaration is not None else None
+    allowed = UNDECLARED if every_s is None else timedelta(seconds=every_s) + ON_THE_WAY
+    if now - last <= allowed:
+        records.ledger.end(FindingKind.NOTHING_NEW.code, _SUBJECT, now)
+        return
+    hours = (now - last) / timedelta(hours=1)
+    promise = "declares no schedule" if every_s is None else f"declares a backup every {every_s / 3600:.1f} hours"
+    message = f"no new snapshot has been taken from the server for {hours:.0f} hours; it {promise}"
+    found(FindingKind.NOTHING_NEW, _SUBJECT, message)
