@@ -87,6 +87,14 @@ class Ledger:
         )
         return now - _time(row[0]) >= SAID_AGAIN_AFTER
 
+    def has_room(self, code: str, subject: str, most: int) -> bool:
+        """Return whether the finding holds already, or fewer than `most` of its code do."""
+        count, known = self._database.execute(
+            "SELECT count(*), coalesce(max(subject = ?), 0) FROM ledger WHERE code = ? AND ended_at IS NULL",
+            (subject, code),
+        ).fetchone()
+        return bool(known) or int(count) < most
+
     def end(self, code: str, subject: str, now: datetime) -> None:
         """Record that it no longer holds."""
         self._database.execute(

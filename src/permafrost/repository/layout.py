@@ -75,7 +75,10 @@ class SnapshotId:
 
 
 def _parse_time(text: str) -> datetime:
-    return datetime.strptime(text, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+    day, second = text[:8], text[9:15]  # strptime takes ten times as long, and a hostile server sends many names
+    return datetime(
+        int(day[:4]), int(day[4:6]), int(day[6:]), int(second[:2]), int(second[2:4]), int(second[4:]), tzinfo=UTC
+    )
 
 
 def in_zone(moment: datetime, zone: tzinfo | None) -> datetime:

@@ -86,7 +86,9 @@ def _expected(pattern: re.Pattern[bytes], content: bytes, position: int, otherwi
 def _objects(content: bytes, position: int) -> Iterator[StoredObject]:
     names: set[str] = set()
     while position < len(content):
-        entry = _expected(_OBJECT, content, position, f"unreadable entry {content[position : position + 100]!r}")
+        entry = _OBJECT.match(content, position)
+        if entry is None:
+            raise ValueError(f"unreadable entry {content[position : position + 100]!r}")
         position = entry.end()
         name = entry[3].decode("ascii")
         if name in names:

@@ -14,6 +14,9 @@ from permafrost.vault.settings import Vault, VaultServer
 
 QUIET = timedelta(days=7)
 """A finding that was not seen again for so long has ended; the server shows what its vaults found for as long."""
+MOST_OF_A_KIND = 50
+"""So many findings of a kind are told apart, as a server may cause any number; the others are one together."""
+OTHERS = "others"
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -49,6 +52,8 @@ class Noting:
         Names in it may come from a server: line breaks, and bytes that are no text, are written out.
         """
         subject, message = _plain(subject), _plain(message)
+        if not self.records.ledger.has_room(kind.code, subject, MOST_OF_A_KIND):
+            subject = OTHERS
         if self.records.ledger.saw(Finding(kind, subject, message), self.now):
             self.has_news = True
             self._report(Warned(f"{self._server.name}: {message}"))

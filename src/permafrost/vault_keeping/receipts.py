@@ -37,7 +37,7 @@ class ReceiptWriter:
         if folder_id is None:
             return
         device_id = self._client.own_id() if self._client is not None else ""
-        receipt = self._receipt(statement, device_id)
+        receipt = receipt_of(self._vault, statement, device_id)
         fingerprint = vault_key(self._vault)
         content = receipt.model_dump_json()
         signed = SignedReceipt(
@@ -54,43 +54,45 @@ class ReceiptWriter:
             except PermafrostError as error:
                 self._report(Warned(f"{server.name}: the receipt is written but not sent yet: {error.message}"))
 
-    def _receipt(self, statement: Statement, device_id: str) -> Receipt:
-        kept = [one for one in statement.snapshots if one.list_hash is not None and one.arrived_by_clock is not None]
-        return Receipt(
-            vault=self._vault.settings.name,
-            device_id=device_id,
-            repository_id=statement.repository_id,
-            written_at=statement.made_at,
-            snapshots=tuple(
-                ReceivedSnapshot(
-                    snapshot=one.snapshot,
-                    list_hash=str(one.list_hash),
-                    arrived_at=one.arrived_by_clock or statement.made_at,
-                    objects=one.objects,
-                    size_bytes=one.size_bytes,
-                )
-                for one in kept[-MOST_SNAPSHOTS:]
-            ),
-            history_snapshots=len(statement.snapshots),
-            history_bytes=statement.size_bytes,
-            waiting=statement.waiting,
-            bad_objects=statement.bad_objects,
-            all_verified_since=statement.all_verified_since,
-            media_files=statement.media_files,
-            free_bytes=statement.free_bytes,
-            disk_bytes=shutil.disk_usage(self._vault.root).total,
-            findings=tuple(
-                ReceiptFinding(
-                    kind=one.code,
-                    subject=one.subject[:MOST_LETTERS],
-                    message=one.message[:MOST_LETTERS],
-                    first_at=one.first_at,
-                    last_at=one.last_at,
-                )
-                # a server that causes many small ones must not push the grave ones out
-                for one in sorted(statement.findings, key=lambda one: (one.severity, one.last_at))[-MOST_FINDINGS:]
-            ),
-        )
+
+def receipt_of(vault: Vault, statement: Statement, device_id: str) -> Receipt:
+    """Return the receipt that says what the statement does."""
+    kept = [one for one in statement.snapshots if one.list_hash is not None and one.arrived_by_clock is not None]
+    return Receipt(
+        vault=vault.settings.name,
+        device_id=device_id,
+        repository_id=statement.repository_id,
+        written_at=statement.made_at,
+        snapshots=tuple(
+            ReceivedSnapshot(
+                snapshot=one.snapshot,
+                list_hash=str(one.list_hash),
+                arrived_at=one.arrived_by_clock or statement.made_at,
+                objects=one.objects,
+                size_bytes=one.size_bytes,
+            )
+            for one in kept[-MOST_SNAPSHOTS:]
+        ),
+        history_snapshots=len(statement.snapshots),
+        history_bytes=statement.size_bytes,
+        waiting=statement.waiting,
+        bad_objects=statement.bad_objects,
+        all_verified_since=statement.all_verified_since,
+        media_files=statement.media_files,
+        free_bytes=statement.free_bytes,
+        disk_bytes=shutil.disk_usage(vault.root).total,
+        findings=tuple(
+            ReceiptFinding(
+                kind=one.code,
+                subject=one.subject[:MOST_LETTERS],
+                message=one.message[:MOST_LETTERS],
+                first_at=one.first_at,
+                last_at=one.last_at,
+            )
+            # a server that causes many small ones must not push the grave ones out
+            for one in sorted(statement.findings, key=lambda one: (one.severity, one.last_at))[-MOST_FINDINGS:]
+        ),
+    )
 
 
 def vault_key(vault: Vault) -> str:
