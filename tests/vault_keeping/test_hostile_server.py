@@ -206,6 +206,7 @@ def test_an_object_is_read_over_several_turns(stages: tuple[Stage, Stage], monke
     place.write_bytes(content * 24)
     snapshot = _send(hostile, (large,))
     monkeypatch.setattr("permafrost.vault_keeping.server_turn.TAKE_S", 0.02)
+    monkeypatch.setattr("permafrost.vault_keeping.server_turn.TURN_S", 0.0)
     turns = 0
     with Keeper(hostile.vault, None, ignore_events, moment=hostile.clock.read) as keeper:
         while not (hostile.history / "snapshots" / snapshot).exists():

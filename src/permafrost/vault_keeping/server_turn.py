@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sqlite3
 import time
@@ -29,11 +30,16 @@ from permafrost.vault_keeping.retention import drop_old
 
 TAKE_S, COMPARE_S, AUDIT_S, MEDIA_S = 2.0, 1.0, 1.0, 1.0
 """How long each kind of work may take of a turn. One that takes long, or fails, takes nothing from the others."""
+TURN_S = TAKE_S + COMPARE_S + AUDIT_S + MEDIA_S
+"""How long a turn may take: what the others leave of it goes to those that have more to do."""
 AFTER_FAILURE_S = 30.0
 LOOK_S = 2.0
 """How often it looks for what has come: a folder's names, which costs nothing."""
 MEDIA_EVERY = timedelta(minutes=30)
 STATEMENT_EVERY = timedelta(hours=1)
+Work = Callable[[OpenedHistory, datetime, datetime, float], float | None]
+"""Does a kind of work at a time of the vault's own and of the machine's clock until a monotonic time, and returns after
+how many seconds to continue; 0 if there is more to do at once."""
 Publish = Callable[[VaultServer, Statement], None]
 
 
@@ -73,15 +79,37 @@ class ServerKeeper:
         What fails becomes a finding, and the other kinds of work are done all the same. The statement comes last, and
         in any case.
         """
+        ends = time.monotonic() + TURN_S
         waits = [AFTER_FAILURE_S]
         if self._attempt(lambda: self._tick(moment), waits) and self._attempt(self._open, waits):
-            opened, now, wall = self._opened, self._noting.now, moment.wall
-            if opened is None:
+            if self._opened is None:
                 waits.append(LOOK_S)
             else:
-                for work in (self._take, self._compare, self._drop, self._audit, self._keep_media):
-                    self._attempt(partial(work, opened, now, wall), waits)
+                waits.append(self._work(self._opened, self._noting.now, moment.wall, ends))
         self._attempt(lambda: self._say(moment.wall), waits)
+        return min(waits)
+
+    def _work(self, opened: OpenedHistory, now: datetime, wall: datetime, ends: float) -> float:
+        """Do each kind of work for its share, then what has more to do until the turn `ends` (monotonic)."""
+        works: list[tuple[Work, float]] = [
+            (self._take, TAKE_S),
+            (self._compare, COMPARE_S),
+            (self._drop, 0.0),
+            (self._audit, AUDIT_S),
+            (self._keep_media, MEDIA_S),
+        ]
+        waits, latest = [AFTER_FAILURE_S], math.inf  # in the first round each has its whole share
+        while works:
+            left: list[tuple[Work, float]] = []
+            for work, share_s in works:
+                done: list[float] = []
+                until = min(time.monotonic() + share_s, latest)
+                self._attempt(partial(work, opened, now, wall, until), done)
+                waits += [wait_s for wait_s in done if wait_s]
+                left += [(work, share_s)] if 0.0 in done else []
+            if left and time.monotonic() >= ends:
+                return 0.0
+            works, latest = left, ends
         return min(waits)
 
     def _attempt(self, work: Callable[[], float | None], waits: list[float]) -> bool:
@@ -124,9 +152,8 @@ class ServerKeeper:
                 self._vault, self.server, self._client, self._noting, self._stack, self._report, wall
             )
 
-    def _take(self, opened: OpenedHistory, now: datetime, wall: datetime) -> float:
+    def _take(self, opened: OpenedHistory, now: datetime, wall: datetime, until: float) -> float:
         """Take what has come whole, for its share of the turn."""
-        until = time.monotonic() + TAKE_S
         intake = opened.intake
         there = intake.there()
         if there is None:
@@ -151,29 +178,26 @@ class ServerKeeper:
                 break
         return LOOK_S if time.monotonic() <= until else 0.0
 
-    def _compare(self, opened: OpenedHistory, now: datetime, wall: datetime) -> float:
+    def _compare(self, opened: OpenedHistory, now: datetime, wall: datetime, until: float) -> float:
         """Look for what the server has removed or replaced, and for what was changed here."""
-        if self._vault.received(self.server).is_dir() and not opened.removals.look(
-            now, wall, time.monotonic() + COMPARE_S
-        ):
+        if self._vault.received(self.server).is_dir() and not opened.removals.look(now, wall, until):
             return 0.0
         opened.local_changes.look(now)
         return LOOK_S
 
-    def _drop(self, opened: OpenedHistory, now: datetime, _wall: datetime) -> None:
+    def _drop(self, opened: OpenedHistory, now: datetime, _wall: datetime, _until: float) -> None:
         done = drop_old(opened.folder, self.records, self._vault.settings.history, now, self._noting.found)
         if done is not None:
             opened.intake.begin_again()
             self._noting.has_news = True
             self._report(Note(f"{self.server.name}: {done}"))
 
-    def _audit(self, opened: OpenedHistory, now: datetime, _wall: datetime) -> float:
-        until = time.monotonic() + AUDIT_S
+    def _audit(self, opened: OpenedHistory, now: datetime, _wall: datetime, until: float) -> float:
         opened.audit.mend(now, until)
         opened.audit.slice(now, self._vault.settings.history.audit_days, until)
         return LOOK_S if time.monotonic() <= until else 0.0
 
-    def _keep_media(self, opened: OpenedHistory, now: datetime, _wall: datetime) -> float:
+    def _keep_media(self, opened: OpenedHistory, now: datetime, _wall: datetime, until: float) -> float:
         """Resume the scan of the media if it is time, for its share of the turn."""
         media = opened.media
         if media is None or not (media.is_scanning or self._media_pace.is_due(now)):
@@ -183,7 +207,7 @@ class ServerKeeper:
             now,
             keep=timedelta(days=self._vault.settings.keep_removed_media_days),
             allowed_bytes=min(share_bytes(self._vault) - others_bytes, media.cost_bytes() + room_on_disk(self._vault)),
-            until=time.monotonic() + MEDIA_S,
+            until=until,
         )
         if is_done:
             self._media_pace.done(now)
