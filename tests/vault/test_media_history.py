@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from datetime import timedelta
 from pathlib import Path
 
@@ -11,7 +12,10 @@ import pytest
 from permafrost.events import ignore_events
 from permafrost.repository.repository import Repository
 from permafrost.vault.media_layout import lay_out_media
+from permafrost.vault_keeping.keeper import Keeper
+from permafrost.vault_keeping.receipts import receipt_of
 from tests.fixtures.delivery import Stage, make_stage, put_as_syncthing_does
+from tests.fixtures.other_user import bound_by_modes
 from tests.fixtures.server import SigningKey
 
 HOUR = timedelta(hours=1)
@@ -44,7 +48,11 @@ def _media(stage: Stage) -> Path:
 def _send(stage: Stage, name: str, content: bytes) -> None:
     source = stage.vault.root / "sent"
     source.write_bytes(content)
-    put_as_syncthing_does(source, _media(stage) / name)
+    if len(name) < 200:
+        put_as_syncthing_does(source, _media(stage) / name)
+    else:  # too long for the name of a temporary file beside it
+        (_media(stage) / name).parent.mkdir(parents=True, exist_ok=True)
+        source.replace(_media(stage) / name)
 
 
 def _snapshot(stage: Stage) -> str:
@@ -148,6 +156,121 @@ def test_odd_names_and_links(stage: Stage, tmp_path: Path) -> None:
     stage.keep()
     assert _tree(stage.history / "media") == {**FILES, odd: b"odd"}
     assert "odd-file" in stage.findings()
+
+
+AWKWARD = (
+    b".stignore",
+    b".stignore-me.png",
+    b".stfolder.png",
+    b"below/.stfolder/a.png",
+    b"below/.stignore",
+    b"~syncthing",
+    b"x" * 255,
+    b"line\nbreak\r\x1b[2J.png",
+    b"caf\xe9.png",
+    b"\xff" * 200,
+    b" ",
+    b"deep/" * 60 + b"a.png",
+)
+
+
+@pytest.mark.parametrize("name", AWKWARD[1:], ids=repr)
+def test_awkward_names_are_kept(stage: Stage, name: bytes) -> None:
+    """Whatever a file is called, it is kept; only what Syncthing itself keeps at the top is none of the server's."""
+    _send(stage, os.fsdecode(name), b"awkward")
+    (_media(stage) / ".stignore").write_bytes(b"Syncthing's own")
+    stage.keep()
+    assert _tree(stage.history / "media") == {**FILES, os.fsdecode(name): b"awkward"}
+    assert stage.findings() == set()
+
+
+def test_a_path_too_long_for_the_history(stage: Stage) -> None:
+    """What the file system allows where it was received, and not in the history, is named; the rest is kept."""
+    folder = _media(stage)
+    while len(os.fsencode(folder)) < 3800:
+        folder = folder / ("d" * 200)
+    name = "f" * (4090 - len(os.fsencode(folder)))
+    folder.mkdir(parents=True)
+    (folder / name).write_bytes(b"long")
+    _send(stage, "after.png", b"after")
+    stage.keep()
+    assert _tree(stage.history / "media") == {**FILES, "after.png": b"after"}
+    assert stage.findings() == {"odd-file"}
+
+
+def test_a_version_that_cannot_be_set_aside_stays(stage: Stage) -> None:
+    """A file whose older version would have too long a path among the replaced ones is not replaced, and it is told."""
+    room = 4090 - len(os.fsencode(stage.history / "media"))
+    name = "/".join(["d" * 200] * ((room - 100) // 201)) + "/"
+    name += "f" * (room - len(name) - 1)
+    _send(stage, name, b"first")
+    stage.keep()
+    _send(stage, name, b"other")
+    _send(stage, "after.png", b"after")
+    stage.clock.pass_time(HOUR)
+    stage.keep()
+    assert _tree(stage.history / "media") == {**FILES, name: b"first", "after.png": b"after"}
+    assert "odd-file" in stage.findings()
+
+
+def test_a_tenth_of_the_media_deleted_or_replaced(stage: Stage) -> None:
+    """Ten files of a hundred that go within a day are reported, in however many steps; so are ten that change."""
+    for number in range(97):
+        _send(stage, f"many/{number}", b"many")
+    stage.keep()
+    for number in range(11):
+        (_media(stage) / f"many/{number}").unlink()
+        stage.clock.pass_time(HOUR)
+        stage.keep(turns=1)
+    assert stage.findings() == {"media-removed"}
+    for number in range(11):
+        _send(stage, f"many/{20 + number}", b"other")
+    stage.clock.pass_time(HOUR)
+    stage.keep()
+    assert stage.findings() == {"media-removed", "media-replaced"}
+
+
+def test_a_link_in_a_folders_place_hides_no_deletion(stage: Stage) -> None:
+    """Media are gone if a link to the history's own copies takes the place of their folder."""
+    for name in ("accounts", "media_attachments"):
+        shutil.rmtree(_media(stage) / name)
+        (_media(stage) / name).symlink_to(stage.history / "media" / name)
+    stage.clock.pass_time(HOUR)
+    stage.keep()
+    assert stage.findings() == {"media-removed", "odd-file"}
+    assert _tree(stage.history / "media") == FILES
+
+
+def test_a_receipt_says_what_is_not_kept(stage: Stage) -> None:
+    """Many paths that are not kept are counted, some are named, and the receipt says so, in printable letters."""
+    for number in range(60):
+        os.mkfifo(_media(stage) / os.fsdecode(b"pipe\n\xff%d" % number))
+    with Keeper(stage.vault, None, ignore_events, moment=stage.clock.read) as keeper:
+        keeper.turn()
+        receipt = receipt_of(stage.vault, keeper.servers[0].statement(stage.clock.wall), "")
+    assert receipt.media_not_kept == 60
+    messages = [finding.message for finding in receipt.findings if finding.kind == "odd-file"]
+    assert len(messages) == 21
+    assert any("60 paths" in message for message in messages)
+    assert all(message.isprintable() for message in messages)
+
+
+def test_a_folder_without_any_right(stage: Stage) -> None:
+    """A folder that its owner cannot read is named, nothing in it counts as gone, and the rest is kept."""
+    _send(stage, "after.png", b"after")
+    closed = (_media(stage) / "accounts", stage.received / "objects" / next((stage.received / "objects").iterdir()))
+    for folder in closed:
+        folder.chmod(0)
+    stage.clock.pass_time(HOUR)
+    with bound_by_modes():
+        stage.keep()
+    for folder in closed:
+        folder.chmod(0o755)
+    assert _tree(stage.history / "media") == {**FILES, "after.png": b"after"}
+    assert stage.findings() == {"odd-file", "cannot-read"}
+    stage.clock.pass_time(40 * DAY)
+    stage.keep()
+    assert _tree(stage.history / "media") == {**FILES, "after.png": b"after"}
 
 
 def test_a_disk_that_is_not_mounted_deletes_nothing(stage: Stage) -> None:

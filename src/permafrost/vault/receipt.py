@@ -88,6 +88,8 @@ class Receipt(ReceiptPart):
     bad_objects: Number
     all_verified_since: Time | None = None
     media_files: Number
+    media_not_kept: Number = 0
+    """Paths that were received and are not in the history, by the last whole scan; the findings say why."""
     free_bytes: Number
     disk_bytes: Number
     findings: Annotated[tuple[ReceiptFinding, ...], Field(max_length=MOST_FINDINGS)] = ()

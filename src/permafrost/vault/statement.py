@@ -7,6 +7,7 @@ from datetime import datetime
 
 from permafrost.ledger import LedgerEntry
 from permafrost.vault.arrivals import KEPT, Arrival, Records
+from permafrost.vault.media_history import NOT_KEPT
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,8 @@ class Statement:
     """Since when, by the vault's own time, no object has not been read again; None if there is none."""
     media_files: int
     media_kept_after_removal: int
+    media_not_kept: int
+    """Paths that were received and are not in the history, by the last whole scan."""
     free_bytes: int
     findings: tuple[LedgerEntry, ...]
     """What holds, last seen first."""
@@ -54,6 +57,7 @@ def statement_of(
         all_verified_since=oldest,
         media_files=media[0],
         media_kept_after_removal=media[1],
+        media_not_kept=int(records.note(NOT_KEPT) or 0),
         free_bytes=free_bytes,
         findings=records.ledger.open(),
     )

@@ -79,6 +79,7 @@ def receipt_of(vault: Vault, statement: Statement, device_id: str) -> Receipt:
         bad_objects=statement.bad_objects,
         all_verified_since=statement.all_verified_since,
         media_files=statement.media_files,
+        media_not_kept=statement.media_not_kept,
         free_bytes=statement.free_bytes,
         disk_bytes=shutil.disk_usage(vault.root).total,
         findings=tuple(
