@@ -21,7 +21,7 @@ from tests.fixtures.delivery import Stage, make_stages, new_repository
 from tests.fixtures.server import SigningKey
 
 MIB = 1 << 20
-SHARE_BYTES = 12 * MIB
+SHARE_BYTES = 6 * MIB
 HOUR = timedelta(hours=1)
 
 
@@ -76,7 +76,7 @@ def _large_manifests(stage: Stage, round_number: int) -> None:
 def _long_lists(stage: Stage, round_number: int) -> None:
     """Lists that name the same five hundred objects, nearly empty ones, again and again."""
     objects = tuple(b"%d" % number for number in range(500))
-    for number in range(12):
+    for number in range(14):
         _send(stage, 100 * round_number + number, objects, b"%d" % number)
 
 
@@ -144,7 +144,7 @@ def test_the_share_is_kept(stages: tuple[Stage, Stage], attack: Callable[[Stage,
     hostile, honest = stages
     before = set(hostile.kept())
     with Keeper(hostile.vault, None, ignore_events, moment=hostile.clock.read) as keeper:
-        for round_number in range(4):
+        for round_number in range(3):
             attack(hostile, round_number)
             for _ in range(2):
                 keeper.turn()
@@ -165,10 +165,10 @@ def test_the_share_is_kept(stages: tuple[Stage, Stage], attack: Callable[[Stage,
 def test_a_share_can_be_used(stages: tuple[Stage, Stage]) -> None:
     """What is counted is not much more than what the disk has: two thirds of the share hold ordinary objects."""
     hostile, _ = stages
-    for number in range(16):
+    for number in range(8):
         _send(hostile, number + 1, (os.urandom(MIB // 2),))
     hostile.keep()
-    assert len(hostile.kept()) == 17
+    assert len(hostile.kept()) == 9
     assert hostile.findings() == set()
 
 
@@ -176,7 +176,7 @@ def test_a_full_disk_takes_nothing_new(stages: tuple[Stage, Stage], monkeypatch:
     """Free space is looked at before anything is taken: below half of the reserve nothing is, and it is told."""
     hostile, honest = stages
     before = hostile.kept()
-    disk = SHARE_BYTES * 10
+    disk = SHARE_BYTES * 20
     monkeypatch.setattr("permafrost.vault_keeping.quota.free_bytes", lambda _: (disk // 50, disk))
     _send(hostile, 1, (b"1",))
     (_media(hostile) / "new.png").write_bytes(b"new")
