@@ -271,6 +271,12 @@ class FindingKind(Enum):
         "The history has reached its share of the disk; new snapshots are not taken. Nothing already kept is removed.",
         "Make the disk larger, or lower the retention in vault.toml.",
     )
+    RECEIVING_STOPPED = (
+        "receiving-stopped",
+        _A,
+        "A server has sent or announced more than its share of the vault's disk; nothing more is received from it.",
+        "Find out what it sends. If it needs more, make the disk larger, or raise `share_percent` in vault.toml.",
+    )
     DISK_FULL = "disk-full", _A, "The vault's disk is full. Nothing already kept is removed.", "Make room on the disk."
     CANNOT_DROP = (
         "cannot-drop",

@@ -188,6 +188,16 @@ class Client:
         """Return how many files of a receive-only folder were changed, added or deleted on this machine."""
         return int(self._object("db/status", {"folder": folder_id}).get("receiveOnlyTotalItems") or 0)
 
+    def sizes(self, folder_id: str, entry_bytes: int) -> tuple[int, int]:
+        """Return how many bytes a folder has, and is still to receive; each entry counts `entry_bytes` too."""
+        status = self._object("db/status", {"folder": folder_id})
+        has, needs = (
+            int(status.get(f"{state}Bytes") or 0)
+            + entry_bytes * sum(int(status.get(f"{state}{kind}") or 0) for kind in ("Files", "Directories", "Symlinks"))
+            for state in ("local", "need")
+        )
+        return has, needs
+
     def is_pulling(self, folder_id: str) -> bool:
         """Return whether Syncthing is bringing the folder to what others announce, deletions included, right now."""
         state = str(self._object("db/status", {"folder": folder_id}).get("state"))

@@ -21,6 +21,7 @@ from permafrost.vault_keeping.intake import Intake
 from permafrost.vault_keeping.local_changes import LocalChanges
 from permafrost.vault_keeping.noting import LONG_AGO, Noting
 from permafrost.vault_keeping.quota import Usage
+from permafrost.vault_keeping.receiving import Receiving
 from permafrost.vault_keeping.removals import Removals
 
 
@@ -35,6 +36,7 @@ class OpenedHistory:
     audit: Audit
     media: MediaHistory | None
     usage: Usage
+    receiving: Receiving
 
 
 def open_history(
@@ -64,6 +66,7 @@ def open_history(
         if received_media is not None
         else None
     )
+    usage = Usage(history, noting.records, vault.records(server), media)
     return OpenedHistory(
         folder=history,
         intake=Intake(received, history, verifier, noting.records, noting.found, report),
@@ -71,7 +74,8 @@ def open_history(
         local_changes=LocalChanges(client, folder_id, noting.found),
         audit=Audit(received, history, noting.records, noting.found, report, client=client, folder_id=folder_id),
         media=media,
-        usage=Usage(history, noting.records, vault.records(server), media),
+        usage=usage,
+        receiving=Receiving(vault, server, client, usage, noting.found),
     )
 
 

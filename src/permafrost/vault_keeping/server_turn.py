@@ -28,9 +28,9 @@ from permafrost.vault_keeping.pace import Pace
 from permafrost.vault_keeping.quota import refusal, room_on_disk, share_bytes
 from permafrost.vault_keeping.retention import drop_old
 
-TAKE_S, COMPARE_S, AUDIT_S, MEDIA_S = 2.0, 1.0, 1.0, 1.0
+TAKE_S, COMPARE_S, RECEIVE_S, AUDIT_S, MEDIA_S = 2.0, 1.0, 0.5, 1.0, 1.0
 """How long each kind of work may take of a turn. One that takes long, or fails, takes nothing from the others."""
-TURN_S = TAKE_S + COMPARE_S + AUDIT_S + MEDIA_S
+TURN_S = TAKE_S + COMPARE_S + RECEIVE_S + AUDIT_S + MEDIA_S
 """How long a turn may take: what the others leave of it goes to those that have more to do."""
 AFTER_FAILURE_S = 30.0
 LOOK_S = 2.0
@@ -94,6 +94,7 @@ class ServerKeeper:
         works: list[tuple[Work, float]] = [
             (self._take, TAKE_S),
             (self._compare, COMPARE_S),
+            (self._receive, RECEIVE_S),
             (self._drop, 0.0),
             (self._audit, AUDIT_S),
             (self._keep_media, MEDIA_S),
@@ -184,6 +185,9 @@ class ServerKeeper:
             return 0.0
         opened.local_changes.look(now)
         return LOOK_S
+
+    def _receive(self, opened: OpenedHistory, now: datetime, _wall: datetime, until: float) -> float:
+        return LOOK_S if opened.receiving.look(now, until) else 0.0
 
     def _drop(self, opened: OpenedHistory, now: datetime, _wall: datetime, _until: float) -> None:
         done = drop_old(opened.folder, self.records, self._vault.settings.history, now, self._noting.found)
