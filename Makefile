@@ -40,3 +40,28 @@ reference:
 	@$(PYTHON) -m scripts.reference
 	@$(PYTHON) -m scripts.architecture
 	@$(PYTHON) -m scripts.decision_index
+
+# The tests that depend on the version of PostgreSQL, with servers of 14 to 18, and with Debian 13's GnuPG and Syncthing;
+# then the table of docs/reference/postgresql.md. make matrix-quick does without 14, 16, the programs and the table.
+MATRIX_TESTS := tests/postgres tests/loading tests/segments/test_worker.py tests/operations/test_every_kind.py \
+    tests/operations/test_situations.py tests/operations/test_backup_restore.py tests/operations/test_drill.py \
+    tests/operations/test_export.py tests/operations/test_restore.py
+NEWER_TESTS := tests/openpgp tests/syncthing tests/vault tests/vault_keeping tests/operations/vault
+MAJORS := 14 15 16 17 18
+QUICK_TESTS := tests/operations/test_every_kind.py tests/operations/test_backup_restore.py tests/operations/test_drill.py
+
+matrix: matrix-tools
+	@for major in $(MAJORS); do echo "PostgreSQL $$major:" && \
+	    scripts/with_postgresql $$major $(PYTHON) -m pytest -q -n 2 --dist loadfile $(MATRIX_TESTS) || exit 1; done
+	@NEWER_PROGRAMS=1 scripts/with_postgresql 17 $(PYTHON) -m pytest -q -n 2 --dist loadfile $(NEWER_TESTS)
+	@$(PYTHON) -m scripts.version_matrix
+
+matrix-tools:
+	@scripts/bootstrap test
+	@scripts/newer_postgresql 17 18
+	@scripts/older_postgresql 14 16
+	@scripts/newer_programs
+
+matrix-quick:
+	@for major in 17 18; do echo "PostgreSQL $$major:" && \
+	    scripts/with_postgresql $$major $(PYTHON) -m pytest -q -n 2 --dist loadfile $(QUICK_TESTS) || exit 1; done

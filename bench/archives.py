@@ -14,7 +14,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from bench.programs import pipe
 from bench.systems import PublishedSetup
-from permafrost.postgres.programs.binaries import client_program
+from permafrost.postgres.programs.clients import client_program
 from permafrost.postgres.programs.scratch import ScratchCluster
 
 

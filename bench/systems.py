@@ -14,7 +14,7 @@ from typing import Literal, Protocol
 from psycopg.conninfo import conninfo_to_dict
 
 from bench.programs import BenchError, permafrost, pipe
-from permafrost.postgres.programs.binaries import client_program
+from permafrost.postgres.programs.clients import client_program
 from permafrost.postgres.programs.scratch import ScratchCluster
 
 

@@ -20,7 +20,7 @@ from demo.machine import DemoError
 from permafrost.postgres.catalog import TableName
 from permafrost.postgres.connection import server_major
 from permafrost.postgres.digest import digest_rows
-from permafrost.postgres.programs.binaries import client_program
+from permafrost.postgres.programs.clients import client_program
 
 SYNCTHINGS_OWN = (".stfolder", ".stignore", ".stversions")
 _CACHE = "cache"

@@ -17,6 +17,7 @@ pytest_plugins = [
     "tests.fixtures.vault",
     "tests.fixtures.newer_postgresql",
     "tests.fixtures.recipients",
+    "tests.fixtures.managed",
 ]
 
 

@@ -96,6 +96,12 @@ class FindingKind(Enum):
         "Scheduled runs were skipped: the machine or the service was off, or a run took longer than its interval.",
         "Nothing, if you know why. Otherwise check the service's log: `journalctl -u permafrost`.",
     )
+    EXCLUDED = (
+        "excluded",
+        _N,
+        "Parts of the database are in no snapshot: `[database] exclude_schemas` and `exclude_tables` name them.",
+        "Nothing, if they belong to somebody else. Otherwise remove them from these keys.",
+    )
     MEDIA_MISSING = (
         "media-missing",
         _A,

@@ -18,6 +18,7 @@ from permafrost.postgres.building.provision import UNFINISHED
 from permafrost.postgres.connection import conninfo_for
 from permafrost.postgres.programs.scratch import ScratchCluster
 from tests.fixtures.backups import contents_of, drop, make_backup, make_restore
+from tests.fixtures.own_postgresql import OWN_MAJOR
 from tests.fixtures.restores import databases
 from tests.fixtures.server import MakeServer, Server
 
@@ -34,8 +35,8 @@ def execute(conninfo: str, *statements: str) -> None:
 @pytest.fixture
 def cron_server(server_folder: Path, make_server: MakeServer) -> Iterator[Server]:
     """A server that preloads pg_cron, which insists on the database of that name, backed up with an audit."""
-    if not Path("/usr/lib/postgresql/15/lib/pg_cron.so").exists():
-        pytest.skip("pg_cron is not installed: Debian's package is postgresql-15-cron")
+    if not Path(f"/usr/lib/postgresql/{OWN_MAJOR}/lib/pg_cron.so").exists():
+        pytest.skip(f"pg_cron is not installed: Debian's package is postgresql-{OWN_MAJOR}-cron")
     settings = {"shared_preload_libraries": "pg_cron", "cron.database_name": NAME}
     with ScratchCluster(server_folder / "cron", settings=settings) as cluster:
         execute(cluster.conninfo("postgres"), f"CREATE DATABASE {NAME}")

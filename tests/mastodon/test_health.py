@@ -240,6 +240,7 @@ def test_another_database(database: str) -> None:
         ("20260611150940", 115, "Mastodon 4.6.0"),
         ("20221206114142", 91, "Mastodon 4.1"),
         ("20240909014637", 98, "between Mastodon 4.1 and 4.6.0; its 98 tables are those of 4.3"),
+        ("20260702144128", 118, "newer than Mastodon 4.6.0; its 118 tables are those of 4.7"),
         ("20990101000000", 130, "newer than Mastodon 4.6.0"),
         ("20200101000000", 80, "older than Mastodon 4.1"),
     ],

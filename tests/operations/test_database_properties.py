@@ -11,7 +11,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from permafrost.events import Event, Note, Warned
 from permafrost.postgres.connection import conninfo_for
-from permafrost.postgres.programs.binaries import client_program
+from permafrost.postgres.programs.clients import client_program
 from permafrost.postgres.programs.scratch import ScratchCluster
 from tests.fixtures.backups import drop, make_backup, make_restore
 from tests.fixtures.replication import give_to_server

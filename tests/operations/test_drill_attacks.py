@@ -17,6 +17,7 @@ from permafrost.postgres.connection import conninfo_for
 from permafrost.postgres.programs.scratch import ScratchCluster
 from tests.fixtures.backups import make_backup
 from tests.fixtures.newer_postgresql import NEWER_MAJORS, binaries_or_skip
+from tests.fixtures.own_postgresql import OWN_MAJOR
 from tests.fixtures.postgresql import temporary_database
 from tests.fixtures.server import MakeServer, Server
 
@@ -37,10 +38,10 @@ _ON_WHAT_THE_TENANT_MADE = """
 _EVENT_TRIGGER = "CREATE EVENT TRIGGER attack ON ddl_command_end EXECUTE FUNCTION tenant.on_event()"
 
 
-@pytest.fixture(params=[15, *NEWER_MAJORS])
+@pytest.fixture(params=[OWN_MAJOR, *NEWER_MAJORS])
 def attacked(request: pytest.FixtureRequest, server_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """The connection string of a database in which a tenant has laid every kind of code that PostgreSQL will run."""
-    binaries = None if request.param == 15 else binaries_or_skip(request.param)
+    binaries = None if request.param == OWN_MAJOR else binaries_or_skip(request.param)
     if binaries is not None:
         monkeypatch.setenv("PATH", f"{binaries}{os.pathsep}{os.environ['PATH']}")
     with (

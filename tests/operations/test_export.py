@@ -26,7 +26,7 @@ from permafrost.openpgp.sealing import OpeningKey
 from permafrost.operations.backup import back_up
 from permafrost.operations.export import Exported, ExportRequest, export
 from permafrost.postgres.connection import conninfo_for
-from permafrost.postgres.programs.binaries import client_program
+from permafrost.postgres.programs.clients import client_program
 from permafrost.postgres.programs.dump_program import DumpForm
 from tests.fixtures.backups import contents_of, drop, make_backup
 from tests.fixtures.commands import command, json_of

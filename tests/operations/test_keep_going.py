@@ -23,7 +23,7 @@ from permafrost.operations.drill import DrillRequest, drill
 from permafrost.operations.export import ExportRequest, export
 from permafrost.operations.restore import RestoreRequest, RestoreResult, restore
 from permafrost.postgres.connection import conninfo_for
-from permafrost.postgres.programs.binaries import client_program
+from permafrost.postgres.programs.clients import client_program
 from permafrost.postgres.programs.scratch import ScratchCluster
 from permafrost.runs import RESTORE, RunRecords
 from permafrost.status.document import status
@@ -35,6 +35,7 @@ from tests.fixtures.hidden_rows import (
     hide_a_duplicate,
     without_keys,
 )
+from tests.fixtures.own_postgresql import OWN_MAJOR
 from tests.fixtures.restores import NAME, databases
 from tests.fixtures.server import MakeServer, Server
 
@@ -72,7 +73,7 @@ def run(server: Server, folder: Path, *, keeps_going: bool = True, replaces: boo
 def finish(conninfo: str, folder: Path) -> None:
     """Run the list as it tells the admin to."""
     subprocess.run(
-        [client_program("psql", 15), "-X", "-q", "-d", conninfo, "-f", "finish.sql"],
+        [client_program("psql", OWN_MAJOR), "-X", "-q", "-d", conninfo, "-f", "finish.sql"],
         cwd=folder,
         check=True,
         capture_output=True,
@@ -89,7 +90,7 @@ def comment_on(conninfo: str) -> str | None:
 
 def definitions(conninfo: str) -> list[str]:
     """Return what pg_dump says of the database's definitions, line by line."""
-    words = [client_program("pg_dump", 15), "--schema-only", "-d", conninfo]
+    words = [client_program("pg_dump", OWN_MAJOR), "--schema-only", "-d", conninfo]
     dumped = subprocess.run(words, check=True, capture_output=True, text=True).stdout
     return [line for line in dumped.splitlines() if "restrict " not in line]
 
@@ -297,7 +298,7 @@ def test_export_has_everything(
     assert "(user7) is duplicated" in exported.missing[0]
     with psycopg.connect(conninfo_for(database, dbname="postgres"), autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {NAME} TEMPLATE template0")
-    words = [client_program("psql", 15), "-X", "-q", "-d", restored, "-f", str(file)]
+    words = [client_program("psql", OWN_MAJOR), "-X", "-q", "-d", restored, "-f", str(file)]
     loaded = subprocess.run(words, check=True, capture_output=True, text=True)
     assert loaded.stderr.count("ERROR") == 1
     assert contents_of(restored) == contents_of(database)

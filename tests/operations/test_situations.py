@@ -27,10 +27,11 @@ from permafrost.openpgp.sealing import OpeningKey
 from permafrost.operations.drill import DrillRequest, drill
 from permafrost.operations.export import ExportRequest, export
 from permafrost.postgres.connection import conninfo_for
-from permafrost.postgres.programs.binaries import client_program
+from permafrost.postgres.programs.clients import client_program
 from permafrost.postgres.programs.scratch import ScratchCluster
 from tests.fixtures.backups import drop, make_backup, make_restore
 from tests.fixtures.newer_postgresql import NEWER_MAJORS, binaries_or_skip
+from tests.fixtures.own_postgresql import OWN_MAJOR
 from tests.fixtures.postgresql import temporary_database
 from tests.fixtures.server import MakeServer, Server
 
@@ -51,8 +52,8 @@ def described(script: Path) -> dict[str, str]:
 
 def majors(script: Path) -> list[int]:
     """Return the versions on which a situation is tried: the machine's own, or else the newest."""
-    first = int(described(script).get("major", "15"))
-    return [15] if first <= 15 else [major for major in NEWER_MAJORS if major >= first][:1]
+    first = int(described(script).get("major", "0"))
+    return [OWN_MAJOR] if first <= OWN_MAJOR else [major for major in NEWER_MAJORS if major >= first][:1]
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +75,7 @@ def situation(
     """The connection string of a database that a situation's script has made, on a server that fits it."""
     script, major = request.param
     head = described(script)
-    binaries = None if major == 15 else binaries_or_skip(major)
+    binaries = None if major == OWN_MAJOR else binaries_or_skip(major)
     if binaries is not None:
         monkeypatch.setenv("PATH", f"{binaries}{os.pathsep}{os.environ['PATH']}")
     library = head.get("preload", "")

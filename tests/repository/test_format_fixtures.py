@@ -26,6 +26,7 @@ from permafrost.operations.verify import verify
 from permafrost.postgres.catalog import list_tables
 from permafrost.postgres.connection import conninfo_for
 from permafrost.postgres.digest import digest_rows
+from permafrost.postgres.programs.binaries import server_binaries
 from tests.fixtures.backups import drop
 
 FIXTURES = sorted((Path(__file__).parents[1] / "fixtures/repositories").glob("*.tar"))
@@ -80,7 +81,7 @@ def test_the_emergency_reader_restores_it(fixture: Path, database: str, tmp_path
     expected = json.loads((folder / "expected.json").read_text())
     server = {str(key): str(value) for key, value in conninfo_to_dict(database).items()}
     environment = {
-        "PATH": "/usr/lib/postgresql/15/bin:/usr/bin:/bin",
+        "PATH": f"{server_binaries()}:/usr/bin:/bin",
         "PGHOST": server["host"],
         "PGPORT": server.get("port", "5432"),
         "PGUSER": server["user"],

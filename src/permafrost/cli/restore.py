@@ -45,6 +45,14 @@ Examples:
 @click.option("--replace", is_flag=True, help="Replace an existing database; it is kept under another name.")
 @server_option
 @click.option("--no-owner", is_flag=True, help="Restore no owners and grants: the restoring user owns everything.")
+@click.option("--role", metavar="OWNER", help="Restore as this role, which then owns everything; implies --no-owner.")
+@click.option(
+    "--without-extension",
+    "without_extensions",
+    metavar="NAME",
+    multiple=True,
+    help="Leave out this extension, and what depends on it; repeatable.",
+)
 @click.option("--no-tablespaces", is_flag=True, help="Put everything into the server's default tablespace.")
 @click.option("--secrets-to", type=click.Path(path_type=Path), metavar="DIR", help="Write the secrets here.")
 @click.option(
@@ -73,6 +81,8 @@ def restore(
     replace: bool,
     server: str | None,
     no_owner: bool,
+    role: str | None,
+    without_extensions: tuple[str, ...],
     no_tablespaces: bool,
     secrets_to: Path | None,
     runbook_file: Path | None,
@@ -92,9 +102,11 @@ def restore(
         Target(
             database,
             replaces=replace,
-            with_owners=not no_owner,
+            with_owners=not no_owner and role is None,
             with_tablespaces=not no_tablespaces,
             with_all_extensions=not keep_going,
+            role=role,
+            without_extensions=without_extensions,
         ),
         server=request.server(server),
         secrets_to=secrets_to,

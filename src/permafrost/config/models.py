@@ -44,11 +44,18 @@ def _cron_expression(text: str) -> str:
     return text
 
 
+def _table_in_schema(text: str) -> str:
+    if not all(text.split(".")) or text.count(".") != 1:
+        raise ValueError(f"{text!r} is not a table with its schema, like public.notes")
+    return text
+
+
 # pydantic would take "2" for 2 and "yes" for true; TOML has types of its own, so a quoted number is a mistake
 Count = Annotated[int, Field(ge=0, strict=True)]
 Flag = Annotated[bool, Field(strict=True)]
 AbsolutePath = Annotated[Path, AfterValidator(_absolute)]
 Fingerprint = Annotated[str, AfterValidator(_whole_fingerprint)]
+TableInSchema = Annotated[str, AfterValidator(_table_in_schema)]
 CronExpression = Annotated[str, AfterValidator(_cron_expression)]
 GuiAddress = Annotated[str, Field(pattern=r"^(.+:[0-9]{1,5}|/.+)$")]
 
@@ -73,6 +80,17 @@ class Database(Section):
     )
     jobs: Annotated[int, Field(ge=1, le=64, strict=True)] = Field(
         default=2, description="How many connections and workers a run may use at once."
+    )
+
+    exclude_schemas: tuple[str, ...] = Field(
+        default=(),
+        description="Schemas that are in no snapshot, such as those of a hosting provider, which this role may not "
+        "read. `permafrost status` names them.",
+    )
+    exclude_tables: tuple[TableInSchema, ...] = Field(
+        default=(),
+        description="Tables that are in no snapshot, as SCHEMA.TABLE. A view or a foreign key that needs one of them "
+        "makes a restore fail; partitions are named one by one.",
     )
 
     @field_validator("url", mode="after")

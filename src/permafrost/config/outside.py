@@ -1,4 +1,7 @@
-"""What lies outside of the database and is part of a backup all the same: media and secrets. Is it there?"""
+"""What lies outside of the database and is part of a backup all the same: media and secrets. Is it there?
+
+And what lies in it and is no part: what the configuration leaves out.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,15 @@ _MOST_LOOKED_AT = 5000
 
 
 def outside_findings(configuration: Configuration) -> Iterator[Finding]:
-    """Yield what is missing of media and secrets, and links among the media. Reads only names and modes."""
+    """Yield what is missing of media and secrets, what is left out of the database, and links among the media.
+
+    Reads only names and modes.
+    """
+    database = configuration.database
+    excluded = [*(f"schema {name}" for name in database.exclude_schemas), *database.exclude_tables]
+    if excluded:
+        message = f"not in the snapshots, as configured: {', '.join(excluded)}"
+        yield Finding(FindingKind.EXCLUDED, "database", message)
     for file in configuration.secrets.files:
         if reason := _unreadable(file):
             message = f"the secrets file {file} is not in the snapshots: {reason}"

@@ -9,6 +9,7 @@ from pathlib import Path
 from permafrost.config.models import Configuration
 from permafrost.events import Reporter, Steps
 from permafrost.openpgp.sealing import Sealing
+from permafrost.postgres.left_out import LeftOut
 from permafrost.repository.layout import Layout
 from permafrost.repository.repository import Repository
 from permafrost.timing import WorkTimes
@@ -31,6 +32,12 @@ class RunContext:
     is_full: bool
     times: WorkTimes
     now: datetime
+
+    @property
+    def left_out(self) -> LeftOut:
+        """What the configuration leaves out of the snapshot."""
+        database = self.configuration.database
+        return LeftOut.named(database.exclude_schemas, database.exclude_tables)
 
     @property
     def layout(self) -> Layout:

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 
 import psycopg
 
 from permafrost.engines.contents import Counts, SnapshotContents
 from permafrost.engines.context import RunContext
 from permafrost.engines.facts import table_facts
-from permafrost.events import Progress
+from permafrost.events import Note, Progress
 from permafrost.postgres.catalog import TableName, describe_database, is_standby, list_tables, schema_migrations_version
 from permafrost.postgres.digest import TableContents, count_rows, digest_rows
-from permafrost.postgres.programs.dump_program import explain_pg_dump, pg_dump_program
+from permafrost.postgres.left_out import relations_left_out
+from permafrost.postgres.programs.dump_program import explain_pg_dump, note_on_version, pg_dump_program
 from permafrost.postgres.snapshot import exported_snapshot, imported_snapshot
 from permafrost.processes.program import Program
 from permafrost.repository.sealed import put_sealed
@@ -27,14 +29,18 @@ def dumped(run: RunContext) -> Iterator[SnapshotContents]:
     """Yield what the dump engine stored of the database; there is nothing to keep for the next run."""
     url = run.configuration.database.url
     with run.steps.step("fix one moment of the database"), exported_snapshot(url) as (connection, exported):
-        description = describe_database(connection)
-        tables = list_tables(connection)
+        left_out = relations_left_out(connection, run.left_out)
+        description = describe_database(connection, run.left_out.schemas, left_out.values())
+        tables = tuple(name for name in list_tables(connection) if not run.left_out.covers(name))
         schema_version = schema_migrations_version(connection)
+        if said := note_on_version(description.server_major):
+            run.report(Note(said))
         dump = pg_dump_program(
             url,
             snapshot=exported,
             server_major=description.server_major,
             is_standby=is_standby(connection),
+            left_out=replace(run.left_out, tables=frozenset(left_out.values())),
         )
         with (
             run.steps.step("dump the database, compress and seal it"),

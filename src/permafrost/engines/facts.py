@@ -93,4 +93,6 @@ def database_facts(description: DatabaseDescription) -> DatabaseFacts:
         roles=tuple(
             Role(name=one.name, can_login=one.can_login, is_superuser=one.is_superuser) for one in description.roles
         ),
+        excluded_schemas=description.excluded_schemas or None,
+        excluded_tables=tuple((one.schema, one.name) for one in description.excluded_tables) or None,
     )

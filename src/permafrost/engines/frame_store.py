@@ -12,14 +12,13 @@ from collections.abc import Iterator
 
 from permafrost.engines.context import RunContext
 from permafrost.openpgp.sealing import explain_sealing, seal_program
-from permafrost.postgres.programs.archive_header import mask_archive_time
+from permafrost.postgres.programs.archive_header import HEAD_BYTES, mask_archive_time
 from permafrost.postgres.programs.dump_program import explain_pg_dump
 from permafrost.processes.pipeline import Pipeline
 from permafrost.processes.program import Program
 from permafrost.repository.objects import StoredObject, put_object
 from permafrost.repository.sealed import SILENCE_S, compressed
 
-_HEAD_BYTES = 64
 _LEVEL = 3
 
 
@@ -39,7 +38,7 @@ class _Hashed:
         head = b""
         for chunk in self._chunks:
             head += chunk
-            if len(head) >= _HEAD_BYTES:
+            if len(head) >= HEAD_BYTES:
                 break
         masked = mask_archive_time(head)
         self._hash.update(masked or head)

@@ -94,7 +94,7 @@ def _attempt(run: RunContext, *, is_last: bool) -> tuple[ExitStack, SnapshotCont
             ThreadPoolExecutor(1) as beside,
         ):
             mark = beside.submit(_sealing_mark, run)
-            snapshot = stack.enter_context(locked_snapshot(run.configuration.database.url))
+            snapshot = stack.enter_context(locked_snapshot(run.configuration.database.url, left_out=run.left_out))
             version = snapshot.connection.info.server_version
             if version < MINIMUM_SERVER_VERSION:
                 raise DatabaseError(

@@ -6,16 +6,18 @@ All of it is read on the connection that holds the snapshot, which has nothing e
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from permafrost.engines.context import RunContext
 from permafrost.engines.frame_store import store_frame
+from permafrost.events import Note
 from permafrost.postgres.building.sequences import SequenceValue, read_sequences
 from permafrost.postgres.catalog import DatabaseDescription, describe_database, is_standby, schema_migrations_version
 from permafrost.postgres.catalog_mark import catalog_mark
+from permafrost.postgres.left_out import relations_left_out
 from permafrost.postgres.locked_snapshot import HELD_LOCK_TIMEOUT_MS, LOCK_TIMEOUT_MS, LockedSnapshot
 from permafrost.postgres.loggable_tables import LoggedTable
-from permafrost.postgres.programs.dump_program import pg_dump_program
+from permafrost.postgres.programs.dump_program import note_on_version, pg_dump_program
 from permafrost.repository.objects import StoredObject
 
 
@@ -60,12 +62,15 @@ def read_surroundings(
     """
     connection = snapshot.connection
     with run.times.of("frame"):
-        description = describe_database(connection)
+        left_out = relations_left_out(connection, snapshot.left_out)
+        description = describe_database(connection, snapshot.left_out.schemas, left_out.values())
         schema_version = schema_migrations_version(connection)
-        sequences = read_sequences(connection)
-        mark = catalog_mark(connection, [table.oid for table in tables])
+        sequences = read_sequences(connection, left_out)
+        mark = catalog_mark(connection, [table.oid for table in tables], left_out)
         if known is not None and mark is not None and mark == known.mark:
             return Surroundings(description, schema_version, sequences, known)
+        if said := note_on_version(description.server_major):
+            run.report(Note(said))
         # pg_dump also locks what the holder does not (views, partitioned tables), so its last try is a patient one
         dump = pg_dump_program(
             run.configuration.database.url,
@@ -73,6 +78,7 @@ def read_surroundings(
             server_major=description.server_major,
             is_standby=is_standby(connection),
             without_data=[table.name for table in tables] + [sequence.name for sequence in sequences],
+            left_out=replace(snapshot.left_out, tables=frozenset(left_out.values())),
             encoding=connection.info.encoding,
             lock_timeout_ms=LOCK_TIMEOUT_MS if is_last else HELD_LOCK_TIMEOUT_MS,
         )

@@ -111,7 +111,9 @@ def _prepare(run: RunContext, snapshot: LockedSnapshot, state: SegmentState, sea
         identity=identity,
         sealing_mark=sealing_mark,
         tables=tables,
-        others=tuple(name for name in list_tables(connection) if name not in logged_names),
+        others=tuple(
+            name for name in list_tables(connection) if name not in logged_names and not snapshot.left_out.covers(name)
+        ),
         known_objects=known,
         missing=missing,
     )

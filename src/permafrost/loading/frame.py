@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from functools import cached_property, partial
 
@@ -30,6 +30,7 @@ from permafrost.postgres.building.loading import analyze, tables_by_size
 from permafrost.postgres.connection import connected, server_major
 from permafrost.postgres.failures import Failed, FailureSink, is_the_servers_end, stop_at_first
 from permafrost.postgres.programs.archive_contents import CONSTRAINT, Contents, Step, read_contents
+from permafrost.postgres.programs.clients import archive_reader
 from permafrost.postgres.programs.restore_program import (
     SECTIONS,
     LoadRequest,
@@ -37,7 +38,9 @@ from permafrost.postgres.programs.restore_program import (
     pg_restore_list_program,
     pg_restore_program,
     pg_restore_script_program,
+    psql_program,
 )
+from permafrost.postgres.programs.sql_script import closed_to_commands, known_to_server
 from permafrost.postgres.workers import Workers
 from permafrost.processes.pipeline import Pipeline
 from permafrost.processes.program import Program
@@ -71,7 +74,7 @@ class FrameLoader:
     def contents(self) -> Contents:
         """The archive's table of contents, cut into steps."""
         pre_data, data, post_data, verbose = (
-            self._run(pg_restore_list_program(self._request.server_major, self._archive_fd, section=section)).decode(
+            self._run(pg_restore_list_program(self._request.pg_restore, self._archive_fd, section=section)).decode(
                 "utf-8", "surrogateescape"
             )
             for section in (*SECTIONS, None)
@@ -207,7 +210,9 @@ class FrameLoader:
     def _script(self, entries: str) -> bytes:
         """Return the SQL of the listed entries."""
         with _listed(entries) as list_fd:
-            return self._run(pg_restore_script_program(self._request, list_fd, self._archive_fd))
+            return b"".join(
+                self._known(self._stream(pg_restore_script_program(self._request, list_fd, self._archive_fd)))
+            )
 
     def _load(self, *steps: Step, jobs: int = 1, reads_all: bool = False) -> None:
         """Run pg_restore over the entries of some steps."""
@@ -258,17 +263,40 @@ class FrameLoader:
 
     def _restore(self, request: LoadRequest, entries: str, *, reads_all: bool = False) -> None:
         with _listed(entries) as list_fd:
-            self._run(pg_restore_program(request, list_fd), reads_all=reads_all)
+            if request.is_understood:
+                self._run(pg_restore_program(request, list_fd), reads_all=reads_all)
+            else:
+                self._restore_by_psql(request, list_fd, reads_all=reads_all)
+
+    def _restore_by_psql(self, request: LoadRequest, list_fd: int, *, reads_all: bool) -> None:
+        """Load all of the list, or nothing: psql takes the end of a truncated script for the end of the rows.
+
+        The script commits in its last line, so that one that breaks off has done nothing.
+        """
+        whole = replace(request, is_one_transaction=True)
+        program = pg_restore_script_program(whole, list_fd, request.archive_fd)
+        script = closed_to_commands(self._known(self._stream(program, reads_all=reads_all)))
+        with closing(script), Pipeline([psql_program(request)], source=script) as pipeline:
+            for _ in pipeline.chunks():
+                pass  # what functions return, such as new values of sequences
+            pipeline.finish(explain_pg_restore)
+
+    def _known(self, script: Iterator[bytes]) -> Iterator[bytes]:
+        return known_to_server(script, self._request.server_major, self._request.pg_restore.major)
 
     def _run(self, program: Program, *, reads_all: bool = False) -> bytes:
         """Run a program that reads the archive, and return what it wrote."""
+        return b"".join(self._stream(program, reads_all=reads_all))
+
+    def _stream(self, program: Program, *, reads_all: bool = False) -> Iterator[bytes]:
+        """Yield what a program that reads the archive writes; it has ended well when nothing more comes."""
         if self._archive_fd is None:
             with self._snapshot.unsealed_frame(program, reads_all=reads_all) as pipeline:
-                return b"".join(pipeline.chunks())
+                yield from pipeline.chunks()
+            return
         with Pipeline([program]) as pipeline:
-            output = b"".join(pipeline.chunks())
+            yield from pipeline.chunks()
             pipeline.finish(explain_pg_restore)
-        return output
 
 
 @contextmanager
@@ -283,12 +311,13 @@ def frame_loader(
 ) -> Iterator[FrameLoader]:
     """Yield the loader of the snapshot's frame into the empty database that `conninfo` names.
 
-    Its programs know the snapshot's version and the server's. The extensions `without`, and what depends on them, are
-    left out.
+    Its pg_restore can read the archive, and is newer than the server only if no other can. The extensions `without`,
+    and what depends on them, are left out.
     """
     with connected(conninfo) as connection:
-        major = max(snapshot.manifest.database.server_major, server_major(connection))
-    request = LoadRequest(conninfo, major, with_owners, with_tablespaces)
+        major = server_major(connection)
+    reader = archive_reader(snapshot.archive_major(), major)
+    request = LoadRequest(conninfo, reader, major, with_owners, with_tablespaces)
     if snapshot.stored(snapshot.frame_index).size_bytes > _HELD_IN_MEMORY_BYTES:
         yield FrameLoader(snapshot, request, None, jobs, without)
         return

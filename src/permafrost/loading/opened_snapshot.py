@@ -9,6 +9,7 @@ from pathlib import Path
 
 from permafrost.errors import PermafrostError
 from permafrost.openpgp.sealing import OpeningKey, explain_opening, explain_sealing, open_bytes, open_program
+from permafrost.postgres.programs.archive_header import HEAD_BYTES, archive_major
 from permafrost.postgres.programs.restore_program import explain_pg_restore
 from permafrost.processes.pipeline import Pipeline
 from permafrost.processes.program import Finished, Program
@@ -81,6 +82,11 @@ class OpenedSnapshot:
         """Yield the frame's pg_dump archive from its head, piped through `programs`, as `unsealed` does."""
         with self.unsealed(self.frame_index, _UNZSTD, *programs, reads_all=reads_all) as pipeline:
             yield pipeline
+
+    def archive_major(self) -> int:
+        """Return the oldest major version of PostgreSQL whose pg_restore can read the frame."""
+        with self.unsealed_frame(Program(("head", "-c", str(HEAD_BYTES))), reads_all=False) as pipeline:
+            return archive_major(b"".join(pipeline.chunks()))
 
     def secret_files(self) -> list[SecretFile]:
         """Return the snapshot's secret files, opened in memory."""

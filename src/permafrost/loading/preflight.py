@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import psycopg
@@ -15,6 +16,7 @@ from permafrost.postgres.building.provision import (
     free_bytes,
     is_unfinished_restore,
     locale_problem,
+    may_become,
     missing_extensions,
     missing_roles,
     unusable_tablespaces,
@@ -30,7 +32,8 @@ class Target:
     """Where a restore goes: the database's final name, and whether it takes a live one's place.
 
     Owners and grants, and tablespaces, may be left out, and so may extensions that the server refuses to create, where
-    the database is only looked at, or better than none without them.
+    the database is only looked at, or better than none without them. With a `role`, which is never `with_owners`,
+    everything is made by that role and belongs to it. `without_extensions` are left out, with what depends on them.
     """
 
     database: str
@@ -38,6 +41,12 @@ class Target:
     with_owners: bool
     with_tablespaces: bool = True
     with_all_extensions: bool = True
+    role: str | None = None
+    without_extensions: tuple[str, ...] = ()
+
+    def wanted(self, facts: DatabaseFacts) -> list[str]:
+        """Return the names of the extensions to create."""
+        return [one.name for one in facts.extensions if one.name not in self.without_extensions]
 
 
 def check_target(
@@ -52,7 +61,7 @@ def check_target(
 
     1. The database's name is free, or is there and unused if it is to be replaced.
     2. The server is not older than the snapshot's.
-    3. The roles that own or are granted anything are there (unless owners are left out).
+    3. The roles that own or are granted anything are there (unless owners are left out), or the one that is to own all.
     4. The extensions are installed, and this role may create them, if it `needs_extensions`.
     5. The server's C library knows the collation.
     6. The disk has room for what the database took.
@@ -62,8 +71,10 @@ def check_target(
     _check_version(connection, facts)
     if target.with_owners:
         _check_roles(connection, facts)
+    if target.role is not None:
+        _check_role(connection, target.role)
     if needs_extensions:
-        _check_extensions(connection, facts)
+        _check_extensions(connection, target.wanted(facts))
     _check_locale(connection, facts)
     _check_space(connection, facts, report)
     return _without_missing_tablespaces(connection, target, facts, report)
@@ -97,6 +108,12 @@ def _check_name(connection: psycopg.Connection, target: Target) -> None:
     if target.replaces and not exists:
         raise RestoreRefusedError(
             f"there is no database {target.database} to replace", unchanged=_UNCHANGED, hint="leave out --replace"
+        )
+    if target.replaces and connection.info.dbname == target.database:
+        raise RestoreRefusedError(
+            f"the database {target.database} cannot be replaced while permafrost is connected to it",
+            unchanged=_UNCHANGED,
+            hint="name another database of the server: --server 'dbname=NAME ...'",
         )
     if target.replaces:
         sessions = connections_to(connection, target.database)
@@ -134,21 +151,35 @@ def _check_roles(connection: psycopg.Connection, facts: DatabaseFacts) -> None:
         )
 
 
-def _check_extensions(connection: psycopg.Connection, facts: DatabaseFacts) -> None:
-    missing = missing_extensions(connection, [extension.name for extension in facts.extensions])
+def _check_role(connection: psycopg.Connection, role: str) -> None:
+    if missing_roles(connection, [role]):
+        raise RestoreRefusedError(
+            f"the server has no role {role}", unchanged=_UNCHANGED, hint="create it, or name another with --role"
+        )
+    if not may_become(connection, role):
+        raise RestoreRefusedError(
+            f"{connection.info.user} may not act as the role {role}",
+            unchanged=_UNCHANGED,
+            hint=f"GRANT {role} TO {connection.info.user}",
+        )
+
+
+def _check_extensions(connection: psycopg.Connection, names: Sequence[str]) -> None:
+    missing = missing_extensions(connection, names)
     if missing:
         raise RestoreRefusedError(
             f"the server does not have the extension {', '.join(missing)}",
             unchanged=_UNCHANGED,
             hint="install it; Debian's postgresql-contrib and postgresql-VERSION-NAME packages contain most of them. "
-            "--keep-going restores what does not need it",
+            "--keep-going restores what does not need it, and --without-extension leaves it out",
         )
-    not_ours = extensions_for_superusers(connection, [extension.name for extension in facts.extensions])
+    not_ours = extensions_for_superusers(connection, names)
     if not_ours:
         raise RestoreRefusedError(
             f"only a superuser may create the extension {', '.join(not_ours)}",
             unchanged=_UNCHANGED,
-            hint="restore as one, such as: --server 'user=postgres host=/var/run/postgresql'",
+            hint="restore as one, such as: --server 'user=postgres host=/var/run/postgresql'; "
+            "where that cannot be had, leave it out: --without-extension NAME",
         )
 
 
@@ -174,10 +205,12 @@ def _check_space(connection: psycopg.Connection, facts: DatabaseFacts, report: R
         )
 
 
-def tell_whose_code_runs(connection: psycopg.Connection, report: Reporter) -> None:
+def tell_whose_code_runs(connection: psycopg.Connection, role: str | None, report: Reporter) -> None:
     """Report with whose rights code in the snapshot will run: it may have been written to run when it is restored."""
     with database_errors("cannot look at the restoring role"):
-        row = connection.execute("SELECT current_user, rolsuper FROM pg_roles WHERE rolname = current_user").fetchone()
+        row = connection.execute(
+            "SELECT rolname, rolsuper FROM pg_roles WHERE rolname = coalesce(%s, current_user)", (role,)
+        ).fetchone()
     assert row is not None  # noqa: S101 - whoever asks is a role
     name, is_superuser = row
     report(

@@ -33,7 +33,7 @@ from permafrost.postgres.building.provision import (
     swap_databases,
 )
 from permafrost.postgres.catalog import Grant
-from permafrost.postgres.connection import conninfo_for
+from permafrost.postgres.connection import as_role, conninfo_for
 from permafrost.repository.manifest import DatabaseFacts
 
 _SUFFIX = "_permafrost_new"
@@ -55,8 +55,9 @@ class WorkingDatabase:
 
     @property
     def conninfo(self) -> str:
-        """The connection string of the database."""
-        return conninfo_for(self.server, dbname=self.name)
+        """The connection string of the database, for the role that makes everything in it."""
+        named = conninfo_for(self.server, dbname=self.name)
+        return named if self.target.role is None else as_role(named, self.target.role)
 
     def make(self, report: Reporter) -> None:
         """Make the database, empty, and see whether its extensions can be created in it.
@@ -65,7 +66,7 @@ class WorkingDatabase:
         """
         create_database(self.connection, _new_database(self.name, self.facts, self.target))
         _note_collation(self.connection, self.name, self.facts, report)
-        names = [extension.name for extension in self.facts.extensions]
+        names = self.target.wanted(self.facts)
         refused = refused_extensions(self.conninfo, names)
         if refused and self.target.with_all_extensions and not self.target.replaces:
             rename_database(self.connection, self.name, self.target.database)
@@ -178,7 +179,7 @@ def _live(target: Target) -> str:
 def _new_database(name: str, facts: DatabaseFacts, target: Target) -> NewDatabase:
     return NewDatabase(
         name=name,
-        owner=facts.owner if target.with_owners else None,
+        owner=facts.owner if target.with_owners else target.role,
         encoding=facts.encoding,
         collate=facts.collate,
         ctype=facts.ctype,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from permafrost.config.models import Configuration
 from permafrost.errors import PermafrostError
-from permafrost.postgres.catalog import list_tables
 from permafrost.postgres.connection import connected
+from permafrost.postgres.left_out import LeftOut
+from permafrost.postgres.loggable_tables import candidate_tables, check_readable
 from permafrost.syncthing.access import foreign_client
 
 
@@ -17,7 +18,9 @@ def try_connections(configuration: Configuration) -> list[tuple[str, str]]:
     problems = []
     try:
         with connected(configuration.database.url) as connection:
-            list_tables(connection)
+            database = configuration.database
+            left_out = LeftOut.named(database.exclude_schemas, database.exclude_tables)
+            check_readable(connection, left_out.kept(candidate_tables(connection)))
     except PermafrostError as error:
         problems.append(("database.url", _text(error)))
     settings = configuration.syncthing

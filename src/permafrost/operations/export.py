@@ -32,6 +32,7 @@ from permafrost.openpgp.sealing import (
     seal_program,
 )
 from permafrost.operations.restore import RestoreRequest, restore
+from permafrost.postgres.programs.clients import archive_reader
 from permafrost.postgres.programs.dump_program import DumpForm, explain_pg_dump, pg_dump_file_program
 from permafrost.postgres.programs.restore_program import pg_restore_text_program
 from permafrost.processes.pipeline import Pipeline
@@ -190,7 +191,8 @@ def _write_frame(
 ) -> None:
     programs: list[Program] = []
     if form == "plain":
-        programs.append(pg_restore_text_program(snapshot.manifest.database.server_major))
+        reader = archive_reader(snapshot.archive_major(), snapshot.manifest.database.server_major)
+        programs.append(pg_restore_text_program(reader))
     with snapshot.unsealed_frame(*programs, *seal) as pipeline:
         _write(pipeline.chunks(), staged, report)
 

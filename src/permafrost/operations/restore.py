@@ -237,7 +237,7 @@ def _into_server(
         target = check_target(connection, request.target, manifest.database, report, needs_extensions=not lists)
         clear_unfinished(connection, target)
         if not request.logs_in_as_owners:
-            tell_whose_code_runs(connection, report)
+            tell_whose_code_runs(connection, target.role, report)
         missing = _missing(request)
     with (
         missing,
@@ -318,7 +318,7 @@ def _frame(
         with_owners=target.with_owners,
         with_tablespaces=target.with_tablespaces,
         jobs=jobs,
-        without=() if request.lists_missing else working.without_extensions,
+        without=(*target.without_extensions, *(() if request.lists_missing else working.without_extensions)),
     ) as frame:
         yield frame, conninfo
 

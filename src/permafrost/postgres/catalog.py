@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import psycopg
@@ -40,6 +41,7 @@ class DatabaseDescription:
 
     Sizes in bytes; collations as the server names them. `connection_limit` is None without one. `tablespaces` are all
     that the database or something in it uses, except the default one; `security_labels` are providers and labels.
+    `excluded_schemas` and `excluded_tables` are what the configuration leaves out of the snapshot.
     """
 
     name: str
@@ -63,6 +65,8 @@ class DatabaseDescription:
     settings: tuple[tuple[str, str, str], ...]
     extensions: tuple[tuple[str, str], ...]
     roles: tuple[RoleFacts, ...]
+    excluded_schemas: tuple[str, ...] = ()
+    excluded_tables: tuple[TableName, ...] = ()
 
     @property
     def server_major(self) -> int:
@@ -85,8 +89,13 @@ class TableName:
         return f"{self.schema}.{self.name}"
 
 
-def describe_database(connection: psycopg.Connection) -> DatabaseDescription:
-    """Return the facts of the database that `connection` is connected to."""
+def describe_database(
+    connection: psycopg.Connection, excluded_schemas: Collection[str] = (), excluded: Collection[TableName] = ()
+) -> DatabaseDescription:
+    """Return the facts of the database that `connection` is connected to.
+
+    Roles that have to do only with `excluded_schemas`, or with the tables and sequences `excluded`, are not among them.
+    """
     with database_errors("cannot read the database's catalog"):
         version = connection.info.server_version
         # datlocprovider is new in 15; the ICU locale's column was renamed in 17 (release notes of 15 and 17)
@@ -124,7 +133,9 @@ def describe_database(connection: psycopg.Connection) -> DatabaseDescription:
             grants=_database_grants(connection) if row[10] else None,
             settings=_database_settings(connection),
             extensions=_extensions(connection),
-            roles=_roles(connection),
+            roles=_roles(connection, excluded_schemas, excluded),
+            excluded_schemas=tuple(sorted(excluded_schemas)),
+            excluded_tables=tuple(sorted(excluded)),
         )
 
 
@@ -173,7 +184,9 @@ def _extensions(connection: psycopg.Connection) -> tuple[tuple[str, str], ...]:
     return tuple((row[0], row[1]) for row in rows)
 
 
-def _roles(connection: psycopg.Connection) -> tuple[RoleFacts, ...]:
+def _roles(
+    connection: psycopg.Connection, excluded_schemas: Collection[str], excluded: Collection[TableName]
+) -> tuple[RoleFacts, ...]:
     # pg_shdepend has every role that something of this database (or the database itself) depends on: owners,
     # grantees, policies; predefined roles are pinned and do not appear. The bootstrap superuser does not either.
     rows = connection.execute(
@@ -182,9 +195,19 @@ def _roles(connection: psycopg.Connection) -> tuple[RoleFacts, ...]:
             SELECT s.refobjid FROM pg_shdepend s, me
             WHERE s.refclassid = 'pg_authid'::regclass
               AND (s.dbid = me.oid OR (s.classid = 'pg_database'::regclass AND s.objid = me.oid))
+              AND NOT (s.dbid = me.oid AND EXISTS (SELECT FROM pg_identify_object(s.classid, s.objid, 0) o
+                WHERE coalesce(o.schema, CASE o.type WHEN 'schema' THEN o.identity END)
+                    IN (SELECT quote_ident(name) FROM unnest(%(schemas)s::text[]) name)
+                OR (s.classid = 'pg_class'::regclass AND o.identity IN (SELECT format('%%I.%%I', schema, name)
+                    FROM unnest(%(in_schemas)s::text[], %(names)s::text[]) AS excluded(schema, name)))))
             UNION SELECT datdba FROM pg_database d, me WHERE d.oid = me.oid
             UNION SELECT setrole FROM pg_db_role_setting s, me WHERE s.setdatabase = me.oid)
-        ORDER BY 1"""
+        ORDER BY 1""",
+        {
+            "schemas": list(excluded_schemas),
+            "in_schemas": [name.schema for name in excluded],
+            "names": [name.name for name in excluded],
+        },
     )
     return tuple(RoleFacts(*row) for row in rows)
 

@@ -24,14 +24,15 @@ _NAMES_ONLY = "pg_authid"  # definitions name roles; who may read pg_roles may n
 _FIRST_OWN_OID = 16384  # FirstNormalObjectId (PostgreSQL's src/include/access/transam.h)
 
 
-def catalog_mark(connection: psycopg.Connection, logged: Collection[int]) -> str | None:
+def catalog_mark(connection: psycopg.Connection, logged: Collection[int], left_out: Collection[int] = ()) -> str | None:
     """Return a digest that changes with every definition that the connection's snapshot sees, None if there is none.
 
-    `logged` are the oids of the tables whose rows are not pg_dump's. There is no mark if pg_dump has rows or large
+    `logged` and `left_out` are the oids of the tables whose rows are not pg_dump's; another choice of the latter is
+    another mark. There is no mark if pg_dump has rows or large
     objects to dump, or if a part of the catalog with something in it may not be read.
     """
     with database_errors("cannot look at the catalog"):
-        if _has_rows_for_pg_dump(connection, logged):
+        if _has_rows_for_pg_dump(connection, [*logged, *left_out]):
             return None
         listed = connection.execute(
             """SELECT c.relname, pg_relation_filenode(c.oid)::int8, has_table_privilege(c.oid, 'SELECT')
@@ -43,7 +44,13 @@ def catalog_mark(connection: psycopg.Connection, logged: Collection[int]) -> str
             return None
         found = connection.execute(_query([name for name, _ in readable])).fetchall()
         roles = connection.execute("SELECT oid::int8, rolname FROM pg_roles ORDER BY 1").fetchall()
-    facts = (connection.info.server_version, readable, sorted(found, key=lambda row: str(row[0])), roles)
+    facts = (
+        connection.info.server_version,
+        readable,
+        sorted(found, key=lambda row: str(row[0])),
+        roles,
+        sorted(left_out),
+    )
     return hashlib.sha256(repr(facts).encode("utf-8", "surrogatepass")).hexdigest()
 
 

@@ -71,6 +71,18 @@ def conninfo_for(conninfo: str, **changes: str) -> str:
     return make_conninfo("", **{**_LIVENESS, "application_name": APPLICATION_NAME, **given, **changes})
 
 
+def named_database(conninfo: str) -> str | None:
+    """Return the database that a connection string names, None if it names none."""
+    return str(conninfo_to_dict(conninfo_for(conninfo)).get("dbname") or "") or None
+
+
+def as_role(conninfo: str, role: str) -> str:
+    """Return `conninfo` for sessions that are another role's from their start, as by SET ROLE."""
+    given = str(conninfo_to_dict(conninfo_for(conninfo)).get("options") or "")
+    escaped = re.sub(r"([\\\s])", r"\\\1", role)  # libpq, "options": spaces and backslashes
+    return conninfo_for(conninfo, options=f"{given} -c role={escaped}".strip())
+
+
 def libpq_environment() -> dict[str, str]:
     """Return the PG* variables that we were given; libpq and its programs honour them."""
     return {name: value for name, value in os.environ.items() if name.startswith("PG")}
@@ -117,6 +129,13 @@ def _hint(error: psycopg.Error) -> str:
 
 
 _CONNECTION_HINTS = (
+    (
+        r"permission denied for database",
+        (
+            "the server runs, and this role may not connect to that database: name another one, "
+            "for a restore as --server 'dbname=NAME ...'"
+        ),
+    ),
     (r"database .* does not exist", "the server runs and let you in, but has no such database: psql -l lists them"),
     (
         r"role .* does not exist",

@@ -18,6 +18,7 @@ from permafrost.errors import DatabaseError
 from permafrost.postgres.catalog import TableName
 from permafrost.postgres.connection import LockConflictError, connected, database_errors
 from permafrost.postgres.error_text import error_text
+from permafrost.postgres.left_out import NOTHING, LeftOut
 from permafrost.postgres.loggable_tables import candidate_tables, check_readable, lock_tables
 
 LOCK_TIMEOUT_MS = 60_000
@@ -39,18 +40,21 @@ class LockedSnapshot:
     name: str
     tables: Mapping[int, TableName]
     taken_at: float
+    left_out: LeftOut = NOTHING
 
 
 @contextmanager
-def locked_snapshot(conninfo: str, lock_timeout_ms: int = LOCK_TIMEOUT_MS) -> Iterator[LockedSnapshot]:
-    """Yield a snapshot that lasts as long as the block.
+def locked_snapshot(
+    conninfo: str, lock_timeout_ms: int = LOCK_TIMEOUT_MS, left_out: LeftOut = NOTHING
+) -> Iterator[LockedSnapshot]:
+    """Yield a snapshot that lasts as long as the block, in which nothing of what is `left_out` is locked.
 
     Raise `DatabaseError` if a lock cannot be had within `lock_timeout_ms`, or tables come and go faster than they
     can be locked.
     """
     with connected(conninfo) as connection:
         for _ in range(_ATTEMPTS):
-            snapshot = _attempt(connection, lock_timeout_ms)
+            snapshot = _attempt(connection, lock_timeout_ms, left_out)
             if snapshot is not None:
                 yield snapshot
                 return
@@ -61,9 +65,9 @@ def locked_snapshot(conninfo: str, lock_timeout_ms: int = LOCK_TIMEOUT_MS) -> It
         )
 
 
-def _attempt(connection: psycopg.Connection, lock_timeout_ms: int) -> LockedSnapshot | None:
+def _attempt(connection: psycopg.Connection, lock_timeout_ms: int, left_out: LeftOut) -> LockedSnapshot | None:
     """Lock what is there and take a snapshot; None if something changed in between."""
-    listed = candidate_tables(connection)  # in a transaction of its own
+    listed = left_out.kept(candidate_tables(connection))  # in a transaction of its own
     check_readable(connection, listed)
     connection.execute(_BEGIN)
     try:
@@ -77,9 +81,9 @@ def _attempt(connection: psycopg.Connection, lock_timeout_ms: int) -> LockedSnap
     with database_errors("cannot export a snapshot"):
         row = connection.execute("SELECT pg_export_snapshot()").fetchone()
     assert row is not None  # noqa: S101 - a SELECT without FROM has one row
-    if candidate_tables(connection) != listed:
+    if left_out.kept(candidate_tables(connection)) != listed:
         return None  # one was made, renamed or swapped since it was listed
-    return LockedSnapshot(connection, str(row[0]), listed, time.monotonic())
+    return LockedSnapshot(connection, str(row[0]), listed, time.monotonic(), left_out)
 
 
 def lock_error(error: psycopg.Error) -> LockConflictError:

@@ -89,7 +89,8 @@ def check_readable(connection: psycopg.Connection, candidates: Mapping[int, Tabl
     if hidden:
         said.append(f"row security hides rows of {_some(hidden)} from the role {role}")
         hints.append(f"ALTER ROLE {role} BYPASSRLS")
-    raise DatabaseError("; ".join(said), hint=f"as a superuser: {'; '.join(hints)}")
+    leave_out = "; or leave out what is not yours: [database] exclude_schemas, exclude_tables" if closed else ""
+    raise DatabaseError("; ".join(said), hint=f"as a superuser: {'; '.join(hints)}{leave_out}")
 
 
 def _some(names: Sequence[str]) -> str:

@@ -79,6 +79,10 @@ class DatabaseFacts(Part):
     )
     extensions: tuple[Extension, ...] = ()
     roles: tuple[Role, ...] = ()
+    excluded_schemas: tuple[str, ...] | None = Field(default=None, description="left out as the configuration says")
+    excluded_tables: tuple[tuple[str, str], ...] | None = Field(
+        default=None, description="schema, name of each table and sequence that was left out for that"
+    )
 
     @property
     def server_major(self) -> int:

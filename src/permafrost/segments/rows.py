@@ -71,7 +71,7 @@ def decode_scan(raw: bytes, first_page: int) -> RowVersions:
     """
     records = np.frombuffer(raw, _RECORD)
     blocks = records["block"].astype(np.int64) - first_page
-    if len(blocks) and (blocks.min() < 0 or blocks.max() >= SEGMENT_PAGES):
+    if len(blocks) and (np.min(blocks) < 0 or np.max(blocks) >= SEGMENT_PAGES):
         raise ValueError("a row version lies outside its segment")
     places = (blocks.astype(np.uint32) << np.uint32(16)) | records["offset"].astype(np.uint32)
     xmins = records["xmin"].astype(np.uint32)

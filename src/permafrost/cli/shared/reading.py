@@ -21,7 +21,7 @@ from permafrost.config.loading import load_configuration
 from permafrost.config.models import DEFAULT_SCRATCH, Configuration
 from permafrost.events import Reporter
 from permafrost.loading.source import Source, source_of
-from permafrost.postgres.connection import conninfo_for
+from permafrost.postgres.connection import conninfo_for, named_database
 from permafrost.repository.layout import SnapshotId
 
 _DEFAULT_JOBS = 2
@@ -64,8 +64,11 @@ class ReadRequest:
     def server(self, given: str | None) -> str:
         """Return the connection string of the PostgreSQL server to restore to: the option's, or the configuration's.
 
-        With neither it is empty but for the database, and libpq connects as psql does.
+        With neither it is empty but for the database, and libpq connects as psql does. The option may name the database
+        from which others are made, as a managed server may let nobody into `postgres`.
         """
+        if given is not None and named_database(given):
+            return conninfo_for(given)
         configured = self.configuration.database.url if self.configuration else ""
         return conninfo_for(configured if given is None else given, dbname="postgres")
 

@@ -9,6 +9,7 @@ from permafrost.errors import IntegrityError, RestoreRefusedError
 from permafrost.loading.opened_snapshot import OpenedSnapshot
 from permafrost.loading.rows.log_lines import table_lines
 from permafrost.postgres.catalog import TableName
+from permafrost.postgres.programs.clients import archive_reader
 from permafrost.postgres.programs.restore_program import pg_restore_rows_program
 from permafrost.repository.manifest import Manifest, Table
 
@@ -58,7 +59,8 @@ def copy_text(snapshot: OpenedSnapshot, table: Table) -> Iterator[bytes]:
 def _framed_lines(snapshot: OpenedSnapshot, table: Table) -> Iterator[bytes]:
     encoding = _PYTHON_NAMES.get(snapshot.manifest.database.encoding, "utf-8")
     name = TableName(table.schema_name, table.name)
-    rows = pg_restore_rows_program(snapshot.manifest.database.server_major, name, encoding)
+    reader = archive_reader(snapshot.archive_major(), snapshot.manifest.database.server_major)
+    rows = pg_restore_rows_program(reader, name, encoding)
     with snapshot.unsealed_frame(rows) as pipeline:
         yield from _between(pipeline.chunks())
 

@@ -20,6 +20,7 @@ _FORBIDDEN = (
     psycopg.errors.InvalidParameterValue,  # a security label's provider that is not loaded
     psycopg.errors.FeatureNotSupported,
     psycopg.errors.ConfigFileError,
+    psycopg.errors.SyntaxError,  # an option of a subscription that an older server does not know
 )
 
 

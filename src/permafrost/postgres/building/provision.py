@@ -135,6 +135,14 @@ def missing_roles(connection: psycopg.Connection, names: Sequence[str]) -> list[
     return [row[0] for row in rows]
 
 
+def may_become(connection: psycopg.Connection, role: str) -> bool:
+    """Return whether the connection's role may SET ROLE to `role`, which exists."""
+    right = "SET" if connection.info.server_version >= 160000 else "MEMBER"
+    with database_errors("cannot look at the role's rights"):
+        row = connection.execute("SELECT pg_has_role(%s::text, %s)", (role, right)).fetchone()
+    return bool(row and row[0])
+
+
 def unusable_tablespaces(connection: psycopg.Connection, names: Sequence[str]) -> list[str]:
     """Return which of the tablespaces the server does not have, or does not let this role put anything into."""
     with database_errors("cannot list the tablespaces"):

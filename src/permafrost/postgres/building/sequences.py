@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import psycopg
@@ -22,8 +22,10 @@ class SequenceValue:
     is_called: bool
 
 
-def read_sequences(connection: psycopg.Connection) -> tuple[SequenceValue, ...]:
+def read_sequences(connection: psycopg.Connection, without: Collection[int] = ()) -> tuple[SequenceValue, ...]:
     """Return the values of all sequences of the database's own, in order of name, as they are now.
+
+    Those whose oids are in `without` are left out.
 
     Sequences know no snapshots: a value may be newer than the snapshot, never older, as with pg_dump.
     """
@@ -33,11 +35,12 @@ def read_sequences(connection: psycopg.Connection) -> tuple[SequenceValue, ...]:
             for row in connection.execute(
                 """SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
                 WHERE c.relkind = 'S' AND c.relpersistence <> 't' AND n.nspname !~ '^pg_'
-                  AND n.nspname <> 'information_schema'
+                  AND n.nspname <> 'information_schema' AND c.oid <> ALL(%s::oid[])
                   AND (c.relpersistence = 'p' OR NOT pg_is_in_recovery())
                   AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = 'pg_class'::regclass AND e.objid = c.oid
                                   AND e.deptype = 'e')
-                ORDER BY 1, 2"""
+                ORDER BY 1, 2""",
+                (list(without),),
             )
         ]
         if not names:

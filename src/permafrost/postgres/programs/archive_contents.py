@@ -35,7 +35,7 @@ class Step(Enum):
     FOREIGN_KEYS = "foreign keys"
     LATE = "what follows the foreign keys"
     REFRESHES = "materialized views"
-    GUARDED = "publications, subscriptions and security labels, which a role or a server may not be able to make"
+    GUARDED = "publications, subscriptions, security labels and comments on extensions, which may not be allowed"
     EVENT_TRIGGERS = "event triggers, which must see nothing of the restore"
     LEFT_OUT = "left out on purpose"
 
@@ -147,7 +147,8 @@ def _early_step(entry: Entry, step: Step) -> Step:
 
 
 def _is_guarded(entry: Entry) -> bool:
-    return entry.catalogue in _PUBLISHING or entry.is_of(0, "SECURITY LABEL")
+    is_of_extension = entry.is_of(0, "COMMENT") and entry.text.startswith("COMMENT - EXTENSION ")
+    return entry.catalogue in _PUBLISHING or entry.is_of(0, "SECURITY LABEL") or is_of_extension
 
 
 def _special(post_data: Sequence[Entry]) -> dict[int, Step]:

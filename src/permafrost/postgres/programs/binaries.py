@@ -1,10 +1,14 @@
-"""Finds PostgreSQL's server programs, which are not on PATH where several major versions are installed."""
+"""Finds PostgreSQL's server programs, which are not on PATH where several major versions are installed.
+
+A candidate that does not say its version is no candidate: of a PostgreSQL that was removed, scripts may be left.
+"""
 
 from __future__ import annotations
 
 import functools
 import re
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 from permafrost.errors import ToolError
@@ -14,7 +18,9 @@ from permafrost.processes.run import run_checked
 _FOLDERS = (
     (Path("/usr/lib/postgresql"), "*/bin"),  # Debian and its children
     (Path("/usr"), "pgsql-*/bin"),  # PostgreSQL's own packages for Red Hat
+    (Path("/usr/libexec"), "postgresql*"),  # Alpine
 )
+_VERSION_S = 60  # a loaded machine takes seconds to start any program
 _NEEDED = ("initdb", "postgres")
 _PARTS = ("bin", "lib", "lib32", "lib64", "sbin", "share", "usr")
 
@@ -59,47 +65,26 @@ def installation(binaries: Path) -> list[Path]:
 
 
 def _servers() -> dict[int, Path]:
-    folders = [folder for root, pattern in _FOLDERS for folder in root.glob(pattern)]
+    folders = list(installed_folders())
     on_path = shutil.which("postgres")
     if on_path is not None:
         folders.append(Path(on_path).resolve().parent)
-    return {_major_of(folder): folder for folder in folders if all((folder / name).is_file() for name in _NEEDED)}
+    whole = [folder for folder in folders if all((folder / name).is_file() for name in _NEEDED)]
+    return {major: folder for folder in whole if (major := major_of(folder / "postgres")) is not None}
 
 
-def _major_of(folder: Path) -> int:
-    """Return the major version that the `postgres` in `folder` says it is ("postgres (PostgreSQL) 15.18")."""
-    said = run_checked(Program((str(folder / "postgres"), "--version")), timeout_s=10).decode()
-    found = re.search(r"\) (\d+)", said)
-    if found is None:
-        raise ToolError(f"{folder / 'postgres'} does not say its version: {said.strip()!r}")
-    return int(found[1])
-
-
-def client_program(name: str, server_major: int) -> str:
-    """Return the path of pg_dump, pg_restore or psql that is at least as new as a server of `server_major`.
-
-    pg_dump refuses a newer server, so PATH's is only taken if it will do. Debian's /usr/bin/pg_dump is a wrapper
-    that guesses a version from the local clusters, so the real programs are looked for first, oldest fitting
-    first. Raise `ToolError` if there is none.
-    """
-    folders = [folder for root, pattern in _FOLDERS for folder in root.glob(pattern)]
-    on_path = shutil.which(name)
-    found: dict[int, Path] = {}
-    for candidate in (*(folder / name for folder in folders), *((Path(on_path),) if on_path else ())):
-        if candidate.is_file():
-            found.setdefault(_major_of_client(candidate), candidate)
-    fitting = [major for major in found if major >= server_major]
-    if not fitting:
-        have = f"only for {', '.join(str(version) for version in sorted(found))}" if found else "not at all"
-        raise ToolError(
-            f"{name} for PostgreSQL {server_major} is required, but installed {have}",
-            hint=f"install it, on Debian: apt-get install postgresql-client-{server_major}",
-        )
-    return str(found[min(fitting)])
+def installed_folders() -> Iterator[Path]:
+    """Yield the folders in which systems keep PostgreSQL's programs of one major version each."""
+    for root, pattern in _FOLDERS:
+        yield from root.glob(pattern)
 
 
 @functools.cache
-def _major_of_client(program: Path) -> int:
-    said = run_checked(Program((str(program), "--version")), timeout_s=10).decode()
+def major_of(program: Path) -> int | None:
+    """Return the major version that a program says it is of ("pg_dump (PostgreSQL) 15.18"), None if it says none."""
+    try:
+        said = run_checked(Program((str(program), "--version")), timeout_s=_VERSION_S).decode("utf-8", "replace")
+    except ToolError:
+        return None
     found = re.search(r"\) (\d+)", said)
-    return int(found[1]) if found else 0
+    return int(found[1]) if found else None

@@ -12,7 +12,9 @@ from typing import Literal
 from permafrost.errors import DatabaseError, PermafrostError
 from permafrost.postgres.catalog import TableName
 from permafrost.postgres.connection import LockConflictError, conninfo_for, libpq_environment
-from permafrost.postgres.programs.binaries import client_program
+from permafrost.postgres.left_out import NOTHING, LeftOut
+from permafrost.postgres.programs.archive_header import archive_major_of
+from permafrost.postgres.programs.clients import client_of, client_program
 from permafrost.processes.program import Finished, Program
 
 DumpForm = Literal["custom", "plain"]
@@ -28,13 +30,15 @@ def pg_dump_program(
     server_major: int,
     is_standby: bool,
     without_data: Iterable[TableName] = (),
+    left_out: LeftOut = NOTHING,
     encoding: str = "utf-8",
     lock_timeout_ms: int = LOCK_WAIT_MS,
 ) -> Program:
     """Return pg_dump that writes the database, as `snapshot` sees it, to its stdout.
 
-    The definitions of the tables and sequences `without_data` are in it, and neither their rows nor their values.
-    `encoding` is Python's name of the database's encoding. It gives up after `lock_timeout_ms` if it cannot get a lock.
+    Nothing of what is `left_out` is in it. The definitions of the tables and sequences `without_data` are, and neither
+    their rows nor their values. `encoding` is Python's name of the database's encoding. It gives up after
+    `lock_timeout_ms` if it cannot get a lock.
     """
     words = [
         client_program("pg_dump", server_major),
@@ -46,9 +50,23 @@ def pg_dump_program(
         f"--dbname={conninfo_for(conninfo)}",
     ]
     words += [f"--exclude-table-data={pattern}" for pattern in _patterns(without_data, encoding)]
+    words += [f"--exclude-table={pattern}" for pattern in _patterns(sorted(left_out.tables), encoding)]
+    schemas = [os.fsdecode(_quoted(schema).encode(encoding)) for schema in sorted(left_out.schemas)]
+    words += [f"--exclude-schema={pattern}" for pattern in schemas]
     if is_standby:
         words.append("--no-unlogged-table-data")  # nobody can read them there
     return Program(tuple(words), libpq_environment())
+
+
+def note_on_version(server_major: int) -> str | None:
+    """Return what to know of a pg_dump whose archive the server's own pg_restore cannot read, None if it can."""
+    major = client_of("pg_dump", server_major).major
+    if archive_major_of(major) <= server_major:
+        return None
+    return (
+        f"pg_dump {major} is used, as none for PostgreSQL {server_major} is installed: "
+        f"to restore this snapshot, install postgresql-client-{major} or newer there as well"
+    )
 
 
 def pg_dump_file_program(conninfo: str, form: DumpForm, server_major: int) -> Program:
