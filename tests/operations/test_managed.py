@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace as changed
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Literal
 
 import psycopg
@@ -22,10 +23,11 @@ from permafrost.postgres.digest import digest_rows
 from permafrost.repository.manifest import Manifest
 from permafrost.status.document import status
 from tests.fixtures.backups import contents_of, make_backup
+from tests.fixtures.commands import command
 from tests.fixtures.managed import ADMIN, DATABASE, PROVIDER, ManagedServer
 from tests.fixtures.server import MakeServer, Server
 
-NAME, APPLICATION = "restored_there", "fediverse"
+NAME, PREPARED, APPLICATION = "restored_there", "prepared", "fediverse"
 EXCLUDED = {"exclude_schemas": ("provider_metrics",), "exclude_tables": ("public.provider_heartbeat",)}
 OURS = """
     CREATE EXTENSION IF NOT EXISTS pg_trgm;
@@ -129,10 +131,35 @@ def test_what_is_the_providers_is_left_out_and_named(
     with connected(ours) as connection:
         assert restored == [digest_rows(connection, table.table) for table in restored]
     assert owners(managed_server, free_name) == {ADMIN}
+    if engine == "log":
+        restore_into_a_prepared_one(server, managed_server)
+
+
+def restore_into_a_prepared_one(server: Server, managed: ManagedServer) -> None:
+    """Let the provider make a database with its extension in it, and restore into that as a role that may make none."""
+    with psycopg.connect(managed.cluster.conninfo("postgres"), autocommit=True) as superuser:
+        superuser.execute(f"CREATE DATABASE {PREPARED} TEMPLATE template0 OWNER {ADMIN}")
+        with psycopg.connect(managed.cluster.conninfo(PREPARED), autocommit=True) as provider:
+            provider.execute("CREATE EXTENSION pg_stat_statements")
+        superuser.execute(f"ALTER ROLE {ADMIN} NOCREATEDB")
+        try:
+            where = managed.conninfo(PREPARED)
+            result = run(server, where, PREPARED, is_existing=True)
+            assert (result.rows, bool(result.missing)) == (503, False)
+            assert contents_of(where)[0].rows == 500
+            with pytest.raises(RestoreRefusedError, match=r"prepared is not empty: it has public\.accounts"):
+                run(server, where, PREPARED, is_existing=True)
+        finally:
+            superuser.execute(f"ALTER ROLE {ADMIN} CREATEDB")
 
 
 def test_another_role_than_the_snapshots_owns_everything(
-    ours: str, managed_server: ManagedServer, make_server: MakeServer, mastodon_database: str, free_name: str
+    ours: str,
+    managed_server: ManagedServer,
+    make_server: MakeServer,
+    mastodon_database: str,
+    free_name: str,
+    tmp_path: Path,
 ) -> None:
     """A snapshot of a server with other roles restores as a role of this one, which the restoring role may act as."""
     server = make_server(mastodon_database, engine="log")
@@ -141,7 +168,11 @@ def test_another_role_than_the_snapshots_owns_everything(
         run(server, ours, free_name)
     with pytest.raises(RestoreRefusedError, match=f"{ADMIN} may not act as the role {PROVIDER}"):
         run(server, ours, free_name, with_owners=False, role=PROVIDER)
-    run(server, ours, free_name, with_owners=False, role=APPLICATION)
+    key = ("--repository", str(server.path), "--passphrase-file", str(server.passphrase_file))
+    words = ("latest", *key, "--database", free_name, "--role", APPLICATION, "--runbook", str(tmp_path / "runbook"))
+    ended = command("restore", *words, "--server", ours)  # by the database that it names: nobody is let into postgres
+    assert ended.returncode == 0, ended.stderr
+    assert f"runs as the role {APPLICATION}" in ended.stderr
     assert owners(managed_server, free_name) == {APPLICATION}
     assert contents_of(managed_server.conninfo(free_name)) == contents_of(mastodon_database)
 

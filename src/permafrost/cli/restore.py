@@ -12,7 +12,7 @@ import click
 from permafrost.cli.shared.amounts import count_text, seconds_text
 from permafrost.cli.shared.reading import ReadRequest, reading, server_option
 from permafrost.cli.shared.rendering import Rendering
-from permafrost.errors import EXIT_FINDINGS
+from permafrost.errors import EXIT_FINDINGS, UsageError
 from permafrost.loading.preflight import Target
 from permafrost.operations.restore import RestoreRequest, RestoreResult
 from permafrost.operations.restore import restore as restore_snapshot
@@ -43,6 +43,7 @@ Examples:
 )
 @click.option("--database", metavar="NAME", required=True, help="The database to create, or with --replace to replace.")
 @click.option("--replace", is_flag=True, help="Replace an existing database; it is kept under another name.")
+@click.option("--existing", is_flag=True, help="Load into an existing, empty database, if you may not create any.")
 @server_option
 @click.option("--no-owner", is_flag=True, help="Restore no owners and grants: the restoring user owns everything.")
 @click.option("--role", metavar="OWNER", help="Restore as this role, which then owns everything; implies --no-owner.")
@@ -79,6 +80,7 @@ def restore(
     *,
     database: str,
     replace: bool,
+    existing: bool,
     server: str | None,
     no_owner: bool,
     role: str | None,
@@ -96,6 +98,8 @@ def restore(
     --keep-going, what PostgreSQL refuses (rows, indexes, keys, extensions) is listed with the SQL that finishes the
     database by hand; its comment says that it is NOT WHOLE, and the exit code is 3.
     """
+    if replace and existing:
+        raise UsageError("--replace and --existing exclude each other", hint="give one of them")
     wanted = RestoreRequest(
         request.source,
         request.choice,
@@ -107,6 +111,7 @@ def restore(
             with_all_extensions=not keep_going,
             role=role,
             without_extensions=without_extensions,
+            is_existing=existing,
         ),
         server=request.server(server),
         secrets_to=secrets_to,

@@ -33,7 +33,8 @@ class Target:
 
     Owners and grants, and tablespaces, may be left out, and so may extensions that the server refuses to create, where
     the database is only looked at, or better than none without them. With a `role`, which is never `with_owners`,
-    everything is made by that role and belongs to it. `without_extensions` are left out, with what depends on them.
+    everything is made by that role and belongs to it. If it `is_existing`, somebody else made it, and it is loaded
+    under its own name. `without_extensions` are left out, with what depends on them.
     """
 
     database: str
@@ -43,6 +44,7 @@ class Target:
     with_all_extensions: bool = True
     role: str | None = None
     without_extensions: tuple[str, ...] = ()
+    is_existing: bool = False
 
     def wanted(self, facts: DatabaseFacts) -> list[str]:
         """Return the names of the extensions to create."""
@@ -73,7 +75,7 @@ def check_target(
         _check_roles(connection, facts)
     if target.role is not None:
         _check_role(connection, target.role)
-    if needs_extensions:
+    if needs_extensions and not target.is_existing:  # some of them may be in it
         _check_extensions(connection, target.wanted(facts))
     _check_locale(connection, facts)
     _check_space(connection, facts, report)
@@ -99,6 +101,12 @@ def _without_missing_tablespaces(
 
 def _check_name(connection: psycopg.Connection, target: Target) -> None:
     exists = database_exists(connection, target.database)
+    if target.is_existing:
+        if not exists:
+            raise RestoreRefusedError(
+                f"there is no database {target.database}", unchanged=_UNCHANGED, hint="make it, or leave out --existing"
+            )
+        return
     if exists and not target.replaces and not is_unfinished_restore(connection, target.database):
         raise RestoreRefusedError(
             f"the database {target.database} exists",

@@ -66,9 +66,17 @@ class WorkingDatabase:
         """
         create_database(self.connection, _new_database(self.name, self.facts, self.target))
         _note_collation(self.connection, self.name, self.facts, report)
+        self._try_extensions(report)
+
+    def _try_extensions(self, report: Reporter) -> None:
         names = self.target.wanted(self.facts)
         refused = refused_extensions(self.conninfo, names)
-        if refused and self.target.with_all_extensions and not self.target.replaces:
+        if (
+            refused
+            and self.target.with_all_extensions
+            and self.name != self.target.database
+            and not self.target.replaces
+        ):
             rename_database(self.connection, self.name, self.target.database)
             self.name = self.target.database
             refused = refused_extensions(self.conninfo, names)
@@ -106,15 +114,19 @@ class WorkingDatabase:
         if mark is not None:
             properties = replace(properties, comment=mark)
         refused = apply_properties(self.connection, self.name, properties, self.target.database)
-        kept_as = None
-        if self.target.replaces:
-            kept_as = name_with_suffix(self.target.database, f"_before_{now:%Y%m%dT%H%M%S}")
-            swap_databases(self.connection, live=self.target.database, replacement=self.name, kept_as=kept_as)
-        elif self.name != self.target.database:
-            rename_database(self.connection, self.name, self.target.database)
+        kept_as = self._give_name(now)
         if self.facts.is_template:
             refused += make_template(self.connection, self.target.database)
         report_refused(refused, report)
+        return kept_as
+
+    def _give_name(self, now: datetime) -> str | None:
+        if not self.target.replaces:
+            if self.name != self.target.database:
+                rename_database(self.connection, self.name, self.target.database)
+            return None
+        kept_as = name_with_suffix(self.target.database, f"_before_{now:%Y%m%dT%H%M%S}")
+        swap_databases(self.connection, live=self.target.database, replacement=self.name, kept_as=kept_as)
         return kept_as
 
 

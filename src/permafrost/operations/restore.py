@@ -20,6 +20,7 @@ from psycopg import sql
 from permafrost.documents.restore import RestoreDocument
 from permafrost.errors import DatabaseError, PermafrostError, ReportedError, RestoreRefusedError
 from permafrost.events import Note, Progress, Reporter, Steps, Warned
+from permafrost.loading.existing_database import check_existing, existing_database
 from permafrost.loading.frame import FrameLoader, frame_loader
 from permafrost.loading.load import Load
 from permafrost.loading.missing import Missing, make_folder, not_whole
@@ -235,16 +236,20 @@ def _into_server(
     with _unchanged_until_here(), steps.step("check the target server"):
         lists = request.keeps_going and request.lists_missing
         target = check_target(connection, request.target, manifest.database, report, needs_extensions=not lists)
-        clear_unfinished(connection, target)
+        if target.is_existing:
+            check_existing(request.server, target, manifest)
+        else:
+            clear_unfinished(connection, target)
         if not request.logs_in_as_owners:
             tell_whose_code_runs(connection, target.role, report)
         missing = _missing(request)
+    place = existing_database if target.is_existing else working_database
     with (
         missing,
-        working_database(connection, request.server, target, manifest.database) as working,
+        place(connection, request.server, target, manifest.database) as working,
         _naming_keep_going(request),
     ):
-        with steps.step(f"create the database {working.name}"):
+        with steps.step(f"{'prepare' if target.is_existing else 'create'} the database {working.name}"):
             working.make(report)
         with _frame(snapshot, working, request) as (frame, conninfo):
             load = Load(
@@ -258,7 +263,7 @@ def _into_server(
             load.everything(steps)
             with steps.step("compare it with the snapshot"):
                 rows = load.compare()
-            with steps.step(f"rename it to {target.database}"):
+            with steps.step(f"finish {target.database}" if target.is_existing else f"rename it to {target.database}"):
                 load.event_triggers()
                 frame.check_all_loaded()
                 mark, missing_list = _mark(connection, request, manifest, missing)
