@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 Version = tuple[int, int, int]
@@ -15,6 +16,9 @@ SINCE_4_3 = (
     "ACTIVE_RECORD_ENCRYPTION_KEY_DERIVATION_SALT",
 )
 ALL = (*ALWAYS, *BEFORE_4_4, *SINCE_4_3)
+
+KEYPAIRS_SINCE = "20260702144128"
+"""The migration of 4.7 that moves every local account's private key into `keypairs`, encrypted with `SINCE_4_3`."""
 
 _VERSION_PART = re.compile(r"def (major|minor|patch)\s+(\d+)\s+end")
 
@@ -34,6 +38,17 @@ def secrets_needed(version: Version | None) -> tuple[str, ...]:
     if version >= (4, 3, 0):
         needed += SINCE_4_3
     return needed
+
+
+def missing_for_identity(schema_version: str | None, present: Iterable[str], files: Iterable[Path]) -> tuple[str, ...]:
+    """Return the secrets without which a database of this schema has lost its accounts' keys, and which are not there.
+
+    `present` are those that an environment file sets. A file of its own, as NixOS has for each, counts by its name.
+    """
+    if schema_version is None or schema_version < KEYPAIRS_SINCE:
+        return ()
+    there = {*present, *(file.name.upper().replace("-", "_") for file in files)}
+    return tuple(name for name in SINCE_4_3 if name not in there)
 
 
 def read_version(mastodon: Path) -> Version | None:

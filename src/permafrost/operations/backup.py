@@ -25,13 +25,14 @@ from permafrost.errors import ConfigurationError, PermafrostError, ReportedError
 from permafrost.events import Note, Reporter, Steps, Warned
 from permafrost.findings import FindingKind
 from permafrost.lazy_import import imported_beside
+from permafrost.mastodon.secrets import missing_for_identity
 from permafrost.openpgp.home import temporary_home
 from permafrost.openpgp.sealing_choice import sealing_of
 from permafrost.openpgp.signing import sign_detached
 from permafrost.repository.distrust import reason_for_distrust, trust_again
 from permafrost.repository.layout import SnapshotId
 from permafrost.repository.lock import repository_lock
-from permafrost.repository.manifest import Manifest, ManifestObject, ObjectKind, encode_manifest
+from permafrost.repository.manifest import Manifest, ManifestObject, MastodonFacts, ObjectKind, encode_manifest
 from permafrost.repository.newest import ahead, is_ahead
 from permafrost.repository.object_list import ObjectList
 from permafrost.repository.objects import StoredObject
@@ -250,6 +251,20 @@ def _seal_secrets(run: RunContext) -> StoredObject | None:
     return put_sealed(run.layout, run.home, run.sealing, source=[pack_secrets(files)]) if files else None
 
 
+def _warn_of_lost_identity(run: RunContext, mastodon: MastodonFacts | None) -> None:
+    if mastodon is None:
+        return
+    files = run.configuration.secrets.files
+    if missing := missing_for_identity(mastodon.schema_version, mastodon.secrets_present, files):
+        run.report(
+            Warned(
+                "since Mastodon 4.7 all accounts' keys are encrypted in the database, and the snapshot does not hold "
+                f"{', '.join(missing)}: restored without them, the server has lost its identity "
+                "(name the file that sets them in [secrets] files)"
+            )
+        )
+
+
 def _publish(
     run: RunContext, contents: SnapshotContents, secrets: StoredObject | None, now: datetime
 ) -> tuple[SnapshotId, int]:
@@ -260,6 +275,8 @@ def _publish(
     objects: list[tuple[StoredObject, ObjectKind]] = list(contents.objects)
     if secrets is not None:
         objects.append((secrets, "secrets"))
+    mastodon = mastodon_facts(run.configuration.secrets.files, contents.schema_version)
+    _warn_of_lost_identity(run, mastodon)
     manifest = Manifest(
         repository=run.repository.repository_id,
         snapshot=str(snapshot),
@@ -271,7 +288,7 @@ def _publish(
         tables=contents.tables,
         sequences=sequence_facts(contents.sequences),
         objects=tuple(ManifestObject(kind=kind, index=index) for index, (_, kind) in enumerate(objects)),
-        mastodon=mastodon_facts(run.configuration.secrets.files, contents.schema_version),
+        mastodon=mastodon,
         tools={"permafrost": __version__},
     )
     sealed = seal_bytes(run.home, run.sealing, encode_manifest(manifest))
