@@ -24,7 +24,7 @@ FACTS = DatabaseFacts(
 @pytest.fixture
 def place(server_folder: Path) -> Iterator[Path]:
     """A folder for throw-away servers that everybody may write to, as /var/tmp is."""
-    folder = server_folder / "scratch"
+    folder = server_folder / "for-everybody"
     folder.mkdir()
     folder.chmod(0o1777)
     yield folder

@@ -52,7 +52,10 @@ def described(script: Path) -> dict[str, str]:
 
 def majors(script: Path) -> list[int]:
     """Return the versions on which a situation is tried: the machine's own, or else the newest."""
-    first = int(described(script).get("major", "0"))
+    head = described(script)
+    first, last = int(head.get("major", "0")), int(head.get("until", "99").partition(",")[0])
+    if last < OWN_MAJOR:
+        return []
     return [OWN_MAJOR] if first <= OWN_MAJOR else [major for major in NEWER_MAJORS if major >= first][:1]
 
 

@@ -7,6 +7,7 @@ ends early are cut off then.
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -30,6 +31,7 @@ from permafrost.postgres.building.loading import analyze, tables_by_size
 from permafrost.postgres.connection import connected, server_major
 from permafrost.postgres.failures import Failed, FailureSink, is_the_servers_end, stop_at_first
 from permafrost.postgres.programs.archive_contents import CONSTRAINT, Contents, Step, read_contents
+from permafrost.postgres.programs.archive_header import HEAD_BYTES, archive_major
 from permafrost.postgres.programs.clients import archive_reader
 from permafrost.postgres.programs.restore_program import (
     SECTIONS,
@@ -316,13 +318,16 @@ def frame_loader(
     """
     with connected(conninfo) as connection:
         major = server_major(connection)
-    reader = archive_reader(snapshot.archive_major(), major)
-    request = LoadRequest(conninfo, reader, major, with_owners, with_tablespaces)
+
+    def loader(oldest: int, archive_fd: int | None) -> FrameLoader:
+        request = LoadRequest(conninfo, archive_reader(oldest, major), major, with_owners, with_tablespaces)
+        return FrameLoader(snapshot, request, archive_fd, jobs, without)
+
     if snapshot.stored(snapshot.frame_index).size_bytes > _HELD_IN_MEMORY_BYTES:
-        yield FrameLoader(snapshot, request, None, jobs, without)
+        yield loader(snapshot.archive_major(), None)
         return
     with bytes_in_memory(_archive(snapshot)) as archive_fd:
-        yield FrameLoader(snapshot, request, archive_fd, jobs, without)
+        yield loader(archive_major(os.pread(archive_fd, HEAD_BYTES, 0)), archive_fd)
 
 
 def _archive(snapshot: OpenedSnapshot) -> Iterator[bytes]:

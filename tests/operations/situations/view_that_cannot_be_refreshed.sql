@@ -1,4 +1,5 @@
 -- source: pgcopydb #484, steampipe #1935: a materialized view whose query finds its table by the search path alone
+-- until: 16, since when such a view cannot be made either
 -- warning: documents_word
 -- by hand: differs: pg_restore --exit-on-error ends there; without it the view stays empty, as here
 CREATE TABLE documents (id int PRIMARY KEY, words tsvector);
