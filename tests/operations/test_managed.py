@@ -172,7 +172,7 @@ def test_another_role_than_the_snapshots_owns_everything(
     words = ("latest", *key, "--database", free_name, "--role", APPLICATION, "--runbook", str(tmp_path / "runbook"))
     ended = command("restore", *words, "--server", ours)  # by the database that it names: nobody is let into postgres
     assert ended.returncode == 0, ended.stderr
-    assert f"runs as the role {APPLICATION}" in ended.stderr
+    assert f"runs as the role {ADMIN} acting as {APPLICATION}, from which it can return" in ended.stderr
     assert owners(managed_server, free_name) == {APPLICATION}
     assert contents_of(managed_server.conninfo(free_name)) == contents_of(mastodon_database)
 

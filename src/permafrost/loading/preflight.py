@@ -214,16 +214,18 @@ def _check_space(connection: psycopg.Connection, facts: DatabaseFacts, report: R
 
 
 def tell_whose_code_runs(connection: psycopg.Connection, role: str | None, report: Reporter) -> None:
-    """Report with whose rights code in the snapshot will run: it may have been written to run when it is restored."""
+    """Report with whose rights code in the snapshot will run: it may have been written to run when it is restored.
+
+    As another `role` it begins; by SET ROLE NONE it can take back the rights of the role that is logged in.
+    """
     with database_errors("cannot look at the restoring role"):
-        row = connection.execute(
-            "SELECT rolname, rolsuper FROM pg_roles WHERE rolname = coalesce(%s, current_user)", (role,)
-        ).fetchone()
+        row = connection.execute("SELECT current_user, rolsuper FROM pg_roles WHERE rolname = current_user").fetchone()
     assert row is not None  # noqa: S101 - whoever asks is a role
     name, is_superuser = row
+    acting = "" if role in (None, name) else f" acting as {role}, from which it can return"
     report(
         Note(
-            f"code in the snapshot (checks, index expressions, views) runs as the role {name}"
+            f"code in the snapshot (checks, index expressions, views) runs as the role {name}{acting}"
             + (", a superuser, who may start programs; if you do not trust it, drill it first" if is_superuser else "")
         )
     )
