@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,6 +21,7 @@ from permafrost.openpgp.sealing import (
 from permafrost.processes.program import find_program
 from permafrost.processes.run import run, run_checked
 from permafrost.repository.sealed import seal_bytes
+from tests.fixtures.recipients import new_recipient
 
 CONTENT = bytes(range(256)) * 4000
 
@@ -143,6 +145,24 @@ def test_recipient_round_trip(home: Path, recipient: tuple[Path, Path, Path]) ->
         import_secret_key(reader, secret, passphrase)
         key = OpeningKey(passphrase, secret)
         assert open_bytes(reader, key, [sealed], limit_bytes=len(CONTENT)) == CONTENT
+
+
+@pytest.mark.format("2.4")
+def test_any_openpgp_program_can_read_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A gpg that by itself would use a mode of GnuPG's own (2.3 and newer, as upstream builds it) uses OpenPGP's."""
+    upstream = tmp_path / "gpg"
+    upstream.write_text(f'#!/bin/sh\nexec {find_program("gpg")} --compliance gnupg "$@"\n')
+    upstream.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    made = new_recipient(("ed25519", "sign", "never"), ("cv25519", "encr", "never"))
+    made.put_into(tmp_path)
+    with temporary_home() as home:
+        run_checked(gpg(home, "--import"), stdin=made.secret)
+        sealed = seal_bytes(home, RecipientSealing((tmp_path / f"{made.fingerprint}.asc",)), b"content")
+        packets = run_checked(gpg(home, "--list-packets"), stdin=sealed).decode()
+        stop_agent(home)
+    assert "mdc_method: 2" in packets
+    assert "aead encrypted packet" not in packets
 
 
 @pytest.mark.parametrize("content", [b"", b"no key", None])

@@ -49,18 +49,24 @@ class OpeningKey:
 
 
 def seal_program(sealing: Sealing, home: Path) -> Program:
-    """Return gpg that seals its stdin to its stdout; compression is left to zstd (gpg's own is 30 times slower)."""
+    """Return gpg that seals its stdin to its stdout; compression is left to zstd (gpg's own is 30 times slower).
+
+    Whatever gpg writes it, every OpenPGP program can read it: from 2.3 on gpg would use OCB, which is GnuPG's own, for
+    keys that were made by it.
+    """
+    readable = ("--rfc4880",)  # resets options, so it comes first
     common = ("--compress-algo", "none", "--cipher-algo", "AES256", "--no-autostart", "--output", "-")
     if isinstance(sealing, PassphraseSealing):
         return gpg(
             home,
+            *readable,
             *("--pinentry-mode", "loopback", "--passphrase-file", str(sealing.passphrase_file)),
             *("--s2k-mode", "3", "--s2k-digest-algo", "SHA512", "--s2k-count", S2K_COUNT),
             *common,
             "--symmetric",
         )
     recipients = [word for file in sealing.key_files for word in ("--recipient-file", str(file))]
-    return gpg(home, *recipients, "--trust-model", "always", *common, "--encrypt")
+    return gpg(home, *readable, *recipients, "--trust-model", "always", *common, "--encrypt")
 
 
 def explain_sealing(finished: Finished) -> PermafrostError | None:

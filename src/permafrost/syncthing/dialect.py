@@ -20,13 +20,14 @@ OLDEST = (1, 19)
 ANSWER_S = 20.0
 _VERSION = re.compile(r"^syncthing v(\d+)\.(\d+)\.(\d+)", re.MULTILINE)
 # Without these, an upstream build replaces itself; 1.x reads only some of them, hence the options as well.
-# 2.x forgets deletions after 15 months, and a vault that was off for longer would bring back what was pruned; 1.x never
-# forgets, and knows no such variable.
+# 2.x forgets deletions after 15 months (six in 2.0.0), and a vault that was off for longer would bring back what was
+# pruned. A hundred years, as zero is "never" in its releases but a day in its release candidates (db_open.go,
+# minDeleteRetention). 1.x never forgets, and knows no such variable.
 _ENVIRONMENT = {
     "STNOUPGRADE": "1",
     "STNORESTART": "1",
     "STNODEFAULTFOLDER": "1",
-    "STDBDELETERETENTIONINTERVAL": "0",
+    "STDBDELETERETENTIONINTERVAL": "876000h",
 }
 
 
