@@ -82,7 +82,7 @@ def decode_event(line: str) -> Event | None:
         kind = _KINDS[fields["event"]]
         known = {field.name: fields[field.name] for field in dataclass_fields(kind)}
         return kind(**known)
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
 
 

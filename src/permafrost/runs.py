@@ -15,6 +15,7 @@ from permafrost.errors import ConfigurationError
 from permafrost.state_files import is_no_file, is_sound, set_aside
 
 DRILL = "drill"
+SHEET = "sheet prove"
 """The operation of drills; those that ended as done have proven their snapshot."""
 RESTORE = "restore"
 """The operation of restores; its details say whether the database is whole, and how many parts are missing."""
@@ -234,7 +235,7 @@ def _time(text: str) -> datetime | None:
 def _details(text: str) -> dict[str, Any]:
     try:
         details = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):  # the latter from lists in lists in lists
         return {}
     return details if isinstance(details, dict) else {}
 

@@ -282,3 +282,14 @@ def test_the_schema_knows_every_key() -> None:
         assert definition["additionalProperties"] is False
         for name, key in definition["properties"].items():
             assert key.get("description"), name
+
+
+@pytest.mark.parametrize(
+    "text", ["a = " + "[" * 100_000, "a = " + "{b=" * 5000, "[database]\nurl = " + "[" * 9999 + "]" * 9999]
+)
+def test_deep_nesting(tmp_path: Path, text: str) -> None:
+    """Arrays and tables within each other, thousands deep, are a problem of the file, and no defect."""
+    file = tmp_path / "permafrost.toml"
+    file.write_text(text)
+    with pytest.raises(InvalidFileError, match="nested too deeply"):
+        load_configuration(file)

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from permafrost.repository.objects import StoredObject
-from permafrost.vault.linking import NotAFileError, finished, hashing, hashing_within, opened_folder, read_small, take
+from permafrost.small_files import NotAFileError, opened_folder, read_small
+from permafrost.vault.linking import finished, hashing, hashing_within, take
 
 CONTENT = b"what the server sent\n"
 TRAPS: dict[str, Callable[[Path], object]] = {
@@ -34,17 +35,18 @@ def test_a_file_is_read_hashed_and_taken(received: Path, tmp_path: Path) -> None
     """A regular file comes out as it is."""
     expected = StoredObject(hashlib.sha256(CONTENT).hexdigest(), len(CONTENT))
     with opened_folder(received) as folder:
-        assert read_small(folder, "good", len(CONTENT)) == CONTENT
+        assert read_small("good", len(CONTENT), folder=folder) == CONTENT
         assert finished(hashing_within(folder, "good")) == expected
         take(folder, "good", tmp_path / "taken")
-        assert read_small(folder, "missing", 1) is None
+        with pytest.raises(FileNotFoundError):
+            read_small("missing", 1, folder=folder)
     assert finished(hashing(tmp_path / "taken", from_disk=True)) == expected
 
 
 def test_a_large_file_is_not_read(received: Path) -> None:
     """A file that is larger than it can be is refused, before it fills the memory."""
     with opened_folder(received) as folder, pytest.raises(NotAFileError, match="larger"):
-        read_small(folder, "good", len(CONTENT) - 1)
+        read_small("good", len(CONTENT) - 1, folder=folder)
 
 
 @pytest.mark.parametrize("trap", TRAPS)
@@ -53,7 +55,7 @@ def test_traps_are_refused(received: Path, tmp_path: Path, trap: str) -> None:
     TRAPS[trap](received / "trap")
     with opened_folder(received) as folder:
         with pytest.raises(NotAFileError):
-            read_small(folder, "trap", 1000)
+            read_small("trap", 1000, folder=folder)
         with pytest.raises(NotAFileError):
             hashing_within(folder, "trap")
         with pytest.raises(NotAFileError):

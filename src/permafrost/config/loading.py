@@ -58,6 +58,8 @@ def parse_toml(text: str, model: type[M], path: Path) -> M:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise InvalidFileError((_syntax_problem(str(error), path),)) from error
+    except RecursionError as error:
+        raise InvalidFileError((Problem(path, "has arrays or tables that are nested too deeply"),)) from error
     return validated(document, model, path, find_key_lines(text))
 
 

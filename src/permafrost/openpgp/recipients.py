@@ -43,7 +43,7 @@ def recipient_faults(encryption: Encryption) -> list[str]:
 def _fault_of(home: Path, file: Path, fingerprint: str) -> str:
     """Return why the key in `file` does not do, "" if it does."""
     try:
-        content = read_small(file, KEY_BYTES)
+        content = read_small(file.resolve(), KEY_BYTES)  # where links lead is the admin's choice: NixOS has them
     except OSError as error:
         return error.strerror or "cannot be read"
     finished = run(gpg(home, "--no-autostart", "--with-colons", "--show-keys"), stdin=content, timeout_s=_TIMEOUT_S)

@@ -19,12 +19,16 @@ from permafrost.repository.completeness import FileState, Judgement, Seen, Snaps
 from permafrost.repository.distrust import distrust
 from permafrost.repository.layout import SnapshotId
 from permafrost.repository.newest import key_clock_warning
+from permafrost.repository.object_list import ObjectList
 from permafrost.repository.objects import StoredObject, hash_file, stored_objects
 from permafrost.repository.reading import make_verifier
 from permafrost.repository.repository import Repository
 from permafrost.repository.snapshots import MANIFEST, list_snapshots, read_object_list
+from permafrost.small_files import NotAFileError, read_small
 
 _MENDED_BY_NEW_BASES = (FindingKind.CORRUPT_OBJECT, FindingKind.CORRUPT_SNAPSHOT, FindingKind.OVERDUE)
+_MOST_UNNAMED_BYTES = 64 << 30
+"""An object that no signed list names, and that is larger, is taken for junk: reading it could take for ever."""
 DEFAULT_PATIENCE = timedelta(hours=6)
 
 
@@ -87,17 +91,17 @@ def verify(
         verifier = make_verifier(repository, fingerprint, home)
         if verifier.is_clock_behind:
             report(Warned(key_clock_warning(now)))
-        with steps.step("read every object and compare it with its name"):
-            states, found, size = _hash_objects(repository, report)
-        with steps.step("check every snapshot's signature, list and completeness"):
-            judgements: dict[SnapshotId, Judgement] = {}
-            needed: set[str] = set()
-            for snapshot in list_snapshots(repository.layout):
-                seen = _look_at(repository, snapshot, verifier, states)
-                judgements[snapshot] = judge(seen, now, patience)
-                if seen.object_list is not None:
-                    needed.update(stored.name for stored in seen.object_list.objects)
-                found += _findings(snapshot, judgements[snapshot])
+        with steps.step("check every snapshot's signature and list"):
+            lists = {
+                snapshot: _read_list(repository, snapshot, verifier) for snapshot in list_snapshots(repository.layout)
+            }
+    sizes = {stored.name: stored.size_bytes for one in lists.values() for stored in one.objects()}
+    with steps.step("read every object and compare it with its name"):
+        states, found, size = _hash_objects(repository, sizes, report)
+    judgements: dict[SnapshotId, Judgement] = {}
+    for snapshot, one in lists.items():
+        judgements[snapshot] = judge(_look_at(repository, snapshot, one, states), now, patience)
+        found += _findings(snapshot, judgements[snapshot])
     is_mended_next = state is not None and _let_next_backup_mend(state, found)
     return VerifyResult(
         fingerprint=verifier.fingerprint,
@@ -105,7 +109,7 @@ def verify(
         in_flight=sum(one.state is SnapshotState.IN_FLIGHT for one in judgements.values()),
         objects=len(states),
         size_bytes=size,
-        unreferenced=len(states.keys() - needed),
+        unreferenced=len(states.keys() - sizes.keys()),
         duration_s=round(time.monotonic() - started, 3),
         findings=tuple(found),
         is_mended_next=is_mended_next,
@@ -130,43 +134,67 @@ def _let_next_backup_mend(state: Path, findings: Sequence[Finding]) -> bool:
     return bool(lost)
 
 
-def _hash_objects(repository: Repository, report: Reporter) -> tuple[dict[str, _ObjectState], list[Finding], int]:
+@dataclass(frozen=True, slots=True)
+class _List:
+    """A snapshot's object list, None if it has not come; if that is not valid, it is damaged or somebody else's."""
+
+    object_list: ObjectList | None
+    is_valid: bool = True
+
+    def objects(self) -> Sequence[StoredObject]:
+        """Return the objects that it names."""
+        return self.object_list.objects if self.object_list is not None else ()
+
+
+def _read_list(repository: Repository, snapshot: SnapshotId, verifier: Verifier) -> _List:
+    try:
+        object_list, content, signature = read_object_list(repository.layout, snapshot)
+    except RepositoryError:
+        return _List(None)
+    except IntegrityError:
+        return _List(None, is_valid=False)
+    is_own = object_list.repository_id == repository.repository_id and verifier.is_valid(content, signature)
+    return _List(object_list) if is_own else _List(None, is_valid=False)
+
+
+def _hash_objects(
+    repository: Repository, sizes: Mapping[str, int], report: Reporter
+) -> tuple[dict[str, _ObjectState], list[Finding], int]:
+    """Return each object's state, findings and bytes read; what is larger than it can be is bad without being read."""
     files = list(stored_objects(repository.layout))
     total = sum(file.lstat().st_size for _, file in files)
     states: dict[str, _ObjectState] = {}
     findings = []
     done = 0
     for name, file in files:
-        if file.is_symlink() or not file.is_file():
-            state, size = FileState.BAD, 0
-        else:
-            hashed = hash_file(file)
-            size = hashed.size_bytes
-            state = FileState.GOOD if hashed.name == name else FileState.BAD
+        size = file.lstat().st_size
+        state = FileState.BAD
+        if size == sizes.get(name, size) and (name in sizes or size <= _MOST_UNNAMED_BYTES):
+            state = _hashed_state(name, file)
+            done += size
         if state is FileState.BAD:
             findings.append(Finding(FindingKind.CORRUPT_OBJECT, name, f"the object {name} is not what its name says"))
         states[name] = _ObjectState(state, size)
-        done += size
         report(Progress(done, total, "bytes"))
     return states, findings, done
 
 
-def _look_at(
-    repository: Repository, snapshot: SnapshotId, verifier: Verifier, objects: Mapping[str, _ObjectState]
-) -> Seen:
+def _hashed_state(name: str, file: Path) -> FileState:
+    try:
+        return FileState.GOOD if hash_file(file).name == name else FileState.BAD
+    except NotAFileError:
+        return FileState.BAD
+
+
+def _look_at(repository: Repository, snapshot: SnapshotId, read: _List, objects: Mapping[str, _ObjectState]) -> Seen:
     folder = repository.layout.snapshot(snapshot)
     # ctime: the local clock's, and nobody can set it back, unlike mtime, which Syncthing carries over
     since = datetime.fromtimestamp(folder.lstat().st_ctime, UTC)
-    try:
-        object_list, content, signature = read_object_list(repository.layout, snapshot)
-    except RepositoryError:
-        return Seen(since, None, signature_is_valid=True, files={})
-    except IntegrityError:
-        return Seen(since, None, signature_is_valid=False, files={})
-    is_valid = verifier.is_valid(content, signature) and object_list.repository_id == repository.repository_id
-    files = {stored.name: _state_of(stored, objects) for stored in object_list.objects}
-    files[object_list.manifest.name] = _manifest_state(folder / MANIFEST, object_list.manifest)
-    return Seen(since, object_list, is_valid, files)
+    if read.object_list is None:
+        return Seen(since, None, signature_is_valid=read.is_valid, files={})
+    files = {stored.name: _state_of(stored, objects) for stored in read.object_list.objects}
+    files[read.object_list.manifest.name] = _manifest_state(folder / MANIFEST, read.object_list.manifest)
+    return Seen(since, read.object_list, signature_is_valid=True, files=files)
 
 
 def _state_of(stored: StoredObject, objects: Mapping[str, _ObjectState]) -> FileState:
@@ -177,12 +205,12 @@ def _state_of(stored: StoredObject, objects: Mapping[str, _ObjectState]) -> File
 
 
 def _manifest_state(file: Path, expected: StoredObject) -> FileState:
-    if file.is_symlink():
-        return FileState.BAD
     try:
-        content = file.read_bytes()
-    except OSError:
+        content = read_small(file, expected.size_bytes)
+    except FileNotFoundError:
         return FileState.MISSING
+    except OSError:
+        return FileState.BAD
     is_good = hashlib.sha256(content).hexdigest() == expected.name and len(content) == expected.size_bytes
     return FileState.GOOD if is_good else FileState.BAD
 

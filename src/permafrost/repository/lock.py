@@ -55,7 +55,7 @@ def file_lock(file: Path, operation: str, now: datetime, *, what: str) -> Iterat
 
 
 def _holder(descriptor: int) -> str:
-    with suppress(ValueError, KeyError, TypeError):
+    with suppress(ValueError, KeyError, TypeError, RecursionError):
         told = json.loads(os.pread(descriptor, 4096, 0))
         return f"{told['operation']}, process {told['pid']}, since {told['since']}"
     return "it did not identify itself"

@@ -16,6 +16,7 @@ from pathlib import Path
 from permafrost.errors import IntegrityError
 from permafrost.repository.durable import fsync_folder, make_folder_durably, space_errors
 from permafrost.repository.layout import FOLDER_MODE, OBJECT_MODE, Layout, object_name_of_file
+from permafrost.small_files import open_regular, opened_folder
 
 _READ_BYTES = 1 << 20
 
@@ -82,10 +83,13 @@ def _publish(layout: Layout, temporary: Path, stored: StoredObject) -> StoredObj
 
 
 def hash_file(path: Path) -> StoredObject:
-    """Return what an object with the bytes of `path` would be named, and their count."""
+    """Return what an object with the bytes of `path` would be named, and their count.
+
+    Raise `NotAFileError` if it is no regular file.
+    """
     digest = hashlib.sha256()
     size = 0
-    with path.open("rb", buffering=0) as file:
+    with os.fdopen(open_regular(path), "rb", buffering=0) as file:
         while chunk := file.read(_READ_BYTES):
             digest.update(chunk)
             size += len(chunk)
@@ -96,12 +100,13 @@ def hash_file(path: Path) -> StoredObject:
 def open_object(layout: Layout, expected: StoredObject) -> Iterator[int]:
     """Yield a descriptor on an object whose bytes were just compared with its name and size.
 
-    The file is opened once and never followed through a link, so that what was checked is what is read.
+    The file is opened once, and no link on the way to it is followed, so that what was checked is what is read.
     Raise `IntegrityError` if it is missing or is not what its name says.
     """
     place = layout.object(expected.name)
     try:
-        descriptor = os.open(place, os.O_RDONLY | os.O_NOFOLLOW)
+        with opened_folder(layout.root.resolve(), place.parent.parent.name, place.parent.name) as folder:
+            descriptor = open_regular(place.name, folder=folder)
     except OSError as error:
         raise IntegrityError(
             f"the object {expected.name} cannot be read: {error.strerror}", hint="copy it from another vault"
@@ -109,7 +114,8 @@ def open_object(layout: Layout, expected: StoredObject) -> Iterator[int]:
     try:
         digest = hashlib.sha256()
         size = 0
-        while chunk := os.read(descriptor, _READ_BYTES):
+        has_its_size = os.fstat(descriptor).st_size == expected.size_bytes  # a giant is not read
+        while has_its_size and (chunk := os.read(descriptor, _READ_BYTES)):
             digest.update(chunk)
             size += len(chunk)
         if StoredObject(digest.hexdigest(), size) != expected:

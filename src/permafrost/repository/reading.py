@@ -16,8 +16,9 @@ from permafrost.repository.manifest import Manifest, decode_manifest
 from permafrost.repository.newest import newest
 from permafrost.repository.object_list import ObjectList
 from permafrost.repository.objects import StoredObject, open_object
-from permafrost.repository.repository import Repository
+from permafrost.repository.repository import SMALL_BYTES, Repository
 from permafrost.repository.snapshots import complete_snapshots, list_snapshots, read_object_list, read_sealed_manifest
+from permafrost.small_files import read_small
 
 _READERS = 2  # hashing lets go of the interpreter, and small machines have two processors
 _MANIFEST_BYTES = 256 << 20
@@ -83,7 +84,7 @@ def make_verifier(repository: Repository, fingerprint: str | None, home: Path) -
     without, the repository's own key is trusted, and the caller must say so.
     """
     try:
-        public_key = repository.layout.signing_key.read_bytes()
+        public_key = read_small(repository.layout.signing_key, SMALL_BYTES)
     except OSError as error:
         raise IntegrityError(
             f"{repository.layout.signing_key} cannot be read: {error.strerror}", hint="copy it from another vault"

@@ -18,6 +18,7 @@ from permafrost.repository.durable import fsync_folder, space_errors, write_new_
 from permafrost.repository.layout import FOLDER_MODE, OBJECT_MODE, Layout, SnapshotId
 from permafrost.repository.object_list import MAXIMUM_BYTES, ObjectList, decode_object_list
 from permafrost.repository.objects import stored_objects
+from permafrost.small_files import read_small
 
 MANIFEST = "manifest.gpg"
 OBJECT_LIST = "objects.sha256"
@@ -107,7 +108,7 @@ def read_sealed_manifest(layout: Layout, object_list: ObjectList) -> bytes:
 
 def _read(path: Path, limit_bytes: int) -> bytes:
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+        return read_small(path, limit_bytes)
     except FileNotFoundError as error:
         raise RepositoryError(
             f"{path} does not exist",
@@ -116,11 +117,6 @@ def _read(path: Path, limit_bytes: int) -> bytes:
         ) from error
     except OSError as error:
         raise IntegrityError(f"{path} cannot be read: {error.strerror}") from error
-    with os.fdopen(descriptor, "rb") as file:
-        content = file.read(limit_bytes + 1)
-    if len(content) > limit_bytes:
-        raise IntegrityError(f"{path} is larger than it can be")
-    return content
 
 
 def remove_snapshots(layout: Layout, doomed: Iterable[SnapshotId]) -> Removed:

@@ -30,6 +30,7 @@ from permafrost.state_files import DamagedStateError, is_no_file, other_reason
 _VERSION = "1"
 _BYTES_PER_ROW = 12
 _LEVEL = 3
+_UNREADABLE = (zstandard.ZstdError, ValueError, LookupError, TypeError, AttributeError, RecursionError, OverflowError)
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL, hash BLOB) STRICT;
 CREATE TABLE IF NOT EXISTS objects (
@@ -107,7 +108,7 @@ class SegmentState:
                 if reason := other_reason(self._file, error):
                     raise reason from error
                 raise DamagedStateError(str(error)) from error
-            except (zstandard.ZstdError, ValueError, KeyError, TypeError, AttributeError) as error:
+            except _UNREADABLE as error:
                 raise DamagedStateError(f"{type(error).__name__}: {error}") from error
 
     def close(self) -> None:

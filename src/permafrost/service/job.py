@@ -117,6 +117,6 @@ class Job:
 def _document_of(stdout: bytes) -> dict[str, Any]:
     try:
         document = json.loads(stdout)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return document if isinstance(document, dict) else {}

@@ -16,7 +16,8 @@ from permafrost.events import Note, Progress, Reporter, Warned
 from permafrost.repository.durable import space_errors, write_durably
 from permafrost.repository.layout import BASE_FILES, FOLDER_MODE, Layout, SnapshotId
 from permafrost.repository.snapshots import list_snapshots, read_object_list
-from permafrost.vault.linking import opened_folder, take
+from permafrost.small_files import opened_folder
+from permafrost.vault.linking import take
 from permafrost.vault.media_layout import lay_out_media
 from permafrost.vault.sending import MEDIA, REPOSITORY, SENT_FILE, Sent, sum_of
 from permafrost.vault.settings import Vault, VaultServer

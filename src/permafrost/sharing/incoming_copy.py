@@ -9,8 +9,9 @@ from pathlib import Path
 
 from permafrost.errors import SpaceError, UsageError
 from permafrost.repository.durable import fsync_folder, write_durably
+from permafrost.small_files import read_small
 from permafrost.syncthing.folders import Folder
-from permafrost.vault.sending import MEDIA, REPOSITORY, SendBackRequest, Sent
+from permafrost.vault.sending import MEDIA, REPOSITORY, REQUEST_BYTES, SendBackRequest, Sent
 
 
 class IncomingCopy:
@@ -46,7 +47,7 @@ class IncomingCopy:
     def request(self) -> SendBackRequest | None:
         """Return what was asked for in an earlier run that was cut short."""
         with suppress(OSError, ValueError):
-            return SendBackRequest.model_validate_json(self._request.read_bytes())
+            return SendBackRequest.model_validate_json(read_small(self._request, REQUEST_BYTES))
         return None
 
     def remember(self, request: SendBackRequest) -> None:

@@ -14,9 +14,10 @@ from pathlib import Path
 from permafrost.events import Note, Reporter
 from permafrost.repository.durable import make_folder_durably, write_durably
 from permafrost.sharing.copy_layout import lay_out_copy
+from permafrost.small_files import read_small
 from permafrost.syncthing.client import Client
 from permafrost.syncthing.folders import Folder, unshare
-from permafrost.vault.sending import SendBackRequest, Sent, read_sent
+from permafrost.vault.sending import REQUEST_BYTES, SendBackRequest, Sent, read_sent
 from permafrost.vault.settings import Vault, VaultServer
 
 _REQUEST = "request.json"
@@ -75,5 +76,5 @@ def take_copy_away(client: Client, vault: Vault, server: VaultServer) -> None:
 
 def _begun(vault: Vault, server: VaultServer) -> SendBackRequest | None:
     with suppress(OSError, ValueError):
-        return SendBackRequest.model_validate_json((outgoing_place(vault, server) / _REQUEST).read_bytes())
+        return SendBackRequest.model_validate_json(read_small(outgoing_place(vault, server) / _REQUEST, REQUEST_BYTES))
     return None

@@ -17,7 +17,7 @@ from permafrost.openpgp.home import temporary_home
 from permafrost.openpgp.signing import Verifier, fingerprint_of_key
 from permafrost.repository.durable import write_durably
 from permafrost.repository.layout import SnapshotId
-from permafrost.small_files import NotASmallFileError, read_small
+from permafrost.small_files import NotAFileError, read_small
 from permafrost.state_files import set_aside
 from permafrost.vault.receipt import MAXIMUM_BYTES, Receipt, parse_signed
 from permafrost.vault.receipt_files import NEWEST_FILE, PIN_FILE, RECEIPT_FILE
@@ -84,7 +84,7 @@ def _bytes_of(file: Path) -> bytes | None:
         return read_small(file, MAXIMUM_BYTES)
     except FileNotFoundError:
         return None
-    except NotASmallFileError as error:
+    except NotAFileError as error:
         raise IntegrityError(
             f"its receipt is not a regular file of at most {MAXIMUM_BYTES} bytes: {error.strerror}"
         ) from error
@@ -115,7 +115,7 @@ def _remember(folder: Path, written_at: datetime, now: datetime) -> datetime | N
         newest = _moment(read_small(file, _MOST_BYTES).decode("ascii", "replace"))
     except FileNotFoundError:
         newest = None
-    except NotASmallFileError:
+    except NotAFileError:
         set_aside(file)
         newest = None
     if newest is not None and written_at < newest:

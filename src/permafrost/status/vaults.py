@@ -9,8 +9,10 @@ from datetime import datetime, timedelta
 
 from permafrost.findings import Finding, FindingKind, vault_kind
 from permafrost.repository.layout import Layout, SnapshotId
+from permafrost.repository.object_list import MAXIMUM_BYTES
 from permafrost.repository.snapshots import OBJECT_LIST
 from permafrost.runs import RunRecords
+from permafrost.small_files import read_small
 from permafrost.vault.receipt import Receipt
 from permafrost.vault.report import VaultReport
 
@@ -104,7 +106,7 @@ def _disagreements(name: str, receipt: Receipt, here: _Here) -> Iterator[Finding
     for held in receipt.snapshots:
         if held.snapshot in there:
             try:
-                content = (here.layout.snapshot(SnapshotId(held.snapshot)) / OBJECT_LIST).read_bytes()
+                content = read_small(here.layout.snapshot(SnapshotId(held.snapshot)) / OBJECT_LIST, MAXIMUM_BYTES)
             except OSError:
                 continue
             if hashlib.sha256(content).hexdigest() != held.list_hash:

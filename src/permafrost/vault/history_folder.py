@@ -23,7 +23,8 @@ from permafrost.repository.object_list import ObjectList
 from permafrost.repository.objects import StoredObject, stored_objects
 from permafrost.repository.repository import Repository, RepositoryFacts
 from permafrost.repository.snapshots import Removed, list_snapshots, publish_snapshot, remove_snapshots
-from permafrost.vault.linking import NotAFileError, hashing, opened_folder, read_small, take
+from permafrost.small_files import NotAFileError, opened_folder, read_small
+from permafrost.vault.linking import hashing, take
 from permafrost.vault.settings import VaultServer
 
 _SMALL_BYTES = 1 << 20
@@ -82,7 +83,7 @@ class HistoryFolder:
             status = take(folder, f"{expected.name}.gpg", staged)
         try:
             if status.st_size != expected.size_bytes or (yield from hashing(staged)) != expected:
-                raise NotAFileError(f"the object {expected.name} does not match its name")
+                raise NotAFileError(f"the object {expected.name}", "not what its name says")
             place = self.layout.object(expected.name)
             make_folder_durably(place.parent, FOLDER_MODE)
             staged.replace(place)  # if both are links to one file, rename(2) does nothing and leaves both
@@ -107,10 +108,8 @@ class HistoryFolder:
 def _make(path: Path, received: Path, server: VaultServer) -> bool:
     try:
         with opened_folder(received) as folder:
-            facts, key = (read_small(folder, name, _SMALL_BYTES) for name in (FACTS_FILE, SIGNING_KEY_FILE))
+            facts, key = (read_small(name, _SMALL_BYTES, folder=folder) for name in (FACTS_FILE, SIGNING_KEY_FILE))
     except (FileNotFoundError, NotAFileError):
-        return False
-    if facts is None or key is None:
         return False
     try:
         _refuse_another(RepositoryFacts.model_validate_json(facts), server)

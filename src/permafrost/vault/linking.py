@@ -14,45 +14,18 @@ import errno
 import hashlib
 import os
 import stat
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Generator
+from contextlib import suppress
 from pathlib import Path
 
 from permafrost.repository.durable import space_errors
 from permafrost.repository.objects import StoredObject
+from permafrost.small_files import NotAFileError, open_regular
 
 _READ_BYTES = 1 << 20
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # a pipe would otherwise wait for its writer
 _NO_LINKS = (errno.EXDEV, errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK)
 
 HashSteps = Generator[int, None, StoredObject]
-
-
-class NotAFileError(Exception):
-    """There is something at the name that is no regular file, or not one of the size that was expected."""
-
-
-@contextmanager
-def opened_folder(root: Path, *names: str) -> Iterator[int]:
-    """Yield a descriptor on the folder `names` below `root`, no link among them followed.
-
-    Raise `FileNotFoundError` if it is not there, `NotAFileError` if something else is.
-    """
-    descriptor = os.open(root, _FOLDER)
-    try:
-        for name in names:
-            try:
-                below = os.open(name, _FOLDER, dir_fd=descriptor)
-            except OSError as error:
-                if error.errno in (errno.ELOOP, errno.ENOTDIR):
-                    raise NotAFileError(f"{'/'.join(names)} is not a folder") from error
-                raise
-            os.close(descriptor)
-            descriptor = below
-        yield descriptor
-    finally:
-        os.close(descriptor)
 
 
 def status_of(folder: int, name: str) -> os.stat_result | None:
@@ -62,34 +35,8 @@ def status_of(folder: int, name: str) -> os.stat_result | None:
     except FileNotFoundError:
         return None
     if not stat.S_ISREG(status.st_mode):
-        raise NotAFileError(f"{name!r} is not a regular file")
+        raise NotAFileError(repr(name), "not a regular file")
     return status
-
-
-def read_small(folder: int, name: str, limit_bytes: int) -> bytes | None:
-    """Return the file's bytes, None if it is not there; raise `NotAFileError` if it is no file, or larger."""
-    try:
-        descriptor = _open_file(name, folder)
-    except FileNotFoundError:
-        return None
-    with os.fdopen(descriptor, "rb") as file:
-        if os.fstat(descriptor).st_size > limit_bytes:
-            raise NotAFileError(f"{name!r} is larger than it can be")
-        return file.read(limit_bytes + 1)[: limit_bytes + 1]
-
-
-def _open_file(name: Path | str, folder: int | None = None) -> int:
-    """Return a descriptor on a regular file, no link followed; raise `NotAFileError` if it is something else."""
-    try:
-        descriptor = os.open(name, _FILE, dir_fd=folder)
-    except OSError as error:
-        if error.errno in (errno.ELOOP, errno.ENXIO):
-            raise NotAFileError(f"{str(name)!r} is not a regular file") from error
-        raise
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise NotAFileError(f"{str(name)!r} is not a regular file")
-    return descriptor
 
 
 def take(folder: int, name: str, staged: Path) -> os.stat_result:
@@ -109,14 +56,14 @@ def take(folder: int, name: str, staged: Path) -> os.stat_result:
     status = staged.lstat()
     if not stat.S_ISREG(status.st_mode):
         staged.unlink()
-        raise NotAFileError(f"{name!r} is not a regular file")
+        raise NotAFileError(repr(name), "not a regular file")
     return status
 
 
 def _copy(folder: int, name: str, staged: Path) -> None:
     if status_of(folder, name) is None:
         raise FileNotFoundError(errno.ENOENT, "gone", name)
-    with os.fdopen(_open_file(name, folder), "rb", buffering=0) as reading:
+    with os.fdopen(open_regular(name, folder=folder), "rb", buffering=0) as reading:
         target = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         with os.fdopen(target, "wb") as writing:
             while chunk := reading.read(_READ_BYTES):
@@ -131,12 +78,12 @@ def hashing(path: Path, *, from_disk: bool = False) -> HashSteps:
     In steps, which yield the bytes read so far: a file of any size can be left and resumed. `from_disk`: what the
     kernel remembers of the file is forgotten first, so that the disk is what is read.
     """
-    return _steps(_open_file(path), from_disk=from_disk)
+    return _steps(open_regular(path), from_disk=from_disk)
 
 
 def hashing_within(folder: int, name: str) -> HashSteps:
     """Do the same with a file in an opened folder; raise `NotAFileError` if it is none."""
-    return _steps(_open_file(name, folder))
+    return _steps(open_regular(name, folder=folder))
 
 
 def finished(steps: HashSteps) -> StoredObject:

@@ -20,9 +20,10 @@ from pathlib import Path
 
 from permafrost.findings import FindingKind, FindingSink
 from permafrost.repository.durable import space_errors
+from permafrost.small_files import NotAFileError
 from permafrost.vault.arrivals import Records
 from permafrost.vault.cost import FOLDER_BYTES, media_cost
-from permafrost.vault.linking import NotAFileError, take
+from permafrost.vault.linking import take
 from permafrost.vault.media_versions import MediaVersion, MediaVersions
 from permafrost.vault.media_walk import Presence, files_below
 

@@ -20,6 +20,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from permafrost.errors import IntegrityError
+from permafrost.small_files import NotAFileError, opened_folder, read_small
 from permafrost.vault.invitation import (
     Address,
     DeviceId,
@@ -32,7 +33,6 @@ from permafrost.vault.invitation import (
     join_proof,
 )
 from permafrost.vault.line import read_line, write_line
-from permafrost.vault.linking import NotAFileError, opened_folder, read_small
 
 SENT_FILE = "sent.json"
 REPOSITORY = "repository"
@@ -40,6 +40,7 @@ MEDIA = "media"
 _LINE_PREFIX = "permafrost-receive-1."
 _ASK_AGAIN = "copy the complete line again, or get a new one on the new server: permafrost vault receive --to DIR"
 _SENT_BYTES = 65536
+REQUEST_BYTES = 65536
 _Count = Annotated[int, Field(ge=0)]
 
 
@@ -116,8 +117,7 @@ def read_sent(copy: Path) -> Sent | None:
     """Return what is said to be sent, None if that has not come; raise `IntegrityError` if it makes no sense."""
     try:
         with opened_folder(copy) as folder:
-            content = read_small(folder, SENT_FILE, _SENT_BYTES)
-        return None if content is None else Sent.model_validate_json(content)
+            return Sent.model_validate_json(read_small(SENT_FILE, _SENT_BYTES, folder=folder))
     except FileNotFoundError:
         return None
     except (ValidationError, NotAFileError) as error:

@@ -19,18 +19,11 @@ from permafrost.events import Note, Progress, Reporter
 from permafrost.findings import FindingKind, FindingSink
 from permafrost.repository.layout import object_path
 from permafrost.repository.objects import StoredObject
+from permafrost.small_files import opened_folder
 from permafrost.syncthing.client import Client
 from permafrost.vault.arrivals import KeptObject, Records
 from permafrost.vault.history_folder import HistoryFolder
-from permafrost.vault.linking import (
-    HashSteps,
-    NotAFileError,
-    finished,
-    hashing,
-    hashing_within,
-    opened_folder,
-    status_of,
-)
+from permafrost.vault.linking import HashSteps, finished, hashing, hashing_within, status_of
 
 _BATCH = 32
 _AGAIN_S = 3600.0
@@ -112,7 +105,7 @@ class Audit:
             if read is None:
                 return False
             is_good = read == StoredObject(known.name, known.size_bytes)
-        except (OSError, NotAFileError):
+        except OSError:
             is_good = False
         self._begun = None
         self._records.record_objects([replace(known, verified_at=now, is_good=is_good)])
@@ -159,7 +152,7 @@ class Audit:
                 if status is None or status.st_size != known.size_bytes:
                     return False
                 return finished(hashing_within(folder, f"{known.name}.gpg")).name == known.name
-        except (OSError, NotAFileError):
+        except OSError:
             return False  # what disappears between this and its use fails the turn, and the next one continues
 
     def _ask_for(self, name: str) -> None:

@@ -25,9 +25,10 @@ from permafrost.openpgp.signing import Verifier
 from permafrost.repository.layout import SnapshotId
 from permafrost.repository.object_list import MAXIMUM_BYTES, ObjectList, decode_object_list
 from permafrost.repository.snapshots import MANIFEST, OBJECT_LIST, SIGNATURE
+from permafrost.small_files import NotAFileError, opened_folder, read_small
 from permafrost.vault.arrivals import IN_FLIGHT, REJECTED, WAITING, Arrival, Records
 from permafrost.vault.history_folder import HistoryFolder
-from permafrost.vault.linking import NotAFileError, opened_folder, read_small, status_of
+from permafrost.vault.linking import status_of
 
 PATIENCE = timedelta(hours=6)
 SIGNATURE_BYTES = 65536
@@ -144,13 +145,11 @@ class Candidates:
         """Return the candidate's manifest and signature; raise `NotAFileError` if they are not what was signed."""
         snapshot, manifest = candidate.arrival.snapshot, candidate.object_list.manifest
         with opened_folder(self._received, "snapshots", snapshot) as folder:
-            signature = read_small(folder, SIGNATURE, SIGNATURE_BYTES)
-            content = read_small(folder, MANIFEST, manifest.size_bytes)
-        if content is None or signature is None:
-            raise FileNotFoundError
+            signature = read_small(SIGNATURE, SIGNATURE_BYTES, folder=folder)
+            content = read_small(MANIFEST, manifest.size_bytes, folder=folder)
         signed = hashlib.sha256(candidate.object_list.encode() + signature).hexdigest()
         if signed != candidate.digest or hashlib.sha256(content).hexdigest() != manifest.name:
-            raise NotAFileError(f"the manifest of snapshot {snapshot} is not what was signed")
+            raise NotAFileError(f"the manifest of snapshot {snapshot}", "not what was signed")
         return content, signature
 
     def refuse(self, candidate: Candidate, kind: FindingKind, message: str) -> None:
@@ -171,7 +170,7 @@ class Candidates:
         try:
             with opened_folder(self._received, "objects", name[:2]) as folder:
                 status = status_of(folder, f"{name}.gpg")
-        except (OSError, NotAFileError):
+        except OSError:
             return
         if status is not None and len(self._seen_bad) < _MOST_REMEMBERED:
             self._seen_bad[name] = _version(status)
@@ -188,14 +187,14 @@ class Candidates:
             object_list = self._signed(arrival)
         except FileNotFoundError:
             return None
-        except (NotAFileError, OSError) as error:
+        except OSError as error:
             self._odd(arrival, error)
             return None
         known = self._known[arrival.snapshot]
         try:
             if object_list is None or not self._all_there(object_list, known, until):
                 return None
-        except (NotAFileError, OSError) as error:  # an object, which may change while the snapshot's own files do not
+        except OSError as error:  # an object, which may change while the snapshot's own files do not
             self._found(FindingKind.ODD_FILE, arrival.snapshot, f"snapshot {arrival.snapshot}: {_reason(error)}")
             return None
         # what was recorded meanwhile, its list's hash, counts
@@ -221,10 +220,8 @@ class Candidates:
         if known.digest and (remembered := self._lists.get(known.digest)) is not None:
             return remembered
         limit_bytes = _limit(self._largest_list_bytes, LIST_FLOOR_BYTES, MAXIMUM_BYTES)
-        content = read_small(folder, OBJECT_LIST, limit_bytes)
-        signature = read_small(folder, SIGNATURE, SIGNATURE_BYTES)
-        if content is None or signature is None:
-            return None
+        content = read_small(OBJECT_LIST, limit_bytes, folder=folder)
+        signature = read_small(SIGNATURE, SIGNATURE_BYTES, folder=folder)
         known.digest = hashlib.sha256(content + signature).hexdigest()
         if arrival.state == REJECTED and arrival.list_hash == known.digest:
             known.is_refused = True
@@ -233,7 +230,7 @@ class Candidates:
         if object_list is None:
             return None
         if object_list.manifest.size_bytes > _limit(self._largest_manifest_bytes, MANIFEST_FLOOR_BYTES, MANIFEST_BYTES):
-            raise NotAFileError("its manifest is larger than it can be")
+            raise NotAFileError("its manifest", "larger than it can be")
         self._lists.put(known.digest, object_list)
         return object_list
 
@@ -257,7 +254,7 @@ class Candidates:
         )
         return None
 
-    def _odd(self, arrival: Arrival, error: NotAFileError | OSError) -> None:
+    def _odd(self, arrival: Arrival, error: OSError) -> None:
         message = f"snapshot {arrival.snapshot}: {_reason(error)}"
         known = self._known.get(arrival.snapshot)
         if known is not None:
@@ -281,8 +278,8 @@ class Candidates:
         return True
 
 
-def _reason(error: NotAFileError | OSError) -> str:
-    return str(error.strerror) if isinstance(error, OSError) else str(error)
+def _reason(error: OSError) -> str:
+    return str(error) if isinstance(error, NotAFileError) else str(error.strerror)
 
 
 def _limit(largest_bytes: int, floor_bytes: int, ceiling_bytes: int) -> int:

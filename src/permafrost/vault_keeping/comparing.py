@@ -20,9 +20,10 @@ from permafrost.findings import FindingKind, FindingSink
 from permafrost.repository.layout import BASE_FILES, SnapshotId, object_path
 from permafrost.repository.objects import StoredObject
 from permafrost.repository.snapshots import MANIFEST, OBJECT_LIST, SIGNATURE, read_object_list
+from permafrost.small_files import NotAFileError, opened_folder, read_small
 from permafrost.vault.arrivals import KEPT, KeptObject, Records
 from permafrost.vault.history_folder import HistoryFolder
-from permafrost.vault.linking import HashSteps, NotAFileError, hashing_within, opened_folder, read_small, status_of
+from permafrost.vault.linking import HashSteps, hashing_within, status_of
 
 _BATCH = 256
 _OWN_FILES = (OBJECT_LIST, SIGNATURE, MANIFEST)
@@ -104,7 +105,7 @@ class Comparison:
                 return False
             if self._same.get(path) == _version(status):
                 return True
-            if status.st_size == kept_bytes and read_small(folder, name, kept_bytes) == own.read_bytes():
+            if status.st_size == kept_bytes and read_small(name, kept_bytes, folder=folder) == own.read_bytes():
                 self._same[path] = _version(status)
                 return True
         except FileNotFoundError:

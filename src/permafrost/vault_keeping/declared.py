@@ -9,9 +9,9 @@ from pathlib import Path
 
 from permafrost.errors import IntegrityError
 from permafrost.findings import FindingKind, FindingSink
+from permafrost.small_files import NotAFileError, opened_folder, read_small
 from permafrost.vault.arrivals import Records
 from permafrost.vault.declaration import DECLARATION_FILE, MAXIMUM_BYTES, Declaration, parse_declaration
-from permafrost.vault.linking import NotAFileError, opened_folder, read_small
 
 _NOTE = "declared"
 
@@ -27,8 +27,7 @@ def take_in_declaration(received: Path, records: Records, found: FindingSink) ->
     before = declared(records)
     try:
         with opened_folder(received) as folder:
-            content = read_small(folder, DECLARATION_FILE, MAXIMUM_BYTES)
-        now = parse_declaration(content) if content is not None else None
+            now = parse_declaration(read_small(DECLARATION_FILE, MAXIMUM_BYTES, folder=folder))
     except (FileNotFoundError, NotAFileError):
         now = None
     except IntegrityError as error:

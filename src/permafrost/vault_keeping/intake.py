@@ -18,11 +18,11 @@ from permafrost.openpgp.signing import Verifier
 from permafrost.repository.layout import SnapshotId
 from permafrost.repository.newest import is_ahead
 from permafrost.repository.objects import StoredObject
+from permafrost.small_files import NotAFileError, opened_folder
 from permafrost.vault.arrivals import DROPPED, IN_FLIGHT, KEPT, Arrival, KeptObject, Records
 from permafrost.vault.cost import file_cost, snapshot_cost
 from permafrost.vault.history import HistoryRules, may_take
 from permafrost.vault.history_folder import HistoryFolder
-from permafrost.vault.linking import NotAFileError, opened_folder
 from permafrost.vault_keeping.candidates import Candidate, Candidates
 
 MOST_WATCHED = 2000

@@ -99,7 +99,7 @@ def _message(stored: str) -> tuple[bytes, bytes, bytes, bool]:
         payload, nonce, tag = (
             b64decode(value, validate=True) for value in (message["p"], headers["iv"], headers["at"])
         )
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise UnreadableValueError("it is not in the form that Rails stores") from error
     if len(nonce) != _NONCE_BYTES or len(tag) != _TAG_BYTES:
         raise UnreadableValueError("its nonce or its tag has the wrong length for AES-256-GCM")

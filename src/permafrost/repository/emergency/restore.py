@@ -26,7 +26,6 @@ import tarfile
 import tempfile
 import time
 from array import array
-from codecs import encode
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -34,17 +33,17 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import IO, Any
 
+LIMIT, Q = 256 << 20, "'"  # bytes of what is read as a whole; the quote of texts in SQL
 ENTRY = re.compile(r"# size ([0-9]+) .+\n([0-9a-f]{64})  .+\n")
 PROVIDERS = {"c": "libc", "i": "icu ICU_LOCALE :'locale'", "b": "builtin BUILTIN_LOCALE :'locale'"}
 SETTINGS = b"""SET search_path = pg_catalog; SET row_security = off; SET statement_timeout = 0; SET DateStyle = ISO;
-    SET IntervalStyle = postgres; SET lc_monetary = 'C'; SET xmloption = content;
-    SET standard_conforming_strings = on;\n"""
-encoded = partial(encode, encoding="utf-8", errors="surrogateescape")  # what PostgreSQL gets
+SET IntervalStyle = postgres; SET lc_monetary = 'C'; SET xmloption = content; SET standard_conforming_strings = on;\n"""
+encoded = partial(str.encode, encoding="utf-8", errors="surrogateescape")  # what PostgreSQL gets
 Elements = dict[tuple[int, int], Any]  # by index and member; of a base, -1
 say = partial(print, file=sys.stderr, flush=True)  # stdout is for what was asked for
 
 
-class RestoreError(Exception):
+class RestoreError(ValueError):
     """What the admin must know; nothing happens after it."""
 
 
@@ -53,19 +52,18 @@ class Reader:
 
     def __init__(self, options: argparse.Namespace, home: Path) -> None:
         self.root, self.home = Path(options.repository or __file__ + "/..").resolve(), home
-        facts = json.loads(self.path("repository.json").read_bytes())
+        facts = json.loads(self.small("repository.json"))
         is_known = facts["format"] == 1 and re.fullmatch("[0-9a-f]{32}", facts["repository"])  # (1.1)
         must(is_known, f"{self.root} has a format that this program does not know; use a newer permafrost")
         self.id, key = facts["repository"], facts["signing_key"].upper()
         self.trusted = options.fingerprint.replace(" ", "").upper() or key
         must(self.trusted == key, f"this folder's signing key is {key},\nnot {self.trusted}: trust nothing in it")
         say(f"signing key: {key} (if the recovery sheet has another, trust nothing in this folder)")
-        self.gpg("--no-autostart", "--import", given=self.path("signing-key.asc").read_bytes())
+        self.gpg("--no-autostart", "--import", given=self.small("signing-key.asc"))
         self.key = ["--pinentry-mode", "loopback", "--passphrase-file", options.passphrase_file or os.devnull]
+        self.key += [] if options.secret_key_file else ["--no-autostart"]
         if options.secret_key_file:
             self.gpg(*self.key, "--import", given=Path(options.secret_key_file).read_bytes())
-        else:
-            self.key += ["--no-autostart"]
 
     def command(self, *words: str) -> tuple[str, ...]:
         """Return a gpg command line; what an earlier gpg found is forgotten."""
@@ -86,11 +84,16 @@ class Reader:
         must(is_plain, f"{name} is not a regular file, or is behind a symbolic link")
         return path
 
+    def small(self, name: str) -> bytes:
+        """Return the content of a file that is never large: a giant must not fill the memory."""
+        must(self.path(name).stat().st_size <= LIMIT, f"{name} is larger than it can be")
+        return self.path(name).read_bytes()
+
     def listed(self, snapshot: str) -> list[tuple[str, int, str]]:
         """Return name, size and hash of all that a snapshot needs, if signature and form of its list are right."""
         folder, signature = f"snapshots/{snapshot}", self.home / "signature"
-        text = self.path(f"{folder}/objects.sha256").read_bytes()
-        signature.write_bytes(self.path(f"{folder}/objects.sha256.sig").read_bytes())
+        text = self.small(f"{folder}/objects.sha256")
+        signature.write_bytes(self.small(f"{folder}/objects.sha256.sig"))
         found = self.gpg("--no-autostart", "--verify", str(signature), "-", given=text)
         kinds, signers = [words[0] for words in found], [words[-1] for words in found if words[0] == "VALIDSIG"]
         is_good = signers == [self.trusted] and kinds.count("NEWSIG") == kinds.count("GOODSIG") == 1  # (4.3)
@@ -107,11 +110,12 @@ class Reader:
     def compare(self, name: str, size: int, sha256: str, *, hashed: bool = True) -> None:
         """Raise unless a file has the size and, if asked for, the hash of its list (7.3)."""
         digest, path = hashlib.sha256(), self.path(name)
+        is_whole = path.stat().st_size == size
         with path.open("rb") as file:
-            for chunk in iter(lambda: file.read(1 << 20) if hashed else b"", b""):
+            for chunk in iter(lambda: file.read(1 << 20) if hashed and is_whole else b"", b""):
                 digest.update(chunk)
-        is_same = path.stat().st_size == size and (digest.hexdigest() == sha256 or not hashed)
-        must(is_same, f"{name} is damaged: copy it from another copy of the repository")
+        is_whole &= digest.hexdigest() == sha256 or not hashed
+        must(is_whole, f"{name} is damaged: copy it from another copy of the repository")
 
     def state(self, snapshot: str, *, hashed: bool) -> str:
         """Return whether a snapshot is whole (not hashed: all there), in flight or corrupt, and why (section 6)."""
@@ -170,15 +174,15 @@ class Reader:
         if ends[-1] or (to_end and (any(ends) or counts != [1, 1])):  # (2.4)
             text, is_open = Path(said.name).read_text("utf-8", "replace"), "PLAINTEXT" in {w[0] for w in self.gpg()}
             failed = [("gpg", "zstd", *program)[i] for i, end in enumerate(ends) if end not in (0, -signal.SIGPIPE)]
-            if is_open and ends[1] in (0, -signal.SIGPIPE):
-                failed = failed[-1:]  # it read no further, so that those before it could not write on
+            failed = failed[-(is_open and ends[1] in (0, -signal.SIGPIPE)) :]  # those before it could not write on
             why = f"{' and '.join(failed) or 'gpg'} failed" if is_open else "is it the right passphrase or secret key?"
             raise RestoreError(f"cannot read {name} {ends}: {why}\n{text}")
 
     def opened(self, name: str, *program: str, to_end: bool = True) -> bytes:
         """Return all that the stream of an object holds."""
         with self.stream(name, *program, to_end=to_end) as stream:
-            return bytes(stream.read())
+            must(len(content := bytes(stream.read(LIMIT + 1))) <= LIMIT, f"{name} contains more than it can")
+            return content
 
     def files(self, names: list[str], elements: Elements, wanted: str) -> Iterator[tuple[Any, Any]]:
         """Yield each element with its lines, or with its wanted file (`gone` or `new`) of a delta (5.8, 5.9)."""
@@ -203,7 +207,7 @@ def logged(reader: Reader, manifest: dict[str, Any], names: list[str]) -> Elemen
     kinds = {one["index"]: one["kind"] for one in manifest["objects"]}
     for table in manifest["tables"]:
         columns = f"({', '.join(map(quoted, table['columns']))})" if table.get("columns") else ""
-        copy = f"COPY {named(table)} {columns} FROM STDIN (ENCODING {literal(manifest['database']['encoding'])});\n"
+        copy = f"COPY {named(table)} {columns} FROM STDIN (ENCODING {quoted(manifest['database']['encoding'], Q)});\n"
         for segment in table.get("segments", ()):
             first, gone, (base, *rest) = 0, array("Q"), segment.get("base", [None])
             for index, member, lines in [*([(base, -1, *rest)] if rest else []), *segment["deltas"]]:
@@ -251,9 +255,6 @@ def must(claim: object, otherwise: str) -> None:
 def quoted(name: str, mark: str = '"') -> str:
     """Return a name as SQL has it."""
     return mark + name.replace(mark, mark + mark) + mark
-
-
-literal = partial(quoted, mark="'")
 
 
 def named(facts: dict[str, Any]) -> str:
@@ -320,7 +321,7 @@ def restore(reader: Reader, options: argparse.Namespace) -> None:
         reader.opened(*load, "--exit-on-error", "--section=data", to_end=manifest["engine"] == "dump")
         script = [SETTINGS]
         for one in manifest.get("sequences", ()):
-            values = f"{literal(named(one))}, {int(one['last_value'])}, {bool(one['is_called'])}"
+            values = f"{quoted(named(one), Q)}, {int(one['last_value'])}, {bool(one['is_called'])}"
             script.append(encoded(f"SELECT setval({values});\n"))
         psql(new, [*script, b"ANALYZE"])  # without it materialized views, which come last, can take days
         try:  # an index that the rows do not fit, since another one hid them, must not keep the rows back
@@ -330,9 +331,8 @@ def restore(reader: Reader, options: argparse.Namespace) -> None:
         script = [SETTINGS]
         for one in manifest["tables"]:
             counted = f"(SELECT count(*) FROM ONLY {named(one)}) <> {int(one['rows'])}"  # noqa: S608 - quoted
-            script.append(encoded(f"SELECT {literal(one['name'])} WHERE {counted};\n"))
-        differing = psql(new, script)
-        must(not differing, f"these tables do not have the rows that were backed up: {', '.join(differing)}")
+            script.append(encoded(f"SELECT {quoted(one['name'], Q)} WHERE {counted};\n"))
+        must(not (odd := psql(new, script)), f"these tables do not have the rows that were backed up: {', '.join(odd)}")
     except BaseException:
         say(f"""The database {name} is HALF MADE. Drop it:  psql -d "{server}" -c 'DROP DATABASE {quoted(name)}'""")
         raise
@@ -392,7 +392,7 @@ def main() -> None:
                 states = reader.states(options.snapshot, hashed=options.action == "check")
                 print("\n".join(f"{snapshot}  {state}" for snapshot, state in states.items()) or "no such snapshot")
                 sys.exit(not states or not {*states.values()} <= {"whole", "all there"})
-    except (RestoreError, KeyboardInterrupt, OSError, KeyError, TypeError, ValueError, tarfile.TarError) as error:
+    except (KeyboardInterrupt, OSError, LookupError, TypeError, ValueError, RecursionError, tarfile.TarError) as error:
         sys.exit(f"{type(error).__name__}: {error}")
 
 
