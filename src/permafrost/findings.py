@@ -90,6 +90,12 @@ class FindingKind(Enum):
         "The schedule asks for a drill, and none has succeeded since.",
         "Run `permafrost drill`.",
     )
+    SHEET_UNPROVEN = (
+        "sheet-unproven",
+        _N,
+        "Nobody has shown for `[encryption] prove_sheet_days` days that the recovery sheet opens the backups.",
+        "Fetch the sheet and run `permafrost sheet prove`.",
+    )
     MISSED_RUNS = (
         "missed-runs",
         _N,

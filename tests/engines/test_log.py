@@ -20,13 +20,14 @@ from permafrost.errors import DatabaseError, PermafrostError
 from permafrost.events import Event, Note, Progress, Reporter, StepStarted, ignore_events
 from permafrost.operations.backup import BackupResult, back_up
 from permafrost.operations.prune import prune
+from permafrost.operations.rekey import rekey
 from permafrost.operations.verify import verify
 from permafrost.postgres.connection import conninfo_for
 from permafrost.postgres.digest import TableContents
 from permafrost.postgres.locked_snapshot import locked_snapshot
 from permafrost.postgres.programs.scratch import ScratchCluster
 from permafrost.repository.layout import SnapshotId
-from permafrost.repository.snapshots import list_snapshots
+from permafrost.repository.snapshots import list_snapshots, read_object_list
 from tests.fixtures.backups import contents_of, drop, make_restore
 from tests.fixtures.proxy import CuttableProxy
 from tests.fixtures.replication import base_backup, follow, wait_until_replayed
@@ -195,14 +196,23 @@ def test_state_is_only_a_cache(server: Server, harm: str) -> None:
     assert restored(server, newest) == contents_of(server.configuration.database.url)
 
 
-def test_changed_passphrase_starts_anew(server: Server) -> None:
+def test_changed_passphrase_starts_anew(server: Server, tmp_path: Path) -> None:
     """After the passphrase was changed a snapshot needs only the new one."""
-    run(server)
+    first = run(server)
     server.passphrase_file.write_text("ANOTHER-PASSPHRASE-OF-THE-ADMIN\n")
     notes: list[str] = []
-    result = run(server, report=lambda event: notes.append(event.message) if isinstance(event, Note) else None)
+
+    def report(event: Event) -> None:
+        if isinstance(event, Note):
+            notes.append(event.message)
+
+    rekey(server.configuration, tmp_path, as_configured=True, report=report, now=datetime.now(UTC))
     assert any("passphrase" in note for note in notes)
-    assert result.files_new > 3
+    before, after = (
+        {stored.name for stored in read_object_list(server.repository.layout, one)[0].objects}
+        for one in (first.snapshot, max(list_snapshots(server.repository.layout)))
+    )
+    assert not before & after
     assert restored(server) == contents_of(server.configuration.database.url)
 
 

@@ -34,8 +34,10 @@ from permafrost.mastodon.initial_settings import InitRequest
 from permafrost.openpgp.fingerprints import in_groups
 from permafrost.openpgp.home import temporary_home
 from permafrost.openpgp.passphrase import ALPHABET, new_passphrase
+from permafrost.openpgp.sealing import PassphraseSealing
 from permafrost.openpgp.signing import Verifier, sign_detached
 from permafrost.operations.init import Initialized, initialize
+from permafrost.repository.key_check import KeyVerdict, judge_key
 from permafrost.repository.repository import Repository
 from tests.fixtures.commands import json_with
 from tests.fixtures.recipients import Recipient, new_recipient
@@ -248,6 +250,21 @@ def test_recipients_need_no_passphrase(asked: InitRequest, folder: Path, recipie
     assert in_groups(fingerprint) in made.recovery_sheet
     assert "--secret-key-file secret-key.asc" in made.recovery_sheet
     assert Repository.open(asked.repository).facts.sealing == "recipients"
+
+
+def test_the_first_backup_knows_its_passphrase(asked: InitRequest) -> None:
+    """From init on the repository can tell its own passphrase from any other."""
+    made = run(asked)
+    file = made.configuration.encryption.passphrase_file
+    assert file is not None
+
+    def verdict() -> KeyVerdict:
+        with temporary_home() as home:
+            return judge_key(Repository.open(asked.repository), PassphraseSealing(file), home, made.fingerprint)
+
+    assert verdict() is KeyVerdict.SAME
+    file.write_text("another passphrase\n")
+    assert verdict() is KeyVerdict.OTHER
 
 
 def test_recipients_that_cannot_encrypt(asked: InitRequest, folder: Path) -> None:

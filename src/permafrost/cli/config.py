@@ -16,6 +16,7 @@ from permafrost.config.problems import InvalidFileError, Problem
 from permafrost.config.writing import configuration_schema, effective_toml
 from permafrost.documents.setup import ConfigCheckDocument
 from permafrost.errors import EXIT_DONE, ConfigurationError
+from permafrost.events import Reporter
 
 
 @click.group("config")
@@ -35,7 +36,7 @@ def check(rendering: Rendering, config_file: Path | None, *, connects: bool) -> 
     is changed. The database and Syncthing are contacted only with --connect. Ends with 10 if there is a problem.
     """
     path = config_path(config_file)
-    problems = _problems(path, connects=connects)
+    problems = _problems(path, connects=connects, report=rendering.report)
     document = ConfigCheckDocument(str(path), tuple(problem.document() for problem in problems))
     lines = [str(problem) for problem in problems]
     lines.append(f"{path}: {_count(len(problems))}")
@@ -43,12 +44,16 @@ def check(rendering: Rendering, config_file: Path | None, *, connects: bool) -> 
     return ConfigurationError.exit_code if problems else EXIT_DONE
 
 
-def _problems(path: Path, *, connects: bool) -> tuple[Problem, ...]:
+def _problems(path: Path, *, connects: bool, report: Reporter) -> tuple[Problem, ...]:
     try:
         configuration = load_configuration(path)
     except InvalidFileError as error:
         return error.problems
     found = check_files(configuration)
+    if not any(key == "encryption.passphrase_file" for key, _ in found):
+        from permafrost.operations.own_key import warn_of_weak_passphrase  # noqa: PLC0415 - with all that starts gpg
+
+        warn_of_weak_passphrase(configuration.encryption, report)
     if configuration.encryption.recipients:
         from permafrost.openpgp.recipients import recipient_faults  # noqa: PLC0415 - only where gpg has to be asked
 

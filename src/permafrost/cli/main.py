@@ -11,6 +11,8 @@ from permafrost.cli.shared.lazy_group import LazyGroup
 
 _COMMANDS = {
     "init": ("init:init", "Make configuration, passphrase, signing key, repository and recovery sheet."),
+    "rekey": ("rekey:rekey", "Seal backups with a new key from now on, and make a new recovery sheet."),
+    "sheet": ("sheet:sheet", "Prove that the recovery sheet opens the backups."),
     "config": ("config:config", "Check, show and describe the configuration file."),
     "backup": ("backup:backup", "Make one snapshot of the database and the secrets."),
     "snapshots": ("snapshots:snapshots", "List the snapshots, oldest first."),

@@ -159,6 +159,12 @@ class Encryption(Section):
         default=None, description="A folder with the recipients' public keys, one FINGERPRINT.asc each."
     )
 
+    prove_sheet_days: Count = Field(
+        default=180,
+        description="After this many days without `permafrost sheet prove`, `permafrost status` reminds you; 0 for "
+        "never.",
+    )
+
     @model_validator(mode="after")
     def _exactly_one_way(self) -> Self:
         if (self.passphrase_file is None) == (not self.recipients):

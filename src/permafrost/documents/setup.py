@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from permafrost.documents.document import Document
 
@@ -23,6 +24,28 @@ class InitDocument(Document):
     """the recovery sheet's file"""
     made: tuple[str, ...]
     """the paths that were made"""
+
+
+@dataclass(frozen=True, slots=True)
+class RekeyDocument(Document):
+    """The recovery sheet's text is not in it, as in that of init."""
+
+    snapshot: str
+    """the first snapshot that is sealed with the new key"""
+    recovery_sheet: str
+    """the new recovery sheet's file"""
+    former_passphrase_file: str | None
+    """the file that keeps the old passphrase; null if there is none"""
+
+
+@dataclass(frozen=True, slots=True)
+class SheetProveDocument(Document):
+    """Printed only if the recovery sheet opens the newest snapshot."""
+
+    snapshot: str
+    """the snapshot"""
+    shown_at: datetime
+    """when it was shown"""
 
 
 @dataclass(frozen=True, slots=True)

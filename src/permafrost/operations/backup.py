@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -21,7 +21,7 @@ from permafrost.engines.contents import SnapshotContents
 from permafrost.engines.context import RunContext
 from permafrost.engines.engine import engine_named
 from permafrost.engines.facts import database_facts, mastodon_facts, sequence_facts
-from permafrost.errors import ConfigurationError, PermafrostError, ReportedError
+from permafrost.errors import PermafrostError, ReportedError
 from permafrost.events import Note, Reporter, Steps, Warned
 from permafrost.findings import FindingKind
 from permafrost.lazy_import import imported_beside
@@ -29,6 +29,7 @@ from permafrost.mastodon.secrets import missing_for_identity
 from permafrost.openpgp.home import temporary_home
 from permafrost.openpgp.sealing_choice import sealing_of
 from permafrost.openpgp.signing import sign_detached
+from permafrost.operations.own_key import adopt_key, check_sealing_key, check_signing_key
 from permafrost.repository.distrust import reason_for_distrust, trust_again
 from permafrost.repository.layout import SnapshotId
 from permafrost.repository.lock import repository_lock
@@ -100,18 +101,24 @@ def back_up(
     is_audited: bool = False,
     is_full: bool = False,
     wait_timeout_s: float | None = None,
+    on_new_key: Callable[[SnapshotId], object] | None = None,
     report: Reporter,
     now: datetime,
 ) -> BackupResult:
     """Make one snapshot of database and secrets, make Syncthing send it, and return what it took.
 
-    With `wait_timeout_s`, return once every paired vault holds it. Raise `LockedError` if another run holds the
-    repository, and the errors of the part that failed; no snapshot appears then. Raise `ReplicationError`, with the
-    snapshot made, if there is no vault to wait for, or one makes no progress for that time.
+    With `wait_timeout_s`, return once every paired vault holds it. With `on_new_key` the configured key may be another
+    than the repository's; it is called once the snapshot is published, to make it the repository's.
+
+    Raise `LockedError` if another run holds the repository, `KeyFileError` if that is sealed with another key, and the
+    errors of the part that failed; no snapshot appears then. Raise `ReplicationError`, with the snapshot made, if there
+    is no vault to wait for, or one makes no progress for that time.
     """
     replicates = wait_timeout_s is not None or has_syncthing(configuration.syncthing)
     with imported_beside(_REPLICATION) if replicates else nullcontext():
-        result = _make_snapshot(configuration, is_audited=is_audited, is_full=is_full, report=report, now=now)
+        result = _make_snapshot(
+            configuration, is_audited=is_audited, is_full=is_full, on_new_key=on_new_key, report=report, now=now
+        )
     if not replicates:
         report(Note(NO_VAULT))
         return result
@@ -131,11 +138,17 @@ def _replicate(
 
 
 def _make_snapshot(
-    configuration: Configuration, *, is_audited: bool, is_full: bool, report: Reporter, now: datetime
+    configuration: Configuration,
+    *,
+    is_audited: bool,
+    is_full: bool,
+    on_new_key: Callable[[SnapshotId], object] | None,
+    report: Reporter,
+    now: datetime,
 ) -> BackupResult:
     started = time.monotonic()
     repository = Repository.open(configuration.repository.path)
-    _check_same_key(configuration, repository)
+    check_signing_key(configuration, repository)
     sealing = sealing_of(configuration.encryption)
     records = RunRecords(configuration.state.path)
     steps = Steps(report, _STEPS)
@@ -145,6 +158,7 @@ def _make_snapshot(
         temporary_home() as home,
         _nothing_published(),
     ):
+        is_key_unknown = on_new_key is None and check_sealing_key(configuration, repository, sealing, home, report)
         if records.set_aside is not None:
             message = f"the run records were damaged and start again; the old ones are {records.set_aside}"
             report(Warned(message))
@@ -165,6 +179,10 @@ def _make_snapshot(
                 snapshot, published = _publish(run, contents, secrets, now)
         if is_full:
             trust_again(configuration.state.path)
+        if on_new_key is not None:
+            on_new_key(snapshot)
+        if is_key_unknown:
+            adopt_key(configuration, repository, sealing, home)
         new = [stored for stored, _ in contents.objects if stored.name in contents.new_objects]
         new += [secrets] if secrets else []
         result = BackupResult(
@@ -213,21 +231,6 @@ def _nothing_published() -> Iterator[None]:
     except ReportedError as error:
         error.unchanged = error.unchanged or "all existing snapshots; no new one appeared"
         raise
-
-
-def _check_same_key(configuration: Configuration, repository: Repository) -> None:
-    if configuration.signing.fingerprint not in (None, repository.fingerprint):
-        raise ConfigurationError(
-            f"[signing] fingerprint is {configuration.signing.fingerprint}, and the repository at {repository.path} "
-            f"was made for {repository.fingerprint}",
-            hint="use the configuration that init created with this repository, or create a new repository",
-        )
-    configured = "recipients" if configuration.encryption.recipients else "passphrase"
-    if configured != repository.facts.sealing:
-        raise ConfigurationError(
-            f"[encryption] says {configured}, and the repository was made for {repository.facts.sealing}",
-            hint="a repository cannot change its way of sealing; create a new one",
-        )
 
 
 def _clear(run: RunContext) -> None:

@@ -29,8 +29,10 @@ from permafrost.mastodon.initial_settings import InitialSettings, InitRequest, i
 from permafrost.openpgp.home import temporary_home
 from permafrost.openpgp.passphrase import new_passphrase
 from permafrost.openpgp.recipients import check_recipients
+from permafrost.openpgp.sealing import PassphraseSealing
 from permafrost.openpgp.signing import export_public_key, generate_signing_key
 from permafrost.repository.durable import write_new_file
+from permafrost.repository.key_check import write_key_check
 from permafrost.repository.recovery_sheet import SheetFacts, recovery_sheet
 from permafrost.repository.repository import Repository
 from permafrost.repository.staging import Placing
@@ -176,7 +178,9 @@ def _build(
     passphrase = None
     if request.passphrase_file is not None:
         passphrase = make_passphrase()
-        _write(placing, request.passphrase_file, f"{passphrase}\n", SECRET_MODE)
+        staged = _write(placing, request.passphrase_file, f"{passphrase}\n", SECRET_MODE)
+        with temporary_home() as home:
+            write_key_check(repository, PassphraseSealing(staged), home, gnupg_place)
     if settings.pgpass is not None:
         _write(placing, request.beside("pgpass"), f"{settings.pgpass}\n", SECRET_MODE)
     sheet = recovery_sheet(
@@ -236,8 +240,10 @@ def _build_signing_key(place: Path, server: str) -> tuple[str, bytes]:
     return fingerprint, public_key
 
 
-def _write(placing: Placing, final: Path, text: str, mode: int) -> None:
-    write_new_file(placing.stage(final), text.encode(), mode)
+def _write(placing: Placing, final: Path, text: str, mode: int) -> Path:
+    staged = placing.stage(final)
+    write_new_file(staged, text.encode(), mode)
+    return staged
 
 
 def _configuration_text(request: InitRequest, settings: InitialSettings, configuration: Configuration) -> str:

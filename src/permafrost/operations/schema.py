@@ -23,7 +23,7 @@ from permafrost.documents.restore import (
     RestoreDocument,
     RestoreTableDocument,
 )
-from permafrost.documents.setup import ConfigCheckDocument, InitDocument
+from permafrost.documents.setup import ConfigCheckDocument, InitDocument, RekeyDocument, SheetProveDocument
 from permafrost.documents.snapshots import SnapshotsDocument, SnapshotsRemoveDocument
 from permafrost.documents.status import StatusDocument
 from permafrost.documents.vault_copies import (
@@ -49,6 +49,8 @@ from permafrost.events import Event
 ERROR, EVENT = "error", "event"
 COMMANDS: Mapping[str, tuple[type, ...]] = {
     "init": (InitDocument,),
+    "rekey": (RekeyDocument,),
+    "sheet prove": (SheetProveDocument,),
     "config check": (ConfigCheckDocument,),
     "config show": (Configuration,),
     "backup": (BackupDocument,),

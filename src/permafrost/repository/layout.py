@@ -17,6 +17,7 @@ from permafrost.errors import IntegrityError, UsageError
 FORMAT = 1
 FACTS_FILE = "repository.json"
 SIGNING_KEY_FILE = "signing-key.asc"
+KEY_CHECK_FILE = "key-check.gpg"
 BASE_FILES = ("README.txt", "restore.py", FACTS_FILE, SIGNING_KEY_FILE)
 """What is in a repository besides its folders, with no snapshot in it."""
 OBJECT_MODE = 0o444
@@ -147,6 +148,11 @@ class Layout:
     def facts(self) -> Path:
         """repository.json."""
         return self.root / FACTS_FILE
+
+    @property
+    def key_check(self) -> Path:
+        """The key check, which only the writer needs."""
+        return self.root / KEY_CHECK_FILE
 
     @property
     def signing_key(self) -> Path:

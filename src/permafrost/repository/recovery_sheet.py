@@ -33,11 +33,14 @@ class SheetFacts:
     has_media: bool
     passphrase: str | None = field(repr=False)
     recipients: tuple[str, ...] = ()
+    earlier: str | None = None
+    """The last snapshot that the sheet before this one opens, if there was one."""
 
 
 def recovery_sheet(facts: SheetFacts) -> str:
     """Return the sheet, 80 columns wide, ready to print; lines that begin with eight spaces are commands."""
-    return "\n".join((_head(facts), _key(facts), _vaults(facts), _disaster_day(facts)))
+    parts = (_head(facts), _key(facts), _earlier(facts), _vaults(facts), _disaster_day(facts))
+    return "\n".join(part for part in parts if part)
 
 
 def _head(facts: SheetFacts) -> str:
@@ -69,6 +72,15 @@ def _key(facts: SheetFacts) -> str:
         f"{keys}\n\n"
         "The server does not have these keys. Write down where they are kept, and who\n"
         f"knows their passphrases:\n\n{_BLANK}"
+    )
+
+
+def _earlier(facts: SheetFacts) -> str:
+    if facts.earlier is None:
+        return ""
+    return (
+        f"Snapshots up to {facts.earlier} are sealed with another key.\n"
+        "Keep the earlier sheet until no vault has them any more.\n"
     )
 
 

@@ -16,7 +16,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from permafrost.errors import IntegrityError, RepositoryError
 from permafrost.repository.durable import fsync_folder, make_folder_durably, space_errors, write_durably
 from permafrost.repository.layout import FOLDER_MODE, FORMAT, Layout, is_repository_id
+from permafrost.small_files import read_small
 
+SMALL_BYTES = 1 << 20
+"""repository.json, signing-key.asc and the emergency files have a tenth of it."""
 _EMERGENCY_FILES = (("README.txt", 0o444), ("restore.py", 0o555))
 
 
@@ -99,7 +102,7 @@ class Repository:
         """Return the repository at `path`; raise `RepositoryError` if there is none or its format is not known."""
         layout = Layout(path)
         try:
-            content = layout.facts.read_bytes()
+            content = read_small(layout.facts, SMALL_BYTES)
         except OSError as error:
             raise RepositoryError(
                 f"no repository at {path}: {layout.facts.name} cannot be read ({error.strerror})",
@@ -120,6 +123,12 @@ class Repository:
         if not is_repository_id(facts.repository):
             raise IntegrityError(f"{layout.facts} has no valid repository id", hint="copy it from another vault")
         return cls(path, facts)
+
+    def seal_from_now_on(self, sealing: Literal["passphrase", "recipients"], recipients: tuple[str, ...]) -> None:
+        """Make repository.json name this way of sealing, if it names another."""
+        facts = self.facts.model_copy(update={"sealing": sealing, "recipients": recipients})
+        if facts != self.facts:
+            write_durably(self.layout.facts, facts.model_dump_json(indent=2).encode() + b"\n", 0o444)
 
     def prepare_for_writing(self) -> None:
         """Make the folder of unfinished files, and empty it of what a run that died left there.
@@ -142,8 +151,16 @@ class Repository:
         for name, mode in _EMERGENCY_FILES:
             content = emergency_file(name)
             place = self.path / name
-            if not place.is_file() or place.read_bytes() != content:
+            if _small_content(place) != content:
                 write_durably(place, content, mode)
+
+
+def _small_content(place: Path) -> bytes | None:
+    """Return the file's bytes, None if there is none, or something else."""
+    try:
+        return read_small(place, SMALL_BYTES)
+    except OSError:
+        return None
 
 
 def emergency_file(name: str) -> bytes:

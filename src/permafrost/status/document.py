@@ -22,6 +22,7 @@ from permafrost.repository.snapshots import complete_snapshots
 from permafrost.runs import DRILL, RunRecords
 from permafrost.schedule import Calendar, calendar_of, local_zone
 from permafrost.status.schedule import late_snapshot, schedule_findings
+from permafrost.status.sheet import sheet_findings
 from permafrost.status.vaults import receipt_findings
 from permafrost.status.written import WrittenStatus, read_written
 from permafrost.vault.receipt_files import RECEIPTS
@@ -88,6 +89,7 @@ def status(configuration: Configuration, now: datetime) -> Status:
         *_about_runs(records),
         *schedule_findings(calendar, records, now),
         *outside_findings(configuration),
+        *sheet_findings(records, configuration.encryption.prove_sheet_days, now),
         *_about_receipts(paired, written, now),
         *receipt_findings(reports, repository.layout, snapshots, records, now),
     ]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -14,11 +15,13 @@ from typing import Any
 
 import click
 
+from permafrost.cli.shared.asking import typed_passphrase
 from permafrost.cli.shared.choosing import at_option, check_choice, chosen
 from permafrost.cli.shared.options import config_option, config_path, fingerprint_option, json_option, reporting
 from permafrost.cli.shared.rendering import Rendering
 from permafrost.config.loading import load_configuration
 from permafrost.config.models import DEFAULT_SCRATCH, Configuration
+from permafrost.errors import UsageError
 from permafrost.events import Reporter
 from permafrost.loading.source import Source, source_of
 from permafrost.postgres.connection import conninfo_for, named_database
@@ -95,24 +98,28 @@ def reading(
             jobs: int | None = None,
             repository: Path | None,
             passphrase_file: Path | None,
+            ask_passphrase: bool,
             secret_key_file: Path | None,
             fingerprint: str | None,
             **own: object,
         ) -> int | None:
+            if ask_passphrase and passphrase_file is not None:
+                raise UsageError("give --passphrase-file or --ask-passphrase, not both")
             snapshot = snapshot or (default if at is None else None)
             check_choice(snapshot, at)
             is_configured = repository is None or config_file is not None
             configuration = load_configuration(config_path(config_file)) if is_configured else None
-            source = source_of(
-                configuration,
-                repository=repository,
-                passphrase_file=passphrase_file,
-                secret_key_file=secret_key_file,
-                fingerprint=fingerprint,
-            )
-            request = _request(configuration, source, snapshot, at, scratch, jobs, rendering.report)
-            code: int | None = command(rendering, request, **own)
-            return code
+            with typed_passphrase() if ask_passphrase else nullcontext(passphrase_file) as given:
+                source = source_of(
+                    configuration,
+                    repository=repository,
+                    passphrase_file=given,
+                    secret_key_file=secret_key_file,
+                    fingerprint=fingerprint,
+                )
+                request = _request(configuration, source, snapshot, at, scratch, jobs, rendering.report)
+                code: int | None = command(rendering, request, **own)
+                return code
 
         decorated: Command = reporting(with_request)
         for option in reversed(_options(scratch_use, has_jobs=has_jobs)):
@@ -148,6 +155,7 @@ def _options(scratch_use: str | None, *, has_jobs: bool) -> list[Command]:
         at_option,
         click.option("--repository", type=_PATH, help="The repository's folder, on a server or a vault."),
         click.option("--passphrase-file", type=_PATH, help="The file with the passphrase (mode 0600)."),
+        click.option("--ask-passphrase", is_flag=True, help="Ask for the passphrase on the recovery sheet instead."),
         click.option("--secret-key-file", type=_PATH, help="The secret key, if sealed to public keys."),
         fingerprint_option,
     ]
