@@ -1,7 +1,7 @@
 # demo and test install what is missing (scripts/bootstrap) and leave nothing running.
 PYTHON := .venv/bin/python
 
-.PHONY: demo test check coverage bench bootstrap reference matrix matrix-tools matrix-quick
+.PHONY: demo test check coverage bench bootstrap reference matrix matrix-tools matrix-quick deb constraints
 
 demo:
 	@scripts/bootstrap demo
@@ -35,6 +35,17 @@ bench:
 	    $(if $(SIZES),--sizes $(SIZES)) $(if $(CHURNS),--churns $(CHURNS)) \
 	    $(if $(PGBENCH),--pgbench $(PGBENCH)) \
 	    $(if $(MINUTES),--minutes $(MINUTES))
+
+# dist/permafrost_*.deb for Debian 12 and 13, amd64 and arm64; make deb DEB="12-amd64" makes one
+deb:
+	@scripts/bootstrap demo
+	@$(PYTHON) -m scripts.deb $(DEB)
+
+# dist/constraints.txt: the versions that permafrost was tested with, for pipx, uv tool and pip
+constraints:
+	@scripts/bootstrap demo
+	@mkdir -p dist
+	@$(PYTHON) -m scripts.constraints > dist/constraints.txt
 
 reference:
 	@$(PYTHON) -m scripts.reference

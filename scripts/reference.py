@@ -6,20 +6,16 @@ Run by `make reference`; tests/documents/test_reference.py fails when a file is 
 
 from __future__ import annotations
 
-import inspect
 import textwrap
 import types
 import typing
 from collections.abc import Iterator
-from itertools import groupby
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union
 
-import click
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from permafrost.cli.main import main as root_command
 from permafrost.config.models import (
     AbsolutePath,
     Configuration,
@@ -39,6 +35,7 @@ from permafrost.config.writing import commented_toml
 from permafrost.errors import ERROR_CLASSES, EXIT_DONE, EXIT_FINDINGS, InterruptedRunError
 from permafrost.findings import FindingKind
 from permafrost.vault.settings import SETTINGS_FILE, History, VaultServer, VaultSettings, VaultSyncthing
+from scripts.command_tree import Command, paragraphs, root
 from scripts.json_reference import json_reference
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "reference"
@@ -80,46 +77,26 @@ def _text(*parts: str) -> str:
 
 
 def _commands() -> str:
-    context = click.Context(root_command, info_name="permafrost", **root_command.context_settings)
     introduction = _wrapped(
         "Every command takes `-h` and `--help`. Commands with `--json` print one JSON document on stdout, described in "
         "[json.md](json.md); exit codes are in [exit-codes.md](exit-codes.md), the configuration in "
         "[configuration.md](configuration.md)."
     )
-    return _text("# Commands", _MADE, introduction, *_sections(root_command, context))
+    sections = (part for command in root().tree() for part in _command(command))
+    return _text("# Commands", _MADE, introduction, *sections)
 
 
-def _sections(command: click.Command, context: click.Context) -> Iterator[str]:
-    yield f"## {context.command_path}"
-    yield f"```text\n{' '.join([context.command_path, *command.collect_usage_pieces(context)])}\n```"
-    yield from _help(command.help or "")
-    yield "\n".join(_options(command, context))
-    yield from _help(command.epilog or "")
-    if isinstance(command, click.Group):
-        for name in command.list_commands(context):
-            child = command.get_command(context, name)
-            assert child is not None  # noqa: S101 - it was listed
-            yield from _sections(child, click.Context(child, info_name=name, parent=context))
+def _command(command: Command) -> Iterator[str]:
+    yield f"## {command.path}"
+    yield f"```text\n{command.usage}\n```"
+    yield from _help(command.command.help or "")
+    yield "\n".join(_wrapped(f"- `{name}`: {meaning}", "  ") for name, meaning in command.options())
+    yield from _help(command.command.epilog or "")
 
 
 def _help(text: str) -> Iterator[str]:
-    """Yield a help text's paragraphs; indented lines of those that click must not wrap become code."""
-    for paragraph in inspect.cleandoc(text).split("\n\n"):
-        if not paragraph.startswith("\b"):
-            yield _wrapped(paragraph)
-            continue
-        lines = paragraph.removeprefix("\b").strip("\n").split("\n")
-        for is_code, group in groupby(lines, key=lambda line: line.startswith(" ")):
-            block = textwrap.dedent("\n".join(group))
-            yield f"```sh\n{block}\n```" if is_code else _wrapped(block)
-
-
-def _options(command: click.Command, context: click.Context) -> Iterator[str]:
-    for parameter in command.params:
-        record = parameter.get_help_record(context)
-        if record is not None and record[1]:  # an argument has no meaning of its own; the text above tells
-            name, meaning = record
-            yield _wrapped(f"- `{name}`: {meaning}", "  ")
+    for paragraph in paragraphs(text):
+        yield f"```sh\n{paragraph.text}\n```" if paragraph.is_code else _wrapped(paragraph.text)
 
 
 # --- configuration ---
@@ -134,7 +111,7 @@ def _configuration() -> str:
     )
     example = (
         "## The whole file\n\nAs `init` writes it for a Mastodon in `/home/mastodon/live`, "
-        f"with all defaults:\n\n```toml\n{_example()}```"
+        f"with all defaults:\n\n```toml\n{example_configuration()}```"
     )
     vault = _wrapped(
         f"A vault has its own file, `{SETTINGS_FILE}` in its folder, made by `permafrost vault join`. Change it while "
@@ -233,7 +210,8 @@ def _value(value: object) -> str:
             return f'"{value}"'
 
 
-def _example() -> str:
+def example_configuration() -> str:
+    """Return a configuration with all defaults, as `init` writes it for a Mastodon in the usual place."""
     live = Path("/home/mastodon/live")
     example = Configuration(
         server=Server(name="social.example"),

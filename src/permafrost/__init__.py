@@ -1,3 +1,3 @@
 """permafrost: backs up a Mastodon server and proves that it can come back."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -14,7 +14,18 @@ import pytest
 from permafrost.findings import FindingKind
 
 ROOT = Path(__file__).parents[2]
-SPELT = ("src", "tests", "docs", "demo", "bench", "samples", "scripts", "systemd", *map(str, ROOT.glob("*.md")))
+SPELT = (
+    "src",
+    "tests",
+    "docs",
+    "demo",
+    "bench",
+    "samples",
+    "scripts",
+    "systemd",
+    "packaging",
+    *map(str, ROOT.glob("*.md")),
+)
 AVOIDED = {
     r"\banew\b": "again",
     r"\b(?:is|are|was|were|be) told\b": "is reported, is detected",

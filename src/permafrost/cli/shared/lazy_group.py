@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 
 class LazyGroup(click.Group):
@@ -36,6 +37,15 @@ class LazyGroup(click.Group):
         gc.freeze()  # modules stay for good, so collections need not look at them
         gc.enable()
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Return what completes a name in it: the commands, without an import of any, and the options."""
+        names = [
+            CompletionItem(name, help=meaning)
+            for name, (_, meaning) in self.commands_at.items()
+            if name.startswith(incomplete)
+        ]
+        return [*names, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of commands for help."""

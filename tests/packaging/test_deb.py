@@ -1,0 +1,85 @@
+"""The description, the scripts and the contents of the Debian package fit the sources."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import tomllib
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from permafrost import __version__
+from scripts.deb import DESCRIPTION, targets, unit, units, variables
+from scripts.private_environment import ROOT, launcher, locked_requirements
+
+DATE = datetime(2026, 11, 26, tzinfo=UTC)
+SCRIPTS = sorted(path for path in DESCRIPTION.parent.iterdir() if not path.suffix and path.stat().st_mode & 0o100)
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+
+def test_description_names_existing_scripts() -> None:
+    """Each script that nfpm is given exists, and none that exists is forgotten."""
+    named = re.findall(r"^  (?:pre|post)\w+: (\S+)$", DESCRIPTION.read_text(encoding="utf-8"), re.MULTILINE)
+    assert {ROOT / name for name in named} == set(SCRIPTS)
+    assert len(SCRIPTS) == 3
+
+
+@pytest.mark.parametrize("name", targets())
+def test_every_variable_has_a_value(name: str) -> None:
+    """The description asks for no variable that is not set, for whatever release and architecture."""
+    asked = set(re.findall(r"\$\{(\w+)\}", DESCRIPTION.read_text(encoding="utf-8")))
+    values = variables(targets()[name], Path("/staged"), DATE)
+    assert asked <= set(values)
+    assert all(values.values())
+
+
+def test_a_newer_debian_has_the_higher_revision() -> None:
+    """Whoever upgrades Debian is offered the package for the new release as an upgrade."""
+    old, new = (
+        f"{__version__}-{variables(targets()[name], Path(), DATE)['DEB_REVISION']}" for name in ("12-amd64", "13-amd64")
+    )
+    assert subprocess.run(["dpkg", "--compare-versions", old, "lt", new], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.name)
+def test_maintainer_scripts_are_sound(script: Path) -> None:
+    """No fault is found by shellcheck in a script that dpkg runs as root."""
+    subprocess.run(["sh", "-n", script], check=True)
+    subprocess.run(["shellcheck", script], check=True)
+
+
+@pytest.mark.parametrize("file", units(), ids=lambda file: file.name)
+def test_units_start_the_packaged_program(file: Path) -> None:
+    """A packaged unit starts the program of the package, and is otherwise that of the sources."""
+    packaged = unit(file)
+    assert "ExecStart=/usr/bin/permafrost " in packaged
+    assert packaged.replace("/usr/bin/", "/usr/local/bin/") == file.read_text(encoding="utf-8")
+
+
+def test_scripts_stop_and_start_every_unit() -> None:
+    """Each unit is stopped before its program changes, started afterwards, and disabled when it is purged."""
+    assert len(units()) == 2
+    for script in SCRIPTS:
+        assert all(file.name in script.read_text(encoding="utf-8") for file in units())
+
+
+def test_the_launcher_calls_the_entry_point() -> None:
+    """The program of the package starts what the wheel's would."""
+    module, function = PROJECT["scripts"]["permafrost"].split(":")
+    assert f"from {module} import {function}\n" in launcher()
+
+
+def test_one_version() -> None:
+    """The program, its wheel and the change log name the same version."""
+    assert PROJECT["version"] == __version__
+    assert f"\n## {__version__}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+def test_constraints_hold_every_dependency() -> None:
+    """Each package that permafrost needs has one exact version among the constraints, and permafrost has none."""
+    constraints = dict(re.findall(r"^([\w-]+)==(\S+)", locked_requirements(has_hashes=False), re.MULTILINE))
+    assert {re.split(r"[^\w-]", wish)[0] for wish in PROJECT["dependencies"]} <= set(constraints)
+    assert "psycopg-binary" in constraints
+    assert PROJECT["name"] not in constraints
