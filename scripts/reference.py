@@ -187,7 +187,8 @@ def _kind(annotation: object, schema: dict[str, Any]) -> str:
     if origin is tuple:
         return f"list of {_kind(arguments[0], {})}s"
     if origin in (Union, types.UnionType):
-        return _kind(next(one for one in arguments if one is not type(None)), schema)
+        inner = next((one for one in schema.get("anyOf", ()) if one.get("type") != "null"), schema)
+        return _kind(next(one for one in arguments if one is not type(None)), inner)
     if origin is Literal:
         return " or ".join(f'`"{one}"`' for one in arguments)
     if origin is Annotated:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from threading import Thread
 
-from permafrost.timing import WorkTimes
+from permafrost.events import Event, Note, StepStarted
+from permafrost.timing import StepTimes, WorkTimes
 
 
 class Clock:
@@ -51,3 +52,15 @@ def test_threads_are_added_up() -> None:
         thread.start()
         thread.join()
     assert times.seconds() == {"scan": 3.0, "frame": 3.0}
+
+
+def test_steps_last_until_the_next_one() -> None:
+    """Every event is passed on, and each step's time ends where the next one begins."""
+    clock, told = Clock(), list[Event]()
+    times = StepTimes(told.append, clock)
+    for number, took_s in ((1, 2.0), (2, 5.0)):
+        times(StepStarted(number, 2, f"step {number}"))
+        times(Note("a note"))
+        clock.now += took_s
+    assert times.seconds() == {"step 1": 2.0, "step 2": 5.0}
+    assert len(told) == 4

@@ -9,6 +9,7 @@ with `vault-`, so that rot on a vault is never taken for rot on the server.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, IntEnum, unique
@@ -95,6 +96,18 @@ class FindingKind(Enum):
         _N,
         "Nobody has shown for `[encryption] prove_sheet_days` days that the recovery sheet opens the backups.",
         "Fetch the sheet and run `permafrost sheet prove`.",
+    )
+    RESTORE_SLOW = (
+        "restore-slow",
+        _W,
+        "A restore takes longer than `[promise] restore_minutes`, as the last drill measured it.",
+        "Restore with more `--jobs` or on a faster disk, or correct `[promise] restore_minutes`.",
+    )
+    LOSES_MORE = (
+        "loses-more",
+        _W,
+        "If this server were lost now, more would be lost than `[promise] lost_minutes` allows.",
+        "Back up more often (`[schedule] backup`), and see why the vaults are behind: `permafrost vault list`.",
     )
     MISSED_RUNS = (
         "missed-runs",
@@ -376,6 +389,8 @@ class FindingKind(Enum):
         self.remedy = remedy
 
 
+_QUOTED = re.compile(r"`([^`]+)`")
+_PROGRAMS = ("permafrost ", "systemctl ", "journalctl ", "timedatectl", "smartctl ", "mount ")
 _BY_CODE = {kind.code: kind for kind in FindingKind}
 _OLDER_NAMES = {"vault-clock": FindingKind.CLOCK_JUMPED}
 """Names that vaults wrote before 0.2 for findings of their own."""
@@ -419,6 +434,11 @@ class Finding:
     def remedy(self) -> str:
         """What to do."""
         return self.kind.remedy
+
+    @property
+    def commands(self) -> tuple[str, ...]:
+        """The commands in the remedy."""
+        return tuple(text for text in _QUOTED.findall(self.remedy) if text.startswith(_PROGRAMS))
 
     def document(self) -> FindingDocument:
         """Return it for JSON."""

@@ -21,6 +21,10 @@ RESTORE = "restore"
 """The operation of restores; its details say whether the database is whole, and how many parts are missing."""
 DAMAGED = "damaged-state"
 """The operation under which damage to files of the state folder is recorded."""
+PLACE = "place-measured"
+"""The operation under which sizes of places are recorded now and then, to see them grow."""
+SHEET = "sheet-proven"
+"""The operation of proofs that the recovery sheet opens the newest snapshot."""
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 MISSED = "missed"
 """The operation under which missed runs are recorded."""
@@ -71,7 +75,7 @@ class RunRecords:
         """
         self._file = state_folder / "runs.sqlite"
         self._is_read_only = is_read_only
-        self._is_checked = False
+        self._is_checked = self._is_readable = False
         self.set_aside: Path | None = None
         """Where damaged records are now, if there were any; the new ones know nothing of earlier runs."""
         if is_read_only:
@@ -85,7 +89,9 @@ class RunRecords:
 
     def _connect(self) -> sqlite3.Connection:
         if self._is_read_only:
-            return _opened_for_reading(self._file)
+            if not self._is_checked:
+                self._is_checked, self._is_readable = True, _is_readable(self._file)
+            return _opened_for_reading(self._file if self._is_readable else None)
         if not self._is_checked and is_no_file(self._file):
             self.set_aside = set_aside(self._file)
         database = sqlite3.connect(self._file, timeout=30)
@@ -148,6 +154,26 @@ class RunRecords:
             ).fetchall()
         return frozenset(row[0] for row in rows)
 
+    def audited(self) -> frozenset[str]:
+        """Return the snapshots that an audited backup has made."""
+        with self._database() as database:
+            rows = database.execute(
+                "SELECT snapshot FROM runs WHERE operation = 'backup' AND outcome = 'done' AND snapshot IS NOT NULL"
+                " AND CASE WHEN json_valid(details) THEN json_extract(details, '$.is_audited') END"
+            ).fetchall()
+        return frozenset(row[0] for row in rows)
+
+    def since(self, moment: datetime, *operations: str) -> tuple[Run, ...]:
+        """Return the runs of these operations that started at `moment` or later, in the order of their start."""
+        marks = ", ".join("?" * len(operations))
+        with self._database() as database:
+            rows = database.execute(
+                "SELECT operation, started_at, ended_at, outcome, snapshot, details FROM runs"  # noqa: S608 - marks
+                f" WHERE operation IN ({marks}) AND started_at >= ? ORDER BY started_at, id",
+                (*operations, _text(moment)),
+            ).fetchall()
+        return tuple(_run(row) for row in rows)
+
     def newest_settled(self, operation: str, *, audited_only: bool = False, done_only: bool = False) -> Run | None:
         """Return the newest run that came to its own end, done or failed; not one that was cut short."""
         with self._database() as database:
@@ -206,17 +232,27 @@ class RunRecords:
         self.end(number, datetime.now(UTC), outcome, snapshot=told.pop("snapshot", None), details=told)
 
 
-def _opened_for_reading(file: Path) -> sqlite3.Connection:
-    """Return the records to read from, or empty ones if there are none, or none that can be read."""
-    if file.is_file() and not file.is_symlink():
-        database = sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", timeout=30, uri=True)
-        with suppress(sqlite3.DatabaseError):
-            if is_sound(database) and database.execute("SELECT 1 FROM sqlite_schema WHERE name = 'runs'").fetchone():
-                return database
-        database.close()
+def _is_readable(file: Path) -> bool:
+    """Return whether there are records, and every page of them is sound."""
+    if not file.is_file() or file.is_symlink():
+        return False
+    with closing(_read_only(file)) as database, suppress(sqlite3.DatabaseError):
+        has_runs = database.execute("SELECT 1 FROM sqlite_schema WHERE name = 'runs'").fetchone()
+        return is_sound(database) and has_runs is not None
+    return False
+
+
+def _opened_for_reading(file: Path | None) -> sqlite3.Connection:
+    """Return the records to read from, empty ones if there is no file."""
+    if file is not None:
+        return _read_only(file)
     database = sqlite3.connect(":memory:")
     database.execute(_SCHEMA)
     return database
+
+
+def _read_only(file: Path) -> sqlite3.Connection:
+    return sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", timeout=30, uri=True)
 
 
 def _text(moment: datetime) -> str:

@@ -102,10 +102,11 @@ class Calendar:
 
     def next(self, now: datetime) -> tuple[datetime, JobName] | None:
         """Return when the next job comes, and which, None if everything is off."""
-        coming = [(moment, job) for job in ORDER if (moment := self._next_of(job, now)) is not None]
+        coming = [(moment, job) for job in ORDER if (moment := self.next_of(job, now)) is not None]
         return min(coming, key=lambda one: one[0], default=None)
 
-    def _next_of(self, job: JobName, now: datetime) -> datetime | None:
+    def next_of(self, job: JobName, now: datetime) -> datetime | None:
+        """Return when that job comes next, None if it is off."""
         rhythm = self.rhythms.get(job)
         return rhythm.next_after(now) if rhythm else None
 

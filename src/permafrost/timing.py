@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from threading import Lock, local
 from typing import Literal, TypeVar
 
+from permafrost.events import Event, Reporter, StepStarted
+
 T = TypeVar("T")
 Work = Literal["connect", "scan", "compare", "fetch", "dump", "frame", "compress", "seal", "publish"]
 
@@ -80,3 +82,23 @@ class WorkTimes:
         with self._lock:
             found = sorted(self._seconds.items(), key=lambda one: -one[1])
         return {work: round(seconds, 3) for work, seconds in found}
+
+
+class StepTimes:
+    """A `Reporter` that passes every event on, and keeps how long each step took."""
+
+    def __init__(self, report: Reporter, clock: Callable[[], float] = time.monotonic) -> None:
+        self._report = report
+        self._clock = clock
+        self._begun: list[tuple[str, float]] = []
+
+    def __call__(self, event: Event) -> None:
+        """Pass the event on; a new step ends the one before."""
+        if isinstance(event, StepStarted):
+            self._begun.append((event.title, self._clock()))
+        self._report(event)
+
+    def seconds(self) -> dict[str, float]:
+        """Return the seconds of each step by its title, in their order; the last one lasts until now."""
+        ends = [*(began for _, began in self._begun[1:]), self._clock()]
+        return {title: round(end - began, 3) for (title, began), end in zip(self._begun, ends, strict=False)}

@@ -8,14 +8,17 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
+
 from permafrost.events import ignore_events
+from permafrost.runs import RunRecords
 from permafrost.vault.invitation import OfferedFolder
 from permafrost.vault.receipt_files import RECEIPT_FILE
 from permafrost.vault.settings import Vault
 from permafrost.vault_keeping.keeper import Keeper
 from permafrost.vault_keeping.receipts import ReceiptWriter
 from tests.fixtures.backups import make_backup
-from tests.fixtures.commands import command
+from tests.fixtures.commands import command, json_with
 from tests.fixtures.delivery import Clock, Stage, make_stage
 from tests.fixtures.server import MakeServer, Server, SigningKey
 
@@ -26,7 +29,11 @@ VARIABLE = (
     (re.compile(r"in /\S+"), "in PLACE"),
     (re.compile(r"[\d.]+ (?:ms|s|min|h|days)(?: \d+ (?:s|min))?\b"), "AGE"),
     (re.compile(r"[\d.]+ [kMGT]?B\b"), "SIZE"),
+    (re.compile(r"\b\d\d:\d\d\b"), "CLOCK"),
+    (re.compile(r"\b(?:yesterday|tomorrow|[A-Z][a-z]{2} \d+) CLOCK"), "CLOCK"),
+    (re.compile(r"\b(?:today|yesterday|[A-Z][a-z]{2} \d+)\b"), "DAY"),
     (re.compile(r"\b\d+\b"), "COUNT"),
+    (re.compile(r"\s+"), " "),
 )
 
 
@@ -77,6 +84,11 @@ def test_what_status_prints(
     finished = command("status", config)
     assert finished.returncode == 0, finished.stdout
     assert shape(finished.stdout) == shape(shown)
+    (measured,) = (part for part in json_with(0, "status", config)["forecast"] if part["duration_s"] is not None)
+    assert measured["basis"].startswith("the drill ")
+    (drilled,) = RunRecords(server.configuration.state.path).since(datetime.min.replace(tzinfo=UTC), "drill")
+    assert drilled.details["size_bytes"] > 0
+    assert sum(drilled.details["steps_s"].values()) == pytest.approx(drilled.details["restore_s"], abs=1)
 
 
 def test_the_numbers_are_measured_ones() -> None:

@@ -26,7 +26,7 @@ _COMMANDS = {
     "check": ("check:check", "Examine DATABASE, and whether Mastodon's secrets and media belong to it."),
     "export": ("export:export", "Write SNAPSHOT as a standard dump file, for pg_restore, psql or any other tool."),
     "prune": ("prune:prune", "Remove snapshots that no rule in [retention] keeps, and unused objects."),
-    "status": ("status:status", "Show the newest snapshot, its age and proof, and what needs attention."),
+    "status": ("status:status", "Show whether the server could come back right now, and what needs attention."),
     "vault": ("vault.group:vault", "Pair servers with vaults, the machines that keep their copies."),
     "run": ("service:run", "Run the server's service: backups, audits and drills on schedule, and Syncthing."),
     "schema": ("schema:schema", "Print the JSON Schema (2020-12) of what the command NAME prints with --json."),

@@ -2,58 +2,84 @@
 
 from __future__ import annotations
 
+import sys
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
-from permafrost.cli.shared.amounts import bytes_text, count_text, seconds_text
+from permafrost.cli.shared.layout import width
 from permafrost.cli.shared.options import config_option, config_path, json_option, reporting
 from permafrost.cli.shared.rendering import Rendering
+from permafrost.cli.shared.status_lines import (
+    finding_lines,
+    forecast_lines,
+    job_lines,
+    place_lines,
+    verdict_lines,
+)
 from permafrost.config.loading import load_configuration
-from permafrost.errors import EXIT_FINDINGS
+from permafrost.errors import EXIT_FINDINGS, InterruptedRunError, UsageError
+from permafrost.status.document import Status
 from permafrost.status.document import status as look
-from permafrost.vault.report import VaultReport
+
+WATCH_S = 2.0
+watch_option = click.option("--watch", is_flag=True, help="Show it again every two seconds, until Ctrl-C.")
 
 
 @click.command()
+@watch_option
 @config_option
 @json_option
 @reporting
-def status(rendering: Rendering, *, config_file: Path | None) -> int:
-    """Show the newest snapshot, its age and proof, and what needs attention.
+def status(rendering: Rendering, *, watch: bool, config_file: Path | None) -> int:
+    """Show whether the server could come back right now, and what needs attention.
 
-    Exit code 3 if something does.
+    First the verdict: to when, from where, proven when, and how long the database would take. Then what needs
+    attention, with the command that helps; the places where snapshots are kept; the jobs. It only reads, and needs
+    neither the database nor a key. Exit code 3 if something needs attention.
 
     \b
-    Example:
+    Examples:
+      permafrost status
+      permafrost status --watch
       permafrost status --json
     """
-    configuration = load_configuration(config_path(config_file))
-    now = datetime.now(UTC)
-    result = look(configuration, now)
-    lines = [f"{count_text(result.snapshots, 'snapshot')} in {configuration.repository.path}"]
-    if result.newest is not None and result.newest_age_s is not None:
-        lines.append(f"newest: {result.newest}, {seconds_text(max(0.0, result.newest_age_s))} old")
-    if result.newest_proven is not None:
-        age_s = (now - result.newest_proven.made_at).total_seconds()
-        lines.append(f"newest that a drill has proven: {result.newest_proven}, {seconds_text(max(0.0, age_s))} old")
-    else:
-        lines.append("no snapshot has been proven by a drill: permafrost drill")
-    lines += [_vault_line(vault, now) for vault in result.vaults]
-    for finding in result.findings:
-        lines += [f"{finding.severity.word}: {finding.message}", f"    {finding.remedy}"]
-    rendering.result(result.document(now), lines)
-    return EXIT_FINDINGS if result.findings else 0
+    file = config_path(config_file)
+
+    def show() -> int:
+        result = look(load_configuration(file), datetime.now(UTC))
+        rendering.result(result.document(), status_lines(result, width()))
+        return EXIT_FINDINGS if result.findings else 0
+
+    return watching(rendering, show) if watch else show()
 
 
-def _vault_line(vault: VaultReport, now: datetime) -> str:
-    if vault.receipt is None:
-        return f"vault {vault.name}: {vault.problem or 'no receipt yet'}"
-    said = f"{seconds_text(max(0.0, (now - vault.receipt.written_at).total_seconds()))} ago"
-    free = f"{bytes_text(vault.receipt.free_bytes)} free"
-    if vault.newest is None:
-        return f"vault {vault.name}: no snapshot in its history yet; {free}; receipt of {said}"
-    age = seconds_text(max(0.0, (now - vault.newest.made_at).total_seconds()))
-    kept = f"{vault.receipt.history_snapshots} in its history, {free}"
-    return f"vault {vault.name}: has checked and keeps {vault.newest}, {age} old; {kept}; receipt of {said}"
+def status_lines(found: Status, columns: int) -> list[str]:
+    """Return the status as lines of at most `columns`."""
+    document = found.document()
+    now, zone = found.as_of, found.zone
+    findings = finding_lines(document.findings, columns)
+    blocks = [
+        verdict_lines(document.verdict, columns),
+        findings or ["nothing needs attention"],
+        place_lines(document.places, now, zone, columns, here="this server"),
+        job_lines(document.jobs, document.running, now, zone, columns),
+        forecast_lines(document.forecast, columns) if document.snapshots else [],
+    ]
+    return [line for block in blocks if block for line in ("", *block)][1:]
+
+
+def watching(rendering: Rendering, show: Callable[[], int]) -> int:
+    """Show it again and again until a signal ends it, which is its normal end."""
+    if rendering.as_json or not sys.stdout.isatty():
+        raise UsageError("--watch needs a terminal", hint="without it, the status is printed once")
+    try:
+        while True:
+            rendering.lines(["\x1b[H\x1b[2J"])
+            show()
+            time.sleep(WATCH_S)  # a signal ends it by its exception
+    except InterruptedRunError:
+        return 0

@@ -272,6 +272,17 @@ class Syncthing(Section):
         return self
 
 
+class Promise(Section):
+    """What is promised to the people on the server; without a promise, nothing is compared with one."""
+
+    restore_minutes: Annotated[int, Field(ge=1, le=100_000, strict=True)] | None = Field(
+        default=None, description="A restore of the database takes at most this many minutes, as drills measure it."
+    )
+    lost_minutes: Annotated[int, Field(ge=1, le=100_000, strict=True)] | None = Field(
+        default=None, description="A disaster costs at most the last N minutes: a vault holds a snapshot that new."
+    )
+
+
 class Server(Section):
     """The server's name on recovery sheets and on vaults."""
 
@@ -297,3 +308,4 @@ class Configuration(Section):
     )
     schedule: Schedule = Schedule()
     syncthing: Syncthing = Syncthing()
+    promise: Promise = Promise()

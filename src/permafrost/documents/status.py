@@ -1,9 +1,10 @@
-"""The document of status."""
+"""The documents of status and vault status."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
 from permafrost.documents.document import Document
 from permafrost.documents.finding import SeverityWord
@@ -33,6 +34,122 @@ class VaultStatusDocument(Document):
     """why its receipt is not believed; null if it is"""
 
 
+Answer = Literal["yes", "limited", "unproven", "no"]
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictDocument(Document):
+    """Could it come back right now, to when, from where, and how long would it take?"""
+
+    answer: Answer
+    """`yes`; `limited`: only an old snapshot, or only while this machine exists; `unproven`: probably, but no restore
+    has shown it; `no`"""
+    text: str
+    """the same in one sentence"""
+    restorable_to: datetime | None
+    """the moment that would come back; null if none would"""
+    sources: tuple[str, ...]
+    """from which places"""
+    proven_at: datetime | None
+    """when the last successful drill ended; null if there was none"""
+    restore_s: float | None
+    """how long the database would take, as measured by drills; null if nothing was measured"""
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceDocument(Document):
+    """A place where snapshots are kept."""
+
+    name: str
+    """the vault's name, or the server's"""
+    kind: Literal["server", "vault"]
+    """what it is"""
+    restorable_to: datetime | None
+    """when its newest snapshot was made; null if it keeps none"""
+    keeps_back_to: datetime | None
+    """when the oldest one that is known was made; null likewise"""
+    snapshots: int
+    """how many it keeps"""
+    proven_to: datetime | None
+    """when the newest snapshot there was made that a restore has proven, here or there; null if there is none"""
+    all_read_since: datetime | None
+    """every object was read again since then; null if it is not known"""
+    media_files: int | None
+    """how many media files it keeps; null if none are copied, or it is not known"""
+    size_bytes: int | None
+    """the size of its snapshots; null if it is not known"""
+    free_bytes: int | None
+    """what is free on its disk; null if it is not known"""
+    disk_bytes: int | None
+    """the size of its disk; null likewise"""
+    growth_bytes_per_day: float | None
+    """by how much its snapshots grow, as measured; null if that was not measured for a day yet"""
+    room_days: float | None
+    """for how long the room lasts at that rate; null if it is not known, or nothing grows"""
+    heard_at: datetime | None
+    """as of when all this is known"""
+
+
+@dataclass(frozen=True, slots=True)
+class RunningDocument(Document):
+    """A job under way."""
+
+    job: str
+    """its command"""
+    started_at: datetime
+    """when it began"""
+    step: str
+    """the step it is at, with its number; empty if it is not known"""
+    done: int | None
+    """how many units of the step are done; null if it is not known"""
+    total: int | None
+    """how many there are; null likewise"""
+    unit: str
+    """what is counted; empty likewise"""
+
+
+@dataclass(frozen=True, slots=True)
+class JobDocument(Document):
+    """A scheduled job."""
+
+    name: str
+    """`backup`, `audit`, `drill` or `prune`"""
+    last_at: datetime | None
+    """when it last ended; null if it never did"""
+    outcome: str | None
+    """`done` or `failed`; null likewise"""
+    error: str | None
+    """why it failed; null if it did not"""
+    duration_s: float | None
+    """how long it took; null if it is not known"""
+    next_at: datetime | None
+    """when it comes next; null if it is off, or not scheduled by itself"""
+
+
+@dataclass(frozen=True, slots=True)
+class ForecastDocument(Document):
+    """A part of coming back, and how long it takes."""
+
+    part: str
+    """what has to be done"""
+    duration_s: float | None
+    """how long it takes; null if nothing was measured"""
+    basis: str
+    """what that was measured from, or why nothing was"""
+
+
+@dataclass(frozen=True, slots=True)
+class ReaderDocument(Document):
+    """Someone, or something, that can open the snapshots."""
+
+    who: str
+    """a key, a sheet or a machine"""
+    note: str
+    """what is known of it"""
+    is_good: bool
+    """whether that is as it should be"""
+
+
 @dataclass(frozen=True, slots=True)
 class StatusFindingDocument(Document):
     """Something that needs attention, and since when."""
@@ -47,6 +164,8 @@ class StatusFindingDocument(Document):
     """`notice`, `warning` or `alarm`"""
     remedy: str
     """what to do"""
+    commands: tuple[str, ...]
+    """the commands in it"""
     first_seen: datetime | None
     """when the service, or a backup, saw it first; null if neither has"""
     last_seen: datetime | None
@@ -69,3 +188,47 @@ class StatusDocument(Document):
     """the paired vaults, by what they say in their receipts"""
     findings: tuple[StatusFindingDocument, ...]
     """what needs attention, the most severe first"""
+    name: str
+    """the server's name"""
+    as_of: datetime
+    """the moment of this document"""
+    verdict: VerdictDocument
+    """could it come back right now?"""
+    places: tuple[PlaceDocument, ...]
+    """where snapshots are kept: this server, then the vaults"""
+    jobs: tuple[JobDocument, ...]
+    """the jobs of [schedule], and prune"""
+    running: RunningDocument | None
+    """the job under way; null if there is none"""
+    forecast: tuple[ForecastDocument, ...]
+    """how long coming back would take, by part"""
+    restore_minutes: int | None
+    """[promise] restore_minutes; null if it is not set"""
+    lost_minutes: int | None
+    """[promise] lost_minutes; null if it is not set"""
+    readers: tuple[ReaderDocument, ...]
+    """who can open the snapshots"""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptServerStatusDocument(Document):
+    """What a vault keeps of one server."""
+
+    verdict: VerdictDocument
+    """could that server come back from this vault?"""
+    place: PlaceDocument
+    """what is kept; its name is the server's"""
+
+
+@dataclass(frozen=True, slots=True)
+class VaultOwnStatusDocument(Document):
+    """What a vault keeps, and what needs attention there. Exit code 3 if there are findings."""
+
+    name: str
+    """the vault's name"""
+    as_of: datetime
+    """the moment of this document"""
+    servers: tuple[KeptServerStatusDocument, ...]
+    """by server"""
+    findings: tuple[StatusFindingDocument, ...]
+    """what needs attention, the most severe first; `subject` begins with the server's name"""

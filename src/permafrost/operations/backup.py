@@ -200,7 +200,12 @@ def _make_snapshot(
             is_audited=is_audited,
             work_s=times.seconds(),
         )
-        record.update(snapshot=str(snapshot), duration_s=result.duration_s, bytes_new=result.bytes_new)
+        record.update(
+            snapshot=str(snapshot),
+            duration_s=result.duration_s,
+            bytes_new=result.bytes_new,
+            snapshot_bytes=result.snapshot_bytes,
+        )
     if (configuration.state.path / RECEIPTS).is_dir():
         _refresh_status(configuration, report)
     return result

@@ -7,6 +7,7 @@ folder, where there is one: a snapshot whose drill passed is proven.
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
@@ -28,6 +29,7 @@ from permafrost.repository.distrust import distrust
 from permafrost.repository.layout import SnapshotId
 from permafrost.repository.manifest import Manifest
 from permafrost.runs import DRILL, RunRecords
+from permafrost.timing import StepTimes
 
 _DATABASE = "drilled"
 _STEPS = 4
@@ -65,6 +67,10 @@ class DrillResult:
     is_audited: bool
     missing: tuple[str, ...]
     health: HealthReport
+    steps_s: Mapping[str, float]
+    """How long each step of the restore took, by its title."""
+    size_bytes: int
+    """What the snapshot's objects weigh."""
 
     @property
     def has_findings(self) -> bool:
@@ -101,7 +107,15 @@ def drill(request: DrillRequest, *, report: Reporter, now: datetime) -> DrillRes
         except DifferentRestoreError as error:
             distrust(request.state, f"the drill of {told.get('snapshot')} found that {error.message}")
             raise
-        told.update(duration_s=result.duration_s, tables=result.tables, rows=result.rows, is_audited=result.is_audited)
+        told.update(
+            duration_s=result.duration_s,
+            restore_s=result.restore_s,
+            steps_s=result.steps_s,
+            size_bytes=result.size_bytes,
+            tables=result.tables,
+            rows=result.rows,
+            is_audited=result.is_audited,
+        )
         if result.missing:
             told["error"] = f"it comes back NOT WHOLE: {'; '.join(result.missing)}"
     return result
@@ -118,8 +132,9 @@ def state_of_vault(repository: Path) -> Path | None:
 def _drill(request: DrillRequest, report: Reporter, now: datetime, told: dict[str, Any]) -> DrillResult:
     started = time.monotonic()
     steps = Steps(report, _STEPS)
+    restore_times = StepTimes(steps_as_notes(report))
     with steps.step("read what the snapshot needs"):
-        manifest, snapshot, environment = _read(request, report, now)
+        manifest, snapshot, environment, size_bytes = _read(request, report, now)
         told["snapshot"] = str(snapshot)
         report(Note(f"snapshot {snapshot} of {manifest.database.name}"))
     with ExitStack() as stack:
@@ -128,7 +143,8 @@ def _drill(request: DrillRequest, report: Reporter, now: datetime, told: dict[st
             server = stack.enter_context(scratch_server(manifest.database, place, report))
         with steps.step("restore into it, and compare"):
             scratch_request = RestoreRequest.into_scratch(request.source, snapshot, server, _DATABASE, request.jobs)
-            restored = restore(scratch_request, report=steps_as_notes(report), now=now)
+            restored = restore(scratch_request, report=restore_times, now=now)
+            steps_s = restore_times.seconds()
         with steps.step("examine it like check"):
             health = _examine(conninfo_for(server.conninfo(_DATABASE), user=READER_ROLE), manifest, environment, report)
             told["findings"] = [check.message for check in health.findings]
@@ -141,11 +157,15 @@ def _drill(request: DrillRequest, report: Reporter, now: datetime, told: dict[st
         is_audited=restored.is_audited,
         missing=restored.missing.reasons,
         health=health,
+        steps_s=steps_s,
+        size_bytes=size_bytes,
     )
 
 
-def _read(request: DrillRequest, report: Reporter, now: datetime) -> tuple[Manifest, SnapshotId, dict[str, str] | None]:
-    """Return the chosen snapshot's manifest, and what its environment files set, None if it has none.
+def _read(
+    request: DrillRequest, report: Reporter, now: datetime
+) -> tuple[Manifest, SnapshotId, dict[str, str] | None, int]:
+    """Return the chosen snapshot's manifest, what its environment files set (None if it has none), and its bytes.
 
     The restore reads and checks the snapshot again, and tells whose key it is. Secrets stay in memory.
     """
@@ -159,7 +179,8 @@ def _read(request: DrillRequest, report: Reporter, now: datetime) -> tuple[Manif
             if file.name.name.startswith(".env"):
                 text = file.content.decode("utf-8-sig", "replace")
                 environment = parse_dotenv(text, environment or {}) | (environment or {})
-    return snapshot.manifest, snapshot.id, environment
+        size_bytes = sum(stored.size_bytes for stored in snapshot.checked.object_list.objects)
+    return snapshot.manifest, snapshot.id, environment, size_bytes
 
 
 def _examine(conninfo: str, manifest: Manifest, environment: dict[str, str] | None, report: Reporter) -> HealthReport:

@@ -17,14 +17,17 @@ from permafrost.events import Reporter, Warned
 from permafrost.ledger import settle_in
 from permafrost.repository.durable import write_durably
 from permafrost.repository.repository import Repository
+from permafrost.runs import PLACE, RunRecords
 from permafrost.sharing.receipt_intake import take_in_receipts
 from permafrost.state_files import is_no_file, set_aside
 from permafrost.status.document import Status, status
 from permafrost.status.written import STATUS_FILE, WrittenStatus, read_written
 from permafrost.vault.receipt_files import RECEIPT_FILE, RECEIPTS
+from permafrost.vault.report import VaultReport
 
 EVERY_S = 60.0
 WRITTEN_AT_LEAST = timedelta(minutes=10)
+MEASURED_EVERY = timedelta(hours=6)
 
 
 def refresh_status(configuration: Configuration, report: Reporter, now: datetime) -> Status | None:
@@ -43,6 +46,7 @@ def refresh_status(configuration: Configuration, report: Reporter, now: datetime
             if is_no_file(state / STATUS_FILE):
                 set_aside(state / STATUS_FILE)
             write_durably(state / STATUS_FILE, WrittenStatus(written_at=now, vaults=vaults).encode(), 0o640)
+        _measure_places(state, vaults, now)
         found = status(configuration, now)
         damage = settle_in(state, found.findings, now)
         if damage is not None:
@@ -54,6 +58,16 @@ def refresh_status(configuration: Configuration, report: Reporter, now: datetime
         report(Warned(f"the status was not refreshed: {error.filename}: {error.strerror}"))
         return None
     return found
+
+
+def _measure_places(state: Path, vaults: tuple[VaultReport, ...], now: datetime) -> None:
+    """Record how much each vault keeps, a few times a day: from that, it can be seen for how long its room lasts."""
+    records = RunRecords(state)
+    measured = {str(run.details.get("name")) for run in records.since(now - MEASURED_EVERY, PLACE)}
+    for vault in vaults:
+        if vault.receipt is not None and vault.name not in measured:
+            with records.recorded(PLACE, now) as details:
+                details.update(name=vault.name, size_bytes=vault.receipt.history_bytes)
 
 
 @dataclass(slots=True)

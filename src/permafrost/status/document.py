@@ -1,29 +1,53 @@
-"""permafrost status: what is there, how old it is, and what needs attention.
+"""permafrost status: could the server come back right now, to when, from where, in what time; and what needs attention?
 
 It only reads, starts no program and needs no database, so it can be asked at any time, on a disk that is read-only too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 
 from permafrost.config.models import Configuration
 from permafrost.config.outside import outside_findings
-from permafrost.documents.status import StatusDocument, StatusFindingDocument
+from permafrost.documents.status import (
+    ForecastDocument,
+    JobDocument,
+    PlaceDocument,
+    ReaderDocument,
+    RunningDocument,
+    StatusDocument,
+    StatusFindingDocument,
+    VerdictDocument,
+)
 from permafrost.findings import Finding, FindingKind
 from permafrost.ledger import LedgerEntry, read_open
 from permafrost.repository.layout import SnapshotId
-from permafrost.repository.newest import ahead, is_ahead, newest
+from permafrost.repository.newest import newest
 from permafrost.repository.repository import Repository
 from permafrost.repository.snapshots import complete_snapshots
-from permafrost.runs import DRILL, RunRecords
+from permafrost.runs import DRILL, PLACE, RunRecords
 from permafrost.schedule import Calendar, calendar_of, local_zone
+from permafrost.status.forecast import (
+    GROWTH,
+    forecast_of,
+    growth_per_day,
+    measured_restores,
+    place_growth,
+    restore_estimate_s,
+)
+from permafrost.status.jobs import jobs_of
+from permafrost.status.places import server_place, vault_places
+from permafrost.status.progress import read_running
+from permafrost.status.promise import promise_findings
+from permafrost.status.readers import readers_of
 from permafrost.status.schedule import late_snapshot, schedule_findings
 from permafrost.status.sheet import sheet_findings
+from permafrost.status.server_findings import about_clock, about_newest, about_runs, last_failure
 from permafrost.status.vaults import receipt_findings
+from permafrost.status.verdict import Proof, server_verdict
 from permafrost.status.written import WrittenStatus, read_written
 from permafrost.vault.receipt_files import RECEIPTS
 from permafrost.vault.report import VaultReport
@@ -35,9 +59,14 @@ _STALE = timedelta(hours=3)
 class Status:
     """What the repository, the run records and the vaults' receipts show, without the database."""
 
-    snapshots: int
+    name: str
+    as_of: datetime
+    zone: tzinfo
+    """In which moments are shown to people; documents hold UTC."""
+    verdict: VerdictDocument
+    snapshots: tuple[SnapshotId, ...]
+    """All of them, in order."""
     newest: SnapshotId | None
-    newest_age_s: float | None
     newest_proven: SnapshotId | None
     last_failure: str | None
     vaults: tuple[VaultReport, ...]
@@ -45,6 +74,18 @@ class Status:
     """The most severe first."""
     ledger: tuple[LedgerEntry, ...]
     """What the ledger says holds: since when each finding is known."""
+    places: tuple[PlaceDocument, ...]
+    jobs: tuple[JobDocument, ...]
+    running: RunningDocument | None
+    forecast: tuple[ForecastDocument, ...]
+    readers: tuple[ReaderDocument, ...]
+    promised: tuple[int | None, int | None]
+    """The minutes that a restore may take, and those that may be lost."""
+
+    @property
+    def newest_age_s(self) -> float | None:
+        """The newest snapshot's age, None if there is none."""
+        return (self.as_of - self.newest.made_at).total_seconds() if self.newest else None
 
     def known_since(self, finding: Finding) -> LedgerEntry | None:
         """Return the ledger's entry on a finding, None if it has none yet."""
@@ -52,104 +93,116 @@ class Status:
             (entry for entry in self.ledger if (entry.code, entry.subject) == (finding.code, finding.subject)), None
         )
 
-    def document(self, now: datetime) -> StatusDocument:
-        """Return it for JSON, with ages as of `now`."""
+    def document(self) -> StatusDocument:
+        """Return it for JSON, with ages as of its moment."""
+        now = self.as_of
         return StatusDocument(
-            snapshots=self.snapshots,
+            snapshots=len(self.snapshots),
             newest=str(self.newest) if self.newest else None,
             newest_age_s=self.newest_age_s,
             newest_proven=str(self.newest_proven) if self.newest_proven else None,
             vaults=tuple(vault.document(now) for vault in self.vaults),
-            findings=tuple(self._document(finding) for finding in self.findings),
+            findings=tuple(finding_document(finding, self.known_since(finding)) for finding in self.findings),
+            name=self.name,
+            as_of=now,
+            verdict=self.verdict,
+            places=self.places,
+            jobs=self.jobs,
+            running=self.running,
+            forecast=self.forecast,
+            restore_minutes=self.promised[0],
+            lost_minutes=self.promised[1],
+            readers=self.readers,
         )
 
-    def _document(self, finding: Finding) -> StatusFindingDocument:
-        known = self.known_since(finding)
-        return StatusFindingDocument(
-            **asdict(finding.document()),
-            first_seen=known.first_at if known else None,
-            last_seen=known.last_at if known else None,
-        )
+
+def finding_document(finding: Finding, known: LedgerEntry | None) -> StatusFindingDocument:
+    """Return the finding for JSON, with since when it is `known`."""
+    return StatusFindingDocument(
+        **asdict(finding.document()),
+        commands=finding.commands,
+        first_seen=known.first_at if known else None,
+        last_seen=known.last_at if known else None,
+    )
 
 
 def status(configuration: Configuration, now: datetime) -> Status:
-    """Return what is there. Raise `RepositoryError` if there is no repository."""
+    """Return what is known. Raise `RepositoryError` if there is no repository."""
     repository = Repository.open(configuration.repository.path)
     state = configuration.state.path
     snapshots = tuple(complete_snapshots(repository.layout))
     latest = newest(snapshots, now)
-    calendar = calendar_of(configuration.schedule, local_zone())
+    zone = local_zone()
+    calendar = calendar_of(configuration.schedule, zone)
     records = RunRecords(state, is_read_only=True)
     written = read_written(state)
     paired = _paired(state)
     reports = _reports(paired, written)
+    proven = records.snapshots(DRILL, "done")
+    proof, size_bytes = _proof(records)
+    places = _places(configuration, snapshots, reports, records, now)
     findings = [
-        *_about_newest(latest, calendar, now),
-        *_about_clock(snapshots, records, now),
-        *_about_runs(records),
+        *about_newest(latest, calendar, now),
+        *about_clock(snapshots, records, now),
+        *about_runs(records),
         *schedule_findings(calendar, records, now),
         *outside_findings(configuration),
         *sheet_findings(records, configuration.encryption.prove_sheet_days, now),
         *_about_receipts(paired, written, now),
         *receipt_findings(reports, repository.layout, snapshots, records, now),
+        *promise_findings(configuration.promise, places, proof, now),
     ]
-    proven = records.snapshots(DRILL, "done")
+    measured = measured_restores([proof.done]) if proof.done else ()
     return Status(
-        snapshots=len(snapshots),
+        name=configuration.server.name,
+        as_of=now,
+        zone=zone,
+        verdict=server_verdict(places, findings, proof, lambda moment: is_late(calendar, moment, now), now, zone),
+        snapshots=snapshots,
         newest=latest,
-        newest_age_s=(now - latest.made_at).total_seconds() if latest else None,
         newest_proven=max((snapshot for snapshot in snapshots if str(snapshot) in proven), default=None),
-        last_failure=_last_failure(records),
+        last_failure=last_failure(records),
         vaults=reports,
         findings=tuple(sorted(findings, key=lambda finding: -finding.severity)),
         ledger=read_open(state),
+        places=places,
+        jobs=jobs_of(calendar, records, now),
+        running=running.document() if (running := read_running(state, now)) else None,
+        forecast=forecast_of(measured[0] if measured else None, size_bytes, places, now),
+        readers=readers_of(configuration, records, now),
+        promised=(configuration.promise.restore_minutes, configuration.promise.lost_minutes),
     )
 
 
-def _about_newest(latest: SnapshotId | None, calendar: Calendar, now: datetime) -> Iterator[Finding]:
-    if latest is None:
-        yield Finding(FindingKind.NO_SNAPSHOT, "repository", "there is no snapshot yet: permafrost backup")
-    elif not is_ahead(latest, now) and (late := late_snapshot(calendar, latest, now)) is not None:
-        yield late
+def is_late(calendar: Calendar, made_at: datetime, now: datetime) -> bool:
+    """Return whether the schedule asks for a newer snapshot than one made then."""
+    snapshot = SnapshotId(f"{made_at.astimezone(UTC):%Y%m%dT%H%M%SZ}-00000000")
+    return late_snapshot(calendar, snapshot, now) is not None
 
 
-def _about_clock(snapshots: Sequence[SnapshotId], records: RunRecords, now: datetime) -> Iterator[Finding]:
-    """Yield what clocks that were wrong have left: snapshots of the future, and a last one that seems to be old."""
-    future = ahead(snapshots, now)
-    if future and len(future) == len(snapshots):
-        message = f"every snapshot is in the future, the newest is {future[-1]}: the clock of this machine is wrong"
-        yield Finding(FindingKind.CLOCK, str(future[-1]), message)
-    else:
-        for snapshot in future:
-            message = f"snapshot {snapshot} is in the future: the clock was wrong when it was made, or is wrong now"
-            yield Finding(FindingKind.CLOCK, str(snapshot), message)
-    last = records.newest("backup", "done")
-    latest = newest(snapshots, now)
-    if last is None or latest is None or last.snapshot is None or not SnapshotId.is_name(last.snapshot):
-        return
-    made = SnapshotId(last.snapshot)
-    if made in snapshots and made < latest and not is_ahead(made, now):
-        message = (
-            f"the last backup made snapshot {made}, which seems older than {latest}: the clock was behind then, and "
-            "latest does not refer to it"
-        )
-        yield Finding(FindingKind.CLOCK_BEHIND, str(made), message)
+def _proof(records: RunRecords) -> tuple[Proof, int | None]:
+    """Return what drills have shown, and the size of the newest snapshot (None if its backup did not record it)."""
+    done = records.newest(DRILL, "done")
+    measured = measured_restores([done]) if done else ()
+    backup = records.newest("backup", "done")
+    size = backup.details.get("snapshot_bytes") if backup else None
+    size_bytes = size if isinstance(size, int) else None
+    estimate = restore_estimate_s(measured[0] if measured else None, size_bytes)
+    return Proof(done, records.newest_settled(DRILL), estimate), size_bytes
 
 
-def _last_failure(records: RunRecords) -> str | None:
-    last = records.newest_settled("backup")
-    failed = last is not None and last.outcome == "failed"
-    return str(last.details.get("error", "unknown")) if last is not None and failed else None
-
-
-def _about_runs(records: RunRecords) -> Iterator[Finding]:
-    drilled = records.newest_settled(DRILL)
-    if drilled is not None and drilled.outcome == "failed":
-        message = f"the last drill failed: {drilled.details.get('error', 'unknown')}"
-        yield Finding(FindingKind.DRILL_FAILED, str(drilled.snapshot or "drill"), message)
-    failure = _last_failure(records)
-    if failure is not None:
-        yield Finding(FindingKind.BACKUP_FAILED, "backup", f"the last backup failed: {failure}")
+def _places(
+    configuration: Configuration,
+    snapshots: tuple[SnapshotId, ...],
+    reports: tuple[VaultReport, ...],
+    records: RunRecords,
+    now: datetime,
+) -> tuple[PlaceDocument, ...]:
+    proven = records.snapshots(DRILL, "done")
+    growth = growth_per_day(records.since(now - GROWTH, "backup"), now)
+    grown = place_growth(records.since(now - GROWTH, PLACE), now)
+    server = server_place(configuration.server.name, configuration.repository.path, snapshots, proven, growth, now)
+    return (server, *vault_places(reports, proven, grown))
 
 
 def _paired(state: Path) -> dict[str, datetime]:

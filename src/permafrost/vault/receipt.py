@@ -17,6 +17,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from permafrost.errors import IntegrityError
+from permafrost.printable import printable
 
 MAXIMUM_BYTES = 256 << 10
 MOST_SNAPSHOTS = 200
@@ -25,11 +26,6 @@ _CLOCK_TOLERANCE = timedelta(minutes=5)
 _FIRST_YEAR, _LAST_YEAR = 1970, 9000  # far beyond, arithmetic with times overflows
 MOST_LETTERS = 300
 """Of each text that a vault writes; with the limits above, a receipt is then smaller than it may be."""
-
-
-def printable(text: str) -> str:
-    """Return the text with a question mark for whatever a terminal would do something else with than print it."""
-    return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
 def _within_years(moment: datetime) -> datetime:

@@ -1,0 +1,103 @@
+"""The status of a server or a vault as lines for a person: the verdict, what needs attention, places, jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, tzinfo
+
+from permafrost.amounts import bytes_text, day_text, list_text, moment_text, span_text
+from permafrost.cli.shared.layout import coloured, paragraph, table
+from permafrost.documents.finding import SeverityWord
+from permafrost.documents.status import (
+    Answer,
+    ForecastDocument,
+    JobDocument,
+    PlaceDocument,
+    RunningDocument,
+    StatusFindingDocument,
+    VerdictDocument,
+)
+
+_ANSWERS: dict[Answer, str] = {"yes": "green", "limited": "yellow", "unproven": "yellow", "no": "red"}
+_SEVERITIES: dict[SeverityWord, str] = {"notice": "dim", "warning": "yellow", "alarm": "red"}
+_PLACES = ("place", "newest", "oldest", "proven", "all read", "media", "room left")
+
+
+def verdict_lines(verdict: VerdictDocument, columns: int, *, about: str = "") -> list[str]:
+    """Return the verdict, its answer coloured; `about` names the server, where there may be several."""
+    text = f"{about}: {verdict.text[0].lower()}{verdict.text[1:]}" if about else verdict.text
+    lines = paragraph(text, columns)
+    return [coloured(line, _ANSWERS[verdict.answer]) for line in lines]
+
+
+def finding_lines(findings: Iterable[StatusFindingDocument], columns: int) -> list[str]:
+    """Return each finding with what to do about it."""
+    lines = []
+    for finding in findings:
+        first, *rest = paragraph(f"{finding.severity}: {finding.message}", columns)
+        word = finding.severity
+        lines += [coloured(word, _SEVERITIES[word]) + first.removeprefix(word), *rest]
+        lines += paragraph(finding.remedy, columns, indent="    ")
+    return lines
+
+
+def place_lines(places: Sequence[PlaceDocument], now: datetime, zone: tzinfo, columns: int, *, here: str) -> list[str]:
+    """Return the table of places; `here` stands for the name of the machine that this runs on."""
+
+    def at(moment: datetime | None) -> str:
+        return moment_text(moment, now, zone).replace("yesterday", "yest.") if moment else ""
+
+    def day(moment: datetime | None) -> str:
+        return day_text(moment, now, zone) if moment else ""
+
+    rows = [
+        (
+            here if place.kind == "server" and here else place.name,
+            at(place.restorable_to),
+            day(place.keeps_back_to),
+            at(place.proven_to),
+            day(place.all_read_since),
+            f"{place.media_files:,}" if place.media_files else "",
+            _room(place),
+        )
+        for place in places
+    ]
+    return table(_PLACES, rows, columns)
+
+
+def _room(place: PlaceDocument) -> str:
+    if place.free_bytes is None:
+        return ""
+    days = f", {span_text(place.room_days * 86_400)}" if place.room_days is not None and place.room_days < 3650 else ""
+    return f"{bytes_text(place.free_bytes)}{days}"
+
+
+def job_lines(
+    jobs: Sequence[JobDocument], running: RunningDocument | None, now: datetime, zone: tzinfo, columns: int
+) -> list[str]:
+    """Return the table of jobs, and the one under way."""
+    rows = []
+    for job in jobs:
+        last = f"{moment_text(job.last_at, now, zone)}" if job.last_at else "never"
+        how = "FAILED" if job.outcome == "failed" else span_text(job.duration_s) if job.duration_s is not None else ""
+        rows.append((job.name, last, how, moment_text(job.next_at, now, zone) if job.next_at else ""))
+    lines = table(("job", "last", "took", "next"), rows, columns)
+    return [*lines, *paragraph(f"now: {running_text(running)}", columns)] if running else lines
+
+
+def running_text(running: RunningDocument) -> str:
+    """Return the job under way in words."""
+    step = f", {running.step}" if running.step else ""
+    if running.done is None or not running.total:
+        return f"{running.job}{step}"
+    return f"{running.job}{step}, {min(100, 100 * running.done // running.total)} %"
+
+
+def forecast_lines(forecast: Sequence[ForecastDocument], columns: int) -> list[str]:
+    """Return how long each part of coming back would take, and which parts nobody has measured."""
+    lines = []
+    for part in forecast:
+        if part.duration_s is not None:
+            lines += paragraph(f"{part.part}: about {span_text(part.duration_s)}, by {part.basis}", columns)
+    unknown = [part.part for part in forecast if part.duration_s is None]
+    return lines + paragraph(f"not measured: how long it takes to {list_text(unknown)}", columns) if unknown else lines

@@ -1,0 +1,62 @@
+"""What the server's own snapshots, clock and runs show that needs attention."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+from permafrost.findings import Finding, FindingKind
+from permafrost.repository.layout import SnapshotId
+from permafrost.repository.newest import ahead, is_ahead, newest
+from permafrost.runs import DRILL, RunRecords
+from permafrost.schedule import Calendar
+from permafrost.status.schedule import late_snapshot
+
+
+def about_newest(latest: SnapshotId | None, calendar: Calendar, now: datetime) -> Iterator[Finding]:
+    """Yield that there is no snapshot, or that a newer one should exist."""
+    if latest is None:
+        yield Finding(FindingKind.NO_SNAPSHOT, "repository", "there is no snapshot yet: permafrost backup")
+    elif not is_ahead(latest, now) and (late := late_snapshot(calendar, latest, now)) is not None:
+        yield late
+
+
+def about_clock(snapshots: Sequence[SnapshotId], records: RunRecords, now: datetime) -> Iterator[Finding]:
+    """Yield what clocks that were wrong have left: snapshots of the future, and a last one that seems to be old."""
+    future = ahead(snapshots, now)
+    if future and len(future) == len(snapshots):
+        message = f"every snapshot is in the future, the newest is {future[-1]}: the clock of this machine is wrong"
+        yield Finding(FindingKind.CLOCK, str(future[-1]), message)
+    else:
+        for snapshot in future:
+            message = f"snapshot {snapshot} is in the future: the clock was wrong when it was made, or is wrong now"
+            yield Finding(FindingKind.CLOCK, str(snapshot), message)
+    last = records.newest("backup", "done")
+    latest = newest(snapshots, now)
+    if last is None or latest is None or last.snapshot is None or not SnapshotId.is_name(last.snapshot):
+        return
+    made = SnapshotId(last.snapshot)
+    if made in snapshots and made < latest and not is_ahead(made, now):
+        message = (
+            f"the last backup made snapshot {made}, which seems older than {latest}: the clock was behind then, and "
+            "latest does not refer to it"
+        )
+        yield Finding(FindingKind.CLOCK_BEHIND, str(made), message)
+
+
+def last_failure(records: RunRecords) -> str | None:
+    """Return why the last backup failed, None if it did not."""
+    last = records.newest_settled("backup")
+    failed = last is not None and last.outcome == "failed"
+    return str(last.details.get("error", "unknown")) if last is not None and failed else None
+
+
+def about_runs(records: RunRecords) -> Iterator[Finding]:
+    """Yield that the last drill or the last backup failed."""
+    drilled = records.newest_settled(DRILL)
+    if drilled is not None and drilled.outcome == "failed":
+        message = f"the last drill failed: {drilled.details.get('error', 'unknown')}"
+        yield Finding(FindingKind.DRILL_FAILED, str(drilled.snapshot or "drill"), message)
+    failure = last_failure(records)
+    if failure is not None:
+        yield Finding(FindingKind.BACKUP_FAILED, "backup", f"the last backup failed: {failure}")

@@ -1,0 +1,130 @@
+"""The verdict: could the server come back right now, to when, from where, proven how, and in what time? Rules:
+
+1. Without a snapshot anywhere: no.
+2. What counts is what survives the loss of this server: the vaults. A vault that holds damaged or other bytes does not
+   count. Where no vault holds a snapshot, the server's own disk is named, as the only place.
+3. A snapshot that is older than the schedule allows is named with its age: limited.
+4. Nothing is promised that no restore has shown: without a successful drill, or after one that failed, it is unproven.
+5. Secrets that are missing from the snapshots make it unproven too: the rows alone bring no Mastodon back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
+
+from permafrost.amounts import list_text, moment_text, span_text
+from permafrost.documents.status import Answer, PlaceDocument, VerdictDocument
+from permafrost.findings import Finding, FindingKind
+from permafrost.runs import Run
+
+_NOT_TRUSTED = frozenset(
+    {FindingKind.VAULT_CORRUPT, FindingKind.VAULT_DISAGREES, FindingKind.ROT, FindingKind.VAULT_REPLAYED}
+)
+IsLate = Callable[[datetime], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What drills have shown: the last one that was done, the last one at all, and what a restore takes now."""
+
+    done: Run | None
+    last: Run | None
+    restore_s: float | None = None
+
+
+def server_verdict(
+    places: Sequence[PlaceDocument],
+    findings: Iterable[Finding],
+    proof: Proof,
+    is_late: IsLate,
+    now: datetime,
+    zone: tzinfo,
+) -> VerdictDocument:
+    """Return the verdict about a server, seen from the server; `is_late` tells whether a newer snapshot is due."""
+    findings = tuple(findings)
+    distrusted = {one.vault or one.subject for one in findings if one.kind in _NOT_TRUSTED}
+    vaults = [one for one in places if one.kind == "vault" and one.name not in distrusted]
+    sources, moment = _best(vaults, is_late)
+    limits: list[str] = []
+    lead = "could come back"
+    if moment is None:
+        sources, moment = _best([one for one in places if one.kind == "server"], is_late)
+        if moment is None:
+            return VerdictDocument("no", "No: there is no snapshot yet.", None, (), None, None)
+        limits = [
+            "from its own disk: no vault holds a copy yet" if not vaults else "from its own disk: no vault has it"
+        ]
+    elif is_late(moment):
+        limits = [f"{span_text((now - moment).total_seconds())} ago"]
+    doubts = [_doubt_of(proof, now), _secrets(findings)]
+    return _verdict(lead, sources, moment, limits, [one for one in doubts if one], proof, now, zone)
+
+
+def vault_verdict(
+    place: PlaceDocument, bad_objects: int, proof: Proof, is_late: IsLate, now: datetime, zone: tzinfo
+) -> VerdictDocument:
+    """Return the verdict about one server, seen from a vault that keeps it."""
+    moment = place.restorable_to
+    if moment is None:
+        return VerdictDocument("no", "No: nothing has arrived yet.", None, (), None, None)
+    limits = [f"{span_text((now - moment).total_seconds())} ago"] if is_late(moment) else []
+    doubts = [f"{bad_objects} objects here are damaged"] if bad_objects else []
+    if proof.last is not None and proof.last.outcome == "failed":
+        doubts += [f"the last drill here failed {_ago(proof.last, now)}"]
+    return _verdict("could come back", ("this vault",), moment, limits, doubts, proof, now, zone)
+
+
+def _verdict(
+    lead: str,
+    sources: tuple[str, ...],
+    moment: datetime,
+    limits: Sequence[str],
+    doubts: Sequence[str],
+    proof: Proof,
+    now: datetime,
+    zone: tzinfo,
+) -> VerdictDocument:
+    answer: Answer = "unproven" if doubts else "limited" if limits else "yes"
+    at = moment_text(moment, now, zone)
+    is_own_disk = any("own disk" in limit for limit in limits)
+    if is_own_disk:
+        what = f"only while this server exists, as it was at {at}, {limits[0]}"
+    else:
+        aged = f", {limits[0]}" if limits else ""
+        what = f"{'only ' if limits else ''}as it was at {at}{aged}, from {list_text(sources)}"
+        what = what if limits else f"{lead} {what}"
+    start = {"yes": "Yes", "limited": "Yes, but", "unproven": "Probably", "no": "No"}[answer]
+    parts = [f"{start}{'' if answer == 'limited' else ':'} {what}", *doubts]
+    if not doubts and proof.done is not None:
+        parts.append(f"proven {_ago(proof.done, now)}")
+    if proof.restore_s is not None:
+        parts.append(f"about {span_text(proof.restore_s)} for the database")
+    proven_at = (proof.done.ended_at or proof.done.started_at) if proof.done else None
+    return VerdictDocument(answer, "; ".join(parts) + ".", moment, sources, proven_at, proof.restore_s)
+
+
+def _best(places: Sequence[PlaceDocument], is_late: IsLate) -> tuple[tuple[str, ...], datetime | None]:
+    """Return the places from which to restore, and the newest moment: those that are up to date, or the newest one."""
+    dated = [(one.restorable_to, one.name) for one in places if one.restorable_to is not None]
+    if not dated:
+        return (), None
+    newest = max(moment for moment, _ in dated)
+    names = tuple(name for moment, name in dated if moment == newest or not is_late(moment))
+    return names, newest
+
+
+def _doubt_of(proof: Proof, now: datetime) -> str:
+    if proof.last is not None and proof.last.outcome == "failed":
+        return f"the last drill failed {_ago(proof.last, now)}"
+    return "" if proof.done is not None else "no restore has proven it yet"
+
+
+def _secrets(findings: Sequence[Finding]) -> str:
+    missing = sum(one.kind is FindingKind.SECRETS_MISSING for one in findings)
+    return f"without {missing} of its secrets files" if missing else ""
+
+
+def _ago(run: Run, now: datetime) -> str:
+    return f"{span_text((now - (run.ended_at or run.started_at)).total_seconds())} ago"
