@@ -34,7 +34,8 @@ from permafrost.repository.retention import snapshots_to_keep
 from permafrost.repository.snapshots import MANIFEST, OBJECT_LIST, SIGNATURE
 from permafrost.runs import PLACE, SHEET, RunRecords
 from permafrost.status.written import STATUS_FILE, WrittenStatus
-from permafrost.vault.receipt import RECEIPTS, Receipt, ReceivedSnapshot
+from permafrost.vault.receipt import Receipt, ReceivedSnapshot
+from permafrost.vault.receipt_files import RECEIPTS
 from permafrost.vault.report import VaultReport
 
 StateName = Literal[

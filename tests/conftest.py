@@ -18,6 +18,7 @@ pytest_plugins = [
     "tests.fixtures.newer_postgresql",
     "tests.fixtures.recipients",
     "tests.fixtures.managed",
+    "tests.fixtures.browser",
 ]
 
 

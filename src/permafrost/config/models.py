@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -283,6 +284,41 @@ class Promise(Section):
     )
 
 
+def _loopback_or_socket(text: str) -> str:
+    """Return the address if only this machine reaches it: the page has no password."""
+    if text.startswith("/"):
+        return text
+    host, _, port = text.rpartition(":")
+    name = host.removeprefix("[").removesuffix("]")
+    if name != "localhost" and not (name and _is_loopback(name)):
+        raise ValueError("must be an address of this machine alone, like 127.0.0.1:8390, or the path of a Unix socket")
+    if not port.isdecimal() or not 0 < int(port) < 65536:
+        raise ValueError("needs a port, like 127.0.0.1:8390")
+    return text
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+class Web(Section):
+    """The page that shows what `status` shows. Off unless one of these is set; needs the extra `web`."""
+
+    folder: AbsolutePath | None = Field(
+        default=None,
+        description="Write the page there as index.html, with status.json beside it, after each change. The folder "
+        "must exist.",
+    )
+    listen: Annotated[str, AfterValidator(_loopback_or_socket)] | None = Field(
+        default=None,
+        description="Serve the page at this address: a port of this machine alone, like 127.0.0.1:8390, or the "
+        "absolute path of a Unix socket. It has no password: put a web server with one in front.",
+    )
+
+
 class Server(Section):
     """The server's name on recovery sheets and on vaults."""
 
@@ -309,3 +345,4 @@ class Configuration(Section):
     schedule: Schedule = Schedule()
     syncthing: Syncthing = Syncthing()
     promise: Promise = Promise()
+    web: Web = Web()

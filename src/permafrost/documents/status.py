@@ -54,6 +54,8 @@ class VerdictDocument(Document):
     """when the last successful drill ended; null if there was none"""
     restore_s: float | None
     """how long the database would take, as measured by drills; null if nothing was measured"""
+    commands: tuple[str, ...]
+    """the commands that would make a better answer"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from permafrost.operations.prune import prunable
 from permafrost.runs import MISSED, Run, RunRecords
 from permafrost.schedule import Calendar, Due, JobName
 from permafrost.service.job import PATIENCE_S, Ended, Job
+from permafrost.service.progress_file import ProgressFile
 
 OVERRUN_COUNTS_FROM = 3
 AGAIN_S = 60.0
@@ -48,6 +49,12 @@ class JobRunner:
     _looked_at: float = float("-inf")
     _not_before: float = 0.0
     _is_prune_due: bool = False
+    _progress: ProgressFile = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Nothing runs yet."""
+        self._progress = ProgressFile(self.configuration.state.path)
+        self._progress.end()
 
     @property
     def _records(self) -> RunRecords:
@@ -108,6 +115,7 @@ class JobRunner:
         """End the job under way; the next start of the service runs it again."""
         if self._job is not None:
             self._job.end(patience_s)
+        self._progress.end()
 
     # --- what is due ---
 
@@ -137,10 +145,12 @@ class JobRunner:
     def _begin(self, words: tuple[str, ...], name: JobName | None, now: datetime) -> None:
         self._name = name
         self._job = Job(words, self.config_file, now)
+        self._progress.begin(self._job.name, now)
 
     def _attend(self, job: Job, now: datetime) -> bool:
         ended = job.ended()
         for event in job.events():
+            self._progress.saw(event)
             self._pass_on(event)
         if ended is None and job.silent_s > self.configuration.schedule.hung_after_s:
             job.end_as_hung()
@@ -148,6 +158,7 @@ class JobRunner:
         if ended is None:
             return job.silent_s <= self.configuration.schedule.hung_after_s
         self._job = None
+        self._progress.end()
         self._looked_at = float("-inf")
         self._tell_end(job, ended, now)
         return True

@@ -20,6 +20,7 @@ from permafrost.repository.lock import file_lock
 from permafrost.schedule import calendar_of, local_zone
 from permafrost.service.job_runner import JobRunner
 from permafrost.service.own_command import check_own_command
+from permafrost.service.page import Turn, server_page
 from permafrost.service.sd_notify import ServiceManager
 from permafrost.service.syncthing_uptime import SyncthingUptime
 from permafrost.sharing.doorkeeper import Doorkeeper
@@ -40,10 +41,11 @@ def run_server(configuration: Configuration, config_file: Path, report: Reporter
     make_folder_durably(lock.parent, 0o750)
     with file_lock(lock, "run", datetime.now(UTC), what="a service already runs with this configuration"):
         check_own_command()
-        _serve(configuration, config_file, report)
+        with server_page(configuration, report) as page:
+            _serve(configuration, config_file, report, page)
 
 
-def _serve(configuration: Configuration, config_file: Path, report: Reporter) -> None:
+def _serve(configuration: Configuration, config_file: Path, report: Reporter, page: Turn) -> None:
     server = server_side_of(configuration)
     manager = ServiceManager(os.environ)
     uptime = SyncthingUptime(
@@ -66,6 +68,7 @@ def _serve(configuration: Configuration, config_file: Path, report: Reporter) ->
                 door_at = time.monotonic() + DOOR_S
                 _let_in(doorkeeper, uptime.client, report)
             refresher.turn(now)
+            page(now)
             uptime.turn(TURN_S)
     finally:
         manager.stopping()

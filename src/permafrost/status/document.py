@@ -64,8 +64,8 @@ class Status:
     zone: tzinfo
     """In which moments are shown to people; documents hold UTC."""
     verdict: VerdictDocument
-    snapshots: tuple[SnapshotId, ...]
-    """All of them, in order."""
+    snapshot_ids: tuple[SnapshotId, ...]
+    """Those that are here, in order."""
     newest: SnapshotId | None
     newest_proven: SnapshotId | None
     last_failure: str | None
@@ -83,6 +83,11 @@ class Status:
     """The minutes that a restore may take, and those that may be lost."""
 
     @property
+    def snapshots(self) -> int:
+        """How many snapshots are here."""
+        return len(self.snapshot_ids)
+
+    @property
     def newest_age_s(self) -> float | None:
         """The newest snapshot's age, None if there is none."""
         return (self.as_of - self.newest.made_at).total_seconds() if self.newest else None
@@ -97,7 +102,7 @@ class Status:
         """Return it for JSON, with ages as of its moment."""
         now = self.as_of
         return StatusDocument(
-            snapshots=len(self.snapshots),
+            snapshots=self.snapshots,
             newest=str(self.newest) if self.newest else None,
             newest_age_s=self.newest_age_s,
             newest_proven=str(self.newest_proven) if self.newest_proven else None,
@@ -158,7 +163,7 @@ def status(configuration: Configuration, now: datetime) -> Status:
         as_of=now,
         zone=zone,
         verdict=server_verdict(places, findings, proof, lambda moment: is_late(calendar, moment, now), now, zone),
-        snapshots=snapshots,
+        snapshot_ids=snapshots,
         newest=latest,
         newest_proven=max((snapshot for snapshot in snapshots if str(snapshot) in proven), default=None),
         last_failure=last_failure(records),

@@ -11,7 +11,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
 
 from permafrost.amounts import list_text, moment_text, span_text
@@ -22,6 +22,7 @@ from permafrost.runs import Run
 _NOT_TRUSTED = frozenset(
     {FindingKind.VAULT_CORRUPT, FindingKind.VAULT_DISAGREES, FindingKind.ROT, FindingKind.VAULT_REPLAYED}
 )
+_INVITE, _DRILL = "permafrost vault invite NAME", "permafrost drill"
 IsLate = Callable[[datetime], bool]
 
 
@@ -52,14 +53,18 @@ def server_verdict(
     if moment is None:
         sources, moment = _best([one for one in places if one.kind == "server"], is_late)
         if moment is None:
-            return VerdictDocument("no", "No: there is no snapshot yet.", None, (), None, None)
+            text = "No: there is no snapshot yet."
+            return VerdictDocument("no", text, None, (), None, None, ("permafrost backup --audit",))
         limits = [
             "from its own disk: no vault holds a copy yet" if not vaults else "from its own disk: no vault has it"
         ]
     elif is_late(moment):
         limits = [f"{span_text((now - moment).total_seconds())} ago"]
     doubts = [_doubt_of(proof, now), _secrets(findings)]
-    return _verdict(lead, sources, moment, limits, [one for one in doubts if one], proof, now, zone)
+    verdict = _verdict(lead, sources, moment, limits, [one for one in doubts if one], proof, now, zone)
+    no_vault = not any(one.kind == "vault" for one in places)
+    commands = [_INVITE] if no_vault else []
+    return replace(verdict, commands=(*commands, *([_DRILL] if proof.done is None else [])))
 
 
 def vault_verdict(
@@ -68,7 +73,7 @@ def vault_verdict(
     """Return the verdict about one server, seen from a vault that keeps it."""
     moment = place.restorable_to
     if moment is None:
-        return VerdictDocument("no", "No: nothing has arrived yet.", None, (), None, None)
+        return VerdictDocument("no", "No: nothing has arrived yet.", None, (), None, None, ())
     limits = [f"{span_text((now - moment).total_seconds())} ago"] if is_late(moment) else []
     doubts = [f"{bad_objects} objects here are damaged"] if bad_objects else []
     if proof.last is not None and proof.last.outcome == "failed":
@@ -102,7 +107,7 @@ def _verdict(
     if proof.restore_s is not None:
         parts.append(f"about {span_text(proof.restore_s)} for the database")
     proven_at = (proof.done.ended_at or proof.done.started_at) if proof.done else None
-    return VerdictDocument(answer, "; ".join(parts) + ".", moment, sources, proven_at, proof.restore_s)
+    return VerdictDocument(answer, "; ".join(parts) + ".", moment, sources, proven_at, proof.restore_s, ())
 
 
 def _best(places: Sequence[PlaceDocument], is_late: IsLate) -> tuple[tuple[str, ...], datetime | None]:

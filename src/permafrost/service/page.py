@@ -1,0 +1,68 @@
+"""The page of a service, where [web] asks for one. Its libraries are loaded only then, and are an extra."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from permafrost.config.models import Configuration, Web
+from permafrost.errors import ConfigurationError
+from permafrost.events import Reporter
+from permafrost.ledger import LEDGER_FILE
+from permafrost.repository.layout import Layout
+from permafrost.status.progress import PROGRESS_FILE
+from permafrost.status.written import STATUS_FILE
+from permafrost.vault.receipt_files import RECEIPTS
+
+if TYPE_CHECKING:
+    from permafrost.status.overview import Overview
+
+Turn = Callable[[datetime], None]
+_NEEDS = ("jinja2", "uvicorn")
+
+
+@contextmanager
+def server_page(configuration: Configuration, report: Reporter) -> Iterator[Turn]:
+    """Yield what keeps a server's page up to date whenever it is called; stop serving it at the end."""
+    state = configuration.state.path
+    watched = tuple(state / name for name in ("runs.sqlite", STATUS_FILE, PROGRESS_FILE, LEDGER_FILE, RECEIPTS))
+
+    def look(now: datetime) -> Overview:
+        from permafrost.status.overview import server_overview  # noqa: PLC0415 - loaded where there is a page
+
+        return server_overview(configuration, now)
+
+    with _published(
+        configuration.web, look, (*watched, Layout(configuration.repository.path).snapshots), report
+    ) as turn:
+        yield turn
+
+
+@contextmanager
+def _published(
+    settings: Web, look: Callable[[datetime], Overview], watched: tuple[Path, ...], report: Reporter
+) -> Iterator[Turn]:
+    if settings.folder is None and settings.listen is None:
+        yield _nothing
+        return
+    missing = [name for name in _NEEDS if find_spec(name) is None]
+    if missing:
+        raise ConfigurationError(
+            f"[web] needs Python packages that are not installed: {', '.join(missing)}",
+            hint="install permafrost-backup[web] (Debian: python3-jinja2, python3-uvicorn), or remove [web]",
+        )
+    from permafrost.web.publisher import Publisher  # noqa: PLC0415 - the same
+
+    publisher = Publisher(settings, look, watched, report)
+    try:
+        yield publisher.turn
+    finally:
+        publisher.close()
+
+
+def _nothing(now: datetime) -> None:
+    del now
