@@ -411,6 +411,11 @@ def vault_kind(code: str) -> FindingKind:
     return known
 
 
+def commands_in(remedy: str) -> tuple[str, ...]:
+    """Return the commands that a remedy names between backticks; other names between them are none."""
+    return tuple(text for text in _QUOTED.findall(remedy) if text.startswith(_PROGRAMS))
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """Something that is not as it should be: what, where, and in words. `vault` is named if it is a vault's own."""
@@ -438,7 +443,7 @@ class Finding:
     @property
     def commands(self) -> tuple[str, ...]:
         """The commands in the remedy."""
-        return tuple(text for text in _QUOTED.findall(self.remedy) if text.startswith(_PROGRAMS))
+        return commands_in(self.remedy)
 
     def document(self) -> FindingDocument:
         """Return it for JSON."""

@@ -62,10 +62,11 @@ class LedgerEntry:
 class Ledger:
     """The ledger in an SQLite database, which stays the caller's. Methods raise `sqlite3.DatabaseError`."""
 
-    def __init__(self, database: sqlite3.Connection) -> None:
-        """Make the table if there is none."""
+    def __init__(self, database: sqlite3.Connection, *, is_read_only: bool = False) -> None:
+        """Make the table if there is none, unless the database is only read."""
         self._database = database
-        database.executescript(_SCHEMA)
+        if not is_read_only:
+            database.executescript(_SCHEMA)
 
     def saw(self, finding: Finding, now: datetime) -> bool:
         """Record that it was seen; return whether it is new, or was last seen more than a day ago."""

@@ -14,9 +14,10 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 from playwright.sync_api import Browser, Page, expect
 
-from permafrost.status.overview import server_overview
+from permafrost.status.overview import server_overview, vault_overview
 from permafrost.web.page import render_page
 from samples.server_state import NOW, StateName, history_of, make_server_state
+from samples.vault_state import make_vault_state
 from tests.fixtures.server import MakeServer, free_port
 from tests.fixtures.syncthing import wait_for
 
@@ -40,6 +41,9 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         file = folder / f"{state}.html"
         file.write_text(render_page(overview))
         addresses[state] = file.as_uri()
+    vault = folder / "vault.html"
+    vault.write_text(render_page(vault_overview(make_vault_state(folder / "attic", "full"), NOW)))
+    addresses["vault"] = vault.as_uri()
     return addresses
 
 

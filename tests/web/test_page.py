@@ -13,9 +13,10 @@ import pytest
 
 from permafrost.findings import Finding, FindingKind
 from permafrost.status.document import finding_document
-from permafrost.status.overview import Overview, server_overview
+from permafrost.status.overview import Overview, server_overview, vault_overview
 from permafrost.web.page import content_security_policy, render_page
 from samples.server_state import NOW, STATES, StateName, history_of, make_server_state
+from samples.vault_state import make_vault_state
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>\u202egnol\x1b[2J\x00 {{ 7*7 }}"
 
@@ -127,3 +128,14 @@ def test_gaps_are_listed(healthy: Overview) -> None:
     assert text.count('<rect class="gap" x=') == 6
     assert re.search(r"Nov 18 \d\d:02 to Nov 18 \d\d:02: 5 backups", text)
     assert text.count('<rect class="proven" x=') == 1
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_a_vaults_page(tmp_path: Path, state: StateName) -> None:
+    """A vault's page has a verdict for its server, and claims nothing about jobs or restores that it cannot know."""
+    overview = vault_overview(make_vault_state(tmp_path, state), NOW)
+    text = render_page(overview)
+    assert f"<h1>{overview.about[0].verdict.text}</h1>" in text
+    assert "this vault holds no key" in text
+    assert 'id="jobs"' not in text
+    assert "a restore takes" not in text

@@ -25,7 +25,7 @@ from permafrost.documents.restore import (
 )
 from permafrost.documents.setup import ConfigCheckDocument, InitDocument, RekeyDocument, SheetProveDocument
 from permafrost.documents.snapshots import SnapshotsDocument, SnapshotsRemoveDocument
-from permafrost.documents.status import StatusDocument
+from permafrost.documents.status import StatusDocument, VaultOwnStatusDocument
 from permafrost.documents.vault_copies import (
     VaultHistoryDocument,
     VaultMediaDocument,
@@ -69,6 +69,7 @@ COMMANDS: Mapping[str, tuple[type, ...]] = {
     "vault join": (VaultJoinDocument,),
     "vault list": (VaultsDocument, ServersDocument),
     "vault remove": (VaultRemoveDocument,),
+    "vault status": (VaultOwnStatusDocument,),
     "vault history": (VaultHistoryDocument,),
     "vault verify": (VaultVerifyDocument,),
     "vault media": (VaultMediaDocument,),

@@ -12,6 +12,7 @@ from pathlib import Path
 from permafrost.errors import PermafrostError
 from permafrost.events import Note, Reporter, Warned
 from permafrost.repository.lock import file_lock
+from permafrost.service.page import vault_page
 from permafrost.service.sd_notify import ServiceManager
 from permafrost.service.syncthing_uptime import SyncthingUptime
 from permafrost.sharing.vault_side import ensure_server
@@ -50,12 +51,13 @@ def _serve(root: Path, report: Reporter) -> None:
             report(Note(f"the vault {vault.settings.name} is up and receives from {names}"))
             manager.status(f"receives from {names}")
             publish = ReceiptWriter(vault, uptime.client, report)
-            with Keeper(vault, uptime.client, report, publish=publish) as keeper:
+            with vault_page(vault, report) as page, Keeper(vault, uptime.client, report, publish=publish) as keeper:
                 client = uptime.client
                 # a keeper works with the existing Syncthing, or with none, and with the servers of its time
                 while uptime.client is client and _version(root) == version:
                     uptime.turn(keeper.turn())
                     manager.alive()
+                    page(datetime.now(UTC))
     finally:
         manager.stopping()
         uptime.close()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, tzinfo
-from typing import TYPE_CHECKING, Literal
+from pathlib import Path
+from typing import Literal
 
 from permafrost.config.models import Configuration
 from permafrost.documents.status import (
@@ -19,14 +20,14 @@ from permafrost.documents.status import (
     VaultOwnStatusDocument,
     VerdictDocument,
 )
+from permafrost.repository.layout import SnapshotId
 from permafrost.runs import DRILL, Run, RunRecords
 from permafrost.schedule import calendar_of
 from permafrost.status.document import Status, status
 from permafrost.status.forecast import MeasuredRestore, measured_restores
 from permafrost.status.hours import DAYS, Hours, Made, hours_of
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from permafrost.status.vault_document import vault_status
+from permafrost.vault.arrivals import KEPT
 
 _DRILLS_SHOWN = timedelta(days=400)
 
@@ -100,6 +101,40 @@ def server_overview(configuration: Configuration, now: datetime) -> Overview:
         restore_minutes=document.restore_minutes,
         lost_minutes=document.lost_minutes,
         document=document,
+    )
+
+
+def vault_overview(root: Path, now: datetime) -> Overview:
+    """Return what a vault's page shows. Raise `ConfigurationError` if there is no vault in `root`."""
+    found = vault_status(root, now)
+    about = []
+    for server in found.servers:
+        kept = [SnapshotId(one.snapshot) for one in server.arrivals if one.state == KEPT]
+        seen = Made(
+            made=[SnapshotId(one.snapshot).made_at for one in server.arrivals],
+            kept=[one.made_at for one in kept],
+            proven=[one.made_at for one in kept if str(one) in server.proven],
+        )
+        about.append(About(server.name, server.verdict, hours_of(seen, None, None, now, found.zone)))
+    return Overview(
+        kind="vault",
+        name=found.name,
+        as_of=now,
+        zone=found.zone,
+        about=tuple(about),
+        findings=found.findings,
+        places=tuple(server.place for server in found.servers),
+        jobs=(),
+        running=None,
+        forecast=(),
+        drills=drills_of([run for server in found.servers for run in server.drills]),
+        bytes_by_day=(),
+        readers=(
+            ReaderDocument(found.name, "this vault holds no key, and can read nothing that it keeps", is_good=True),
+        ),
+        restore_minutes=None,
+        lost_minutes=None,
+        document=found.document(),
     )
 
 

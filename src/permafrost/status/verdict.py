@@ -92,13 +92,13 @@ def _verdict(
     zone: tzinfo,
 ) -> VerdictDocument:
     answer: Answer = "unproven" if doubts else "limited" if limits else "yes"
-    at = moment_text(moment, now, zone)
+    at = _as_of(moment, now, zone)
     is_own_disk = any("own disk" in limit for limit in limits)
     if is_own_disk:
-        what = f"only while this server exists, as it was at {at}, {limits[0]}"
+        what = f"only while this server exists, as it was {at}, {limits[0]}"
     else:
         aged = f", {limits[0]}" if limits else ""
-        what = f"{'only ' if limits else ''}as it was at {at}{aged}, from {list_text(sources)}"
+        what = f"{'only ' if limits else ''}as it was {at}{aged}, from {list_text(sources)}"
         what = what if limits else f"{lead} {what}"
     start = {"yes": "Yes", "limited": "Yes, but", "unproven": "Probably", "no": "No"}[answer]
     parts = [f"{start}{'' if answer == 'limited' else ':'} {what}", *doubts]
@@ -108,6 +108,13 @@ def _verdict(
         parts.append(f"about {span_text(proof.restore_s)} for the database")
     proven_at = (proof.done.ended_at or proof.done.started_at) if proof.done else None
     return VerdictDocument(answer, "; ".join(parts) + ".", moment, sources, proven_at, proof.restore_s, ())
+
+
+def _as_of(moment: datetime, now: datetime, zone: tzinfo) -> str:
+    text = moment_text(moment, now, zone)
+    if text[0].isdigit():
+        return f"at {text}" if len(text) == 5 else f"on {text}"
+    return text if text.startswith("yesterday") else f"on {text}"
 
 
 def _best(places: Sequence[PlaceDocument], is_late: IsLate) -> tuple[tuple[str, ...], datetime | None]:

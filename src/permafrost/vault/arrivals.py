@@ -85,6 +85,22 @@ class Records:
                 hint="move the file away: a new one is created from the history, and nothing kept is lost",
             ) from error
 
+    @classmethod
+    def for_reading(cls, file: Path) -> Records | None:
+        """Return the records as they are, None if there are none; nothing is written, not even beside the file.
+
+        Raise `sqlite3.DatabaseError` if they are damaged, or of a version before there was a ledger.
+        """
+        if is_no_file(file) or not file.exists():
+            return None
+        # without a log beside it nobody has the file open, and SQLite need not make one to read it
+        is_in_use = file.with_name(f"{file.name}-wal").exists()
+        how = "mode=ro" if is_in_use else "mode=ro&immutable=1"
+        records = cls.__new__(cls)
+        records.database = sqlite3.connect(f"{file.absolute().as_uri()}?{how}", timeout=30, uri=True)
+        records.ledger = Ledger(records.database, is_read_only=True)
+        return records
+
     def close(self) -> None:
         """Close the file."""
         self.database.close()

@@ -20,7 +20,7 @@ from typing import Annotated, Self
 from pydantic import BaseModel, Field, field_validator, model_validator
 
 from permafrost.config.loading import load_toml
-from permafrost.config.models import AbsolutePath, Count, GuiAddress, Section, Syncthing
+from permafrost.config.models import AbsolutePath, Count, GuiAddress, Section, Syncthing, Web
 from permafrost.config.writing import effective_toml
 from permafrost.documents.vault_pairing import KeptServerDocument, OfferedFolderDocument
 from permafrost.errors import ConfigurationError, UsageError
@@ -152,6 +152,7 @@ class VaultSettings(Section):
     )
     history: History = History()
     syncthing: VaultSyncthing = VaultSyncthing()
+    web: Web = Web()
     servers: tuple[VaultServer, ...] = Field(default=(), description="The servers that it keeps.")
 
     @model_validator(mode="after")

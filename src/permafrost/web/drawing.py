@@ -13,7 +13,7 @@ from permafrost.status.overview import Drilled
 CELL, GAP, LABEL, HEAD = 12, 2, 52, 16
 _WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 440, 170, 52, 22, 18, 24
 _HOUR_NAMES = {
-    Hour.MADE: "backup made, since pruned",
+    Hour.MADE: "made, not kept any more",
     Hour.KEPT: "snapshot kept",
     Hour.PROVEN: "snapshot kept and proven by a restore",
     Hour.GAP: "no backup, though one was due",

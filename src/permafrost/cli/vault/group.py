@@ -13,6 +13,10 @@ _COMMANDS = {
     "list": ("vault.pairing:list_command", "List the paired vaults or, with --path on a vault, its servers."),
     "remove": ("vault.pairing:remove_command", "Send nothing more to the vault NAME, or forget the server NAME."),
     "run": ("vault.running:run_command", "Run the vault's service: Syncthing, the history, and its checks."),
+    "status": (
+        "vault.status:status_command",
+        "Show whether each server could come back from this vault, and what needs attention.",
+    ),
     "history": (
         "vault.copies:history_command",
         "List what the vault keeps of each server, out of its reach.",

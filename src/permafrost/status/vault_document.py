@@ -1,0 +1,199 @@
+"""permafrost vault status: what a vault keeps of each server, and whether that server could come back from it.
+
+Like the server's, it only reads: the vault's records as they are, never a new file beside them.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta, tzinfo
+from itertools import pairwise
+from pathlib import Path
+from statistics import median
+
+from permafrost.documents.status import (
+    KeptServerStatusDocument,
+    PlaceDocument,
+    StatusFindingDocument,
+    VaultOwnStatusDocument,
+    VerdictDocument,
+)
+from permafrost.errors import ConfigurationError, IntegrityError
+from permafrost.findings import FindingKind, Severity, commands_in, kind_of
+from permafrost.ledger import LedgerEntry
+from permafrost.repository.layout import SnapshotId
+from permafrost.repository.newest import newest
+from permafrost.runs import DRILL, Run, RunRecords
+from permafrost.schedule import local_zone
+from permafrost.small_files import read_small
+from permafrost.status.verdict import Proof, vault_verdict
+from permafrost.vault.arrivals import DROPPED, KEPT, Arrival, Records
+from permafrost.vault.receipt import MAXIMUM_BYTES, parse_signed
+from permafrost.vault.receipt_files import RECEIPT_FILE, RECEIPTS
+from permafrost.vault.settings import Vault, VaultServer, open_vault
+
+STATE = "state"
+"""The folder, in the vault's, in which drills made there are recorded."""
+_LONGEST_LAG = timedelta(hours=26)
+_SHORTEST_LAG = timedelta(hours=2)
+_LATEST = 10
+
+
+@dataclass(frozen=True, slots=True)
+class KeptServer:
+    """What a vault keeps of one server; `arrivals` are those that were ever taken into its history."""
+
+    name: str
+    verdict: VerdictDocument
+    place: PlaceDocument
+    arrivals: tuple[Arrival, ...]
+    proven: frozenset[str]
+    drills: tuple[Run, ...]
+    findings: tuple[LedgerEntry, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class VaultStatus:
+    """What a vault keeps, and what needs attention there."""
+
+    name: str
+    as_of: datetime
+    zone: tzinfo
+    servers: tuple[KeptServer, ...]
+
+    @property
+    def findings(self) -> tuple[StatusFindingDocument, ...]:
+        """What needs attention, the most severe first."""
+        found = [(server.name, entry) for server in self.servers for entry in server.findings]
+        found.sort(key=lambda pair: (-pair[1].severity, pair[1].first_at))
+        return tuple(_finding(name, entry) for name, entry in found)
+
+    def document(self) -> VaultOwnStatusDocument:
+        """Return it for JSON."""
+        return VaultOwnStatusDocument(
+            name=self.name,
+            as_of=self.as_of,
+            servers=tuple(KeptServerStatusDocument(one.verdict, one.place) for one in self.servers),
+            findings=self.findings,
+        )
+
+
+def vault_status(root: Path, now: datetime) -> VaultStatus:
+    """Return what the vault in `root` keeps. Raise `ConfigurationError` if it cannot be read."""
+    vault = open_vault(root)
+    zone = local_zone()
+    records = RunRecords(root / STATE, is_read_only=True)
+    drills = records.since(now - timedelta(days=400), DRILL)
+    servers = tuple(_kept(vault, server, drills, now, zone) for server in vault.settings.servers)
+    return VaultStatus(vault.settings.name, now, zone, servers)
+
+
+def _kept(vault: Vault, server: VaultServer, drills: Sequence[Run], now: datetime, zone: tzinfo) -> KeptServer:
+    try:
+        known = _read(vault.records(server))
+    except sqlite3.DatabaseError as error:
+        raise ConfigurationError(
+            f"the vault's records {vault.records(server)} cannot be read: {error}",
+            hint="permafrost vault run sets damaged records aside, and makes new ones from the history",
+        ) from error
+    kept = [one for one in known.arrivals if one.state == KEPT]
+    names = {one.snapshot for one in known.arrivals}
+    own = tuple(run for run in drills if run.snapshot in names)
+    proven = frozenset(str(run.snapshot) for run in own if run.outcome == "done")
+    place = _place(vault, server, kept, known, proven, now)
+    proof = Proof(
+        next((run for run in reversed(own) if run.outcome == "done"), None),
+        next((run for run in reversed(own) if run.outcome != "unfinished"), None),
+    )
+    limit = lag_limit(sorted(SnapshotId(one.snapshot).made_at for one in kept))
+    verdict = vault_verdict(place, known.bad_objects, proof, lambda moment: now - moment > limit, now, zone)
+    return KeptServer(server.name, verdict, place, known.arrivals, proven, own, known.findings)
+
+
+def lag_limit(made_at: Sequence[datetime]) -> timedelta:
+    """Return how old the newest snapshot may be: three times the usual interval, as the server's schedule is unknown.
+
+    `made_at` are the moments of those that are kept, in order. Between two hours and 26.
+    """
+    latest = made_at[-_LATEST:]
+    spans = [(later - earlier).total_seconds() for earlier, later in pairwise(latest)]
+    if not spans:
+        return _LONGEST_LAG
+    return min(max(timedelta(seconds=3 * median(spans)), _SHORTEST_LAG), 3 * _LONGEST_LAG)
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What the records of one server say."""
+
+    arrivals: tuple[Arrival, ...] = ()
+    objects: int = 0
+    size_bytes: int = 0
+    all_read_since: datetime | None = None
+    bad_objects: int = 0
+    findings: tuple[LedgerEntry, ...] = ()
+
+
+def _read(file: Path) -> _Known:
+    records = Records.for_reading(file)
+    if records is None:
+        return _Known()
+    with closing(records):
+        objects, size, oldest = records.size()
+        arrivals = tuple(one for one in records.arrivals(KEPT, DROPPED) if one.arrived_at is not None)
+        return _Known(arrivals, objects, size, oldest, len(records.bad_objects()), records.ledger.open())
+
+
+def _place(
+    vault: Vault,
+    server: VaultServer,
+    kept: Sequence[Arrival],
+    known: _Known,
+    proven: frozenset[str],
+    now: datetime,
+) -> PlaceDocument:
+    ids = [SnapshotId(one.snapshot) for one in kept]
+    latest = newest(ids, now)
+    tried = max((one for one in ids if str(one) in proven), default=None)
+    disk = os.statvfs(vault.root)
+    return PlaceDocument(
+        name=server.name,
+        kind="vault",
+        restorable_to=latest.made_at if latest else None,
+        keeps_back_to=min((one.made_at for one in ids), default=None),
+        snapshots=len(ids),
+        proven_to=tried.made_at if tried else None,
+        all_read_since=known.all_read_since,
+        media_files=_media_files(vault.root / server.name / RECEIPTS / RECEIPT_FILE),
+        size_bytes=known.size_bytes,
+        free_bytes=disk.f_bavail * disk.f_frsize,
+        disk_bytes=disk.f_blocks * disk.f_frsize,
+        growth_bytes_per_day=None,
+        room_days=None,
+        heard_at=max((one.arrived_by_clock for one in kept if one.arrived_by_clock), default=None),
+    )
+
+
+def _media_files(receipt: Path) -> int | None:
+    """Return how many media files there are, as the last receipt says that this vault has written."""
+    with suppress(OSError, IntegrityError):
+        return parse_signed(read_small(receipt, MAXIMUM_BYTES)).receipt().media_files
+    return None
+
+
+def _finding(server: str, entry: LedgerEntry) -> StatusFindingDocument:
+    kind = kind_of(entry.code) or FindingKind.VAULT_SAYS
+    return StatusFindingDocument(
+        kind=entry.code,
+        subject=f"{server}: {entry.subject}",
+        message=f"{server}: {entry.message}",
+        severity=Severity(entry.severity).word,
+        remedy=kind.remedy,
+        commands=commands_in(kind.remedy),
+        first_seen=entry.first_at,
+        last_seen=entry.last_at,
+    )

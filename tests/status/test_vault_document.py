@@ -1,0 +1,87 @@
+"""What a vault says of itself."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from permafrost.cli.vault.status import vault_lines
+from permafrost.errors import ConfigurationError
+from permafrost.repository.repository import Repository
+from permafrost.status.vault_document import lag_limit, vault_status
+from samples.server_state import NOW, STATES, StateName
+from samples.vault_state import make_vault_state
+from tests.fixtures.delivery import Clock, make_stage
+from tests.fixtures.server import SigningKey
+
+
+@pytest.fixture(autouse=True)
+def _utc(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "UTC")
+
+
+SAID: dict[StateName, str] = {
+    "healthy": "Yes: could come back as it was at 14:02, from this vault; proven 2 days ago.",
+    "first-day": "No: nothing has arrived yet.",
+    "no-vault": "No: nothing has arrived yet.",
+    "vault-silent": "Yes, but only as it was yesterday 07:02, 31 h ago, from this vault.",
+    "behind": "Yes, but only as it was at 05:02, 9 h ago, from this vault.",
+    "full": "Yes: could come back as it was at 14:02, from this vault.",
+    "drill-failed": (
+        "Probably: could come back as it was at 14:02, from this vault; the last drill here failed 2 days ago."
+    ),
+    "key-unproven": "Yes: could come back as it was at 14:02, from this vault.",
+}
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_every_state_has_its_sentence(tmp_path: Path, state: StateName) -> None:
+    """A vault answers for its server in one sentence, and what it prints fits 80 columns and 40."""
+    found = vault_status(make_vault_state(tmp_path, state), NOW)
+    (server,) = found.servers
+    assert server.verdict.text == SAID[state]
+    for columns in (40, 80):
+        assert max(map(len, vault_lines(found, columns))) <= columns
+
+
+def test_what_has_really_arrived(tmp_path: Path, repository: Repository, signing_key: SigningKey) -> None:
+    """A delivered snapshot is what the server could come back to; looking leaves no file behind or changed."""
+    stage = replace(make_stage(tmp_path / "vault", repository, signing_key), clock=Clock(wall=datetime.now(UTC)))
+    stage.vault.save()
+    assert vault_status(stage.vault.root, datetime.now(UTC)).servers[0].verdict.answer == "no"
+    snapshot = stage.sender.snapshot(datetime.now(UTC))
+    stage.deliver()
+    stage.keep()
+
+    def files() -> dict[Path, tuple[int, int]]:
+        root = stage.vault.root
+        return {file: (file.stat().st_size, file.stat().st_mtime_ns) for file in root.rglob("*") if file.is_file()}
+
+    before = files()
+    found = vault_status(stage.vault.root, datetime.now(UTC))
+    (server,) = found.servers
+    assert server.verdict.answer == "yes"
+    assert server.place.restorable_to == snapshot.made_at
+    assert (server.place.snapshots, found.findings) == (1, ())
+    assert files() == before
+
+
+def test_damaged_records(tmp_path: Path) -> None:
+    """Records that cannot be read are an error that says what to do, not an empty answer."""
+    root = make_vault_state(tmp_path, "healthy")
+    (root / "social.example" / "keeping.sqlite").write_bytes(b"SQLite format 3\0" + b"x" * 5000)
+    with pytest.raises(ConfigurationError, match="cannot be read"):
+        vault_status(root, NOW)
+
+
+def test_how_old_is_late() -> None:
+    """Three usual intervals, at least two hours; a day and two hours where there is nothing to go by."""
+    hours = [NOW + timedelta(hours=number) for number in range(12)]
+    days = [NOW + timedelta(days=number) for number in range(12)]
+    assert lag_limit([]) == lag_limit([NOW]) == timedelta(hours=26)
+    assert lag_limit(hours) == timedelta(hours=3)
+    assert lag_limit([NOW + timedelta(minutes=number) for number in range(30)]) == timedelta(hours=2)
+    assert lag_limit(days) == timedelta(days=3)
