@@ -17,6 +17,7 @@ from permafrost.repository.lock import repository_lock
 from permafrost.repository.object_list import ObjectList
 from permafrost.repository.objects import StoredObject, put_object
 from permafrost.repository.snapshots import list_snapshots, publish_snapshot
+from tests.fixtures.commands import command
 from tests.fixtures.server import MakeServer, Server
 
 START = datetime(2026, 11, 20, 0, 40, tzinfo=UTC)
@@ -116,3 +117,16 @@ def test_locked(server: Server) -> None:
     with repository_lock(server.repository.layout, "backup", START), pytest.raises(LockedError):
         run(server, Retention(last=1))
     assert len(list_snapshots(server.repository.layout)) == 6
+
+
+def test_a_dry_run_names_the_rules(server: Server) -> None:
+    """Of what stays the rules are named, and of what would go that none keeps it; nothing is removed."""
+    result = run(server, Retention(last=1, hourly=2), is_dry_run=True)
+    made = list_snapshots(server.repository.layout)
+    assert [result.kept_by[one] for one in result.kept] == [("hourly",), ("last", "hourly")]
+    assert (result.kept, result.removed) == (tuple(made[-2:]), tuple(made[:-2]))
+    config = server.write_configuration()
+    config.write_text(config.read_text() + "\n[retention]\nlast = 1\nhourly = 2\n")
+    printed = command("prune", "--dry-run", "--config", str(config)).stdout.splitlines()
+    assert printed[0] == f"would remove {made[0]}: no rule keeps it"
+    assert printed[-2] == f"would keep {made[-1]}: last and hourly"

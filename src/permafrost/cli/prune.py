@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from permafrost.amounts import list_text
 from permafrost.cli.shared.amounts import bytes_text, count_text
 from permafrost.cli.shared.options import config_option, config_path, json_option, reporting
 from permafrost.cli.shared.rendering import Rendering
@@ -34,5 +35,11 @@ def prune(rendering: Rendering, *, dry_run: bool, config_file: Path | None) -> N
     verb = "would remove" if dry_run else "removed"
     objects = count_text(result.objects_removed, "object")
     freed = "" if dry_run else f", {objects}, {bytes_text(result.bytes_freed)} freed"
-    lines = [f"{verb} {one}" for one in result.removed]
+    lines = [f"{verb} {one}: no rule keeps it" for one in result.removed]
+    if dry_run:
+        lines += [f"would keep {one}: {_why(result.kept_by[one])}" for one in result.kept]
     rendering.result(result.document(), [*lines, f"kept {len(result.kept)}, {verb} {len(result.removed)}{freed}"])
+
+
+def _why(rules: tuple[str, ...]) -> str:
+    return list_text(rules) if rules else "its time is in the future, and no rule removes it"

@@ -7,15 +7,17 @@ from pathlib import Path
 
 import click
 
+from permafrost.amounts import list_text, moment_text
 from permafrost.cli.shared.amounts import bytes_text, count_text
 from permafrost.cli.shared.options import config_option, config_path, json_option, reporting, repository_option
 from permafrost.cli.shared.rendering import Rendering
 from permafrost.config.loading import load_configuration
 from permafrost.errors import UsageError
-from permafrost.operations.snapshots import ListedSnapshot, list_repository, snapshots_document
+from permafrost.operations.snapshots import ListedSnapshot, list_own, list_repository, snapshots_document
 from permafrost.operations.snapshots_remove import remove_snapshot
 from permafrost.repository.layout import parse_snapshot_choice
 from permafrost.repository.newest import clock_warning
+from permafrost.schedule import local_zone
 
 
 @click.group(invoke_without_command=True)
@@ -25,6 +27,9 @@ from permafrost.repository.newest import clock_warning
 @click.pass_context
 def snapshots(context: click.Context, *, repository: Path | None, config_file: Path | None, as_json: bool) -> None:
     """List the snapshots, oldest first. Needs no key.
+
+    Of each: what it needs, and what of that is new; on the server also whether it is audited and proven, which vaults
+    hold it, which rules of [retention] keep it, and until about when, if backups go on as scheduled.
 
     \b
     Examples:
@@ -38,11 +43,29 @@ def snapshots(context: click.Context, *, repository: Path | None, config_file: P
 
 @reporting
 def _list(rendering: Rendering, *, repository: Path | None, config_file: Path | None) -> None:
-    folder = repository or load_configuration(config_path(config_file)).repository.path
-    listed = list_repository(folder)
-    warning = clock_warning([snapshot.snapshot for snapshot in listed], datetime.now(UTC))
-    lines = [_snapshot_line(snapshot) for snapshot in listed] or ["no snapshots yet: permafrost backup"]
+    now = datetime.now(UTC)
+    if repository is None:
+        configuration = load_configuration(config_path(config_file))
+        folder, listed = configuration.repository.path, list_own(configuration, now)
+    else:
+        folder, listed = repository, list_repository(repository)
+    warning = clock_warning([snapshot.snapshot for snapshot in listed], now)
+    lines = [line for snapshot in listed for line in (_snapshot_line(snapshot), *_own_lines(snapshot, now))]
+    lines = lines or ["no snapshots yet: permafrost backup"]
     rendering.result(snapshots_document(folder, listed), [*lines, *([f"warning: {warning}"] if warning else [])])
+
+
+def _own_lines(listed: ListedSnapshot, now: datetime) -> list[str]:
+    """Return what this server knows of its own snapshot besides."""
+    own = listed.own
+    if own is None:
+        return []
+    proofs = [word for word, is_so in (("audited", own.is_audited), ("proven", own.is_proven)) if is_so]
+    parts = [list_text(proofs)] if proofs else []
+    parts.append(f"on {list_text(own.vaults)}" if own.vaults else "on no vault")
+    until = f" until {moment_text(own.kept_until, now, local_zone())}" if own.kept_until else ""
+    parts.append(f"kept by {list_text(own.kept_by)}{until}" if own.kept_by else "kept by no rule")
+    return [f"    {'; '.join(parts)}"]
 
 
 def _snapshot_line(listed: ListedSnapshot) -> str:

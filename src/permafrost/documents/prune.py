@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from permafrost.documents.document import Document
@@ -19,5 +20,7 @@ class PruneDocument(Document):
     """how many objects were removed"""
     bytes_freed: int
     """their size"""
+    kept_by: Mapping[str, tuple[str, ...]]
+    """for each snapshot that stays, the rules of [retention] that keep it; none for one whose time is in the future"""
     dry_run: bool
     """whether nothing was removed"""

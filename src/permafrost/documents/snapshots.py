@@ -24,6 +24,16 @@ class SnapshotDocument(Document):
     """the size of what no older snapshot here needs; null likewise"""
     problem: str | None
     """why its list cannot be read; null if it can"""
+    audited: bool | None
+    """whether an audited backup made it; null with `--repository`, where run records are not known"""
+    proven: bool | None
+    """whether a drill has proven it; null likewise"""
+    vaults: tuple[str, ...]
+    """the vaults whose receipts name it"""
+    kept_by: tuple[str, ...]
+    """the rules of [retention] that keep it; empty if none does, and with `--repository`"""
+    kept_until: datetime | None
+    """until when, if backups are made on schedule; null if that is not known"""
 
 
 @dataclass(frozen=True, slots=True)

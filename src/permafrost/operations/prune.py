@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,7 +15,7 @@ from permafrost.repository.layout import SnapshotId
 from permafrost.repository.lock import repository_lock
 from permafrost.repository.newest import is_ahead
 from permafrost.repository.repository import Repository
-from permafrost.repository.retention import snapshots_to_keep
+from permafrost.repository.retention import RuleName, rules_that_keep
 from permafrost.repository.snapshots import complete_snapshots, remove_snapshots
 from permafrost.runs import RunRecords
 from permafrost.sharing.declaring import declare
@@ -31,6 +31,8 @@ class PruneResult:
     objects_removed: int
     bytes_freed: int
     is_dry_run: bool
+    kept_by: Mapping[SnapshotId, tuple[RuleName, ...]]
+    """For each snapshot that is kept, the rules that keep it."""
 
     def document(self) -> PruneDocument:
         """Return it for JSON."""
@@ -39,6 +41,7 @@ class PruneResult:
             removed=tuple(map(str, self.removed)),
             objects_removed=self.objects_removed,
             bytes_freed=self.bytes_freed,
+            kept_by={str(one): self.kept_by.get(one, ()) for one in self.kept},
             dry_run=self.is_dry_run,
         )
 
@@ -54,9 +57,9 @@ def prune(configuration: Configuration, *, is_dry_run: bool, report: Reporter, n
     steps = Steps(report, 2)
     with repository_lock(layout, "prune", now), _nothing_removed():
         with steps.step("choose what to keep"):
-            kept, doomed = _choose(repository, configuration, now)
+            kept_by, doomed = _choose(repository, configuration, now)
         if is_dry_run:
-            return PruneResult(kept, doomed, 0, 0, is_dry_run=True)
+            return PruneResult(tuple(kept_by), doomed, 0, 0, is_dry_run=True, kept_by=kept_by)
         with (
             steps.step("remove snapshots, then objects that no remaining snapshot uses"),
             RunRecords(configuration.state.path).recorded("prune", now) as record,
@@ -67,7 +70,9 @@ def prune(configuration: Configuration, *, is_dry_run: bool, report: Reporter, n
             record.update(removed=[str(one) for one in doomed])
             removed = remove_snapshots(layout, doomed)
             record.update(bytes_freed=removed.size_bytes)
-    return PruneResult(kept, removed.snapshots, removed.objects, removed.size_bytes, is_dry_run=False)
+    return PruneResult(
+        tuple(kept_by), removed.snapshots, removed.objects, removed.size_bytes, is_dry_run=False, kept_by=kept_by
+    )
 
 
 def prunable(configuration: Configuration, now: datetime) -> bool:
@@ -77,16 +82,17 @@ def prunable(configuration: Configuration, now: datetime) -> bool:
 
 def _choose(
     repository: Repository, configuration: Configuration, now: datetime
-) -> tuple[tuple[SnapshotId, ...], tuple[SnapshotId, ...]]:
-    """Return which snapshots to keep, and which not.
+) -> tuple[dict[SnapshotId, tuple[RuleName, ...]], tuple[SnapshotId, ...]]:
+    """Return which snapshots to keep and by which rules, in order, and which not to keep.
 
     Those that lie in the future stay, and take no other's place; nor does a folder that lacks a snapshot's own files.
     """
     snapshots = complete_snapshots(repository.layout)
     dated = [snapshot for snapshot in snapshots if not is_ahead(snapshot, now)]
-    moments = snapshots_to_keep((snapshot.made_at for snapshot in dated), configuration.retention)
-    doomed = tuple(snapshot for snapshot in dated if snapshot.made_at not in moments)
-    return tuple(snapshot for snapshot in snapshots if snapshot not in doomed), doomed
+    rules = rules_that_keep((snapshot.made_at for snapshot in dated), configuration.retention)
+    doomed = tuple(snapshot for snapshot in dated if snapshot.made_at not in rules)
+    kept = (snapshot for snapshot in snapshots if snapshot not in doomed)
+    return {one: () if is_ahead(one, now) else rules[one.made_at] for one in kept}, doomed
 
 
 @contextmanager

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
-from typing import Protocol, TypeVar
+from typing import Literal, Protocol, TypeVar
 
 Key = TypeVar("Key")
 
@@ -22,24 +22,36 @@ class PeriodRules(Protocol):
     def monthly(self) -> int: ...  # noqa: D102
 
 
-_PERIODS: tuple[tuple[Callable[[PeriodRules], int], Callable[[datetime], tuple[int, ...]]], ...] = (
-    (lambda rules: rules.hourly, lambda moment: (moment.year, moment.month, moment.day, moment.hour)),
-    (lambda rules: rules.daily, lambda moment: (moment.year, moment.month, moment.day)),
-    (lambda rules: rules.weekly, lambda moment: tuple(moment.isocalendar()[:2])),
-    (lambda rules: rules.monthly, lambda moment: (moment.year, moment.month)),
-)
+PeriodName = Literal["hourly", "daily", "weekly", "monthly"]
+_PERIODS: Mapping[PeriodName, tuple[Callable[[PeriodRules], int], Callable[[datetime], tuple[int, ...]]]] = {
+    "hourly": (lambda rules: rules.hourly, lambda moment: (moment.year, moment.month, moment.day, moment.hour)),
+    "daily": (lambda rules: rules.daily, lambda moment: (moment.year, moment.month, moment.day)),
+    "weekly": (lambda rules: rules.weekly, lambda moment: tuple(moment.isocalendar()[:2])),
+    "monthly": (lambda rules: rules.monthly, lambda moment: (moment.year, moment.month)),
+}
+PERIODS: tuple[PeriodName, ...] = tuple(_PERIODS)
+
+
+def period_of(name: PeriodName, moment: datetime) -> tuple[int, ...]:
+    """Return the period of that length in which a moment (aware, UTC) lies; later periods are greater."""
+    return _PERIODS[name][1](moment)
+
+
+def first_by_period(moments: Iterable[tuple[Key, datetime]], rules: PeriodRules) -> Mapping[PeriodName, frozenset[Key]]:
+    """Return the first, in the order given, of each of the newest periods that have one, by the length of the period.
+
+    There are as many of each as the rules say. Periods without a moment (aware, UTC) do not count.
+    """
+    moments = tuple(moments)
+    kept = {}
+    for name, (count, period) in _PERIODS.items():
+        first: dict[tuple[int, ...], Key] = {}
+        for key, moment in moments:
+            first.setdefault(period(moment), key)
+        kept[name] = frozenset(first[one] for one in sorted(first, reverse=True)[: count(rules)])
+    return kept
 
 
 def first_of_each_period(moments: Iterable[tuple[Key, datetime]], rules: PeriodRules) -> frozenset[Key]:
-    """Return the first, in the order given, of each of the newest periods that have one, as many as the rules say.
-
-    Periods without a moment (aware, UTC) do not count.
-    """
-    moments = tuple(moments)
-    kept: set[Key] = set()
-    for count, period_of in _PERIODS:
-        first: dict[tuple[int, ...], Key] = {}
-        for key, moment in moments:
-            first.setdefault(period_of(moment), key)
-        kept.update(first[period] for period in sorted(first, reverse=True)[: count(rules)])
-    return frozenset(kept)
+    """Return those that `first_by_period` names for any length."""
+    return frozenset().union(*first_by_period(moments, rules).values())
