@@ -89,6 +89,7 @@ def history_of(state: StateName, now: datetime = NOW) -> History:
 
 def make_server_state(folder: Path, history: History) -> Configuration:
     """Write the traces into `folder`, and return the configuration that reads them."""
+    folder.mkdir(parents=True, exist_ok=True)
     repository = Repository.create(
         folder / "repository",
         sealing="passphrase",

@@ -149,7 +149,7 @@ def test_of_copies(stage: Stage, tmp_path: Path) -> None:
     path = ("--path", str(stage.vault.root))
     assert json_of("vault", "history", *path)["servers"][0]["snapshots"]
     assert json_of("vault", "verify", *path)["servers"][0]["objects"] == 2
-    assert json_of("vault", "status", *path)["servers"][0]["verdict"]["answer"] == "yes"
+    assert json_of("vault", "status", *path)["servers"][0]["verdict"]["sources"] == ["this vault"]
     assert json_of("vault", "media", "--server", SERVER, "--to", str(tmp_path / "then"), *path)["files"] == 1
     receiving = start("vault", "receive", "--to", str(tmp_path / "new"), *own_syncthing())
     assert receiving.stderr is not None

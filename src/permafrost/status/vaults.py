@@ -80,8 +80,9 @@ def _of_receipt(report: VaultReport, receipt: Receipt, here: _Here, now: datetim
         yield Finding(
             FindingKind.VAULT_CLOCK, name, f"the clock of the vault {name} is {_hours(-age)} ahead of this one"
         )
-    old = [snapshot for snapshot in here.snapshots if now - snapshot.made_at > _BEHIND]
-    overdue = [snapshot for snapshot in old if report.newest is None or snapshot > report.newest]
+    newest = report.newest  # looked for in the whole receipt
+    later = [snapshot for snapshot in here.snapshots if newest is None or snapshot > newest]
+    overdue = [snapshot for snapshot in later if now - snapshot.made_at > _BEHIND]
     if overdue:
         message = f"the vault {name} lacks {len(overdue)} snapshots that are older than {_hours(_BEHIND)}"
         yield Finding(FindingKind.VAULT_BEHIND, name, message)
