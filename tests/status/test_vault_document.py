@@ -47,6 +47,14 @@ def test_every_state_has_its_sentence(tmp_path: Path, state: StateName) -> None:
         assert max(map(len, vault_lines(found, columns))) <= columns
 
 
+def test_a_failed_drill_needs_attention(tmp_path: Path) -> None:
+    """The last drill made on a vault is a finding there if it failed, with the command that helps."""
+    (finding,) = vault_status(make_vault_state(tmp_path, "drill-failed"), NOW).findings
+    assert (finding.kind, finding.severity) == ("drill-failed", "alarm")
+    assert finding.message == "social.example: the last drill here failed: 3 rows differ"
+    assert "permafrost drill" in finding.commands
+
+
 def test_what_has_really_arrived(tmp_path: Path, repository: Repository, signing_key: SigningKey) -> None:
     """A delivered snapshot is what the server could come back to; looking leaves no file behind or changed."""
     stage = replace(make_stage(tmp_path / "vault", repository, signing_key), clock=Clock(wall=datetime.now(UTC)))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
@@ -111,7 +111,16 @@ def _kept(vault: Vault, server: VaultServer, drills: Sequence[Run], now: datetim
     )
     limit = lag_limit(sorted(SnapshotId(one.snapshot).made_at for one in kept))
     verdict = vault_verdict(place, known.bad_objects, proof, lambda moment: now - moment > limit, now, zone)
-    return KeptServer(server.name, verdict, place, known.arrivals, proven, own, known.findings)
+    findings = (*known.findings, *_about_drill(proof.last))
+    return KeptServer(server.name, verdict, place, known.arrivals, proven, own, findings)
+
+
+def _about_drill(last: Run | None) -> Iterator[LedgerEntry]:
+    """Yield that the last drill made on this vault failed; its records hold no findings about drills."""
+    if last is not None and last.outcome == "failed":
+        kind, ended = FindingKind.DRILL_FAILED, last.ended_at or last.started_at
+        message = f"the last drill here failed: {last.details.get('error', 'unknown')}"
+        yield LedgerEntry(kind.code, str(last.snapshot), kind.severity, message, ended, ended, None, 1)
 
 
 def lag_limit(made_at: Sequence[datetime]) -> timedelta:

@@ -130,7 +130,7 @@ def drills_chart(drills: Sequence[Drilled], limit_minutes: int | None, zone: tzi
         base=base,
         bar=round(min(28.0, slot * 0.6), 1),
         points=tuple(points),
-        scale=tuple((round(base - part * (base - _TOP), 1), span_text(part * top)) for part in (0.5, 1.0)),
+        scale=tuple((round(base - part * (base - _TOP), 1), span_text(part * top)) for part in (0.5, 1.0) if top > 1),
         labels=_some([(point.x, point.label) for point in points]),
         limit=limit,
     )
