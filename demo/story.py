@@ -135,7 +135,11 @@ def _initialize(account: Account, server: Machine, gui: int, port: int) -> Sheet
     """Make configuration and keys, and keep to loopback, as somebody would who tries it on one machine."""
     server.export("PERMAFROST_CONFIG", str(server.folder / "permafrost.toml"))
     places = ("--repository", "repository", "--state", "state")
-    printed = server.permafrost("init", "--mastodon", "live", *places, shown=24)
+    server.permafrost("init", "--mastodon", "live", *places)
+    sheet = server.folder / "recovery-sheet.txt"
+    account.typed(server.name, ("head", "-n", "24", sheet.name))
+    for line in sheet.read_text().splitlines()[:24]:
+        account.said(line)
     wanted = {"gui": f'"127.0.0.1:{gui}"', "listen": f'["tcp://127.0.0.1:{port}"]', "discovery": "false"}
     account.typed(server.name, ("editor", "permafrost.toml"))
     account.said("[syncthing]")
@@ -148,7 +152,7 @@ def _initialize(account: Account, server: Machine, gui: int, port: int) -> Sheet
         account.said(f"{key} = {value}")
     file.write_text(before + section + text)
     server.permafrost("config", "check")
-    return Sheet.read("\n".join(printed))
+    return Sheet.read(sheet.read_text())
 
 
 def _back_up(account: Account, server: Machine, title: str) -> None:

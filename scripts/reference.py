@@ -17,20 +17,16 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from permafrost.config.models import (
-    AbsolutePath,
     Configuration,
-    Count,
-    CronExpression,
     Database,
     Encryption,
-    Fingerprint,
-    Flag,
     Media,
     Secrets,
     Section,
     Server,
     Signing,
 )
+from permafrost.config.values import AbsolutePath, Count, CronExpression, DeviceId, Fingerprint, Flag, SecretFile
 from permafrost.config.writing import commented_toml
 from permafrost.errors import ERROR_CLASSES, EXIT_DONE, EXIT_FINDINGS, InterruptedRunError
 from permafrost.findings import FindingKind
@@ -43,6 +39,8 @@ _WIDTH = 120
 _MADE = "Generated from the program by `make reference`; change the program, not this file."
 _TYPES: tuple[tuple[object, str], ...] = (
     (AbsolutePath, "absolute path"),
+    (SecretFile, "absolute path, or `credential:NAME`"),
+    (DeviceId, "device id"),
     (Fingerprint, "fingerprint"),
     (CronExpression, 'cron expression or "off"'),
     (Count, "whole number, from 0"),
@@ -138,7 +136,8 @@ def _model_sections(model: type[BaseModel]) -> Iterator[str]:
         section = next((one for one in (annotation, *typing.get_args(annotation)) if _is_section(one)), None)
         if field is None or section is None:
             continue
-        yield from _section(f"[{name}]", section)
+        is_list = typing.get_origin(annotation) is tuple
+        yield from _section(f"[[{name}]]" if is_list else f"[{name}]", section)
         if field.description:
             yield field.description
         default = field.default

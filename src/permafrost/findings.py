@@ -139,6 +139,12 @@ class FindingKind(Enum):
         "A secrets file of the configuration does not exist or cannot be read: snapshots are made without it.",
         "Correct `[secrets] files`. Without the secrets, a restored server has lost two-factor logins and more.",
     )
+    RECOVERY_SHEET = (
+        "recovery-sheet",
+        _W,
+        "The recovery sheet is still on the server. If it is nowhere else, a lost server means lost backups.",
+        "Print it, keep it away from this machine, and remove the file: `shred --remove FILE`.",
+    )
     STATE_DAMAGED = (
         "state-damaged",
         _W,

@@ -1,8 +1,13 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -12,6 +17,9 @@ from click.testing import CliRunner, Result
 from permafrost.cli.config import config
 from permafrost.cli.init import init
 from permafrost.config.loading import load_configuration
+
+BAD = "7DSWSKM-FDN56EF-PAOP2N2-OO7OMFD-KSC53JD-XI6KMGI-QY34KJ4-UI2SWAA"
+"""A device id whose last check letter is wrong."""
 
 
 @pytest.fixture(autouse=True)
@@ -44,16 +52,61 @@ def made(tmp_path: Path) -> Path:
     return file
 
 
-def test_init_prints_the_sheet_and_refuses_the_second_time(tmp_path: Path) -> None:
-    """Without --json the sheet is printed on stdout; the second time the exit code is 10."""
+def test_init_prints_no_sheet_where_nobody_looks_and_refuses_the_second_time(tmp_path: Path) -> None:
+    """What is no terminal, like the journal, gets the sheet's place only; the second time the exit code is 10."""
     words = ("--config", tmp_path / "p.toml", "--database", "dbname=m", "--repository", tmp_path / "r")
     result = call(init, *words, "--state", tmp_path / "s/state")
     assert result.exit_code == 0
-    assert (tmp_path / "recovery-sheet.txt").read_text() in result.stdout
+    assert (tmp_path / "passphrase").read_text().strip() not in result.output
+    assert str(tmp_path / "recovery-sheet.txt") in result.stdout
     again = call(init, *words, "--state", tmp_path / "s/state")
     assert again.exit_code == 10
     assert "permafrost: error: already exists:" in again.stderr
     assert "permafrost: hint:" in again.stderr
+
+
+def test_init_prints_the_sheet_on_a_terminal(tmp_path: Path) -> None:
+    """Somebody who looks sees the recovery sheet, with the passphrase."""
+    words = ("--config", tmp_path / "p.toml", "--database", "dbname=m", "--repository", tmp_path / "r")
+    leader, follower = pty.openpty()
+    ended = subprocess.run(
+        [sys.executable, "-m", "permafrost", "init", *map(str, words), "--state", str(tmp_path / "state")],
+        stdout=follower,
+        stderr=subprocess.DEVNULL,
+        timeout=60,
+        check=False,
+    )
+    os.close(follower)
+    assert ended.returncode == 0
+    printed = b""
+    with suppress(OSError):  # EIO: the last writer has closed it
+        while piece := os.read(leader, 65536):
+            printed += piece
+    os.close(leader)
+    assert (tmp_path / "recovery-sheet.txt").read_text() in printed.decode().replace("\r\n", "\n")
+
+
+def test_init_completes_an_existing_configuration(made: Path) -> None:
+    """With nothing but the configuration, it makes what is missing, without a word of the passphrase; then nothing."""
+    assert call(init, "--config", made).output == ""
+    for path in (made.with_name("passphrase"), made.with_name("recovery-sheet.txt")):
+        path.unlink()
+    made.with_name("gnupg").rename(made.with_name("old-gnupg"))
+    (made.parent.parent / "var/repository").rename(made.parent.parent / "old")
+    lines = [line for line in made.read_text().splitlines() if not line.startswith("fingerprint")]
+    made.write_text("\n".join(lines))
+    result = call(init, "--config", made)
+    assert result.exit_code == 0, result.output
+    assert [line.rpartition("/")[2] for line in result.stdout.splitlines()] == [
+        "gnupg",
+        "passphrase",
+        "recovery-sheet.txt",
+        "repository",
+    ]
+    assert made.with_name("passphrase").read_text().strip() not in result.output
+    assert "recovery-sheet.txt, keep it away from this machine" in result.stderr
+    assert call(init, "--config", made).output == ""
+    assert call(init, "--config", made, "--name", "other").exit_code != 0
 
 
 def test_check_accepts_what_init_made(made: Path) -> None:
@@ -106,3 +159,21 @@ def test_schema_is_the_same_with_and_without_json() -> None:
     """The schema is JSON in both forms."""
     plain, as_json = call(config, "schema"), call(config, "schema", "--json")
     assert json.loads(plain.stdout) == json.loads(as_json.stdout)
+
+
+def test_check_of_the_text_alone(made: Path) -> None:
+    """--text-only passes a configuration whose files are on another machine, and still finds what is wrong in it."""
+    made.with_name("passphrase").unlink()
+    assert call(config, "check", "--config", made).exit_code == 10
+    passed = call(config, "check", "--text-only", "--config", made)
+    assert (passed.exit_code, passed.stdout) == (0, f"{made}: no problems\n")
+    made.write_text(
+        made.read_text().replace("jobs = 2", "jobs = 200") + f"\n[[vaults]]\nname = 'a'\ndevice_id = '{BAD}'"
+    )
+    result = call(config, "check", "--text-only", "--config", made, "--json")
+    assert result.exit_code == 10
+    assert [problem["key"] for problem in json.loads(result.stdout)["problems"]] == [
+        "database.jobs",
+        "vaults[0].device_id",
+    ]
+    assert call(config, "check", "--text-only", "--connect", "--config", made).exit_code == 2

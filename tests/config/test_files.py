@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from permafrost.config.checking import check_files
-from permafrost.config.models import Configuration
+from permafrost.config.models import Configuration, Encryption
 from permafrost.config.secret_files import read_secret_file
 from permafrost.errors import KeyFileError
 
@@ -60,6 +60,54 @@ def test_a_strangers_file_is_refused(tmp_path: Path) -> None:
     os.chown(file, 12345, 12345)
     with pytest.raises(KeyFileError, match="belongs to user id 12345"):
         read_secret_file(file)
+
+
+@pytest.fixture
+def credentials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of a service's credentials, which systemd closes once it has filled it."""
+    folder = tmp_path / "credentials"
+    folder.mkdir(mode=0o700)
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(folder))
+    return folder
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="a credential of systemd 256 and newer is root's")
+def test_a_credential_of_roots_may_be_open_to_its_service(credentials: Path, tmp_path: Path) -> None:
+    """Mode 0440 is right for root's file in the folder of credentials, and only there, and only in a closed folder."""
+    file = secret_file(credentials / "passphrase", mode=0o440)
+    credentials.chmod(0o550)
+    assert read_secret_file(file) == "hush"
+    with pytest.raises(KeyFileError, match="mode 0440"):
+        read_secret_file(secret_file(tmp_path / "elsewhere", mode=0o440))
+    with pytest.raises(KeyFileError, match="mode 0444"):
+        read_secret_file(secret_file(credentials / "open", mode=0o444))
+    os.chown(file, 12345, 0)
+    with pytest.raises(KeyFileError, match="mode 0440"):
+        read_secret_file(file)
+    os.chown(file, 0, 0)
+    credentials.chmod(0o570)
+    with pytest.raises(KeyFileError, match="mode 0440"):
+        read_secret_file(file)
+
+
+def test_a_credential_is_named_without_its_folder(credentials: Path, tmp_path: Path) -> None:
+    """`credential:NAME` is the service's own credential, as systemd 252 passes it; other such names are errors."""
+    secret_file(credentials / "passphrase", mode=0o400)
+    named = configuration(tmp_path, encryption={"passphrase_file": "credential:passphrase"})
+    assert named.encryption.passphrase_file == credentials / "passphrase"
+    assert check_files(named) == []
+    with pytest.raises(ValueError, match="must be credential:NAME"):
+        Encryption.model_validate({"passphrase_file": "credential:../passphrase"})
+
+
+def test_by_hand_a_credential_is_the_running_services(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Outside of a service the name means the credential of the running service, and the error says so."""
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
+    file = Encryption.model_validate({"passphrase_file": "credential:nobody-has-this"}).passphrase_file
+    assert file == Path("/run/credentials/permafrost.service/nobody-has-this")
+    with pytest.raises(KeyFileError) as caught:
+        read_secret_file(file)
+    assert "systemctl start permafrost.service" in caught.value.hint
 
 
 def configuration(folder: Path, **sections: dict[str, object]) -> Configuration:

@@ -48,3 +48,15 @@ def test_audits_and_drills_that_do_not_come(mastodon_database: str, make_server:
     assert status(server.configuration, datetime.now(UTC)).findings == ()
     records.end(records.begin("backup", now), now, "failed", details={"error": "no", "is_audited": True})
     assert "audit-failed" in {one.code for one in status(server.configuration, datetime.now(UTC)).findings}
+
+
+def test_the_recovery_sheet_should_be_elsewhere(mastodon_database: str, make_server: MakeServer) -> None:
+    """While the recovery sheet is on the server, that is a finding."""
+    server = make_server(mastodon_database)
+    sheet = server.configuration.signing.sheet_file
+    sheet.write_text("a sheet\n")
+    now = datetime.now(UTC)
+    (finding,) = [one for one in status(server.configuration, now).findings if one.code == "recovery-sheet"]
+    assert str(sheet) in finding.message
+    sheet.unlink()
+    assert "recovery-sheet" not in {one.code for one in status(server.configuration, now).findings}

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from permafrost.config.device_ids import is_device_id
 from permafrost.config.models import Syncthing
 from permafrost.errors import ReplicationError, ToolError
 from permafrost.processes.run import run_checked
-from permafrost.syncthing.device_id import is_device_id
 from permafrost.syncthing.dialect import Dialect, detect_dialect
 from permafrost.syncthing.home import Home, prepare_home, read_home
 from tests.fixtures.syncthing import loopback_settings

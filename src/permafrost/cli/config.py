@@ -15,7 +15,7 @@ from permafrost.config.loading import load_configuration, locate
 from permafrost.config.problems import InvalidFileError, Problem
 from permafrost.config.writing import configuration_schema, effective_toml
 from permafrost.documents.setup import ConfigCheckDocument
-from permafrost.errors import EXIT_DONE, ConfigurationError
+from permafrost.errors import EXIT_DONE, ConfigurationError, UsageError
 from permafrost.events import Reporter
 
 
@@ -26,17 +26,25 @@ def config() -> None:
 
 @config.command("check")
 @click.option("--connect", "connects", is_flag=True, help="Also connect to the database and to Syncthing.")
+@click.option(
+    "--text-only",
+    "is_text_only",
+    is_flag=True,
+    help="Check the text alone, and no file that it names: for a build, or on another machine.",
+)
 @config_option
 @json_option
 @reporting
-def check(rendering: Rendering, config_file: Path | None, *, connects: bool) -> int:
+def check(rendering: Rendering, config_file: Path | None, *, connects: bool, is_text_only: bool) -> int:
     """Check the configuration file and every file that it names.
 
     All problems are listed at once, each with its line and key. Modes of secret files are checked too; nothing
     is changed. The database and Syncthing are contacted only with --connect. Ends with 10 if there is a problem.
     """
+    if connects and is_text_only:
+        raise UsageError("--connect and --text-only exclude each other", hint="leave one of them out")
     path = config_path(config_file)
-    problems = _problems(path, connects=connects, report=rendering.report)
+    problems = _problems(path, connects=connects, is_text_only=is_text_only, report=rendering.report)
     document = ConfigCheckDocument(str(path), tuple(problem.document() for problem in problems))
     lines = [str(problem) for problem in problems]
     lines.append(f"{path}: {_count(len(problems))}")
@@ -44,11 +52,13 @@ def check(rendering: Rendering, config_file: Path | None, *, connects: bool) -> 
     return ConfigurationError.exit_code if problems else EXIT_DONE
 
 
-def _problems(path: Path, *, connects: bool, report: Reporter) -> tuple[Problem, ...]:
+def _problems(path: Path, *, connects: bool, is_text_only: bool, report: Reporter) -> tuple[Problem, ...]:
     try:
         configuration = load_configuration(path)
     except InvalidFileError as error:
         return error.problems
+    if is_text_only:
+        return ()
     found = check_files(configuration)
     if not any(key == "encryption.passphrase_file" for key, _ in found):
         from permafrost.operations.own_key import warn_of_weak_passphrase  # noqa: PLC0415 - with all that starts gpg

@@ -123,7 +123,7 @@ def _syntax_problem(message: str, path: Path) -> Problem:
 def _problems(details: list[ErrorDetails], lines: KeyLines, model: type[BaseModel], path: Path) -> Iterator[Problem]:
     known = tuple(known_keys(model))
     nearest = {
-        _dotted(one["loc"]): nearest_keys(_dotted(one["loc"]), known)
+        _dotted(one["loc"]): nearest_keys(_dotted(tuple(part for part in one["loc"] if isinstance(part, str))), known)
         for one in details
         if one["type"] == "extra_forbidden"
     }

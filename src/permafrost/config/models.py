@@ -2,63 +2,31 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from cronsim import CronSim, CronSimError
 from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
-_SOME_MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
+from permafrost.config.values import (
+    AbsolutePath,
+    Count,
+    CronExpression,
+    DeviceAddress,
+    DeviceId,
+    Fingerprint,
+    Flag,
+    GuiAddress,
+    Name,
+    SecretFile,
+    TableInSchema,
+)
+
 DEFAULT_PATH = Path("/etc/permafrost/permafrost.toml")
 
 _CONNINFO_SECRETS = ("password", "sslpassword", "scram_client_key", "oauth_client_secret")
-
-
-def _absolute(path: Path) -> Path:
-    if not path.is_absolute():
-        raise ValueError(f"must be an absolute path, not {str(path)!r}")
-    return path
-
-
-def _whole_fingerprint(text: str) -> str:
-    plain = text.replace(" ", "").upper()
-    if len(plain) not in (40, 64) or any(letter not in "0123456789ABCDEF" for letter in plain):
-        raise ValueError(f"{text!r} is not a full fingerprint of 40 (or 64) hexadecimal digits")
-    return plain
-
-
-def _cron_expression(text: str) -> str:
-    if text == "off":
-        return text
-    if len(text.split()) != 5:
-        raise ValueError('must be a cron expression of five fields, like "40 * * * *", or "off"')
-    try:
-        comes = next(CronSim(text, _SOME_MOMENT), None)
-    except CronSimError as error:
-        raise ValueError(f"{text!r} is not a cron expression: {str(error).lower()}") from error
-    if comes is None:
-        raise ValueError(f"{text!r} never occurs")
-    return text
-
-
-def _table_in_schema(text: str) -> str:
-    if not all(text.split(".")) or text.count(".") != 1:
-        raise ValueError(f"{text!r} is not a table with its schema, like public.notes")
-    return text
-
-
-# pydantic would take "2" for 2 and "yes" for true; TOML has types of its own, so a quoted number is a mistake
-Count = Annotated[int, Field(ge=0, strict=True)]
-Flag = Annotated[bool, Field(strict=True)]
-AbsolutePath = Annotated[Path, AfterValidator(_absolute)]
-Fingerprint = Annotated[str, AfterValidator(_whole_fingerprint)]
-TableInSchema = Annotated[str, AfterValidator(_table_in_schema)]
-CronExpression = Annotated[str, AfterValidator(_cron_expression)]
-GuiAddress = Annotated[str, Field(pattern=r"^(.+:[0-9]{1,5}|/.+)$")]
 
 
 class Section(BaseModel):
@@ -150,8 +118,10 @@ class State(Section):
 class Encryption(Section):
     """How objects are sealed: with a passphrase, or to public keys. Exactly one of the two."""
 
-    passphrase_file: AbsolutePath | None = Field(
-        default=None, description="A file whose first line is the passphrase; mode 0400 or 0600."
+    passphrase_file: SecretFile | None = Field(
+        default=None,
+        description="A file whose first line is the passphrase; mode 0400 or 0600. `credential:NAME` means the systemd "
+        "credential NAME.",
     )
     recipients: tuple[Fingerprint, ...] = Field(
         default=(), description="Fingerprints of the OpenPGP keys that can read the backups."
@@ -175,6 +145,9 @@ class Encryption(Section):
         return self
 
 
+RECOVERY_SHEET = "recovery-sheet.txt"
+
+
 class Signing(Section):
     """The key that signs every snapshot."""
 
@@ -187,6 +160,11 @@ class Signing(Section):
         description="The signing key's fingerprint, as on the recovery sheet. If left out, the repository's own is "
         "trusted.",
     )
+
+    @property
+    def sheet_file(self) -> Path:
+        """Where the recovery sheet lies until somebody has printed and removed it: beside the signing key's home."""
+        return self.gnupg_home.parent / RECOVERY_SHEET
 
 
 class Retention(Section):
@@ -262,8 +240,9 @@ class Syncthing(Section):
     )
     announce: tuple[str, ...] = Field(default=(), description="Fixed addresses for invitations, as tcp://host:port.")
     url: str | None = Field(default=None, description="The REST address of an existing Syncthing (managed = false).")
-    api_key_file: AbsolutePath | None = Field(
-        default=None, description="A file with its API key, mode 0400 or 0600 (managed = false)."
+    api_key_file: SecretFile | None = Field(
+        default=None,
+        description="A file with its API key, mode 0400 or 0600, or `credential:NAME` (managed = false).",
     )
 
     @model_validator(mode="after")
@@ -322,8 +301,37 @@ class Web(Section):
 class Server(Section):
     """The server's name on recovery sheets and on vaults."""
 
-    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,62}$")] = Field(
+    name: Name = Field(
         default="mastodon", description="The server's name, usually its domain; also the folder's name on a vault."
+    )
+
+
+class DeclaredVault(Section):
+    """A vault that is let in by its device id, without an invitation; pairing with `vault invite` needs no entry."""
+
+    name: Name = Field(description="The vault's name; no other vault may have it.")
+    device_id: DeviceId = Field(description="The device id that `permafrost vault id` prints on the vault.")
+    addresses: tuple[DeviceAddress, ...] = Field(
+        default=(), description="Where it listens, as tcp://HOST:PORT; empty to wait for it, and to use discovery."
+    )
+
+
+class Mastodon(Section):
+    """How Mastodon is installed, and what no file that permafrost can read says of it."""
+
+    layout: Literal["official", "nixos", "docker", "yunohost"] = Field(
+        default="official",
+        description="Who installed it, which decides the commands of the runbook after a restore: Mastodon's guide, "
+        "NixOS, docker compose or YunoHost.",
+    )
+    folder: AbsolutePath | None = Field(
+        default=None,
+        description="The folder of its code, or of its compose file. If left out, the usual one of that layout.",
+    )
+    local_domain: str | None = Field(default=None, description="LOCAL_DOMAIN, where no file in `[secrets]` sets it.")
+    web_domain: str | None = Field(default=None, description="WEB_DOMAIN, where no file in `[secrets]` sets it.")
+    version: str | None = Field(
+        default=None, description="Mastodon's version, like 4.5.2, where it cannot be read from its folder."
     )
 
 
@@ -344,5 +352,19 @@ class Configuration(Section):
     )
     schedule: Schedule = Schedule()
     syncthing: Syncthing = Syncthing()
+    vaults: tuple[DeclaredVault, ...] = Field(
+        default=(), description="One for each declared vault; those paired with `permafrost vault invite` need none."
+    )
+    mastodon: Mastodon = Mastodon()
     promise: Promise = Promise()
     web: Web = Web()
+
+    @model_validator(mode="after")
+    def _vaults_are_apart(self) -> Self:
+        for what, values in (
+            ("name", [vault.name for vault in self.vaults]),
+            ("device id", [vault.device_id for vault in self.vaults]),
+        ):
+            if len(set(values)) != len(values):
+                raise ValueError(f"two vaults have the same {what}")
+        return self

@@ -1,4 +1,4 @@
-"""Secrets come only from files, and only from files that nobody else can read."""
+"""Secrets come only from files, and only from files that nobody else can read, or from systemd's credentials."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ import pwd
 import stat
 from pathlib import Path
 
+from permafrost.config.credentials import is_credential
 from permafrost.errors import KeyFileError
 
 _ALLOWED_MODES = (0o400, 0o600)
+_CREDENTIAL_MODE = 0o440
 _MAX_BYTES = 1 << 16
 
 
@@ -17,7 +19,8 @@ def read_secret_file(path: Path) -> str:
     """Return the first line of the secret file `path`, without its line end.
 
     Raise `KeyFileError` unless it is a regular file (or a link to one) of ours or root's, with mode 0400 or
-    0600, and that line holds something. Checked on the open file, so that it cannot be exchanged in between.
+    0600 (a credential of root's may have 0440), and that line holds something. Checked on the open file, so that it
+    cannot be exchanged in between.
     """
     try:
         # without O_NONBLOCK a named pipe would be waited for
@@ -25,7 +28,7 @@ def read_secret_file(path: Path) -> str:
     except OSError as error:
         raise KeyFileError(
             f"cannot read the secret file {path}: {error.strerror}",
-            hint="the configuration names it; restore it from the recovery sheet, or correct the path",
+            hint=_missing_hint(path),
         ) from error
     try:
         _check_status(path, os.fstat(descriptor))
@@ -44,7 +47,8 @@ def _check_status(path: Path, status: os.stat_result) -> None:
     if not stat.S_ISREG(status.st_mode):
         raise KeyFileError(f"the secret file {path} is not a regular file")
     mode = stat.S_IMODE(status.st_mode)
-    if mode not in _ALLOWED_MODES:
+    is_roots_credential = mode == _CREDENTIAL_MODE and status.st_uid == 0 and is_credential(path, os.environ)
+    if mode not in _ALLOWED_MODES and not is_roots_credential:
         fault = "is open to other users" if mode & 0o077 else "has an unusual mode"
         raise KeyFileError(
             f"the secret file {path} {fault} (mode {mode:04o}, allowed are 0400 and 0600)",
@@ -56,6 +60,12 @@ def _check_status(path: Path, status: os.stat_result) -> None:
             f"the secret file {path} belongs to user id {status.st_uid}, neither to you ({os.geteuid()}) nor to root",
             hint=_owner_hint(path, status.st_uid),
         )
+
+
+def _missing_hint(path: Path) -> str:
+    if path.is_relative_to("/run/credentials") and "CREDENTIALS_DIRECTORY" not in os.environ:
+        return f"it exists while the service runs, for the service's user: systemctl start {path.parent.name}"
+    return "the configuration names it; restore it from the recovery sheet, or correct the path"
 
 
 def _owner_hint(path: Path, owner_id: int) -> str:

@@ -1,4 +1,4 @@
-"""The documents of vault invite, accept, join, list and remove."""
+"""The documents of vault invite, invitations, revoke, accept, id, join, list and remove."""
 
 from __future__ import annotations
 
@@ -39,6 +39,40 @@ class VaultInviteDocument(Document):
     """until when it can be used"""
     paired: tuple[PairedVaultDocument, ...]
     """the vault that has joined; empty with `--no-wait`"""
+
+
+@dataclass(frozen=True, slots=True)
+class InvitationDocument(Document):
+    """An invitation that is open."""
+
+    vault: str
+    """the name that the vault is invited by"""
+    expires_at: datetime
+    """until when it can be used"""
+
+
+@dataclass(frozen=True, slots=True)
+class VaultInvitationsDocument(Document):
+    """The invitations by which a vault could still join."""
+
+    invitations: tuple[InvitationDocument, ...]
+    """the next to expire first"""
+
+
+@dataclass(frozen=True, slots=True)
+class VaultRevokeDocument(Document):
+    """An invitation that was taken back."""
+
+    revoked: str
+    """the name that the vault was invited by"""
+
+
+@dataclass(frozen=True, slots=True)
+class VaultIdDocument(Document):
+    """The vault, as a server can declare it."""
+
+    device_id: str
+    """its Syncthing's device ID"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from permafrost.mastodon.environment import read_environment
+from permafrost.config.models import Mastodon
+from permafrost.mastodon.dotenv import parse_dotenv
+from permafrost.mastodon.environment import MastodonEnvironment, environment_of, read_environment
 from permafrost.postgres.building.sequences import SequenceValue
 from permafrost.postgres.catalog import DatabaseDescription
 from permafrost.postgres.digest import TableContents
@@ -18,6 +20,9 @@ from permafrost.repository.manifest import (
     SequenceFacts,
     Table,
 )
+
+SECRETS_ENV = ".secrets_env"
+"""The file in which NixOS gathers Mastodon's secrets as variables."""
 
 
 def table_facts(tables: Sequence[TableContents]) -> tuple[Table, ...]:
@@ -42,22 +47,40 @@ def sequence_facts(sequences: Sequence[SequenceValue]) -> tuple[SequenceFacts, .
     )
 
 
-def mastodon_facts(secret_files: Sequence[Path], schema_version: str | None) -> MastodonFacts | None:
-    """Return what the secret files and the database tell of Mastodon, None if neither is one's.
+def mastodon_facts(
+    secret_files: Sequence[Path], schema_version: str | None, settings: Mastodon
+) -> MastodonFacts | None:
+    """Return what the configuration, the secret files and the database tell of Mastodon, None if none is about one.
 
-    The file is the one named .env.production; values of secrets are not taken.
+    The files are those that hold variables: .env.production, or NixOS's .secrets_env; values of secrets are not taken.
     """
-    environment_file = next((file for file in secret_files if file.name == ".env.production"), None)
-    if environment_file is None:
-        return MastodonFacts(schema_version=schema_version) if schema_version else None
-    environment = read_environment(environment_file.parent)
+    environment = _environment(secret_files)
+    if environment is None and schema_version is None and settings == Mastodon():
+        return None
+    version = ".".join(map(str, environment.version)) if environment and environment.version else None
     return MastodonFacts(
-        version=".".join(map(str, environment.version)) if environment.version else None,
-        local_domain=environment.local_domain or None,
-        web_domain=environment.web_domain or None,
+        version=settings.version or version,
+        local_domain=settings.local_domain or (environment.local_domain if environment else "") or None,
+        web_domain=settings.web_domain or (environment.web_domain if environment else "") or settings.local_domain,
         schema_version=schema_version,
-        secrets_present=environment.secrets_present,
+        secrets_present=environment.secrets_present if environment else (),
+        layout=settings.layout if settings.layout != "official" else None,
+        folder=str(settings.folder) if settings.folder else None,
     )
+
+
+def _environment(secret_files: Sequence[Path]) -> MastodonEnvironment | None:
+    production = next((file for file in secret_files if file.name == ".env.production"), None)
+    if production is not None:
+        return read_environment(production.parent)
+    variables = [file for file in secret_files if file.name == SECRETS_ENV]
+    if not variables:
+        return None
+    try:
+        values = parse_dotenv(variables[0].read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError):
+        return None  # that it is missing is a finding, and no reason to have no backup
+    return environment_of(values, variables[0].parent, tuple(variables), None)
 
 
 def database_facts(description: DatabaseDescription) -> DatabaseFacts:

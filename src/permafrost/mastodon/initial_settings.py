@@ -11,7 +11,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from permafrost.config.key_lines import KeyLines
 from permafrost.config.loading import misplaced_secrets, validated
-from permafrost.config.models import Configuration
+from permafrost.config.models import RECOVERY_SHEET, Configuration
 from permafrost.config.problems import InvalidFileError, Problem
 from permafrost.errors import UsageError
 from permafrost.mastodon.environment import MastodonEnvironment
@@ -35,6 +35,10 @@ class InitRequest:
     recipients: tuple[str, ...] = ()
     recipients_dir: Path | None = None
     name: str | None = None
+    existing_passphrase: Path | None = None
+    """A passphrase file that is used instead of a new one."""
+    media: Path | None = None
+    secrets: tuple[Path, ...] = ()
 
     def beside(self, name: str) -> Path:
         """Return the place of `name` beside the configuration file."""
@@ -42,8 +46,8 @@ class InitRequest:
 
     @property
     def passphrase_file(self) -> Path | None:
-        """Where the passphrase goes; None if backups are sealed to recipients."""
-        return None if self.recipients else self.beside("passphrase")
+        """Where the passphrase is, or goes; None if backups are sealed to recipients."""
+        return None if self.recipients else self.existing_passphrase or self.beside("passphrase")
 
     @property
     def folders(self) -> tuple[Path, ...]:
@@ -53,7 +57,7 @@ class InitRequest:
     @property
     def sheet(self) -> Path:
         """Where the recovery sheet goes."""
-        return self.beside("recovery-sheet.txt")
+        return self.beside(RECOVERY_SHEET)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +89,11 @@ def initial_settings(request: InitRequest, environment: MastodonEnvironment | No
             hint="the folder must contain each recipient's public key as FINGERPRINT.asc: gpg --armor --export "
             "FINGERPRINT",
         )
+    if request.recipients and request.existing_passphrase is not None:
+        raise UsageError(
+            "--recipient and --passphrase-file exclude each other",
+            hint="backups are encrypted to public keys, or with a passphrase",
+        )
     url, pgpass = _database(request, environment)
     document: dict[str, object] = {
         "server": {"name": request.name or _name_of(environment)},
@@ -97,10 +106,11 @@ def initial_settings(request: InitRequest, environment: MastodonEnvironment | No
     }
     if request.recipients:
         document["schedule"] = {"drill": "off"}
-    if environment is not None:
-        document["secrets"] = {"files": environment.files}
-        if isinstance(environment.storage, FileSystemStorage):
-            document["media"] = {"path": environment.storage.path}
+    document["secrets"] = {"files": (*(environment.files if environment is not None else ()), *request.secrets)}
+    if request.media is not None:
+        document["media"] = {"path": request.media}
+    elif environment is not None and isinstance(environment.storage, FileSystemStorage):
+        document["media"] = {"path": environment.storage.path}
     configuration = validated(document, Configuration, request.config_file, KeyLines())
     _refuse_carried_secrets(request, configuration)
     return InitialSettings(configuration, pgpass, _notes(request, environment))
@@ -171,13 +181,14 @@ def _notes(request: InitRequest, environment: MastodonEnvironment | None) -> dic
             "Drill a copy where the secret key is: permafrost drill --repository DIR --secret-key-file FILE.",
         )
     if environment is None:
-        notes["media"] = ("Mastodon's folder was not given to init.",)
+        if request.media is None:
+            notes["media"] = ("Neither Mastodon's folder nor --media was given to init.",)
         return notes
     source = f"From {environment.folder / '.env.production'}."
     notes["secrets"] = (source,)
-    notes["media"] = (source,)
+    notes["media"] = (source if request.media is None else "From --media.",)
     if request.database_url is None:
         notes["database"] = (source, *(f"Note: {note}." for note in environment.database_notes()))
-    if isinstance(environment.storage, ObjectStorage):
+    if isinstance(environment.storage, ObjectStorage) and request.media is None:
         notes["media"] = (f"media are in {environment.storage.kind} and are not copied.", source)
     return notes

@@ -7,7 +7,6 @@ the configuration last, so that a server with a configuration has everything tha
 from __future__ import annotations
 
 import os
-import pwd
 import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,11 +14,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from psycopg.conninfo import conninfo_to_dict
-
 from permafrost.config.checking import check_files
 from permafrost.config.loading import parse_toml
 from permafrost.config.models import Configuration
+from permafrost.config.secret_files import read_secret_file
 from permafrost.config.writing import commented_toml
 from permafrost.documents.setup import InitDocument
 from permafrost.errors import ConfigurationError
@@ -28,18 +26,15 @@ from permafrost.mastodon.environment import read_environment
 from permafrost.mastodon.initial_settings import InitialSettings, InitRequest, initial_settings
 from permafrost.openpgp.home import temporary_home
 from permafrost.openpgp.passphrase import new_passphrase
-from permafrost.openpgp.recipients import check_recipients
 from permafrost.openpgp.sealing import PassphraseSealing
-from permafrost.openpgp.signing import export_public_key, generate_signing_key
+from permafrost.operations.init_parts import SECRET_MODE, build_signing_key, own_name, refuse_unusable_recipients
+from permafrost.operations.own_sheet import own_sheet
 from permafrost.repository.durable import write_new_file
 from permafrost.repository.key_check import write_key_check
-from permafrost.repository.recovery_sheet import SheetFacts, recovery_sheet
 from permafrost.repository.repository import Repository
 from permafrost.repository.staging import Placing
 
-SECRET_MODE = 0o600
 CONFIGURATION_MODE = 0o640
-_NOT_OF_THE_KEY = ("S.*", "*.lock", ".#*", "*~")  # sockets, locks and backup copies that gpg leaves in its home
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +81,7 @@ def initialize(
         with steps.step("check that nothing exists yet"):
             targets = _targets(request, settings)
             _refuse_existing(targets)
-            _refuse_unusable_recipients(settings.configuration)
+            refuse_unusable_recipients(settings.configuration)
         with Placing() as placing:
             with steps.step("create signing key, repository, passphrase and recovery sheet"):
                 made = _build(placing, request, settings, now, make_passphrase)
@@ -106,7 +101,7 @@ def _explained(request: InitRequest) -> Iterator[None]:
     except OSError as error:
         hint = "choose folders that you own with --config, --repository and --state"
         if closed := [folder for folder in request.folders if not _may_fill(folder)]:
-            user = shlex.quote(_own_name())
+            user = shlex.quote(own_name())
             hint = f"as root: install -d -o {user} -m 0700 {shlex.join(map(str, closed))}; or {hint}"
         raise ConfigurationError(
             f"cannot write {error.filename}: {error.strerror}",
@@ -123,7 +118,10 @@ def _may_fill(folder: Path) -> bool:
 
 def _targets(request: InitRequest, settings: InitialSettings) -> tuple[Path, ...]:
     """Return all that will be made, the configuration last."""
-    optional = (request.passphrase_file, request.beside("pgpass") if settings.pgpass else None)
+    optional = (
+        None if request.existing_passphrase else request.passphrase_file,
+        request.beside("pgpass") if settings.pgpass else None,
+    )
     return (
         request.repository,
         settings.configuration.signing.gnupg_home,
@@ -138,19 +136,8 @@ def _refuse_existing(targets: tuple[Path, ...]) -> None:
     if existing:
         raise ConfigurationError(
             f"already exists: {', '.join(map(str, existing))}",
-            hint="to start again, move them away and keep them: copies made with these keys open with nothing else",
-            unchanged="everything; nothing was created",
-        )
-
-
-def _refuse_unusable_recipients(configuration: Configuration) -> None:
-    faults = [message for key, message in check_files(configuration) if key == "encryption.recipients_dir"]
-    if not faults:
-        check_recipients(configuration.encryption)
-    else:
-        raise ConfigurationError(
-            "; ".join(faults),
-            hint="create each public key file: gpg --armor --export FINGERPRINT > FINGERPRINT.asc",
+            hint="to start again, move them away and keep them: copies made with these keys open with nothing else; to "
+            "make only what an existing configuration lacks, give no option but --config",
             unchanged="everything; nothing was created",
         )
 
@@ -165,7 +152,7 @@ def _build(
     """Build everything in the staging folders, in the order in which it will be placed."""
     repository_place = placing.stage(request.repository)
     gnupg_place = placing.stage(settings.configuration.signing.gnupg_home)
-    fingerprint, public_key = _build_signing_key(gnupg_place, settings.configuration.server.name)
+    fingerprint, public_key = build_signing_key(gnupg_place, settings.configuration.server.name)
     configuration = settings.with_fingerprint(fingerprint)
     repository = Repository.create(
         repository_place,
@@ -176,27 +163,21 @@ def _build(
         now=now,
     )
     passphrase = None
-    if request.passphrase_file is not None:
+    if request.existing_passphrase is not None:
+        passphrase = read_secret_file(request.existing_passphrase)
+        _write_key_check(repository, request.existing_passphrase, gnupg_place)
+    elif request.passphrase_file is not None:
         passphrase = make_passphrase()
         staged = _write(placing, request.passphrase_file, f"{passphrase}\n", SECRET_MODE)
-        with temporary_home() as home:
-            write_key_check(repository, PassphraseSealing(staged), home, gnupg_place)
+        _write_key_check(repository, staged, gnupg_place)
     if settings.pgpass is not None:
         _write(placing, request.beside("pgpass"), f"{settings.pgpass}\n", SECRET_MODE)
-    sheet = recovery_sheet(
-        SheetFacts(
-            server=configuration.server.name,
-            made_at=now,
-            repository_id=repository.repository_id,
-            fingerprint=fingerprint,
-            repository=request.repository,
-            database=_parameter(configuration, "dbname") or "mastodon_production",
-            role=_parameter(configuration, "user") or os.environ.get("PGUSER") or _own_name(),
-            has_secrets=bool(configuration.secrets.files),
-            has_media=configuration.media is not None,
-            passphrase=passphrase,
-            recipients=configuration.encryption.recipients,
-        )
+    sheet = own_sheet(
+        configuration,
+        repository_id=repository.repository_id,
+        fingerprint=fingerprint,
+        passphrase=passphrase,
+        now=now,
     )
     _write(placing, request.sheet, sheet, SECRET_MODE)
     _write(placing, request.config_file, _configuration_text(request, settings, configuration), CONFIGURATION_MODE)
@@ -211,33 +192,9 @@ def _build(
     )
 
 
-def _parameter(configuration: Configuration, name: str) -> str:
-    return str(conninfo_to_dict(configuration.database.url).get(name) or "")
-
-
-def _own_name() -> str:
-    """Return the name of the user that this runs as, which libpq takes where no other is given."""
-    return pwd.getpwuid(os.geteuid()).pw_name
-
-
-def _build_signing_key(place: Path, server: str) -> tuple[str, bytes]:
-    """Make the key in a temporary home, and copy the home to `place`; return fingerprint and public key.
-
-    A staging folder's path may be too long for gpg-agent's socket (108 bytes, unix(7)).
-    """
+def _write_key_check(repository: Repository, passphrase_file: Path, gnupg_home: Path) -> None:
     with temporary_home() as home:
-        fingerprint = generate_signing_key(home, f"permafrost {server}")
-        public_key = export_public_key(home, fingerprint)
-        place.mkdir(mode=0o700)
-        for path in sorted(home.rglob("*")):
-            if any(path.match(pattern) for pattern in _NOT_OF_THE_KEY):
-                continue
-            target = place / path.relative_to(home)
-            if path.is_dir():
-                target.mkdir(mode=0o700)
-            elif path.is_file():
-                write_new_file(target, path.read_bytes(), SECRET_MODE)
-    return fingerprint, public_key
+        write_key_check(repository, PassphraseSealing(passphrase_file), home, gnupg_home)
 
 
 def _write(placing: Placing, final: Path, text: str, mode: int) -> Path:

@@ -33,7 +33,7 @@ def own_sheet(
             repository=configuration.repository.path,
             database=str(parameters.get("dbname") or "mastodon_production"),
             role=str(role),
-            has_secrets=bool(configuration.secrets.files),
+            secret_names=tuple(dict.fromkeys(file.name for file in configuration.secrets.files)),
             has_media=configuration.media is not None,
             passphrase=passphrase,
             recipients=configuration.encryption.recipients,

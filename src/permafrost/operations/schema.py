@@ -37,9 +37,12 @@ from permafrost.documents.vault_copies import (
 from permafrost.documents.vault_pairing import (
     ServersDocument,
     VaultAcceptDocument,
+    VaultIdDocument,
+    VaultInvitationsDocument,
     VaultInviteDocument,
     VaultJoinDocument,
     VaultRemoveDocument,
+    VaultRevokeDocument,
     VaultsDocument,
 )
 from permafrost.documents.verify import VerifyDocument
@@ -65,7 +68,10 @@ COMMANDS: Mapping[str, tuple[type, ...]] = {
     "prune": (PruneDocument,),
     "status": (StatusDocument,),
     "vault invite": (VaultInviteDocument,),
+    "vault invitations": (VaultInvitationsDocument,),
+    "vault revoke": (VaultRevokeDocument,),
     "vault accept": (VaultAcceptDocument,),
+    "vault id": (VaultIdDocument,),
     "vault join": (VaultJoinDocument,),
     "vault list": (VaultsDocument, ServersDocument),
     "vault remove": (VaultRemoveDocument,),

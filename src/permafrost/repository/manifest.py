@@ -141,6 +141,8 @@ class MastodonFacts(Part):
     version: str | None = Field(default=None, description="of Mastodon's code, as 4.5.2")
     schema_version: str | None = None
     secrets_present: tuple[str, ...] = ()
+    layout: str | None = Field(default=None, description="nixos, docker or yunohost; none as Mastodon's guide has it")
+    folder: str | None = Field(default=None, description="of its code or compose file, where it is not the usual one")
 
 
 class Manifest(Part):

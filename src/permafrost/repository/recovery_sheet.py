@@ -29,7 +29,7 @@ class SheetFacts:
     repository: Path
     database: str
     role: str
-    has_secrets: bool
+    secret_names: tuple[str, ...]
     has_media: bool
     passphrase: str | None = field(repr=False)
     recipients: tuple[str, ...] = ()
@@ -155,7 +155,7 @@ def _bring_key(facts: SheetFacts) -> str:
 
 def _restore(facts: SheetFacts) -> str:
     key = "" if facts.passphrase is not None else "--secret-key-file secret-key.asc "
-    secrets = " --secrets-to secrets" if facts.has_secrets else ""
+    secrets = " --secrets-to secrets" if facts.secret_names else ""
     options = (
         f"  {key}--passphrase-file passphrase \\",
         f'  --fingerprint "{in_groups(facts.fingerprint)}" \\',
@@ -172,7 +172,8 @@ def _restore(facts: SheetFacts) -> str:
 
 
 def _afterwards(facts: SheetFacts) -> str:
-    back = [".env.production from secrets"] if facts.has_secrets else []
+    what = facts.secret_names[0] if len(facts.secret_names) == 1 else "all files"
+    back = [f"{what} from secrets"] if facts.secret_names else []
     back += ["the media from a vault"] if facts.has_media else []
     put = f"Before you start Mastodon, put back:\n  {', '.join(back)}.\n" if back else ""
     return f"Make sure that the old server can never come up again. Leave Redis empty.\n{put}"

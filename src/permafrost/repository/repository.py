@@ -21,6 +21,7 @@ from permafrost.small_files import read_small
 SMALL_BYTES = 1 << 20
 """repository.json, signing-key.asc and the emergency files have a tenth of it."""
 _EMERGENCY_FILES = (("README.txt", 0o444), ("restore.py", 0o555))
+EMERGENCY_NAMES = tuple(name for name, _ in _EMERGENCY_FILES)
 
 
 class RepositoryFacts(BaseModel):
@@ -68,8 +69,9 @@ class Repository:
         fingerprint: str,
         signing_public_key: bytes,
         now: datetime,
+        repository_id: str | None = None,
     ) -> Repository:
-        """Make an empty repository at `path`, which must not be there or be an empty folder.
+        """Make an empty repository at `path`, which must not be there or be an empty folder; its id is a new one.
 
         repository.json is written last: before it, the folder is not a repository. Raise `RepositoryError` if
         something exists already.
@@ -80,7 +82,7 @@ class Repository:
             )
         facts = RepositoryFacts(
             format=FORMAT,
-            repository=secrets.token_hex(16),
+            repository=repository_id or new_repository_id(),
             made_at=now.astimezone(UTC).replace(microsecond=0),
             sealing=sealing,
             recipients=recipients,
@@ -161,6 +163,11 @@ def _small_content(place: Path) -> bytes | None:
         return read_small(place, SMALL_BYTES)
     except OSError:
         return None
+
+
+def new_repository_id() -> str:
+    """Return an id that no other repository has."""
+    return secrets.token_hex(16)
 
 
 def emergency_file(name: str) -> bytes:

@@ -23,6 +23,7 @@ from permafrost.service.own_command import check_own_command
 from permafrost.service.page import Turn, server_page
 from permafrost.service.sd_notify import ServiceManager
 from permafrost.service.syncthing_uptime import SyncthingUptime
+from permafrost.sharing.declared_vaults import admit_declared
 from permafrost.sharing.doorkeeper import Doorkeeper
 from permafrost.sharing.server_side import ensure_sent_folders, server_side_of
 from permafrost.syncthing.client import Client
@@ -48,9 +49,12 @@ def run_server(configuration: Configuration, config_file: Path, report: Reporter
 def _serve(configuration: Configuration, config_file: Path, report: Reporter, page: Turn) -> None:
     server = server_side_of(configuration)
     manager = ServiceManager(os.environ)
-    uptime = SyncthingUptime(
-        server.syncthing, f"permafrost {server.name}", lambda client: ensure_sent_folders(client, server), report
-    )
+
+    def prepare(client: Client) -> None:
+        ensure_sent_folders(client, server)
+        admit_declared(client, server, report)
+
+    uptime = SyncthingUptime(server.syncthing, f"permafrost {server.name}", prepare, report)
     calendar = calendar_of(configuration.schedule, local_zone())
     jobs = JobRunner(configuration, config_file, calendar, report, datetime.now(UTC))
     doorkeeper = Doorkeeper(server, report)

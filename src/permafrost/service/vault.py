@@ -6,26 +6,34 @@ All state is on the disk: after kill -9 a start picks up where it left off. It e
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from permafrost.errors import PermafrostError
+from permafrost.errors import InterruptedRunError, PermafrostError
 from permafrost.events import Note, Reporter, Warned
 from permafrost.repository.lock import file_lock
+from permafrost.service.declared_servers import DeclaredServers
 from permafrost.service.page import vault_page
 from permafrost.service.sd_notify import ServiceManager
 from permafrost.service.syncthing_uptime import SyncthingUptime
 from permafrost.sharing.vault_side import ensure_server
 from permafrost.syncthing.client import Client
-from permafrost.vault.settings import SETTINGS_FILE, Vault, open_vault
+from permafrost.vault.settings import SERVERS_FILE, SETTINGS_FILE, Vault, declare_settings, open_vault
 from permafrost.vault_keeping.keeper import Keeper
 from permafrost.vault_keeping.receipts import ReceiptWriter
 
 LOCK_FILE = ".service.lock"
+TURN_S = 1.0
 
 
-def run_vault(root: Path, report: Reporter) -> None:
-    """Keep a vault's Syncthing up and its history kept; raise `LockedError` if a service already runs there."""
+def run_vault(root: Path, report: Reporter, settings_file: Path | None = None) -> None:
+    """Keep a vault's Syncthing up and its history kept; raise `LockedError` if a service already runs there.
+
+    With `settings_file`, which is written elsewhere, the folder need not be a vault yet.
+    """
+    if settings_file is not None:
+        declare_settings(root, settings_file)
     open_vault(root)
     lock = root / LOCK_FILE
     with file_lock(lock, "vault run", datetime.now(UTC), what="a service already runs for this vault"):
@@ -33,10 +41,12 @@ def run_vault(root: Path, report: Reporter) -> None:
 
 
 def _serve(root: Path, report: Reporter) -> None:
-    vault = open_vault(root)
+    declared = DeclaredServers(report)
+    vault = declared.learn(open_vault(root))
     manager = ServiceManager(os.environ)
 
     def prepare(client: Client) -> None:
+        report(Note(f"this vault's device id is {client.own_id()}"))
         for server in vault.settings.servers:
             ensure_server(client, vault, server)
 
@@ -55,21 +65,33 @@ def _serve(root: Path, report: Reporter) -> None:
                 client = uptime.client
                 # a keeper works with the existing Syncthing, or with none, and with the servers of its time
                 while uptime.client is client and _version(root) == version:
-                    uptime.turn(keeper.turn())
+                    declared.turn(client, vault)
+                    uptime.turn(min(keeper.turn(), TURN_S) if declared.is_waiting else keeper.turn())
                     manager.alive()
                     page(datetime.now(UTC))
     finally:
         manager.stopping()
+        _give_name_back(declared, report)
         uptime.close()
 
 
-def _version(root: Path) -> tuple[int, int] | None:
-    """Return what changes whenever a server is joined or removed, or the settings are edited."""
+def _give_name_back(declared: DeclaredServers, report: Reporter) -> None:
     try:
-        found = (root / SETTINGS_FILE).stat()
-    except OSError:
-        return None
-    return found.st_ino, found.st_mtime_ns
+        declared.close()
+    except InterruptedRunError:
+        raise
+    except PermafrostError as error:
+        report(Warned(f"the vault's name in Syncthing is still the proof of an invitation: {error.message}"))
+
+
+def _version(root: Path) -> tuple[tuple[int, int], ...]:
+    """Return what changes whenever a server is joined or removed, or the settings are edited."""
+    found = []
+    for name in (SETTINGS_FILE, SERVERS_FILE):
+        with suppress(OSError):
+            status = (root / name).stat()
+            found.append((status.st_ino, status.st_mtime_ns))
+    return tuple(found)
 
 
 def _as_it_is_now(vault: Vault, report: Reporter) -> Vault:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from permafrost.config.models import Configuration, Syncthing
+from permafrost.config.models import Configuration, DeclaredVault, Syncthing
 from permafrost.errors import ConfigurationError
 from permafrost.repository.layout import SYNCTHING_IGNORES
 from permafrost.repository.repository import Repository
@@ -37,6 +37,7 @@ class ServerSide:
     syncthing: Syncthing
     media_path: Path | None = None
     media_ignores: tuple[str, ...] = ("/cache",)
+    declared: tuple[DeclaredVault, ...] = ()
 
     @property
     def folders(self) -> tuple[Folder, ...]:
@@ -119,6 +120,7 @@ def server_side_of(configuration: Configuration) -> ServerSide:
         syncthing=configuration.syncthing,
         media_path=media.path if media else None,
         media_ignores=media.ignore if media else (),
+        declared=configuration.vaults,
     )
 
 

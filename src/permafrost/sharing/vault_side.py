@@ -7,7 +7,16 @@ from pathlib import Path
 from permafrost.repository.layout import SYNCTHING_IGNORES
 from permafrost.syncthing.client import Client
 from permafrost.syncthing.folders import Device, ensure_device, ensure_folder
+from permafrost.vault.invitation import PROOF_PREFIX
 from permafrost.vault.settings import Vault, VaultServer
+
+
+def name_after_joining(client: Client, own_id: str, vault: Vault) -> str:
+    """Return what the Syncthing is called afterwards: a foreign one as before, unless an earlier join was killed."""
+    present = str((client.device(own_id) or {}).get("name") or "")
+    if vault.settings.syncthing.managed or present.startswith(PROOF_PREFIX):
+        return vault.settings.name
+    return present
 
 
 def ensure_server(client: Client, vault: Vault, server: VaultServer) -> None:

@@ -5,6 +5,7 @@ It only reads, starts no program and needs no database, so it can be asked at an
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
@@ -153,6 +154,7 @@ def status(configuration: Configuration, now: datetime) -> Status:
         *schedule_findings(calendar, records, now),
         *outside_findings(configuration),
         *sheet_findings(records, configuration.encryption.prove_sheet_days, now),
+        *_about_sheet(configuration.signing.sheet_file),
         *_about_receipts(paired, written, now),
         *receipt_findings(reports, repository.layout, snapshots, records, now),
         *promise_findings(configuration.promise, places, proof, now),
@@ -208,6 +210,11 @@ def _places(
     grown = place_growth(records.since(now - GROWTH, PLACE), now)
     server = server_place(configuration.server.name, configuration.repository.path, snapshots, proven, growth, now)
     return (server, *vault_places(reports, proven, grown))
+
+
+def _about_sheet(sheet: Path) -> Iterator[Finding]:
+    if os.path.lexists(sheet):
+        yield Finding(FindingKind.RECOVERY_SHEET, str(sheet), f"the recovery sheet is still here: {sheet}")
 
 
 def _paired(state: Path) -> dict[str, datetime]:

@@ -16,7 +16,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from permafrost.syncthing.device_id import is_device_id
+from permafrost.config.values import DeviceAddress, DeviceId, Name
 from permafrost.vault.line import encode, read_line, write_line
 
 SECRET_BYTES = 20
@@ -24,26 +24,16 @@ PROOF_PREFIX = "permafrost-join-1."
 LINE_PREFIX = "permafrost-invite-1."
 _ASK_AGAIN = "copy the complete line again, or get a new one on the server: permafrost vault invite NAME"
 
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,62}$")]
-"""A server's or a vault's name; it may become a folder's, so it can neither be hidden nor lead elsewhere."""
 FolderId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,95}$")]
 RepositoryId = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
 Fingerprint = Annotated[str, Field(pattern=r"^(?:[0-9A-F]{40}|[0-9A-F]{64})$")]
 Secret = Annotated[str, Field(pattern=rf"^[0-9a-f]{{{2 * SECRET_BYTES}}}$", repr=False)]
-Address = Annotated[str, Field(pattern=r"^(?:dynamic|(?:tcp[46]?|quic[46]?|relay)://[!-~]{1,200})$")]
-
-
-def _whole_device_id(value: str) -> str:
-    if not is_device_id(value):
-        raise ValueError("not a Syncthing device id")
-    return value
 
 
 def _whole_second(value: datetime) -> datetime:
     return value.astimezone(UTC).replace(microsecond=0)
 
 
-DeviceId = Annotated[str, AfterValidator(_whole_device_id)]
 WholeSecond = Annotated[datetime, AfterValidator(_whole_second)]
 
 
@@ -67,7 +57,7 @@ class Invitation(BaseModel):
     fingerprint: Fingerprint
     vault_name: Name
     folders: Annotated[tuple[OfferedFolder, ...], Field(min_length=1, max_length=3)]
-    addresses: Annotated[tuple[Address, ...], Field(max_length=16)] = ()
+    addresses: Annotated[tuple[DeviceAddress, ...], Field(max_length=16)] = ()
     secret: Secret
     expires_at: WholeSecond
 

@@ -19,14 +19,12 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from permafrost.config.values import DeviceAddress, DeviceId, Name
 from permafrost.errors import IntegrityError
 from permafrost.small_files import NotAFileError, opened_folder, read_small
 from permafrost.vault.invitation import (
-    Address,
-    DeviceId,
     Fingerprint,
     FolderId,
-    Name,
     RepositoryId,
     Secret,
     WholeSecond,
@@ -51,7 +49,7 @@ class SendBackRequest(BaseModel):
 
     device_id: DeviceId
     folder_id: FolderId
-    addresses: Annotated[tuple[Address, ...], Field(max_length=16)] = ()
+    addresses: Annotated[tuple[DeviceAddress, ...], Field(max_length=16)] = ()
     fingerprint: Fingerprint | None = None
     secret: Secret
     expires_at: WholeSecond

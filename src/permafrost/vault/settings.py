@@ -1,6 +1,7 @@
 """A vault's own folder: its settings, its Syncthing, and for each server what it receives.
 
-DIR/vault.toml                     these settings
+DIR/vault.toml                     these settings; a link to a file elsewhere, if that is where they are written
+DIR/servers.toml                   what the vault has joined: its name, and the servers that it keeps
 DIR/syncthing/                     the home of the vault's Syncthing
 DIR/signing/                       the key that receipts are signed with
 DIR/SERVER/repository, media       received from that server
@@ -17,28 +18,28 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Self
 
+import tomli_w
 from pydantic import BaseModel, Field, field_validator, model_validator
 
 from permafrost.config.loading import load_toml
-from permafrost.config.models import AbsolutePath, Count, GuiAddress, Section, Syncthing, Web
+from permafrost.config.models import Section, Syncthing, Web
+from permafrost.config.values import Count, DeviceAddress, GuiAddress, Name, SecretFile
 from permafrost.config.writing import effective_toml
 from permafrost.documents.vault_pairing import KeptServerDocument, OfferedFolderDocument
 from permafrost.errors import ConfigurationError, UsageError
-from permafrost.repository.durable import make_folder_durably, write_durably
+from permafrost.repository.durable import fsync_folder, make_folder_durably, write_durably
 from permafrost.syncthing.folders import Folder
-from permafrost.vault.invitation import (
-    Address,
-    Fingerprint,
-    Invitation,
-    Name,
-    OfferedFolder,
-    RepositoryId,
-)
+from permafrost.vault.invitation import Fingerprint, Invitation, OfferedFolder, RepositoryId
 from permafrost.vault.receipt_files import RECEIPT_IGNORES
 
-RESERVED_NAMES = frozenset({"vault.toml", "syncthing", "history", "receipts", "removed", "signing", "state"})
+RESERVED_NAMES = frozenset(
+    {"vault.toml", "servers.toml", "syncthing", "history", "receipts", "removed", "signing", "state"}
+)
 SETTINGS_FILE = "vault.toml"
+SERVERS_FILE = "servers.toml"
 DEFAULT_GUI = "127.0.0.1:8386"  # next to a server's, for whoever tries both on one machine
+
+UNNAMED = "vault"
 
 Days = Annotated[int, Field(ge=1, le=3650)]
 
@@ -56,8 +57,9 @@ class VaultSyncthing(Section):
     listen: tuple[str, ...] = Field(default=("default",), description="Where it listens for servers.")
     discovery: bool = Field(default=True, description="Whether it searches for servers and announces itself.")
     url: str | None = Field(default=None, description="The REST address of an existing Syncthing (managed = false).")
-    api_key_file: AbsolutePath | None = Field(
-        default=None, description="A file with its API key, mode 0400 or 0600 (managed = false)."
+    api_key_file: SecretFile | None = Field(
+        default=None,
+        description="A file with its API key, mode 0400 or 0600, or `credential:NAME` (managed = false).",
     )
 
     @model_validator(mode="after")
@@ -100,7 +102,7 @@ class VaultServer(Section):
     repository_id: RepositoryId = Field(description="The repository's id.")
     fingerprint: Fingerprint = Field(description="The only signing key that is trusted.")
     device_id: str = Field(description="The device id of the server's Syncthing.")
-    addresses: tuple[Address, ...] = Field(default=(), description="Its addresses; empty to use discovery.")
+    addresses: tuple[DeviceAddress, ...] = Field(default=(), description="Its addresses; empty to use discovery.")
     folders: tuple[OfferedFolder, ...] = Field(description="What it sends.")
 
     @field_validator("name")
@@ -143,7 +145,12 @@ class VaultServer(Section):
 class VaultSettings(Section):
     """The whole vault.toml."""
 
-    name: Name = Field(description="The vault's own name.")
+    name: Name = Field(default=UNNAMED, description="The vault's own name. If left out, the one it was invited by.")
+    line_files: tuple[SecretFile, ...] = Field(
+        default=(),
+        description="Files with the line of one server each, as `permafrost vault invite` prints it; the service joins "
+        "those that it has not joined yet. `permafrost vault join` needs none.",
+    )
     keep_removed_objects_days: Days = Field(
         default=3, description="How long objects that a server has pruned stay in removed/."
     )
@@ -153,7 +160,9 @@ class VaultSettings(Section):
     history: History = History()
     syncthing: VaultSyncthing = VaultSyncthing()
     web: Web = Web()
-    servers: tuple[VaultServer, ...] = Field(default=(), description="The servers that it keeps.")
+    servers: tuple[VaultServer, ...] = Field(
+        default=(), description="The servers that it keeps. Written by older versions; now they are in servers.toml."
+    )
 
     @model_validator(mode="after")
     def _servers_are_apart(self) -> Self:
@@ -279,15 +288,78 @@ class Vault(BaseModel):
         return (*received, *sent)
 
     def save(self) -> None:
-        """Write vault.toml, mode 0600."""
+        """Write servers.toml and, unless it is written elsewhere, vault.toml; both get mode 0600.
+
+        Raise `ConfigurationError` if settings that are written elsewhere would have to change.
+        """
         make_folder_durably(self.root, 0o700)
-        write_durably(self.root / SETTINGS_FILE, effective_toml(self.settings).encode("utf-8"), 0o600)
+        joined = Joined(name=self.settings.name, servers=self.settings.servers)
+        write_durably(self.root / SERVERS_FILE, effective_toml(joined).encode("utf-8"), 0o600)
+        file = self.root / SETTINGS_FILE
+        own = self.settings.model_copy(update={"servers": ()})
+        if file.is_symlink():
+            declared = load_toml(file, VaultSettings)
+            same = {"name": own.name, "servers": ()}  # the name is the invitation's, where the file has none
+            if declared.model_copy(update=same) != own or declared.name not in (own.name, UNNAMED):
+                raise ConfigurationError(
+                    f"the vault's settings are written in {file.resolve()}",
+                    unchanged="the settings",
+                    hint="change them there, and start the vault again",
+                )
+            return
+        text = tomli_w.dumps(own.model_dump(mode="json", exclude_none=True, exclude={"servers"}))
+        write_durably(file, text.encode("utf-8"), 0o600)
+
+
+class Joined(Section):
+    """The whole servers.toml: state, which only permafrost writes."""
+
+    name: Name
+    servers: tuple[VaultServer, ...] = ()
 
 
 def open_vault(root: Path) -> Vault:
     """Return the vault in the folder `root`; raise `ConfigurationError` if there is none, or it is not valid."""
-    if not (root / SETTINGS_FILE).exists():
+    file = root / SETTINGS_FILE
+    if not file.exists():
         raise ConfigurationError(
             f"there is no vault in {root}", hint=f"permafrost vault join LINE --path {root} creates one"
         )
-    return Vault(root=root.absolute(), settings=load_toml(root / SETTINGS_FILE, VaultSettings))
+    settings = load_toml(file, VaultSettings)
+    if (root / SERVERS_FILE).exists():
+        joined = load_toml(root / SERVERS_FILE, Joined)
+        name = settings.name if "name" in settings.model_fields_set else joined.name
+        both = {**settings.model_dump(), "name": name, "servers": joined.servers}
+        settings = VaultSettings.model_validate(both)
+    return Vault(root=root.absolute(), settings=settings)
+
+
+def with_invitation(vault: Vault, invitation: Invitation) -> Vault:
+    """Return the vault with the server that the invitation tells of, and with the invitation's name if it has none.
+
+    Raise `UsageError` if that server takes what is another's.
+    """
+    settings = vault.settings.with_server(VaultServer.invited_by(invitation))
+    if settings.name == UNNAMED:
+        settings = settings.model_copy(update={"name": invitation.vault_name})
+    return Vault(root=vault.root, settings=settings)
+
+
+def declare_settings(root: Path, file: Path) -> None:
+    """Make `file`, which is written elsewhere, the settings of the vault in `root`, which need not exist yet.
+
+    Servers that an older vault.toml names stay known; that file is kept beside.
+    """
+    load_toml(file, VaultSettings)
+    make_folder_durably(root, 0o700)
+    own = root / SETTINGS_FILE
+    if own.is_symlink() and own.readlink() == file:
+        return
+    if own.exists() and not own.is_symlink():
+        open_vault(root).save()
+        own.rename(root / f"{SETTINGS_FILE}.before")
+    link = root / f".{SETTINGS_FILE}.new"
+    link.unlink(missing_ok=True)
+    link.symlink_to(file)
+    link.replace(own)
+    fsync_folder(root)

@@ -8,7 +8,10 @@ from permafrost.cli.shared.lazy_group import LazyGroup
 
 _COMMANDS = {
     "invite": ("vault.pairing:invite_command", "Print the line by which the vault NAME can join, and wait for it."),
+    "invitations": ("vault.inviting:invitations_command", "List the invitations by which a vault could still join."),
+    "revoke": ("vault.inviting:revoke_command", "Take back the invitation for the vault NAME."),
     "accept": ("vault.pairing:accept_command", "Let in the vaults that were invited and are joining now."),
+    "id": ("vault.joining:id_command", "Print the device id by which a server can declare this vault."),
     "join": ("vault.joining:join_command", "Make this machine a vault of the server that printed LINE."),
     "list": ("vault.pairing:list_command", "List the paired vaults or, with --path on a vault, its servers."),
     "remove": ("vault.pairing:remove_command", "Send nothing more to the vault NAME, or forget the server NAME."),

@@ -9,6 +9,13 @@ import click
 path_option = click.option(
     "--path", "root", type=click.Path(path_type=Path, file_okay=False), required=True, help="The vault's folder."
 )
+settings_option = click.option(
+    "--settings",
+    "settings_file",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    default=None,
+    help="Settings that are written elsewhere, as by NixOS; the vault's vault.toml becomes a link to this file.",
+)
 maybe_path_option = click.option(
     "--path",
     "root",

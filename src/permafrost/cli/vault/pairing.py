@@ -24,6 +24,7 @@ from permafrost.operations.vault.accept import accept
 from permafrost.operations.vault.invite import invite
 from permafrost.operations.vault.list import list_servers, list_vaults
 from permafrost.operations.vault.remove import remove_server, remove_vault
+from permafrost.sharing.declared_vaults import is_declared_vault
 from permafrost.sharing.paired_vaults import PairedVault
 from permafrost.sharing.server_side import ServerSide, server_side_of
 from permafrost.vault.settings import VaultServer
@@ -57,7 +58,8 @@ def invite_command(
     """Print the line by which the vault NAME can join, and wait for it.
 
     On the server. The line is a secret until it is used: it works once, for one machine, until it expires. Send it
-    like a password. Only a machine that proves that it has the line is let in.
+    like a password. Only a machine that proves that it has the line is let in. For a vault that the configuration
+    declares, the line is no secret, and nothing is waited for.
 
     \b
     Examples:
@@ -68,6 +70,10 @@ def invite_command(
     invitation = invite(server, name, valid_for=timedelta(minutes=valid_for_min), report=rendering.report)
     line = invitation.as_line()
     document = VaultInviteDocument(vault=name, invitation=line, expires_at=invitation.expires_at, paired=())
+    if is_declared_vault(server, name):
+        rendering.result(document, [line])
+        rendering.report(Note("the vault is declared: it is let in by its device id, and this line is no secret"))
+        return
     if not waits:
         rendering.result(document, [line])
         rendering.report(Note("while the vault uses it, run here: permafrost vault accept"))

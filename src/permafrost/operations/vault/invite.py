@@ -7,12 +7,14 @@ from datetime import timedelta
 
 from permafrost.errors import UsageError
 from permafrost.events import Reporter, Steps
+from permafrost.sharing.declared_vaults import admit_declared, is_declared_vault
 from permafrost.sharing.handshake import Now, now_utc
 from permafrost.sharing.paired_vaults import paired_vaults
 from permafrost.sharing.server_side import VAULT_NAME, ServerSide, addresses_to_offer, opened_server
 from permafrost.vault.invitation import SECRET_BYTES, Invitation
 
 VALID_FOR = timedelta(minutes=60)
+DECLARED_VALID_FOR = timedelta(days=3650)
 KEPT_AFTER_EXPIRY = timedelta(days=7)
 
 
@@ -26,8 +28,9 @@ def invite(
 ) -> Invitation:
     """Return a new invitation for a vault of that name, which the server knows of from now on.
 
-    An older invitation for the same name is void. Raise `UsageError` if a vault of that name is paired already,
-    `ConfigurationError` if there is no address that a vault could reach.
+    A vault that the configuration declares is let in by its device id: its line proves nothing, so it is no secret, and
+    it does not expire for years. An older invitation for the same name is void. Raise `UsageError` if a vault of that
+    name is paired already, `ConfigurationError` if there is no address that a vault could reach.
     """
     steps = Steps(report, 2)
     if VAULT_NAME.fullmatch(vault_name) is None:
@@ -37,7 +40,10 @@ def invite(
         )
     addresses = addresses_to_offer(server.syncthing)
     with steps.step("prepare the folders in Syncthing"), opened_server(server) as client:
-        if any(vault.name == vault_name for vault in paired_vaults(client, server)):
+        is_declared = is_declared_vault(server, vault_name)
+        if is_declared:
+            admit_declared(client, server, report)
+        elif any(vault.name == vault_name for vault in paired_vaults(client, server)):
             raise UsageError(
                 f"a vault {vault_name} is already paired",
                 hint=f"choose another name, or first: permafrost vault remove {vault_name}",
@@ -54,8 +60,10 @@ def invite(
             folders=server.offered_to(vault_name),
             addresses=addresses,
             secret=secrets.token_hex(SECRET_BYTES),
-            expires_at=moment + valid_for,
+            expires_at=moment + (DECLARED_VALID_FOR if is_declared else valid_for),
         )
+        if is_declared:
+            return invitation  # nobody is let in by it, so there is nothing to remember
         server.invitations.forget_older_than(moment - KEPT_AFTER_EXPIRY)
         server.invitations.add(invitation)
     return invitation

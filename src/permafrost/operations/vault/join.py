@@ -11,12 +11,20 @@ from permafrost.documents.vault_pairing import VaultJoinDocument
 from permafrost.errors import ReplicationError, UsageError
 from permafrost.events import Reporter, Steps
 from permafrost.sharing.handshake import FIRST_FILE, LOOK_S, TAKEN_S, Now, knock, now_utc, showing
-from permafrost.sharing.vault_side import ensure_server
+from permafrost.sharing.vault_side import ensure_server, name_after_joining
 from permafrost.syncthing.access import opened, wait_for_hangup
 from permafrost.syncthing.answers import SyncthingEvent
 from permafrost.syncthing.client import Client
-from permafrost.vault.invitation import PROOF_PREFIX, Invitation, parse_invitation
-from permafrost.vault.settings import SETTINGS_FILE, Vault, VaultServer, VaultSettings, VaultSyncthing, open_vault
+from permafrost.vault.invitation import Invitation, parse_invitation
+from permafrost.vault.settings import (
+    SETTINGS_FILE,
+    Vault,
+    VaultServer,
+    VaultSettings,
+    VaultSyncthing,
+    open_vault,
+    with_invitation,
+)
 
 LINGER_S = 3.0
 
@@ -75,7 +83,7 @@ def join(
         own_id = client.own_id()
         if own_id == server.device_id:
             raise UsageError("this is the server's own Syncthing", hint="join on another machine")
-        with showing(client, own_id, invitation.proof_of(own_id), _own_name(client, own_id, vault)):
+        with showing(client, own_id, invitation.proof_of(own_id), name_after_joining(client, own_id, vault)):
             was_known = client.device(server.device_id) is not None
             with steps.step("prepare the folders in Syncthing"):
                 ensure_server(client, vault, server)
@@ -87,23 +95,10 @@ def join(
     return Joined(vault.settings.name, own_id, server, places)
 
 
-def _own_name(client: Client, own_id: str, vault: Vault) -> str:
-    """Return what the Syncthing is called afterwards: a foreign one as before, unless an earlier join was killed."""
-    present = str((client.device(own_id) or {}).get("name") or "")
-    if vault.settings.syncthing.managed or present.startswith(PROOF_PREFIX):
-        return vault.settings.name
-    return present
-
-
 def _vault_with(root: Path, invitation: Invitation, name: str | None, syncthing: VaultSyncthing | None) -> Vault:
-    server = VaultServer.invited_by(invitation)
-    if (root / SETTINGS_FILE).exists():
-        vault = open_vault(root)
-        settings = vault.settings.with_server(server)
-        changes = {"name": name or settings.name, "syncthing": syncthing or settings.syncthing}
-    else:
-        settings = VaultSettings(name=invitation.vault_name).with_server(server)
-        changes = {"name": name or settings.name, "syncthing": syncthing or VaultSyncthing()}
+    known = open_vault(root) if (root / SETTINGS_FILE).exists() else Vault(root=root, settings=VaultSettings())
+    settings = with_invitation(known, invitation).settings
+    changes = {"name": name or settings.name, "syncthing": syncthing or settings.syncthing}
     return Vault(root=root, settings=VaultSettings.model_validate({**settings.model_dump(), **changes}))
 
 

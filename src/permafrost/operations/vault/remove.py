@@ -7,6 +7,7 @@ from pathlib import Path
 
 from permafrost.errors import UsageError
 from permafrost.events import Note, Reporter
+from permafrost.sharing.declared_vaults import is_declared_vault
 from permafrost.sharing.paired_vaults import PairedVault, paired_vaults
 from permafrost.sharing.server_side import ServerSide, opened_server
 from permafrost.syncthing.access import opened
@@ -20,6 +21,12 @@ def remove_vault(server: ServerSide, vault_name: str) -> PairedVault:
 
     An invitation for it is void. Raise `UsageError` if there is no such vault.
     """
+    if is_declared_vault(server, vault_name):
+        raise UsageError(
+            f"the vault {vault_name} is declared in the configuration",
+            unchanged="what it receives",
+            hint="remove it from [[vaults]] there, and restart the service",
+        )
     with opened_server(server) as client:
         paired = paired_vaults(client, server)
         found = next((vault for vault in paired if vault.name == vault_name), None)

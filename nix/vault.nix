@@ -1,0 +1,238 @@
+# A vault: services.permafrost-vault. docs/how-to/set-up-nixos.md explains it.
+{
+  config,
+  lib,
+  pkgs,
+  ...
+}:
+let
+  cfg = config.services.permafrost-vault;
+  own = import ./types.nix { inherit lib; };
+  toml = pkgs.formats.toml { };
+  permafrost = lib.getExe cfg.package;
+
+  runtimeDir = "/run/permafrost-vault";
+  lineFile = name: "${runtimeDir}/${name}.line";
+  servers = lib.filterAttrs (_: server: server.invitationFile != null) cfg.servers;
+  withoutNulls =
+    value:
+    if lib.isAttrs value then
+      lib.filterAttrs (_: part: part != null && part != { }) (lib.mapAttrs (_: withoutNulls) value)
+    else
+      value;
+  rendered =
+    withoutNulls cfg.settings
+    // lib.optionalAttrs (servers != { }) { line_files = map lineFile (lib.attrNames servers); };
+  settingsFile = toml.generate "vault.toml" rendered;
+  isManaged = cfg.settings.syncthing.managed or true;
+  # A server on this machine has a Syncthing too, which takes port 22000.
+  besideServer = config.services.permafrost.enable && config.services.permafrost.settings.syncthing.managed;
+  besideListen = [
+    "tcp://:22001"
+    "quic://:22001"
+    "dynamic+https://relays.syncthing.net/endpoint"
+  ];
+  port = if besideServer then 22001 else 22000;
+  isBelow = folder: path: path == folder || lib.hasPrefix "${folder}/" path;
+in
+{
+  options.services.permafrost-vault = {
+    enable = lib.mkEnableOption "a permafrost vault, which keeps copies of Mastodon servers. It can read neither databases nor secrets";
+
+    package = lib.mkPackageOption (
+      pkgs // { permafrost = pkgs.permafrost or (pkgs.callPackage ./package.nix { }); }
+    ) "permafrost" { };
+
+    user = lib.mkOption {
+      type = lib.types.str;
+      default = "permafrost";
+      description = "The user that owns the copies. The user `permafrost` is created.";
+    };
+
+    group = lib.mkOption {
+      type = lib.types.str;
+      default = "permafrost";
+      description = "The group of the copies. The group `permafrost` is created.";
+    };
+
+    path = lib.mkOption {
+      type = lib.types.str;
+      default = "/var/lib/permafrost-vault";
+      example = "/mnt/disk/permafrost";
+      description = "The vault's folder. All of it must be on one file system.";
+    };
+
+    openFirewall = lib.mkOption {
+      type = lib.types.bool;
+      default = false;
+      description = ''
+        Whether to open Syncthing's ports: 22000 for TCP and UDP, and 21027 for UDP, by which machines of one network
+        find each other.
+      '';
+    };
+
+    servers = lib.mkOption {
+      default = { };
+      description = ''
+        Servers that this vault joins when it starts. Those joined with `permafrost vault join` need no entry. The names
+        are for you only; a server's folder has the name that the server gives itself.
+      '';
+      example = lib.literalExpression ''
+        {
+          social.invitationFile = "/run/agenix/permafrost-invitation";
+        }
+      '';
+      type = lib.types.attrsOf (
+        lib.types.submodule {
+          options.invitationFile = lib.mkOption {
+            type = lib.types.nullOr own.secretFile;
+            default = null;
+            example = "/run/agenix/permafrost-invitation";
+            description = ''
+              A file with the line that `permafrost vault invite` prints on the server. It may belong to root, and is not
+              needed any more once the vault has joined.
+            '';
+          };
+        }
+      );
+    };
+
+    settings = lib.mkOption {
+      default = { };
+      example = lib.literalExpression ''
+        {
+          name = "attic";
+          history.monthly = 24;
+        }
+      '';
+      description = "The vault's settings, as in docs/reference/configuration.md. A null leaves a key out.";
+      type = lib.types.submodule {
+        freeformType = toml.type;
+        options.name = lib.mkOption {
+          type = lib.types.nullOr own.name;
+          default = null;
+          description = "The vault's own name. If null, the one that it was invited by.";
+        };
+        options.syncthing.listen = lib.mkOption {
+          type = lib.types.listOf lib.types.str;
+          default = if besideServer then besideListen else [ "default" ];
+          defaultText = lib.literalMD ''`[ "default" ]`, or port 22001 beside {option}`services.permafrost`'';
+          description = "Where the vault's Syncthing listens for servers; `default` is port 22000.";
+        };
+      };
+    };
+  };
+
+  config = lib.mkIf cfg.enable {
+    assertions = [
+      {
+        assertion = !(lib.any (folder: isBelow folder cfg.path) [ "/tmp" "/var/tmp" ]);
+        message = ''
+          services.permafrost-vault.path: is below /tmp or /var/tmp, which the service has for itself (PrivateTmp).
+        '';
+      }
+      {
+        assertion = lib.hasPrefix "/" cfg.path && !(lib.hasPrefix "${builtins.storeDir}/" cfg.path);
+        message = "services.permafrost-vault.path: must be an absolute path outside of the Nix store.";
+      }
+    ]
+    ++ lib.concatLists (
+      lib.mapAttrsToList (name: server: [
+        {
+          assertion = server.invitationFile != null;
+          message = ''
+            services.permafrost-vault.servers.${name}.invitationFile: set it to a file with the line that
+            `permafrost vault invite` prints on the server; the vault has no other way in.
+          '';
+        }
+        {
+          assertion = builtins.match "[A-Za-z0-9][A-Za-z0-9._-]*" name != null;
+          message = ''
+            services.permafrost-vault.servers.${name}: a name has letters, digits, dots and hyphens only.
+          '';
+        }
+      ]) cfg.servers
+    );
+
+    warnings =
+      lib.optional (config.services.syncthing.enable && isManaged && cfg.settings.syncthing.listen == [ "default" ])
+        ''
+          services.permafrost-vault.settings.syncthing.listen: services.syncthing and the vault's own Syncthing both want
+          port 22000. Set another one here, like [ "tcp://:22001" "quic://:22001" ], or use the existing Syncthing:
+          services.permafrost-vault.settings.syncthing.managed = false, with url and api_key_file.
+        '';
+
+    environment.systemPackages = [ cfg.package ];
+
+    networking.firewall = lib.mkIf cfg.openFirewall {
+      allowedTCPPorts = [ port ];
+      allowedUDPPorts = [
+        port
+        21027
+      ];
+    };
+
+    users = lib.mkIf (cfg.user == "permafrost") {
+      users.permafrost = {
+        isSystemUser = true;
+        group = cfg.group;
+        description = "permafrost";
+      };
+      groups = lib.mkIf (cfg.group == "permafrost") { permafrost = { }; };
+    };
+
+    systemd.tmpfiles.settings.permafrost-vault.${cfg.path}.d = {
+      inherit (cfg) user group;
+      mode = "0700";
+    };
+
+    systemd.services.permafrost-vault = {
+      description = "permafrost: keeps copies of Mastodon servers";
+      wantedBy = [ "multi-user.target" ];
+      wants = [ "network-online.target" ];
+      after = [
+        "network-online.target"
+        "time-sync.target"
+      ];
+      unitConfig.RequiresMountsFor = [ cfg.path ];
+      path = [
+        pkgs.gnupg
+        pkgs.zstd
+        pkgs.syncthing
+      ];
+      serviceConfig =
+        import ./sandbox.nix
+        // {
+          Type = "notify";
+          NotifyAccess = "main";
+          # As root, since the file may be root's; and it may be gone, once the vault has joined.
+          ExecStartPre = lib.mapAttrsToList (
+            name: server:
+            "-+${pkgs.coreutils}/bin/install -m 0400 -o ${cfg.user} -g ${cfg.group} ${server.invitationFile} ${lineFile name}"
+          ) servers;
+          ExecStart = "${permafrost} vault run --path ${cfg.path} --settings ${settingsFile}";
+          User = cfg.user;
+          Group = cfg.group;
+          Restart = "always";
+          RestartSec = 30;
+          TimeoutStartSec = 180;
+          TimeoutStopSec = 20;
+          # fed after each piece of work, which takes a few seconds or the hashing of one object
+          WatchdogSec = 900;
+          OOMPolicy = "continue";
+          Nice = 10;
+          IOSchedulingClass = "idle";
+          RuntimeDirectory = "permafrost-vault";
+          RuntimeDirectoryMode = "0700";
+          ProtectHome = if lib.any (folder: isBelow folder cfg.path) [ "/home" "/root" ] then "tmpfs" else true;
+          ReadWritePaths = [ "-${cfg.path}" ];
+          RestrictNamespaces = true;
+          SystemCallFilter = [
+            "@system-service"
+            "~@privileged"
+          ];
+        }
+        // lib.optionalAttrs (isBelow "/home" cfg.path || isBelow "/root" cfg.path) { BindPaths = [ cfg.path ]; };
+    };
+  };
+}
