@@ -132,4 +132,7 @@ def test_from_a_backup_to_the_page(
         expect(page.get_by_text("the vault attic has sent no receipt")).to_be_visible(timeout=30_000)
         assert page.request.get(f"http://127.0.0.1:{port}/healthz").text() == "ok\n"
         assert page.request.get(f"http://127.0.0.1:{port}/status.json").json()["snapshots"] == 1
+        metrics = page.request.get(f"http://127.0.0.1:{port}/metrics").text()
+        assert 'permafrost_findings_by_kind{kind="vault-silent",severity="warning"} 1' in metrics
+        assert 'permafrost_task_last_success{task="backup"} 1' in metrics
     assert [one for one in complaints if "Failed to load" not in one and "ERR_CONNECTION" not in one] == []

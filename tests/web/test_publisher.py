@@ -50,7 +50,7 @@ def test_it_is_made_again_when_something_has_changed(configuration: Configuratio
     publisher.turn(NOW)
     publisher.turn(NOW)
     assert len(looked) == 1
-    assert sorted(file.name for file in folder.iterdir()) == ["index.html", "status.json"]
+    assert sorted(file.name for file in folder.iterdir()) == ["index.html", "permafrost.prom", "status.json"]
     assert (folder / "index.html").stat().st_mode & 0o777 == 0o644
     assert json.loads((folder / "status.json").read_text())["verdict"]["answer"] == "limited"
     records = RunRecords(configuration.state.path)

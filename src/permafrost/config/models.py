@@ -288,8 +288,8 @@ class Web(Section):
 
     folder: AbsolutePath | None = Field(
         default=None,
-        description="Write the page there as index.html, with status.json beside it, after each change. The folder "
-        "must exist.",
+        description="Write the page there as index.html, with status.json and permafrost.prom beside it, after each "
+        "change. The folder must exist.",
     )
     listen: Annotated[str, AfterValidator(_loopback_or_socket)] | None = Field(
         default=None,

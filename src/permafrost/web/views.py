@@ -1,4 +1,4 @@
-"""What is published of an overview: the page, and the same as JSON. A further view is one more line in `VIEWS`."""
+"""What is published of an overview: the page, JSON and metrics. A further view is one more line in `VIEWS`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 
 from permafrost.status.overview import Overview
+from permafrost.web.metrics import CONTENT_TYPE, metrics_text
 from permafrost.web.page import render_page
 
 
@@ -29,6 +30,7 @@ def status_json(overview: Overview) -> str:
 VIEWS = (
     View("/", "index.html", "text/html; charset=utf-8", render_page),
     View("/status.json", "status.json", "application/json", status_json),
+    View("/metrics", "permafrost.prom", CONTENT_TYPE, metrics_text),
 )
 
 
