@@ -77,6 +77,17 @@ def test_what_was_not_measured_is_absent(tmp_path: Path) -> None:
     assert value(found, "reader_good", reader="recovery sheet") == 0
 
 
+def test_a_schedule_that_is_not_kept(tmp_path: Path) -> None:
+    """What is due and was not made counts since its first moment, until the next backup; steps of drills are known."""
+    history = replace(history_of("healthy"), gaps=((0, 6), (402, 403)))
+    late = samples(metrics_text(server_overview(make_server_state(tmp_path / "late", history), NOW)))
+    assert value(late, "backup_lag_seconds") == 5 * 3600 + 3 * 60
+    assert value(late, "backups_missing") == 6  # what was due at 14:02 is not missing yet
+    kept = samples(metrics_text(of_state(tmp_path / "kept", "healthy")))
+    assert value(kept, "backup_lag_seconds") == 0
+    assert value(kept, "restore_step_seconds", step="load rows")
+
+
 def test_a_vaults_metrics(tmp_path: Path) -> None:
     """A vault reports the same of each server that it keeps, and nothing about jobs."""
     found = samples(metrics_text(vault_overview(make_vault_state(tmp_path, "full"), NOW)))

@@ -41,6 +41,8 @@ _HELP = {
     "restorable_to_timestamp_seconds": "The moment as of which the server would come back.",
     "proven_timestamp_seconds": "When the last successful drill ended.",
     "restore_seconds": "How long a restore of the database takes, as measured by drills.",
+    "restore_step_seconds": "How long a step of the last successful drill took.",
+    "backup_lag_seconds": "Since when a backup has been due that was not made; 0 if none is. Known an interval late.",
     "backups_missing": "Backups of the last 31 days that were due and not made.",
     "findings": "What needs attention, by severity.",
     "findings_by_kind": "What needs attention, by kind.",
@@ -99,8 +101,7 @@ def _samples(overview: Overview) -> Iterator[Sample]:
     for about in overview.about:
         yield from _of_verdict(about)
     if overview.kind == "server":
-        missing = sum(gap.missing for about in overview.about for gap in about.hours.gaps)
-        yield Sample("backups_missing", missing)
+        yield from _of_schedule(overview)
     yield from _of_findings(overview)
     for place in overview.places:
         yield from _of_place(place)
@@ -121,6 +122,17 @@ def _of_verdict(about: About) -> Iterator[Sample]:
     yield Sample("restorable_to_timestamp_seconds", _unix(about.verdict.restorable_to), server)
     yield Sample("proven_timestamp_seconds", _unix(about.verdict.proven_at), server)
     yield Sample("restore_seconds", about.verdict.restore_s, server)
+
+
+def _of_schedule(overview: Overview) -> Iterator[Sample]:
+    gaps = [gap for about in overview.about for gap in about.hours.gaps]
+    newest = max((place.restorable_to for place in overview.places if place.restorable_to), default=None)
+    lasting = [gap for gap in gaps[:1] if newest is None or newest < gap.first]
+    yield Sample("backup_lag_seconds", (overview.as_of - lasting[0].first).total_seconds() if lasting else 0)
+    yield Sample("backups_missing", sum(gap.missing for gap in gaps))
+    measured = [drill.measured for drill in overview.drills if drill.measured is not None]
+    for step, took_s in measured[-1].steps_s.items() if measured else ():
+        yield Sample("restore_step_seconds", took_s, (("step", step),))
 
 
 def _of_findings(overview: Overview) -> Iterator[Sample]:
