@@ -36,7 +36,7 @@ def test_help_fits_a_screen(path: str) -> None:
     """It is at most 40 lines long where the terminal has 100 columns, which are used."""
     lines = HELP[path].splitlines()
     assert len(lines) <= MOST_LINES
-    assert max(map(len, lines)) > 70
+    assert max(map(len, lines)) > 65
 
 
 @pytest.mark.parametrize("group", [main, vault], ids=["permafrost", "permafrost vault"])

@@ -183,7 +183,10 @@ def test_recipients_are_changed(
 def test_an_exchanged_list_of_recipients(
     server: Server, tmp_path: Path, recipient: Recipient, other_recipient: Recipient
 ) -> None:
-    """Sealed to public keys, recipients that the signing key has not signed are refused, whatever the folder says."""
+    """Sealed to public keys, recipients that the signing key has not signed are refused, whatever the folder says.
+
+    An older permafrost let recipients change, and made no key check: those of its newest snapshot are the right ones.
+    """
     keys = tmp_path / "keys"
     good, bad = (one.put_into(keys) for one in (recipient, other_recipient))
     own, exchanged = (
@@ -205,7 +208,12 @@ def test_an_exchanged_list_of_recipients(
     server.repository.layout.key_check.unlink()
     facts.write_text(text)
     refused(exchanged)
+    facts.write_text(text.replace(good, bad))
+    refused(exchanged)
     make_backup(own)
+    assert own.repository.facts.recipients == (good,)
+    assert own.repository.layout.key_check.is_file()
+    refused(exchanged)
 
 
 KILLED = """

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from permafrost.errors import IntegrityError, RepositoryError
-from permafrost.events import ignore_events
+from permafrost.events import Event, Progress, ignore_events
 from permafrost.openpgp.home import temporary_home
 from permafrost.openpgp.signing import export_public_key, generate_signing_key, sign_detached
 from permafrost.operations.verify import VerifyResult, verify
-from permafrost.repository.snapshots import list_snapshots
+from permafrost.repository.snapshots import list_snapshots, remove_snapshots
 from tests.fixtures.backups import make_backup
 from tests.fixtures.damage import flip_a_bit
 from tests.fixtures.server import MakeServer, Server
@@ -60,6 +60,22 @@ def test_one_bit_in_each_object(server: Server) -> None:
             file.chmod(0o644)
             file.write_bytes(good)
     assert look(server).findings == ()
+
+
+def test_a_prune_meanwhile(server: Server) -> None:
+    """A snapshot that is removed while its objects are read is no finding, and neither are its objects."""
+    layout = server.repository.layout
+    events: list[Event] = []
+
+    def prune_at_the_first_object(event: Event) -> None:
+        if isinstance(event, Progress) and not any(isinstance(one, Progress) for one in events):
+            remove_snapshots(layout, list_snapshots(layout))
+        events.append(event)
+
+    fingerprint = server.configuration.signing.fingerprint
+    now = datetime.now(UTC)
+    result = verify(server.path, fingerprint, patience=timedelta(0), report=prune_at_the_first_object, now=now)
+    assert (result.findings, result.snapshots, result.objects) == ((), 0, 1)
 
 
 @pytest.mark.format("4.3", "6.3")

@@ -15,7 +15,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from permafrost.config.models import Configuration, Encryption
@@ -88,7 +88,7 @@ def rekey(
             if as_configured
             else _new_passphrase(configuration, repository, report, make_passphrase)
         )
-        sheet_file = sheet_folder / f"recovery-sheet-{now:%Y%m%d}.txt"
+        sheet_file = sheet_folder / f"recovery-sheet-{_key_made_at(configuration, encryption, now):%Y%m%dT%H%M%SZ}.txt"
         _write_sheet(sheet_file, configuration, encryption, repository, now)
         report(Note(f"the new recovery sheet is {sheet_file}"))
 
@@ -161,6 +161,13 @@ def _new_passphrase(
         write_durably(waiting, f"{make_passphrase()}\n".encode(), _SECRET_MODE)
         _give_to_owner_of(encryption.passphrase_file, waiting)
     return encryption.model_copy(update={"passphrase_file": waiting})
+
+
+def _key_made_at(configuration: Configuration, encryption: Encryption, now: datetime) -> datetime:
+    """Return when the new passphrase was made: a resumed run writes its sheet again, and no other key's."""
+    if encryption == configuration.encryption or encryption.passphrase_file is None:
+        return now.astimezone(UTC)
+    return datetime.fromtimestamp(encryption.passphrase_file.stat().st_mtime, UTC)
 
 
 def _give_to_owner_of(file: Path, given: Path) -> None:

@@ -87,21 +87,22 @@ def verify(
     started = time.monotonic()
     repository = Repository.open(path)
     steps = Steps(report, 2)
+    judgements: dict[SnapshotId, Judgement] = {}
     with temporary_home() as home:
         verifier = make_verifier(repository, fingerprint, home)
         if verifier.is_clock_behind:
             report(Warned(key_clock_warning(now)))
+        lists = _Lists(repository, verifier)
         with steps.step("check every snapshot's signature and list"):
-            lists = {
-                snapshot: _read_list(repository, snapshot, verifier) for snapshot in list_snapshots(repository.layout)
-            }
-    sizes = {stored.name: stored.size_bytes for one in lists.values() for stored in one.objects()}
-    with steps.step("read every object and compare it with its name"):
-        states, found, size = _hash_objects(repository, sizes, report)
-    judgements: dict[SnapshotId, Judgement] = {}
-    for snapshot, one in lists.items():
-        judgements[snapshot] = judge(_look_at(repository, snapshot, one, states), now, patience)
-        found += _findings(snapshot, judgements[snapshot])
+            snapshots = list_snapshots(repository.layout)
+            sizes = {stored.name: stored.size_bytes for one in snapshots for stored in lists.read(one).objects()}
+        with steps.step("read every object and compare it with its name"):
+            states, found, size = _hash_objects(repository, sizes, report)
+        for snapshot in snapshots:
+            seen = _look_at(repository, snapshot, lists, states)
+            if seen is not None:
+                judgements[snapshot] = judge(seen, now, patience)
+                found += _findings(snapshot, judgements[snapshot])
     is_mended_next = state is not None and _let_next_backup_mend(state, found)
     return VerifyResult(
         fingerprint=verifier.fingerprint,
@@ -146,15 +147,29 @@ class _List:
         return self.object_list.objects if self.object_list is not None else ()
 
 
-def _read_list(repository: Repository, snapshot: SnapshotId, verifier: Verifier) -> _List:
-    try:
-        object_list, content, signature = read_object_list(repository.layout, snapshot)
-    except RepositoryError:
-        return _List(None)
-    except IntegrityError:
-        return _List(None, is_valid=False)
-    is_own = object_list.repository_id == repository.repository_id and verifier.is_valid(content, signature)
-    return _List(object_list) if is_own else _List(None, is_valid=False)
+class _Lists:
+    """Reads object lists, and remembers which are signed: all of them at once would fill the memory."""
+
+    def __init__(self, repository: Repository, verifier: Verifier) -> None:
+        self._repository = repository
+        self._verifier = verifier
+        self._signed: set[bytes] = set()
+
+    def read(self, snapshot: SnapshotId) -> _List:
+        """Return the snapshot's list as it is now."""
+        try:
+            object_list, content, signature = read_object_list(self._repository.layout, snapshot)
+        except RepositoryError:
+            return _List(None)
+        except IntegrityError:
+            return _List(None, is_valid=False)
+        digest = hashlib.sha256(content + signature).digest()
+        if digest not in self._signed:
+            is_own = object_list.repository_id == self._repository.repository_id
+            if not is_own or not self._verifier.is_valid(content, signature):
+                return _List(None, is_valid=False)
+            self._signed.add(digest)
+        return _List(object_list)
 
 
 def _hash_objects(
@@ -162,16 +177,20 @@ def _hash_objects(
 ) -> tuple[dict[str, _ObjectState], list[Finding], int]:
     """Return each object's state, findings and bytes read; what is larger than it can be is bad without being read."""
     files = list(stored_objects(repository.layout))
-    total = sum(file.lstat().st_size for _, file in files)
+    total = sum(size for _, file in files if (size := _size_of(file)) is not None)
     states: dict[str, _ObjectState] = {}
     findings = []
     done = 0
     for name, file in files:
-        size = file.lstat().st_size
-        state = FileState.BAD
+        size = _size_of(file)
+        if size is None:
+            continue
+        state: FileState | None = FileState.BAD
         if size == sizes.get(name, size) and (name in sizes or size <= _MOST_UNNAMED_BYTES):
             state = _hashed_state(name, file)
             done += size
+        if state is None:
+            continue
         if state is FileState.BAD:
             findings.append(Finding(FindingKind.CORRUPT_OBJECT, name, f"the object {name} is not what its name says"))
         states[name] = _ObjectState(state, size)
@@ -179,22 +198,38 @@ def _hash_objects(
     return states, findings, done
 
 
-def _hashed_state(name: str, file: Path) -> FileState:
+def _size_of(file: Path) -> int | None:
+    """Return its size, None if it is gone: a prune may run meanwhile."""
+    try:
+        return file.lstat().st_size
+    except FileNotFoundError:
+        return None
+
+
+def _hashed_state(name: str, file: Path) -> FileState | None:
     try:
         return FileState.GOOD if hash_file(file).name == name else FileState.BAD
     except NotAFileError:
         return FileState.BAD
+    except FileNotFoundError:
+        return None
 
 
-def _look_at(repository: Repository, snapshot: SnapshotId, read: _List, objects: Mapping[str, _ObjectState]) -> Seen:
+def _look_at(
+    repository: Repository, snapshot: SnapshotId, lists: _Lists, objects: Mapping[str, _ObjectState]
+) -> Seen | None:
+    """Return what there is of the snapshot, None if it is gone: a prune removes its folder before its objects."""
     folder = repository.layout.snapshot(snapshot)
-    # ctime: the local clock's, and nobody can set it back, unlike mtime, which Syncthing carries over
-    since = datetime.fromtimestamp(folder.lstat().st_ctime, UTC)
-    if read.object_list is None:
-        return Seen(since, None, signature_is_valid=read.is_valid, files={})
-    files = {stored.name: _state_of(stored, objects) for stored in read.object_list.objects}
-    files[read.object_list.manifest.name] = _manifest_state(folder / MANIFEST, read.object_list.manifest)
-    return Seen(since, read.object_list, signature_is_valid=True, files=files)
+    try:
+        # ctime: the local clock's, and nobody can set it back, unlike mtime, which Syncthing carries over
+        since = datetime.fromtimestamp(folder.lstat().st_ctime, UTC)
+    except FileNotFoundError:
+        return None
+    read = lists.read(snapshot)
+    files = {stored.name: _state_of(stored, objects) for stored in read.objects()}
+    if read.object_list is not None:
+        files[read.object_list.manifest.name] = _manifest_state(folder / MANIFEST, read.object_list.manifest)
+    return Seen(since, read.object_list, read.is_valid, files) if folder.exists() else None
 
 
 def _state_of(stored: StoredObject, objects: Mapping[str, _ObjectState]) -> FileState:

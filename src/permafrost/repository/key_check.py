@@ -7,21 +7,24 @@ Without it, an exchanged passphrase file would go unnoticed until a restore: who
   the server's signing key. The recipients are right if the signature fits the statement that names them.
 
 Readers do not need it (docs/format.md, 1.5). Where it is missing, the newest snapshot that the server has signed says
-whether a passphrase is right, and repository.json says who the recipients are. The same snapshot counts where the file
-does not open: a change of key that was killed leaves a snapshot of the new key, and the old file.
+whether a key is right: a passphrase opens it, and it names the recipients' subkeys. The same snapshot counts where the
+file does not fit: a change of key that was killed leaves a snapshot of the new key, and the old file.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
 
-from permafrost.errors import IntegrityError, KeyFileError, PermafrostError, ToolError
+from permafrost.errors import IntegrityError, KeyFileError, RepositoryError, ToolError
+from permafrost.openpgp.addressees import is_sealed_to
 from permafrost.openpgp.home import temporary_home
-from permafrost.openpgp.sealing import OpeningKey, PassphraseSealing, Sealing, open_bytes
-from permafrost.openpgp.signing import sign_detached
+from permafrost.openpgp.sealing import OpeningKey, PassphraseSealing, RecipientSealing, Sealing, open_bytes
+from permafrost.openpgp.signing import Verifier, sign_detached
 from permafrost.repository.durable import write_durably
-from permafrost.repository.reading import make_verifier, read_snapshot
+from permafrost.repository.layout import SnapshotId
+from permafrost.repository.reading import make_verifier, read_signed, read_snapshot
 from permafrost.repository.repository import Repository
 from permafrost.repository.sealed import seal_bytes
 from permafrost.repository.snapshots import complete_snapshots
@@ -53,24 +56,23 @@ def write_key_check(repository: Repository, sealing: Sealing, home: Path, signin
 
 def judge_key(repository: Repository, sealing: Sealing, home: Path, fingerprint: str | None) -> KeyVerdict:
     """Return whether `sealing` is what the repository is sealed with; `fingerprint` is the signing key to trust."""
-    content = _read(repository)
-    if isinstance(sealing, PassphraseSealing):
-        key = OpeningKey(sealing.passphrase_file)
-        if content is not None and _opens(home, key, content, _statement(repository, sealing)):
-            return KeyVerdict.SAME
-        return _by_newest_snapshot(repository, key, home, fingerprint, otherwise=_unknown(content))
+    content, statement = _read(repository), _statement(repository, sealing)
+    passphrase = OpeningKey(sealing.passphrase_file) if isinstance(sealing, PassphraseSealing) else None
+    if passphrase is not None and content is not None and _opens(home, passphrase, content, statement):
+        return KeyVerdict.SAME
     with temporary_home() as verifier_home:
         verifier = make_verifier(repository, fingerprint, verifier_home)
-        if content is not None and verifier.is_valid(_statement(repository, sealing), content):
+        if passphrase is None and content is not None and verifier.is_valid(statement, content):
             return KeyVerdict.SAME
-    if content is not None or sorted(repository.facts.recipients) != _recipients(sealing):
-        return KeyVerdict.OTHER
-    return KeyVerdict.PROVEN if complete_snapshots(repository.layout) else KeyVerdict.UNPROVEN
 
+        def is_of_this_key(snapshot: SnapshotId) -> bool:
+            if isinstance(sealing, RecipientSealing):
+                return is_sealed_to(home, read_signed(repository, snapshot, verifier)[1], sealing.key_files)
+            return _opens_snapshot(repository, snapshot, verifier, OpeningKey(sealing.passphrase_file), home)
 
-def _unknown(content: bytes | None) -> KeyVerdict:
-    """Return what to think where no snapshot says anything: a key check that does not open is another key's."""
-    return KeyVerdict.UNPROVEN if content is None else KeyVerdict.OTHER
+        verdict = _by_newest_snapshot(repository, is_of_this_key)
+    # where no snapshot says anything, a key check that does not fit is another key's
+    return verdict or (KeyVerdict.UNPROVEN if content is None else KeyVerdict.OTHER)
 
 
 def _read(repository: Repository) -> bytes | None:
@@ -88,21 +90,24 @@ def _opens(home: Path, key: OpeningKey, content: bytes, statement: bytes) -> boo
         return False
 
 
-def _by_newest_snapshot(
-    repository: Repository, key: OpeningKey, home: Path, fingerprint: str | None, *, otherwise: KeyVerdict
-) -> KeyVerdict:
-    """Return whether the newest snapshot that the server has signed, and that can be read, opens with the key."""
-    with temporary_home() as verifier_home:
-        verifier = make_verifier(repository, fingerprint, verifier_home)
-        for snapshot in reversed(complete_snapshots(repository.layout)[-_MOST_SNAPSHOTS:]):
-            try:
-                read_snapshot(repository, snapshot, verifier, key, home)
-            except KeyFileError:
-                return KeyVerdict.OTHER
-            except PermafrostError:
-                continue  # damaged, or somebody else's: it says nothing of the key
-            return KeyVerdict.PROVEN
-    return otherwise
+def _by_newest_snapshot(repository: Repository, is_of_this_key: Callable[[SnapshotId], bool]) -> KeyVerdict | None:
+    """Return what the newest snapshot says that the server has signed, and that can be read; None if there is none."""
+    for snapshot in reversed(complete_snapshots(repository.layout)[-_MOST_SNAPSHOTS:]):
+        try:
+            return KeyVerdict.PROVEN if is_of_this_key(snapshot) else KeyVerdict.OTHER
+        except (IntegrityError, RepositoryError):
+            continue  # damaged, or somebody else's: it says nothing of the key
+    return None
+
+
+def _opens_snapshot(
+    repository: Repository, snapshot: SnapshotId, verifier: Verifier, key: OpeningKey, home: Path
+) -> bool:
+    try:
+        read_snapshot(repository, snapshot, verifier, key, home)
+    except KeyFileError:
+        return False
+    return True
 
 
 def _statement(repository: Repository, sealing: Sealing) -> bytes:

@@ -105,12 +105,7 @@ def read_snapshot(
 
     Raise `IntegrityError` for the first that does not hold, `KeyFileError` if the key does not open it.
     """
-    object_list, content, signature = read_object_list(repository.layout, snapshot)
-    if not verifier.is_valid(content, signature):
-        raise IntegrityError(f"snapshot {snapshot} was not signed by this server", hint=_ELSEWHERE)
-    if object_list.repository_id != repository.repository_id:
-        raise IntegrityError(f"snapshot {snapshot} belongs to another repository", hint=_ELSEWHERE)
-    sealed = read_sealed_manifest(repository.layout, object_list)
+    object_list, sealed = read_signed(repository, snapshot, verifier)
     manifest = decode_manifest(open_bytes(home, key, [sealed], limit_bytes=_MANIFEST_BYTES))
     same = (
         manifest.repository == repository.repository_id
@@ -126,6 +121,16 @@ def read_snapshot(
             f"the manifest of snapshot {snapshot} and its list name different objects", hint=_ELSEWHERE
         )
     return CheckedSnapshot(object_list, manifest)
+
+
+def read_signed(repository: Repository, snapshot: SnapshotId, verifier: Verifier) -> tuple[ObjectList, bytes]:
+    """Return the snapshot's list and its sealed manifest, having checked 1 to 3 of `read_snapshot`."""
+    object_list, content, signature = read_object_list(repository.layout, snapshot)
+    if not verifier.is_valid(content, signature):
+        raise IntegrityError(f"snapshot {snapshot} was not signed by this server", hint=_ELSEWHERE)
+    if object_list.repository_id != repository.repository_id:
+        raise IntegrityError(f"snapshot {snapshot} belongs to another repository", hint=_ELSEWHERE)
+    return object_list, read_sealed_manifest(repository.layout, object_list)
 
 
 def check_objects(

@@ -23,7 +23,7 @@ at_option = click.option(
     "--at",
     metavar="MOMENT",
     callback=_moment,
-    help='Instead of SNAPSHOT: the newest up to "2026-11-22 14:00", local time unless an offset follows.',
+    help='Instead of SNAPSHOT: the newest up to "2026-11-22 14:00", local time.',
 )
 
 

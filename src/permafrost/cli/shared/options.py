@@ -52,7 +52,7 @@ def _fingerprint(_context: click.Context, _parameter: click.Parameter, typed: st
 fingerprint_option = click.option(
     "--fingerprint",
     callback=_fingerprint,
-    help="The signing key to trust, from the recovery sheet; spaces and case do not matter.",
+    help="The signing key to trust, as on the recovery sheet, spaces or not.",
 )
 repository_option = click.option(
     "--repository",
