@@ -211,7 +211,7 @@ def test_an_exchanged_list_of_recipients(
     facts.write_text(text.replace(good, bad))
     refused(exchanged)
     make_backup(own)
-    assert Repository.open(own.repository.path).facts.recipients == (good,)
+    assert Repository.open(server.path).facts.recipients == (good,)
     assert own.repository.layout.key_check.is_file()
     refused(exchanged)
 
