@@ -256,6 +256,22 @@ def test_nothing_new_by_the_declared_schedule(stage: Stage) -> None:
     assert stage.findings() == set()
 
 
+def test_nothing_new_within_the_configured_time(stage: Stage) -> None:
+    """A vault's own `nothing_new_minutes` counts instead of what the server declares, to the minute."""
+    settings = stage.vault.settings.model_copy(update={"nothing_new_minutes": 90})
+    stage.vault = stage.vault.model_copy(update={"settings": settings})
+    _declare(stage, HOURLY)
+    stage.sender.snapshot(stage.clock.wall)
+    stage.deliver()
+    stage.keep(turns=1)
+    stage.clock.pass_time(timedelta(minutes=90))
+    stage.keep(turns=1)
+    assert stage.findings() == set()
+    stage.clock.pass_time(timedelta(minutes=1))
+    stage.keep(turns=1)
+    assert stage.findings() == {"nothing-new"}
+
+
 @pytest.mark.parametrize("years", [-50, 50, 7000])
 def test_made_up_dates_are_no_arrival(stage: Stage, years: int) -> None:
     """Snapshots that never come whole do not count as new, whatever date their names and lists claim."""

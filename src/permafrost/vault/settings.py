@@ -157,6 +157,11 @@ class VaultSettings(Section):
     keep_removed_media_days: Days = Field(
         default=30, description="How long media that a server has deleted or replaced stay in removed/."
     )
+    nothing_new_minutes: Annotated[int, Field(ge=10, le=525_600, strict=True)] | None = Field(
+        default=None,
+        description="Report `nothing-new` if a server has sent no whole snapshot for this many minutes. If left out, "
+        "the interval of backups that it declares counts, and three hours more.",
+    )
     history: History = History()
     syncthing: VaultSyncthing = VaultSyncthing()
     web: Web = Web()

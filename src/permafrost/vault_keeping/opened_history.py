@@ -70,7 +70,15 @@ def open_history(
     return OpenedHistory(
         folder=history,
         intake=Intake(received, history, verifier, noting.records, noting.found, report),
-        removals=Removals(received, history, noting.records, noting.found, client=client, folder_id=folder_id),
+        removals=Removals(
+            received,
+            history,
+            noting.records,
+            noting.found,
+            client=client,
+            folder_id=folder_id,
+            nothing_new_minutes=vault.settings.nothing_new_minutes,
+        ),
         local_changes=LocalChanges(client, folder_id, noting.found),
         audit=Audit(received, history, noting.records, noting.found, report, client=client, folder_id=folder_id),
         media=media,

@@ -46,7 +46,9 @@ class Removals:
         *,
         client: Client | None,
         folder_id: str,
+        nothing_new_minutes: int | None = None,
     ) -> None:
+        self._nothing_new_minutes = nothing_new_minutes
         self._received = received
         self._records = records
         self._found = found
@@ -64,7 +66,7 @@ class Removals:
             if not self._pace.is_due(now):
                 return True
             declaration = take_in_declaration(self._received, self._records, self._found)
-            look_for_silence(self._records, declaration, now, self._found)
+            look_for_silence(self._records, declaration, self._nothing_new_minutes, now, self._found)
             self._steps, self._began = self._comparison.look(), now
         steps, self._steps = self._steps, None  # what raises is begun again by the next look
         while time.monotonic() <= until:

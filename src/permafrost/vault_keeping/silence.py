@@ -1,4 +1,4 @@
-"""Detects that a server has sent nothing new for longer than it declared.
+"""Detects that a server has sent nothing new for longer than it declared, or than the vault's admin allows.
 
 Only a snapshot that has come whole and was taken counts: folders, lists and objects of snapshots that never become
 complete do not. What a snapshot's name says of its date does not matter either; arrival is by the vault's own clock.
@@ -19,8 +19,17 @@ _SINCE = "kept-since"
 _SUBJECT = "snapshots"
 
 
-def look_for_silence(records: Records, declaration: Declaration | None, now: datetime, found: FindingSink) -> None:
-    """Report that nothing new has come for too long, at `now` by the vault's own time, or that this has ended."""
+def look_for_silence(
+    records: Records,
+    declaration: Declaration | None,
+    allowed_minutes: int | None,
+    now: datetime,
+    found: FindingSink,
+) -> None:
+    """Report that nothing new has come for too long, at `now` by the vault's own time, or that this has ended.
+
+    `allowed_minutes` is what vault.toml says; without it the server's declaration counts.
+    """
     began = records.note(_SINCE)
     if began is None:
         records.set_note(_SINCE, began := now.isoformat())
@@ -28,6 +37,8 @@ def look_for_silence(records: Records, declaration: Declaration | None, now: dat
     last = max(taken, default=datetime.fromisoformat(began))
     every_s = declaration.backup_every_s if declaration is not None else None
     allowed = UNDECLARED if every_s is None else timedelta(seconds=every_s) + ON_THE_WAY
+    if allowed_minutes is not None:
+        allowed = timedelta(minutes=allowed_minutes)
     if now - last <= allowed:
         records.ledger.end(FindingKind.NOTHING_NEW.code, _SUBJECT, now)
         return
