@@ -7,6 +7,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
+from permafrost.config.models import Web
 from permafrost.repository.repository import Repository
 from permafrost.vault.settings import SETTINGS_FILE, VaultSyncthing
 from tests.fixtures.delivery import make_stage
@@ -17,13 +18,15 @@ from tests.fixtures.syncthing import free_port, wait_for
 def test_a_server_that_is_joined_meanwhile_is_kept(
     tmp_path: Path, repository: Repository, signing_key: SigningKey
 ) -> None:
-    """A server that is added while the service runs is kept without a restart; broken settings do not end it."""
+    """A server, and a page, that are added while the service runs need no restart; broken settings do not end it."""
     stage = make_stage(tmp_path / "vault", repository, signing_key)
+    folder = tmp_path / "www"
+    folder.mkdir()
     syncthing = VaultSyncthing(
         gui=f"127.0.0.1:{free_port()}", listen=(f"tcp://127.0.0.1:{free_port()}",), discovery=False
     )
-    with_server = stage.vault.settings.model_copy(update={"syncthing": syncthing})
-    without = stage.vault.model_copy(update={"settings": with_server.model_copy(update={"servers": ()})})
+    with_server = stage.vault.settings.model_copy(update={"syncthing": syncthing, "web": Web(folder=folder)})
+    without = stage.vault.model_copy(update={"settings": with_server.model_copy(update={"servers": (), "web": Web()})})
     without.save()
     command = (sys.executable, "-m", "permafrost", "vault", "run", f"--path={stage.vault.root}")
     with (tmp_path / "said").open("w") as said, subprocess.Popen(command, stderr=said) as service:
@@ -36,6 +39,9 @@ def test_a_server_that_is_joined_meanwhile_is_kept(
             snapshot = stage.sender.snapshot(datetime.now(UTC))
             stage.deliver()
             wait_for((stage.history / "snapshots" / str(snapshot)).exists, "it is kept", 30)
+            page = folder / "index.html"
+            wait_for(lambda: page.exists() and "from this vault" in page.read_text(), "its page says so", 90)
+            assert 'answer="yes"} 1' in (folder / "permafrost.prom").read_text()
             assert service.poll() is None
         finally:
             service.terminate()
