@@ -164,6 +164,6 @@ def _options(scratch_use: str | None, *, has_jobs: bool) -> list[Command]:
         words = f"Where {scratch_use}  [default: [state] scratch, or {DEFAULT_SCRATCH}]"
         options.append(click.option("--scratch", type=folder, help=words))
     if has_jobs:
-        words = f"Work on so many at once  [default: [database] jobs, or {_DEFAULT_JOBS}]"
+        words = f"Work on several at once  [default: [database] jobs, or {_DEFAULT_JOBS}]"
         options.append(click.option("--jobs", type=click.IntRange(1, 64), help=words))
     return [*options, config_option, json_option]
