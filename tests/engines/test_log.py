@@ -196,7 +196,7 @@ def test_state_is_only_a_cache(server: Server, harm: str) -> None:
     assert restored(server, newest) == contents_of(server.configuration.database.url)
 
 
-def test_changed_passphrase_starts_anew(server: Server, tmp_path: Path) -> None:
+def test_changed_passphrase_starts_anew(server: Server) -> None:
     """After the passphrase was changed a snapshot needs only the new one."""
     first = run(server)
     server.passphrase_file.write_text("ANOTHER-PASSPHRASE-OF-THE-ADMIN\n")
@@ -206,7 +206,7 @@ def test_changed_passphrase_starts_anew(server: Server, tmp_path: Path) -> None:
         if isinstance(event, Note):
             notes.append(event.message)
 
-    rekey(server.configuration, tmp_path, as_configured=True, report=report, now=datetime.now(UTC))
+    rekey(server.configuration, as_configured=True, report=report, now=datetime.now(UTC))
     assert any("passphrase" in note for note in notes)
     before, after = (
         {stored.name for stored in read_object_list(server.repository.layout, one)[0].objects}

@@ -27,6 +27,7 @@ from permafrost.repository.layout import SnapshotId
 from permafrost.repository.repository import Repository
 from permafrost.repository.snapshots import list_snapshots
 from permafrost.runs import RunRecords
+from permafrost.status.document import status
 from tests.fixtures.backups import contents_of, drop, make_backup, make_restore
 from tests.fixtures.commands import json_of
 from tests.fixtures.recipients import Recipient
@@ -59,9 +60,9 @@ def warnings_of(server: Server) -> list[str]:
     return [event.message for event in told if isinstance(event, Warned)]
 
 
-def changed(server: Server, folder: Path, *, as_configured: bool = False) -> Rekeyed:
+def changed(server: Server, *, as_configured: bool = False) -> Rekeyed:
     """Change the key as the command does."""
-    return rekey(server.configuration, folder, as_configured=as_configured, report=ignore_events, now=datetime.now(UTC))
+    return rekey(server.configuration, as_configured=as_configured, report=ignore_events, now=datetime.now(UTC))
 
 
 def refused(server: Server) -> KeyFileError:
@@ -127,6 +128,8 @@ def test_a_new_passphrase(server: Server, database: str) -> None:
     passphrase = read_secret_file(server.passphrase_file)
     text = sheet.read_text()
     assert passphrase in text
+    findings = status(server.configuration, datetime.now(UTC)).findings
+    assert [one.subject for one in findings if one.code == "recovery-sheet"] == [str(sheet)]
     assert f"Snapshots up to {old} are sealed with another key" in text
     assert [line for line in text.splitlines() if len(line) > 80 and str(server.path) not in line] == []
     assert (sheet.stat().st_mode & 0o777, kept.stat().st_mode & 0o777) == (0o600, 0o600)
@@ -161,9 +164,9 @@ def test_recipients_are_changed(
     to_both = with_key(Encryption(recipients=both, recipients_dir=keys))
     for now_sealed in (to_one, to_both, server):
         refused(now_sealed)
-        made = changed(now_sealed, tmp_path, as_configured=True)
+        made = changed(now_sealed, as_configured=True)
         with pytest.raises(UsageError, match="already"):
-            changed(now_sealed, tmp_path, as_configured=True)
+            changed(now_sealed, as_configured=True)
         newest = make_backup(now_sealed).snapshot
         assert made.snapshot < newest
         if now_sealed is not server:
@@ -175,7 +178,7 @@ def test_recipients_are_changed(
                 except KeyFileError:
                     assert not can_open
             with pytest.raises(UsageError, match="sealed to public keys"):
-                changed(now_sealed, tmp_path)
+                changed(now_sealed)
     assert Repository.open(server.path).facts.sealing == "passphrase"
     assert opens(server, newest, server.passphrase_file)
 
@@ -198,7 +201,7 @@ def test_an_exchanged_list_of_recipients(
         )
         for name in (good, bad)
     )
-    changed(own, tmp_path, as_configured=True)
+    changed(own, as_configured=True)
     refused(exchanged)
     facts = server.repository.layout.facts
     text = facts.read_text()

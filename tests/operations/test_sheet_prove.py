@@ -99,7 +99,7 @@ def test_an_exchanged_passphrase_does_not_prove_itself(server: Server) -> None:
 def test_a_passphrase_of_ones_own_and_a_secret_key(server: Server, tmp_path: Path, recipient: Recipient) -> None:
     """A passphrase of another form is typed whole; sealed to public keys, the secret key has to open the snapshot."""
     server.passphrase_file.write_text(f"{PASSPHRASE}\n")
-    rekey(server.configuration, tmp_path, as_configured=True, report=ignore_events, now=NOW + timedelta(seconds=5))
+    rekey(server.configuration, as_configured=True, report=ignore_events, now=NOW + timedelta(seconds=5))
     prove(server, lambda _: PASSPHRASE)
     with pytest.raises(KeyFileError):
         prove(server, lambda _: PASSPHRASE[:-1])
@@ -107,7 +107,7 @@ def test_a_passphrase_of_ones_own_and_a_secret_key(server: Server, tmp_path: Pat
     sealed = server.configuration.model_copy(
         update={"encryption": server.configuration.encryption.model_copy(update=encryption)}
     )
-    rekey(sealed, tmp_path, as_configured=True, report=ignore_events, now=NOW + timedelta(seconds=10))
+    rekey(sealed, as_configured=True, report=ignore_events, now=NOW + timedelta(seconds=10))
     secret = tmp_path / "secret.asc"
     secret.write_bytes(recipient.secret)
     prove(server, lambda _: "", OpeningKey(None, secret))

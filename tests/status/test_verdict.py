@@ -10,6 +10,7 @@ import pytest
 
 from permafrost.config.models import Promise
 from permafrost.status.document import Status, status
+from permafrost.status.verdict import Proof, server_verdict
 from samples.server_state import NOW, STATES, History, StateName, history_of, make_server_state
 
 
@@ -64,6 +65,18 @@ def test_a_vault_with_damage_does_not_count(tmp_path: Path) -> None:
     found = status(configuration, NOW)
     assert "vault-disagrees" in {finding.code for finding in found.findings}
     assert found.verdict.sources == ("cellar",)
+
+
+def test_a_vault_that_lags_is_not_named(tmp_path: Path) -> None:
+    """Only the places that hold the moment of the answer are named, even if another is as new as the schedule asks."""
+    found = of(tmp_path / "healthy", history_of("healthy"))
+    server, attic, cellar = found.places
+    assert attic.restorable_to is not None
+    lagging = replace(cellar, restorable_to=attic.restorable_to - timedelta(minutes=30))
+    said = server_verdict(
+        (server, attic, lagging), found.findings, Proof(None, None), lambda _: False, found.as_of, found.zone
+    )
+    assert (said.sources, said.restorable_to) == (("attic",), attic.restorable_to)
 
 
 def test_secrets_that_are_missing(tmp_path: Path) -> None:

@@ -26,9 +26,9 @@ from permafrost.operations.rekey import rekey as change_key
 def rekey(rendering: Rendering, *, as_configured: bool, config_file: Path | None) -> None:
     """Seal backups with a new key from now on, and make a new recovery sheet.
 
-    Makes a new passphrase, a full snapshot that is sealed with it, and a recovery sheet beside the configuration.
-    Existing snapshots stay sealed with the old key: keep the old sheet until they are gone from every vault. If it is
-    killed, run it again; until it is done, backups use the old key.
+    Makes a new passphrase, a full snapshot that is sealed with it, and a recovery sheet where the first one was
+    written. Existing snapshots stay sealed with the old key: keep the old sheet until they are gone from every vault.
+    If it is killed, run it again; until it is done, backups use the old key.
 
     Changed recipients, or another passphrase of your own: change them first, then run it with --as-configured.
 
@@ -37,11 +37,8 @@ def rekey(rendering: Rendering, *, as_configured: bool, config_file: Path | None
       permafrost rekey
       permafrost rekey --as-configured
     """
-    path = config_path(config_file).absolute()
-    configuration = load_configuration(path)
-    result = change_key(
-        configuration, path.parent, as_configured=as_configured, report=rendering.report, now=datetime.now(UTC)
-    )
+    configuration = load_configuration(config_path(config_file))
+    result = change_key(configuration, as_configured=as_configured, report=rendering.report, now=datetime.now(UTC))
     lines = [f"backups are sealed with the new key, from snapshot {result.snapshot} on"]
     if result.former_passphrase is not None:
         lines.append(f"the old passphrase, for older snapshots, is kept in {result.former_passphrase}")

@@ -64,7 +64,6 @@ class Rekeyed:
 
 def rekey(
     configuration: Configuration,
-    sheet_folder: Path,
     *,
     as_configured: bool,
     report: Reporter,
@@ -73,8 +72,8 @@ def rekey(
 ) -> Rekeyed:
     """Make the repository's key a new passphrase, or `as_configured` the one that the configuration names by now.
 
-    The new recovery sheet is written into `sheet_folder`. Raise `UsageError` if there is nothing to change, and what a
-    backup raises; the old key works then, and another run goes on.
+    The new recovery sheet is written where the first one was. Raise `UsageError` if there is nothing to change, and
+    what a backup raises; the old key works then, and another run goes on.
     """
     repository = Repository.open(configuration.repository.path)
     check_signing_key(configuration, repository)
@@ -88,7 +87,7 @@ def rekey(
             if as_configured
             else _new_passphrase(configuration, repository, report, make_passphrase)
         )
-        sheet_file = sheet_folder / f"recovery-sheet-{_key_made_at(configuration, encryption, now):%Y%m%dT%H%M%SZ}.txt"
+        sheet_file = _sheet_file(configuration, encryption, now)
         _write_sheet(sheet_file, configuration, encryption, repository, now)
         report(Note(f"the new recovery sheet is {sheet_file}"))
 
@@ -163,11 +162,12 @@ def _new_passphrase(
     return encryption.model_copy(update={"passphrase_file": waiting})
 
 
-def _key_made_at(configuration: Configuration, encryption: Encryption, now: datetime) -> datetime:
-    """Return when the new passphrase was made: a resumed run writes its sheet again, and no other key's."""
-    if encryption == configuration.encryption or encryption.passphrase_file is None:
-        return now.astimezone(UTC)
-    return datetime.fromtimestamp(encryption.passphrase_file.stat().st_mtime, UTC)
+def _sheet_file(configuration: Configuration, encryption: Encryption, now: datetime) -> Path:
+    """Return the new sheet's place, named by when the new key was made: a resumed run writes over no other key's."""
+    made_at, first = now.astimezone(UTC), configuration.signing.sheet_file
+    if encryption != configuration.encryption and encryption.passphrase_file is not None:
+        made_at = datetime.fromtimestamp(encryption.passphrase_file.stat().st_mtime, UTC)
+    return first.with_name(f"{first.stem}-{made_at:%Y%m%dT%H%M%SZ}{first.suffix}")
 
 
 def _give_to_owner_of(file: Path, given: Path) -> None:

@@ -5,7 +5,6 @@ It only reads, starts no program and needs no database, so it can be asked at an
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
@@ -33,6 +32,7 @@ from permafrost.runs import DRILL, PLACE, RunRecords
 from permafrost.schedule import Calendar, calendar_of, local_zone
 from permafrost.status.forecast import (
     GROWTH,
+    MeasuredRestore,
     forecast_of,
     growth_per_day,
     measured_restores,
@@ -145,21 +145,19 @@ def status(configuration: Configuration, now: datetime) -> Status:
     paired = _paired(state)
     reports = _reports(paired, written)
     proven = records.snapshots(DRILL, "done")
-    proof, size_bytes = _proof(records)
-    places = _places(configuration, snapshots, reports, records, now)
+    proof, measured, size_bytes = _proof(records)
+    places = _places(configuration, snapshots, proven, reports, records, now)
     findings = [
         *about_newest(latest, calendar, now),
         *about_clock(snapshots, records, now),
         *about_runs(records),
         *schedule_findings(calendar, records, now),
         *outside_findings(configuration),
-        *sheet_findings(records, configuration.encryption.prove_sheet_days, now),
-        *_about_sheet(configuration.signing.sheet_file),
+        *sheet_findings(configuration, records, now),
         *_about_receipts(paired, written, now),
         *receipt_findings(reports, repository.layout, snapshots, records, now),
         *promise_findings(configuration.promise, places, proof, now),
     ]
-    measured = measured_restores([proof.done]) if proof.done else ()
     return Status(
         name=configuration.server.name,
         as_of=now,
@@ -175,7 +173,7 @@ def status(configuration: Configuration, now: datetime) -> Status:
         places=places,
         jobs=jobs_of(calendar, records, now),
         running=running.document() if (running := read_running(state, now)) else None,
-        forecast=forecast_of(measured[0] if measured else None, size_bytes, places, now),
+        forecast=forecast_of(measured, size_bytes, places, now),
         readers=readers_of(configuration, records, now),
         promised=(configuration.promise.restore_minutes, configuration.promise.lost_minutes),
     )
@@ -187,34 +185,29 @@ def is_late(calendar: Calendar, made_at: datetime, now: datetime) -> bool:
     return late_snapshot(calendar, snapshot, now) is not None
 
 
-def _proof(records: RunRecords) -> tuple[Proof, int | None]:
-    """Return what drills have shown, and the size of the newest snapshot (None if its backup did not record it)."""
+def _proof(records: RunRecords) -> tuple[Proof, MeasuredRestore | None, int | None]:
+    """Return what drills have shown and measured, and the newest snapshot's bytes (None if they were not recorded)."""
     done = records.newest(DRILL, "done")
-    measured = measured_restores([done]) if done else ()
+    measured = next(iter(measured_restores([done])), None) if done else None
     backup = records.newest("backup", "done")
     size = backup.details.get("snapshot_bytes") if backup else None
     size_bytes = size if isinstance(size, int) else None
-    estimate = restore_estimate_s(measured[0] if measured else None, size_bytes)
-    return Proof(done, records.newest_settled(DRILL), estimate), size_bytes
+    estimate = restore_estimate_s(measured, size_bytes)
+    return Proof(done, records.newest_settled(DRILL), estimate), measured, size_bytes
 
 
 def _places(
     configuration: Configuration,
     snapshots: tuple[SnapshotId, ...],
+    proven: frozenset[str],
     reports: tuple[VaultReport, ...],
     records: RunRecords,
     now: datetime,
 ) -> tuple[PlaceDocument, ...]:
-    proven = records.snapshots(DRILL, "done")
     growth = growth_per_day(records.since(now - GROWTH, "backup"), now)
     grown = place_growth(records.since(now - GROWTH, PLACE), now)
     server = server_place(configuration.server.name, configuration.repository.path, snapshots, proven, growth, now)
     return (server, *vault_places(reports, proven, grown))
-
-
-def _about_sheet(sheet: Path) -> Iterator[Finding]:
-    if os.path.lexists(sheet):
-        yield Finding(FindingKind.RECOVERY_SHEET, str(sheet), f"the recovery sheet is still here: {sheet}")
 
 
 def _paired(state: Path) -> dict[str, datetime]:

@@ -47,21 +47,20 @@ def server_verdict(
     findings = tuple(findings)
     distrusted = {one.vault or one.subject for one in findings if one.kind in _NOT_TRUSTED}
     vaults = [one for one in places if one.kind == "vault" and one.name not in distrusted]
-    sources, moment = _best(vaults, is_late)
-    limits: list[str] = []
-    lead = "could come back"
+    sources, moment = _best(vaults)
+    limit, is_own_disk = "", False
     if moment is None:
-        sources, moment = _best([one for one in places if one.kind == "server"], is_late)
+        sources, moment = _best([one for one in places if one.kind == "server"])
         if moment is None:
             text = "No: there is no snapshot yet."
             return VerdictDocument("no", text, None, (), None, None, ("permafrost backup --audit",))
-        limits = [
-            "from its own disk: no vault holds a copy yet" if not vaults else "from its own disk: no vault has it"
-        ]
+        is_own_disk = True
+        limit = f"from its own disk: no vault {'has it' if vaults else 'holds a copy yet'}"
     elif is_late(moment):
-        limits = [f"{span_text((now - moment).total_seconds())} ago"]
+        limit = f"{span_text((now - moment).total_seconds())} ago"
     doubts = [_doubt_of(proof, now), _secrets(findings)]
-    verdict = _verdict(lead, sources, moment, limits, [one for one in doubts if one], proof, now, zone)
+    stated = [one for one in doubts if one]
+    verdict = _verdict(sources, moment, limit, stated, proof, now, zone, is_own_disk=is_own_disk)
     no_vault = not any(one.kind == "vault" for one in places)
     commands = [_INVITE] if no_vault else []
     return replace(verdict, commands=(*commands, *([_DRILL] if proof.done is None else [])))
@@ -74,32 +73,32 @@ def vault_verdict(
     moment = place.restorable_to
     if moment is None:
         return VerdictDocument("no", "No: nothing has arrived yet.", None, (), None, None, ())
-    limits = [f"{span_text((now - moment).total_seconds())} ago"] if is_late(moment) else []
+    limit = f"{span_text((now - moment).total_seconds())} ago" if is_late(moment) else ""
     doubts = [f"{bad_objects} objects here are damaged"] if bad_objects else []
     if proof.last is not None and proof.last.outcome == "failed":
         doubts += [f"the last drill here failed {_ago(proof.last, now)}"]
-    return _verdict("could come back", ("this vault",), moment, limits, doubts, proof, now, zone)
+    return _verdict(("this vault",), moment, limit, doubts, proof, now, zone)
 
 
 def _verdict(
-    lead: str,
     sources: tuple[str, ...],
     moment: datetime,
-    limits: Sequence[str],
+    limit: str,
     doubts: Sequence[str],
     proof: Proof,
     now: datetime,
     zone: tzinfo,
+    *,
+    is_own_disk: bool = False,
 ) -> VerdictDocument:
-    answer: Answer = "unproven" if doubts else "limited" if limits else "yes"
+    answer: Answer = "unproven" if doubts else "limited" if limit else "yes"
     at = _as_of(moment, now, zone)
-    is_own_disk = any("own disk" in limit for limit in limits)
     if is_own_disk:
-        what = f"only while this server exists, as it was {at}, {limits[0]}"
+        what = f"only while this server exists, as it was {at}, {limit}"
+    elif limit:
+        what = f"only as it was {at}, {limit}, from {list_text(sources)}"
     else:
-        aged = f", {limits[0]}" if limits else ""
-        what = f"{'only ' if limits else ''}as it was {at}{aged}, from {list_text(sources)}"
-        what = what if limits else f"{lead} {what}"
+        what = f"could come back as it was {at}, from {list_text(sources)}"
     start = {"yes": "Yes", "limited": "Yes, but", "unproven": "Probably", "no": "No"}[answer]
     parts = [f"{start}{'' if answer == 'limited' else ':'} {what}", *doubts]
     if not doubts and proof.done is not None:
@@ -117,14 +116,13 @@ def _as_of(moment: datetime, now: datetime, zone: tzinfo) -> str:
     return text if text.startswith("yesterday") else f"on {text}"
 
 
-def _best(places: Sequence[PlaceDocument], is_late: IsLate) -> tuple[tuple[str, ...], datetime | None]:
-    """Return the places from which to restore, and the newest moment: those that are up to date, or the newest one."""
+def _best(places: Sequence[PlaceDocument]) -> tuple[tuple[str, ...], datetime | None]:
+    """Return the newest moment to restore to, and the places that hold it: no other could bring it back."""
     dated = [(one.restorable_to, one.name) for one in places if one.restorable_to is not None]
     if not dated:
         return (), None
     newest = max(moment for moment, _ in dated)
-    names = tuple(name for moment, name in dated if moment == newest or not is_late(moment))
-    return names, newest
+    return tuple(name for moment, name in dated if moment == newest), newest
 
 
 def _doubt_of(proof: Proof, now: datetime) -> str:
