@@ -12,7 +12,7 @@ from bench.hours import Say, Servers
 from bench.measuring import Taken, take
 from bench.pgbackrest import PgBackRest
 from bench.results import After, SystemRuns
-from permafrost.cli.shared.amounts import bytes_text
+from permafrost.amounts import bytes_text
 from permafrost.postgres.programs.scratch import ScratchCluster
 
 

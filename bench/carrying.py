@@ -14,7 +14,7 @@ from pathlib import Path
 from bench.loopback import Traffic, loopback_settings
 from bench.programs import BenchError
 from bench.results import After, Carried, CarriedRuns
-from permafrost.cli.shared.amounts import bytes_text
+from permafrost.amounts import bytes_text
 from permafrost.events import ignore_events
 from permafrost.repository.layout import SYNCTHING_IGNORES
 from permafrost.syncthing.client import Client

@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MultipleLocator, NullLocator
 from matplotlib.typing import ColorType
 
-from permafrost.cli.shared.amounts import bytes_text
+from permafrost.amounts import bytes_text
 
 _COLOURS = color_sequences["petroff10"]  # chosen so that colour-blind people can tell them apart
 _DASHES = ("-", "--", "-.", ":")

@@ -14,7 +14,7 @@ from bench.data import DATABASE, check_equal
 from bench.measuring import Measurement, files_below, measure, take
 from bench.results import Hour, Run
 from bench.systems import Permafrost, System
-from permafrost.cli.shared.amounts import bytes_text
+from permafrost.amounts import bytes_text
 from permafrost.postgres.programs.scratch import ScratchCluster
 from samples.churn import churn
 from samples.database import OWNER

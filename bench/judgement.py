@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from bench.measuring import median
 from bench.results import OneSize
 from bench.week_rules import sent_in_week
-from permafrost.cli.shared.amounts import bytes_text
+from permafrost.amounts import bytes_text
 
 UNCHANGED_BYTES = 64 * 1024
 UNCHANGED_FILES = 6

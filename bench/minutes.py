@@ -17,7 +17,7 @@ from bench.programs import BenchError
 from bench.results import Facts, Minute, Minutes, Spent
 from bench.sections import make_mastodon, running_servers
 from bench.systems import Permafrost
-from permafrost.cli.shared.amounts import bytes_text
+from permafrost.amounts import bytes_text
 from permafrost.repository.layout import Layout
 from permafrost.repository.snapshots import list_snapshots
 

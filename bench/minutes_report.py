@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from bench.results import Minutes
 from bench.tables import markdown
 from bench.texts import data_text, facts_text
-from permafrost.cli.shared.amounts import bytes_text
+from permafrost.amounts import bytes_text
 
 MINUTES = ("of each run", "median", "worst")
 

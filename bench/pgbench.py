@@ -20,7 +20,7 @@ from bench.programs import BenchError, pipe
 from bench.results import Facts, Pgbench
 from bench.sections import log_runs, running_servers
 from bench.systems import Permafrost
-from permafrost.cli.shared.amounts import bytes_text
+from permafrost.amounts import bytes_text
 from permafrost.openpgp.home import temporary_home
 from permafrost.postgres.programs.binaries import server_binaries
 from permafrost.postgres.programs.scratch import ScratchCluster

@@ -7,7 +7,7 @@ from bench.results import Pgbench
 from bench.rows import HOURS, OTHERS, hour_rows, log_system, other_row
 from bench.tables import markdown
 from bench.texts import facts_text
-from permafrost.cli.shared.amounts import bytes_text
+from permafrost.amounts import bytes_text
 
 _TEXT = """\
 Not every database is Mastodon's: `pgbench -i` creates four tables, one of them without any key, and an hour is

@@ -29,7 +29,7 @@ from bench.tables import markdown, text_table
 from bench.texts import data_text, facts_text
 from bench.week_report import WEEK, week_rows, week_section
 from bench.work_report import work_parts
-from permafrost.cli.shared.amounts import bytes_text
+from permafrost.amounts import bytes_text
 
 
 def sizes_of(results: Results) -> Series | None:

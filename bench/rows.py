@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from bench.judgement import figures
 from bench.measuring import Measurement, Taken, median
 from bench.results import CarriedRuns, Hour, LogRuns, OneSize, Run, Series, SystemRuns
-from permafrost.cli.shared.amounts import bytes_text
+from permafrost.amounts import bytes_text
 
 JUDGED = ("promised", "at most", "median", "worst", "runs", "kept")
 BACKUPS = ("system", "time", "CPU", "server CPU", "peak memory", "bytes to send", "time / published")

@@ -17,7 +17,7 @@ from bench.pgbackrest import PgBackRest
 from bench.results import After, Data, Facts, LogRuns, OneSize, Restored, Run, Series
 from bench.systems import Permafrost, PlainArchive, PublishedSetup, System
 from bench.week import WeekSystems, measure_week
-from permafrost.cli.shared.amounts import bytes_text
+from permafrost.amounts import bytes_text
 from permafrost.openpgp.home import temporary_home
 from permafrost.postgres.programs.scratch import ScratchCluster
 

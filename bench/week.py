@@ -20,7 +20,7 @@ from bench.systems import Permafrost, PublishedSetup
 from bench.week_others import OtherWeeks, timed
 from bench.week_results import FileWeek, SystemWeek, Week, WeekRestore, WeekRun
 from bench.week_rules import RETENTION, VERSIONS, hours_kept, moments_of_week, newest_hours
-from permafrost.cli.shared.amounts import bytes_text
+from permafrost.amounts import bytes_text
 from permafrost.config.loading import load_configuration
 from permafrost.config.models import Configuration, Retention
 from permafrost.events import ignore_events

@@ -22,7 +22,7 @@ from bench.measuring import files_below
 from bench.programs import pipe
 from bench.results import SystemRuns
 from bench.week_results import SystemWeek, WeekRun
-from permafrost.cli.shared.amounts import bytes_text
+from permafrost.amounts import bytes_text
 from permafrost.config.models import Retention
 
 

@@ -7,7 +7,7 @@ import textwrap
 from bench.tables import markdown
 from bench.week_results import FileWeek, SystemWeek, Week
 from bench.week_rules import file_sent, file_stored, is_estimate, sent_in_week
-from permafrost.cli.shared.amounts import bytes_text
+from permafrost.amounts import bytes_text
 
 WEEK = ("system", "kept", "sent in the week", "stored", "files", "/ permafrost's", "time first", "time last")
 PLOT = "bytes-by-hour.svg"

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from permafrost.cli.shared.amounts import seconds_text
+from permafrost.amounts import seconds_text
 
 LINE_WIDTH = 100
 INVITATION = "permafrost-invite-"

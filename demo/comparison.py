@@ -9,7 +9,7 @@ from pathlib import Path
 
 from demo.account import Account
 from demo.portrait import FilePortrait, Portrait, TablePortrait, portray_file, portray_files
-from permafrost.cli.shared.amounts import bytes_text, seconds_text
+from permafrost.amounts import bytes_text, seconds_text
 
 TABLES_SHOWN = 12
 _SHORT = 8

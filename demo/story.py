@@ -17,7 +17,7 @@ from demo.comparison import Comparison, Original, compare
 from demo.machine import DemoError, Machine
 from demo.mastodon import DATABASE, Mastodon, Size
 from demo.portrait import bytes_below, portray_database, portray_file, portray_files, sizes_of_files
-from permafrost.cli.shared.amounts import bytes_text
+from permafrost.amounts import bytes_text
 from permafrost.postgres.programs.binaries import server_binaries
 from permafrost.postgres.programs.scratch import ScratchCluster
 from samples.rows import LOCAL_DOMAIN

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
+from permafrost.amounts import count_text
 from permafrost.cli.health import health_lines
-from permafrost.cli.shared.amounts import count_text
 from permafrost.cli.shared.options import config_option, config_path, json_option, reporting
 from permafrost.cli.shared.reading import server_option
 from permafrost.cli.shared.rendering import Rendering

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from permafrost.cli.shared.amounts import count_text
+from permafrost.amounts import count_text
 from permafrost.cli.shared.options import config_option, config_path, json_option, reporting
 from permafrost.cli.shared.rendering import Rendering
 from permafrost.config.checking import check_files

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 import click
 
+from permafrost.amounts import count_text, seconds_text
 from permafrost.cli.health import health_lines
-from permafrost.cli.shared.amounts import count_text, seconds_text
 from permafrost.cli.shared.reading import ReadRequest, reading
 from permafrost.cli.shared.rendering import Rendering
 from permafrost.errors import EXIT_FINDINGS

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from permafrost.cli.shared.amounts import bytes_text, seconds_text
+from permafrost.amounts import bytes_text, seconds_text
 from permafrost.cli.shared.reading import ReadRequest, reading
 from permafrost.cli.shared.rendering import Rendering
 from permafrost.errors import EXIT_FINDINGS

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from permafrost.cli.shared.amounts import count_text, seconds_text
+from permafrost.amounts import count_text, seconds_text
 from permafrost.cli.shared.reading import ReadRequest, reading, server_option
 from permafrost.cli.shared.rendering import Rendering
 from permafrost.errors import EXIT_FINDINGS, UsageError

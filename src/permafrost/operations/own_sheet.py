@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import pwd
 from datetime import datetime
 
 from psycopg.conninfo import conninfo_to_dict
 
 from permafrost.config.models import Configuration
+from permafrost.operations.init_parts import own_name
 from permafrost.repository.recovery_sheet import SheetFacts, recovery_sheet
 
 
@@ -23,7 +23,7 @@ def own_sheet(
 ) -> str:
     """Return the sheet; snapshots up to `earlier`, if there is one, need the sheet before it."""
     parameters = conninfo_to_dict(configuration.database.url)
-    role = parameters.get("user") or os.environ.get("PGUSER") or pwd.getpwuid(os.geteuid()).pw_name
+    role = parameters.get("user") or os.environ.get("PGUSER") or own_name()
     return recovery_sheet(
         SheetFacts(
             server=configuration.server.name,

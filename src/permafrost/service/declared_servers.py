@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from permafrost.config.secret_files import read_secret_file
-from permafrost.errors import InterruptedRunError, PermafrostError
+from permafrost.errors import PermafrostError
 from permafrost.events import Note, Reporter, Warned
 from permafrost.sharing.handshake import FIRST_FILE, Now, now_utc, showing
 from permafrost.sharing.vault_side import ensure_server, name_after_joining
@@ -45,8 +45,6 @@ class DeclaredServers:
         for file in vault.settings.line_files:
             try:
                 vault = self._learn(vault, file)
-            except InterruptedRunError:
-                raise
             except PermafrostError as error:
                 if os.path.lexists(file) or not vault.settings.servers:
                     self._report(Warned(f"the line in {file} is of no use: {error.message}"))
@@ -83,8 +81,6 @@ class DeclaredServers:
                 self._report(Warned(f"the server {server.name} has not admitted this vault, and its line has expired"))
             else:
                 self._knock(client, vault, server, invitation)
-        except InterruptedRunError:
-            raise
         except PermafrostError as error:
             self._report(Warned(f"the server {invitation.server_name} cannot be joined now: {error.message}"))
             self._shown_on = None

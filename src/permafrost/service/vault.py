@@ -10,7 +10,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from permafrost.errors import InterruptedRunError, PermafrostError
+from permafrost.errors import PermafrostError
 from permafrost.events import Note, Reporter, Warned
 from permafrost.repository.lock import file_lock
 from permafrost.service.declared_servers import DeclaredServers
@@ -78,8 +78,6 @@ def _serve(root: Path, report: Reporter) -> None:
 def _give_name_back(declared: DeclaredServers, report: Reporter) -> None:
     try:
         declared.close()
-    except InterruptedRunError:
-        raise
     except PermafrostError as error:
         report(Warned(f"the vault's name in Syncthing is still the proof of an invitation: {error.message}"))
 

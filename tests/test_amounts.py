@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from permafrost.cli.shared.amounts import bytes_text, count_text, seconds_text
+from permafrost.amounts import bytes_text, count_text, seconds_text
 
 MINUTE, HOUR, DAY = 60, 3600, 86400
 
