@@ -50,7 +50,6 @@ def check_sealing_key(
     change of key that was cut short has left is reported.
     """
     check_recipients(configuration.encryption)
-    warn_of_weak_passphrase(configuration.encryption, report)
     waiting = next_passphrase_file(configuration.encryption)
     if waiting is not None and waiting.exists():
         report(
@@ -60,6 +59,7 @@ def check_sealing_key(
     is_as_made = _is_as_made(configuration, repository)
     if verdict is KeyVerdict.OTHER or (verdict is KeyVerdict.UNPROVEN and not is_as_made):
         raise _another_key(configuration.encryption)
+    warn_of_weak_passphrase(configuration.encryption, report)  # of another key, it would advise to change the right one
     return verdict is not KeyVerdict.SAME or not is_as_made
 
 
