@@ -56,6 +56,19 @@ def read_small(file: Path | str, limit_bytes: int, *, folder: int | None = None)
     return content
 
 
+def open_named(file: Path) -> int:
+    """Return a descriptor on the regular file that a person has named; it may be a link to one.
+
+    Raise `FileNotFoundError` if there is none, `NotAFileError` if there is something else.
+    """
+    return open_regular(os.path.realpath(file))
+
+
+def read_named(file: Path, limit_bytes: int) -> bytes:
+    """Return the bytes of the file that a person has named, or of what it is a link to; raise as `read_small` does."""
+    return read_small(os.path.realpath(file), limit_bytes)
+
+
 @contextmanager
 def opened_folder(root: Path, *names: str) -> Iterator[int]:
     """Yield a descriptor on the folder `names` below `root`, no link among them followed.

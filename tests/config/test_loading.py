@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -293,3 +294,17 @@ def test_deep_nesting(tmp_path: Path, text: str) -> None:
     file.write_text(text)
     with pytest.raises(InvalidFileError, match="nested too deeply"):
         load_configuration(file)
+
+
+def test_what_is_no_file(tmp_path: Path) -> None:
+    """A pipe and a device are refused, and neither waited for nor read; a link to a file is as the file."""
+    pipe, link = tmp_path / "pipe.toml", tmp_path / "link.toml"
+    os.mkfifo(pipe)
+    for place in (pipe, Path("/dev/zero")):
+        with pytest.raises(ConfigurationError, match="not a regular file"):
+            load_configuration(place)
+    file = tmp_path / "permafrost.toml"
+    file.write_text("unknown = 1\n")
+    link.symlink_to(file)
+    with pytest.raises(InvalidFileError, match="unknown"):
+        load_configuration(link)

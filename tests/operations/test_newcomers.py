@@ -110,14 +110,16 @@ def test_media_and_secrets_that_are_missing(server: Server, tmp_path: Path) -> N
     """A backup warns of a media folder and a secrets file that are missing, keeps the rest, and status has findings."""
     there = tmp_path / "there.env"
     there.write_text("A=1\n")
-    gone = tmp_path / "gone.env"
+    gone, production = tmp_path / "gone.env", tmp_path / ".env.production"
+    os.mkfifo(production)  # Mastodon's user may have put anything there
     media = tmp_path / "system"
-    changes = {"secrets": Secrets(files=(there, gone)), "media": Media(path=media)}
+    changes = {"secrets": Secrets(files=(there, gone, production)), "media": Media(path=media)}
     lacking = replace(server, configuration=server.configuration.model_copy(update=changes))
     told: list[Event] = []
     back_up(lacking.configuration, report=told.append, now=datetime.now(UTC))
     warnings = " ".join(event.message for event in told if isinstance(event, Warned))
     assert str(gone) in warnings
+    assert str(production) in warnings
     assert str(media) in warnings
     assert str(there) not in warnings
     assert {"secrets-missing", "media-missing"} <= codes(lacking).keys()

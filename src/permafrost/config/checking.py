@@ -12,6 +12,7 @@ from permafrost.config.outside import outside_findings
 from permafrost.config.secret_files import read_secret_file
 from permafrost.errors import KeyFileError
 from permafrost.findings import FindingKind
+from permafrost.small_files import open_named
 
 KeyedMessage = tuple[str, str]
 """A dotted key of the configuration, and what is wrong with what it names."""
@@ -85,7 +86,7 @@ def _check_media(configuration: Configuration) -> Iterator[KeyedMessage]:
 def _unreadable(path: Path) -> str:
     """Return why `path` cannot be read as a file, "" if it can."""
     try:
-        with path.open("rb") as file:
+        with os.fdopen(open_named(path), "rb") as file:
             file.read(1)
     except OSError as error:
         return error.strerror or "cannot be read"

@@ -20,9 +20,11 @@ from permafrost.config.known_keys import known_keys, nearest_keys
 from permafrost.config.models import Configuration, passfile_of
 from permafrost.config.problems import InvalidFileError, Problem
 from permafrost.errors import ConfigurationError
+from permafrost.small_files import NotAFileError, read_named
 
 M = TypeVar("M", bound=BaseModel)
 
+_MOST_BYTES = 1 << 20
 _SYNTAX_PLACE = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
 
 
@@ -94,7 +96,7 @@ def misplaced_secrets(configuration: Configuration) -> Iterator[tuple[str, str]]
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8-sig")
+        return read_named(path, _MOST_BYTES).decode("utf-8-sig")
     except FileNotFoundError as error:
         raise ConfigurationError(
             f"there is no file {path}",
@@ -103,6 +105,8 @@ def _read(path: Path) -> str:
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         raise InvalidFileError((Problem(path, "is not UTF-8, as TOML must be", line),)) from error
+    except NotAFileError as error:
+        raise ConfigurationError(f"cannot read {path}: {error.strerror}", hint="name a configuration file") from error
     except OSError as error:
         raise ConfigurationError(
             f"cannot read {path}: {error.strerror}", hint="run permafrost as the user that owns its files"

@@ -6,6 +6,7 @@ And what lies in it and is no part: what the configuration leaves out.
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -54,7 +55,7 @@ def _unreadable(file: Path) -> str:
         return error.strerror or "cannot be read"
     if not os.access(file, os.R_OK, effective_ids=os.access in os.supports_effective_ids):
         return "permission denied"
-    return "" if status.st_size or not file.is_dir() else "it is a folder"
+    return "" if stat.S_ISREG(status.st_mode) else "it is no regular file"
 
 
 def _links_below(media: Path) -> Iterator[Path]:

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from permafrost.config.models import Mastodon
+from permafrost.errors import ConfigurationError
+from permafrost.events import Reporter, Warned
 from permafrost.mastodon.dotenv import parse_dotenv
-from permafrost.mastodon.environment import MastodonEnvironment, environment_of, read_environment
+from permafrost.mastodon.environment import MastodonEnvironment, environment_of, read_environment, read_variables
 from permafrost.postgres.building.sequences import SequenceValue
 from permafrost.postgres.catalog import DatabaseDescription
 from permafrost.postgres.digest import TableContents
@@ -48,13 +50,18 @@ def sequence_facts(sequences: Sequence[SequenceValue]) -> tuple[SequenceFacts, .
 
 
 def mastodon_facts(
-    secret_files: Sequence[Path], schema_version: str | None, settings: Mastodon
+    secret_files: Sequence[Path], schema_version: str | None, settings: Mastodon, report: Reporter
 ) -> MastodonFacts | None:
     """Return what the configuration, the secret files and the database tell of Mastodon, None if none is about one.
 
     The files are those that hold variables: .env.production, or NixOS's .secrets_env; values of secrets are not taken.
+    One that cannot be read is reported, and is no reason to have no backup.
     """
-    environment = _environment(secret_files)
+    environment = None
+    try:
+        environment = _environment(secret_files)
+    except ConfigurationError as error:
+        report(Warned(f"the snapshot will not say how Mastodon is set up: {error.message}"))
     if environment is None and schema_version is None and settings == Mastodon():
         return None
     version = ".".join(map(str, environment.version)) if environment and environment.version else None
@@ -76,10 +83,7 @@ def _environment(secret_files: Sequence[Path]) -> MastodonEnvironment | None:
     variables = [file for file in secret_files if file.name == SECRETS_ENV]
     if not variables:
         return None
-    try:
-        values = parse_dotenv(variables[0].read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError):
-        return None  # that it is missing is a finding, and no reason to have no backup
+    values = parse_dotenv(read_variables(variables[0]))
     return environment_of(values, variables[0].parent, tuple(variables), None)
 
 

@@ -22,9 +22,12 @@ from permafrost.mastodon.settings import (
     Storage,
 )
 from permafrost.mastodon.variables import database_of, redis_of, replica_of, storage_of
+from permafrost.small_files import read_named
 
 PGBOUNCER_PORT = "6432"
 # the order in which dotenv-rails loads them in production: the first that sets a name wins
+MOST_BYTES = 1 << 20
+"""An environment file has some kilobytes."""
 FILE_NAMES = (".env.production.local", ".env.local", ".env.production", ".env")
 
 
@@ -112,23 +115,29 @@ def read_environment(folder: Path) -> MastodonEnvironment:
     files = []
     for name in FILE_NAMES:
         path = folder / name
-        text = _read(path, required=name == ".env.production")
+        text = read_variables(path) if name == ".env.production" else _read(path)
         if text is not None:
             files.append(path)
             values = parse_dotenv(text, values) | values
     return environment_of(values, folder, tuple(files), read_version(folder))
 
 
-def _read(path: Path, *, required: bool) -> str | None:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError as error:
-        if not required:
-            return None
+def read_variables(path: Path) -> str:
+    """Return the text of an environment file; raise `ConfigurationError` if there is none, or it cannot be read."""
+    text = _read(path)
+    if text is None:
         raise ConfigurationError(
             f"there is no {path}",
             hint="--mastodon needs the folder that contains .env.production, usually /home/mastodon/live",
-        ) from error
+        )
+    return text
+
+
+def _read(path: Path) -> str | None:
+    try:
+        return read_named(path, MOST_BYTES).decode("utf-8-sig")
+    except FileNotFoundError:
+        return None
     except UnicodeDecodeError as error:
         raise ConfigurationError(f"{path} is not UTF-8 text") from error
     except OSError as error:

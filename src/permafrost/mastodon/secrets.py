@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from permafrost.small_files import read_named
+
 Version = tuple[int, int, int]
 
 ALWAYS = ("SECRET_KEY_BASE", "VAPID_PRIVATE_KEY", "VAPID_PUBLIC_KEY")
@@ -20,6 +22,7 @@ ALL = (*ALWAYS, *BEFORE_4_4, *SINCE_4_3)
 KEYPAIRS_SINCE = "20260702144128"
 """The migration of 4.7 that moves every local account's private key into `keypairs`, encrypted with `SINCE_4_3`."""
 
+_MOST_BYTES = 1 << 20
 _VERSION_PART = re.compile(r"def (major|minor|patch)\s+(\d+)\s+end")
 
 
@@ -54,7 +57,7 @@ def missing_for_identity(schema_version: str | None, present: Iterable[str], fil
 def read_version(mastodon: Path) -> Version | None:
     """Return the version in `lib/mastodon/version.rb` of the folder `mastodon`, None if it cannot be determined."""
     try:
-        text = (mastodon / "lib/mastodon/version.rb").read_text(encoding="utf-8", errors="replace")
+        text = read_named(mastodon / "lib/mastodon/version.rb", _MOST_BYTES).decode("utf-8", "replace")
     except OSError:
         return None
     parts = {name: int(number) for name, number in _VERSION_PART.findall(text)}

@@ -8,7 +8,7 @@ from pathlib import Path
 from permafrost.openpgp.home import gpg
 from permafrost.openpgp.recipients import KEY_BYTES
 from permafrost.processes.run import run
-from permafrost.small_files import read_small
+from permafrost.small_files import read_named
 
 _HEAD_BYTES = 1 << 16
 """The recipients come first; a packet for one of them has some 100 to 500 bytes."""
@@ -27,7 +27,7 @@ def is_sealed_to(home: Path, sealed: bytes, key_files: Sequence[Path]) -> bool:
 
 
 def _key_ids(home: Path, file: Path) -> set[str]:
-    content = read_small(file.resolve(), KEY_BYTES)
+    content = read_named(file, KEY_BYTES)
     shown = run(gpg(home, "--no-autostart", "--with-colons", "--show-keys"), stdin=content, timeout_s=_TIMEOUT_S)
     lines = (line.split(":") for line in shown.stdout.decode("utf-8", "replace").splitlines())
     return {line[_KEY_ID] for line in lines if line[0] in ("pub", "sub")}

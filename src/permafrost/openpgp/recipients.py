@@ -16,7 +16,7 @@ from permafrost.config.models import Encryption
 from permafrost.errors import KeyFileError
 from permafrost.openpgp.home import CLOCK_IS_BEHIND, gpg, temporary_home
 from permafrost.processes.run import run
-from permafrost.small_files import read_small
+from permafrost.small_files import read_named
 
 KEY_BYTES = 1 << 20
 """A key with hundreds of certifications has a tenth of it."""
@@ -43,7 +43,7 @@ def recipient_faults(encryption: Encryption) -> list[str]:
 def _fault_of(home: Path, file: Path, fingerprint: str) -> str:
     """Return why the key in `file` does not do, "" if it does."""
     try:
-        content = read_small(file.resolve(), KEY_BYTES)  # where links lead is the admin's choice: NixOS has them
+        content = read_named(file, KEY_BYTES)  # where links lead is the admin's choice: NixOS has them
     except OSError as error:
         return error.strerror or "cannot be read"
     finished = run(gpg(home, "--no-autostart", "--with-colons", "--show-keys"), stdin=content, timeout_s=_TIMEOUT_S)

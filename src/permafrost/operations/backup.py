@@ -283,7 +283,9 @@ def _publish(
     objects: list[tuple[StoredObject, ObjectKind]] = list(contents.objects)
     if secrets is not None:
         objects.append((secrets, "secrets"))
-    mastodon = mastodon_facts(run.configuration.secrets.files, contents.schema_version, run.configuration.mastodon)
+    mastodon = mastodon_facts(
+        run.configuration.secrets.files, contents.schema_version, run.configuration.mastodon, run.report
+    )
     _warn_of_lost_identity(run, mastodon)
     manifest = Manifest(
         repository=run.repository.repository_id,

@@ -8,9 +8,11 @@ from pathlib import Path
 from permafrost.errors import ConfigurationError
 from permafrost.events import Reporter
 from permafrost.mastodon.dotenv import parse_dotenv
+from permafrost.mastodon.environment import MOST_BYTES
 from permafrost.mastodon.health.examine import examine
 from permafrost.mastodon.health.report import HealthReport
 from permafrost.postgres.connection import connected
+from permafrost.small_files import read_named
 
 
 def check_database(
@@ -28,7 +30,7 @@ def check_database(
     environment: dict[str, str] | None = None
     for file in env_files:
         try:
-            text = file.read_text("utf-8-sig")
+            text = read_named(file, MOST_BYTES).decode("utf-8-sig")
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigurationError(
                 f"{file} cannot be read: {error}", hint="run this as a user who may read it"

@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath
 import zstandard
 
 from permafrost.errors import ConfigurationError, IntegrityError, RestoreRefusedError
+from permafrost.small_files import open_named
 
 MAXIMUM_BYTES = 64 << 20
 _LEVEL = 9
@@ -40,10 +41,12 @@ def pack_secrets(files: Sequence[Path]) -> bytes:
     with tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as archive:
         for file in files:
             try:
-                with file.open("rb") as opened:
+                with os.fdopen(open_named(file), "rb") as opened:
                     member = archive.gettarinfo(arcname=str(file).lstrip("/"), fileobj=opened)
                     if not member.isreg():
                         raise ConfigurationError(f"the secret file {file} is not a regular file", hint=_HINT)
+                    if packed.tell() + member.size > MAXIMUM_BYTES:
+                        raise ConfigurationError(_TOO_LARGE, hint=_HINT)
                     archive.addfile(member, opened)
             except OSError as error:
                 raise ConfigurationError(
@@ -52,10 +55,11 @@ def pack_secrets(files: Sequence[Path]) -> bytes:
                     hint=_HINT,
                 ) from error
     if packed.tell() > MAXIMUM_BYTES:
-        raise ConfigurationError(f"the secret files contain more than {MAXIMUM_BYTES} bytes", hint=_HINT)
+        raise ConfigurationError(_TOO_LARGE, hint=_HINT)
     return zstandard.ZstdCompressor(level=_LEVEL).compress(packed.getvalue())
 
 
+_TOO_LARGE = f"the secret files contain more than {MAXIMUM_BYTES} bytes"
 _HINT = "see [secrets] files; each must be a small file that permafrost's user can read"
 
 
