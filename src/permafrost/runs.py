@@ -14,8 +14,9 @@ from typing import Any
 from permafrost.errors import ConfigurationError
 from permafrost.state_files import is_no_file, is_sound, set_aside
 
+RUNS_FILE = "runs.sqlite"
+"""In the state folder."""
 DRILL = "drill"
-SHEET = "sheet prove"
 """The operation of drills; those that ended as done have proven their snapshot."""
 RESTORE = "restore"
 """The operation of restores; its details say whether the database is whole, and how many parts are missing."""
@@ -73,7 +74,7 @@ class RunRecords:
 
         With `is_read_only` nothing is made or written, and records that do not exist are empty.
         """
-        self._file = state_folder / "runs.sqlite"
+        self._file = state_folder / RUNS_FILE
         self._is_read_only = is_read_only
         self._is_checked = self._is_readable = False
         self.set_aside: Path | None = None

@@ -41,7 +41,7 @@ from permafrost.repository.repository import Repository
 from permafrost.repository.sealed import put_sealed, seal_bytes
 from permafrost.repository.secret_archive import pack_secrets
 from permafrost.repository.snapshots import list_snapshots, publish_snapshot, remove_snapshots
-from permafrost.runs import RunRecords
+from permafrost.runs import RUNS_FILE, RunRecords
 from permafrost.syncthing.presence import NO_VAULT, has_syncthing
 from permafrost.timing import WorkTimes
 from permafrost.vault.receipt_files import RECEIPTS
@@ -162,7 +162,7 @@ def _make_snapshot(
         if records.set_aside is not None:
             message = f"the run records were damaged and start again; the old ones are {records.set_aside}"
             report(Warned(message))
-            records.record_damage("runs.sqlite", message, now)
+            records.record_damage(RUNS_FILE, message, now)
         reason = reason_for_distrust(configuration.state.path)
         if reason is not None:
             report(Warned(f"reading everything again: {reason}"))

@@ -14,6 +14,7 @@ from permafrost.config.models import Configuration, Web
 from permafrost.events import Reporter, Warned
 from permafrost.ledger import LEDGER_FILE
 from permafrost.repository.layout import Layout
+from permafrost.runs import RUNS_FILE
 from permafrost.status.progress import PROGRESS_FILE
 from permafrost.status.vault_document import STATE
 from permafrost.status.written import STATUS_FILE
@@ -31,7 +32,7 @@ _NEEDS = ("jinja2", "uvicorn")
 def server_page(configuration: Configuration, report: Reporter) -> Iterator[Turn]:
     """Yield what keeps a server's page up to date whenever it is called; stop serving it at the end."""
     state = configuration.state.path
-    watched = tuple(state / name for name in ("runs.sqlite", STATUS_FILE, PROGRESS_FILE, LEDGER_FILE, RECEIPTS))
+    watched = tuple(state / name for name in (RUNS_FILE, STATUS_FILE, PROGRESS_FILE, LEDGER_FILE, RECEIPTS))
 
     def look(now: datetime) -> Overview:
         from permafrost.status.overview import server_overview  # noqa: PLC0415 - loaded where there is a page
@@ -50,7 +51,7 @@ def vault_page(vault: Vault, report: Reporter) -> Iterator[Turn]:
     # a receipt is written whenever something has changed
     receipts = [vault.root / server.name / RECEIPTS / RECEIPT_FILE for server in vault.settings.servers]
     histories = [Layout(vault.history(server)).snapshots for server in vault.settings.servers]
-    watched = (vault.root / SETTINGS_FILE, vault.root / STATE / "runs.sqlite", *receipts, *histories)
+    watched = (vault.root / SETTINGS_FILE, vault.root / STATE / RUNS_FILE, *receipts, *histories)
     with _published(vault.settings.web, _VaultLook(vault.root), watched, report) as turn:
         yield turn
 
