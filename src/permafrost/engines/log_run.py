@@ -21,6 +21,7 @@ from permafrost.postgres.identity import ServerIdentity, read_identity, wait_unt
 from permafrost.postgres.locked_snapshot import LockedSnapshot
 from permafrost.postgres.loggable_tables import LoggedTable, describe_tables
 from permafrost.postgres.workers import Task, Workers, snapshot_connection
+from permafrost.processes.own_memory import return_large_blocks
 from permafrost.repository.manifest import ObjectKind
 from permafrost.repository.objects import StoredObject
 from permafrost.segments.chain import Chain, minute_of
@@ -70,6 +71,7 @@ def read_log(
 
     The new state takes the place of the old one when `stack` is left without an error.
     """
+    return_large_blocks()
     url = run.configuration.database.url
     state = SegmentState(run.configuration.state.path / STATE_FILE)
     stack.callback(state.close)
