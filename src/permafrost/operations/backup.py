@@ -159,49 +159,21 @@ def _make_snapshot(
         _nothing_published(),
     ):
         is_key_unknown = on_new_key is None and check_sealing_key(configuration, repository, sealing, home, report)
-        if records.set_aside is not None:
-            message = f"the run records were damaged and start again; the old ones are {records.set_aside}"
-            report(Warned(message))
-            records.record_damage(RUNS_FILE, message, now)
-        reason = reason_for_distrust(configuration.state.path)
-        if reason is not None:
-            report(Warned(f"reading everything again: {reason}"))
-        is_full = is_full or reason is not None
+        _warn_of_damaged_records(records, report, now)
+        is_full = is_full or _is_distrusted(configuration, report)
         record.update(is_audited=is_audited)
         times = WorkTimes()
         run = RunContext(configuration, repository, sealing, home, steps, report, is_audited, is_full, times, now)
-        with steps.step("clean up after unfinished runs"):
-            _clear(run)
-        with engine_named(configuration.database.engine)(run) as contents:
-            with steps.step("seal the secrets"), times.of("seal"):
-                secrets = _seal_secrets(run)
-            with steps.step("publish the snapshot"), times.of("publish"):
-                snapshot, published = _publish(run, contents, secrets, now)
+        written = _write(run, steps)
         if is_full:
             trust_again(configuration.state.path)
         if on_new_key is not None:
-            on_new_key(snapshot)
+            on_new_key(written.snapshot)
         if is_key_unknown:
             adopt_key(configuration, repository, sealing, home)
-        new = [stored for stored, _ in contents.objects if stored.name in contents.new_objects]
-        new += [secrets] if secrets else []
-        result = BackupResult(
-            snapshot=snapshot,
-            engine=contents.engine,
-            duration_s=round(time.monotonic() - started, 3),
-            bytes_new=sum(stored.size_bytes for stored in new) + published,
-            snapshot_bytes=sum(stored.size_bytes for stored, _ in contents.objects) + published,
-            files_new=len(new) + 3,
-            rows_new=contents.counts.rows_new,
-            rows_gone=contents.counts.rows_gone,
-            tables=len(contents.tables),
-            segments=contents.counts.segments,
-            segments_changed=contents.counts.segments_changed,
-            is_audited=is_audited,
-            work_s=times.seconds(),
-        )
+        result = _result(run, written, duration_s=round(time.monotonic() - started, 3))
         record.update(
-            snapshot=str(snapshot),
+            snapshot=str(result.snapshot),
             duration_s=result.duration_s,
             bytes_new=result.bytes_new,
             snapshot_bytes=result.snapshot_bytes,
@@ -209,6 +181,64 @@ def _make_snapshot(
     if (configuration.state.path / RECEIPTS).is_dir():
         _refresh_status(configuration, report)
     return result
+
+
+def _warn_of_damaged_records(records: RunRecords, report: Reporter, now: datetime) -> None:
+    if records.set_aside is not None:
+        message = f"the run records were damaged and start again; the old ones are {records.set_aside}"
+        report(Warned(message))
+        records.record_damage(RUNS_FILE, message, now)
+
+
+def _is_distrusted(configuration: Configuration, report: Reporter) -> bool:
+    """Return whether what the repository holds must be read again from the database, and say why."""
+    reason = reason_for_distrust(configuration.state.path)
+    if reason is not None:
+        report(Warned(f"reading everything again: {reason}"))
+    return reason is not None
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """A snapshot that is published: what it is made of, and the bytes of its own three files."""
+
+    snapshot: SnapshotId
+    contents: SnapshotContents
+    secrets: StoredObject | None
+    published_bytes: int
+
+
+def _write(run: RunContext, steps: Steps) -> _Written:
+    """Read the database, seal everything, and publish the snapshot once all that it needs is durable."""
+    with steps.step("clean up after unfinished runs"):
+        _clear(run)
+    with engine_named(run.configuration.database.engine)(run) as contents:
+        with steps.step("seal the secrets"), run.times.of("seal"):
+            secrets = _seal_secrets(run)
+        with steps.step("publish the snapshot"), run.times.of("publish"):
+            snapshot, published = _publish(run, contents, secrets, run.now)
+    return _Written(snapshot, contents, secrets, published)
+
+
+def _result(run: RunContext, written: _Written, *, duration_s: float) -> BackupResult:
+    contents = written.contents
+    new = [stored for stored, _ in contents.objects if stored.name in contents.new_objects]
+    new += [written.secrets] if written.secrets else []
+    return BackupResult(
+        snapshot=written.snapshot,
+        engine=contents.engine,
+        duration_s=duration_s,
+        bytes_new=sum(stored.size_bytes for stored in new) + written.published_bytes,
+        snapshot_bytes=sum(stored.size_bytes for stored, _ in contents.objects) + written.published_bytes,
+        files_new=len(new) + 3,
+        rows_new=contents.counts.rows_new,
+        rows_gone=contents.counts.rows_gone,
+        tables=len(contents.tables),
+        segments=contents.counts.segments,
+        segments_changed=contents.counts.segments_changed,
+        is_audited=run.is_audited,
+        work_s=run.times.seconds(),
+    )
 
 
 def _refresh_status(configuration: Configuration, report: Reporter) -> None:
