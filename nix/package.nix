@@ -2,13 +2,15 @@
 # user whose PATH has none of them; PostgreSQL's programs are not, as they have to be those of the server.
 {
   lib,
+  stdenv,
   python3Packages,
+  installShellFiles,
   bubblewrap,
   gnupg,
   syncthing,
   zstd,
 }:
-python3Packages.buildPythonApplication {
+python3Packages.buildPythonApplication rec {
   pname = "permafrost-backup";
   version = (lib.importTOML ../pyproject.toml).project.version;
   pyproject = true;
@@ -36,6 +38,14 @@ python3Packages.buildPythonApplication {
     rich
     tomli-w
     zstandard
+    zxcvbn
+  ]
+  ++ optional-dependencies.web;
+
+  # The page is part of the package, so that settings.web works as it is.
+  optional-dependencies.web = with python3Packages; [
+    jinja2
+    uvicorn
   ];
 
   # 1.0.0 does as well. Never relax cronsim: before 2.8 it overlooks a job that is due this very minute.
@@ -52,6 +62,16 @@ python3Packages.buildPythonApplication {
       zstd
     ])
   ];
+
+  nativeBuildInputs = [ installShellFiles ];
+
+  postInstall = lib.optionalString (stdenv.buildPlatform.canExecute stdenv.hostPlatform) ''
+    installShellCompletion --cmd permafrost ${
+      lib.concatMapStringsSep " " (
+        shell: "--${shell} <(_PERMAFROST_COMPLETE=${shell}_source $out/bin/permafrost)"
+      ) [ "bash" "zsh" "fish" ]
+    }
+  '';
 
   doCheck = false; # the tests start servers; they are run before a release
   pythonImportsCheck = [ "permafrost.cli.main" ];

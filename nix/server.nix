@@ -85,6 +85,10 @@ let
   ownPassphrase = "${stateDir}/keys/passphrase";
   isManaged = settings.syncthing.managed;
   isBelow = folder: path: path == folder || lib.hasPrefix "${folder}/" path;
+  ports = import ./ports.nix {
+    inherit lib;
+    discovery = settings.syncthing.discovery or true;
+  } settings.syncthing.listen;
   # Folders that the service writes to and StateDirectory does not make.
   otherFolders = lib.filter (path: !(isBelow stateDir path)) [
     settings.repository.path
@@ -114,20 +118,13 @@ let
   postgresqlPackage =
     if postgresql.enable then postgresql.finalPackage or postgresql.package else pkgs.postgresql;
 
-  # libpq wants a line of its own for a password, and services.mastodon has the bare password in a file.
-  writePassfile = pkgs.writeShellScript "permafrost-pgpass" ''
-    set -eu
-    umask 077
-    IFS= read -r password < "$CREDENTIALS_DIRECTORY/database-password" || [ -n "$password" ]
-    escaped=$(printf '%s' "$password" | ${pkgs.gnused}/bin/sed -e 's/[\\:]/\\&/g')
-    printf '%s:%s:*:%s:%s\n' ${
-      lib.escapeShellArgs [
-        (if lib.hasPrefix "/" database.host then "*" else database.host)
-        (if port == null then "*" else toString port)
-        database.user
-      ]
-    } "$escaped" > ${passfile}
-  '';
+  writePassfile = pkgs.writeShellScript "permafrost-pgpass" (
+    import ./passfile.nix {
+      inherit lib port passfile;
+      inherit (database) host user;
+      sed = "${pkgs.gnused}/bin/sed";
+    }
+  );
 
   # A URL without a host means the socket, where PostgreSQL asks the system who is there.
   peerRole =
@@ -138,7 +135,7 @@ let
   isPeer =
     peerRole != null
     && postgresql.enable
-    && postgresql.identMap == ""
+    && !(lib.hasInfix cfg.user postgresql.identMap)
     && !(lib.hasInfix "trust" postgresql.authentication);
 in
 {
@@ -181,8 +178,9 @@ in
       type = lib.types.bool;
       default = false;
       description = ''
-        Whether to open Syncthing's ports: 22000 for TCP and UDP, and 21027 for UDP, by which machines of one network
-        find each other. Vaults that can be reached themselves need none of them open here.
+        Whether to open the ports of permafrost's own Syncthing: 22000 for TCP and UDP, or those in
+        `settings.syncthing.listen`, and 21027 for UDP, by which machines of one network find each other. Vaults that can
+        be reached themselves need none of them open here.
       '';
     };
 
@@ -293,11 +291,8 @@ in
     ];
 
     networking.firewall = lib.mkIf cfg.openFirewall {
-      allowedTCPPorts = [ 22000 ];
-      allowedUDPPorts = [
-        22000
-        21027
-      ];
+      allowedTCPPorts = ports.tcp;
+      allowedUDPPorts = ports.udp;
     };
 
     users = lib.mkIf (cfg.user == "permafrost") {

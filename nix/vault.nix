@@ -24,6 +24,8 @@ let
     withoutNulls cfg.settings
     // lib.optionalAttrs (servers != { }) { line_files = map lineFile (lib.attrNames servers); };
   settingsFile = toml.generate "vault.toml" rendered;
+  # The vault's folder links to this place and not into the store, where the file goes with its generation.
+  settingsPath = "/etc/permafrost/vault.toml";
   isManaged = cfg.settings.syncthing.managed or true;
   # A server on this machine has a Syncthing too, which takes port 22000.
   besideServer = config.services.permafrost.enable && config.services.permafrost.settings.syncthing.managed;
@@ -32,7 +34,10 @@ let
     "quic://:22001"
     "dynamic+https://relays.syncthing.net/endpoint"
   ];
-  port = if besideServer then 22001 else 22000;
+  ports = import ./ports.nix {
+    inherit lib;
+    discovery = cfg.settings.syncthing.discovery or true;
+  } cfg.settings.syncthing.listen;
   isBelow = folder: path: path == folder || lib.hasPrefix "${folder}/" path;
 in
 {
@@ -66,8 +71,8 @@ in
       type = lib.types.bool;
       default = false;
       description = ''
-        Whether to open Syncthing's ports: 22000 for TCP and UDP, and 21027 for UDP, by which machines of one network
-        find each other.
+        Whether to open the ports of the vault's own Syncthing: 22000 for TCP and UDP, or those in
+        `settings.syncthing.listen`, and 21027 for UDP, by which machines of one network find each other.
       '';
     };
 
@@ -162,14 +167,12 @@ in
           services.permafrost-vault.settings.syncthing.managed = false, with url and api_key_file.
         '';
 
+    environment.etc."permafrost/vault.toml".source = settingsFile;
     environment.systemPackages = [ cfg.package ];
 
     networking.firewall = lib.mkIf cfg.openFirewall {
-      allowedTCPPorts = [ port ];
-      allowedUDPPorts = [
-        port
-        21027
-      ];
+      allowedTCPPorts = ports.tcp;
+      allowedUDPPorts = ports.udp;
     };
 
     users = lib.mkIf (cfg.user == "permafrost") {
@@ -194,6 +197,7 @@ in
         "network-online.target"
         "time-sync.target"
       ];
+      restartTriggers = [ settingsFile ];
       unitConfig.RequiresMountsFor = [ cfg.path ];
       path = [
         pkgs.gnupg
@@ -210,7 +214,7 @@ in
             name: server:
             "-+${pkgs.coreutils}/bin/install -m 0400 -o ${cfg.user} -g ${cfg.group} ${server.invitationFile} ${lineFile name}"
           ) servers;
-          ExecStart = "${permafrost} vault run --path ${cfg.path} --settings ${settingsFile}";
+          ExecStart = "${permafrost} vault run --path ${cfg.path} --settings ${settingsPath}";
           User = cfg.user;
           Group = cfg.group;
           Restart = "always";

@@ -114,6 +114,8 @@ rec {
     mapAttrs
     ;
   any = builtins.any;
+  toInt = builtins.fromJSON;
+  unique = builtins.foldl' (kept: value: if builtins.elem value kept then kept else kept ++ [ value ]) [ ];
   concatLists = builtins.concatLists;
   mkOption = option: option // { _type = "option"; };
   mkEnableOption = text: mkOption {

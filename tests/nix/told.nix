@@ -1,7 +1,12 @@
 # What a test wants to know of an evaluated system, as JSON can hold it.
 { config, system }:
 let
-  file = system.environment.etc."permafrost/permafrost.toml" or null;
+  toml =
+    name:
+    let
+      file = system.environment.etc."permafrost/${name}" or null;
+    in
+    if file == null then null else file.source.value;
   service =
     name:
     let
@@ -15,10 +20,12 @@ let
         path = map toString unit.path;
         unit = unit.unitConfig;
         service = unit.serviceConfig;
+        triggers = map toString (unit.restartTriggers or [ ]);
       };
 in
 {
-  toml = if file == null then null else file.source.value;
+  toml = toml "permafrost.toml";
+  vaultToml = toml "vault.toml";
   server = service "permafrost";
   vault = service "permafrost-vault";
   refused = map (one: one.message) (builtins.filter (one: !one.assertion) (system.assertions or [ ]));
