@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
 from dataclasses import replace
 from datetime import UTC, datetime
+
+import pytest
 
 from permafrost.mastodon.runbook import RunbookFacts, runbook
 
@@ -83,3 +86,58 @@ def test_width() -> None:
     """No line of prose is wider than 80 columns."""
     wide = [line for line in runbook(FACTS).text().splitlines() if len(line) > 80 and not line.startswith("    ")]
     assert wide == []
+
+
+WEB_AND_SIDEKIQ = {
+    "nixos": ("start mastodon-web", "sudo systemctl start mastodon.target"),
+    "docker": ("docker compose up -d web streaming", "docker compose up -d sidekiq"),
+    "yunohost": ("start mastodon-web", "sudo systemctl start mastodon-sidekiq"),
+}
+
+
+@pytest.mark.parametrize("layout", WEB_AND_SIDEKIQ)
+def test_layouts(layout: str) -> None:
+    """However Mastodon was installed, secrets come back before anything starts, and no path is of another layout."""
+    book = runbook(replace(FACTS, layout=layout))
+    commands = [command for step in book.steps for command in step.commands]
+    text = "\n".join(commands)
+    web, sidekiq = WEB_AND_SIDEKIQ[layout]
+    places = [text.index(mark) for mark in ("cp -p", "rsync", web, sidekiq, "tootctl feeds build")]
+    assert places == sorted(places)
+    assert "/home/mastodon/live" not in book.text()
+    assert "git clone" not in text
+    for command in commands:
+        if not command.startswith("systemd.targets = "):
+            subprocess.run(["sh", "-n", "-c", command], check=True)
+
+
+def test_nixos() -> None:
+    """On NixOS no code is changed, secrets are given to Mastodon's user, and no unit starts before they are."""
+    secret = "/var/lib/mastodon/secrets/vapid-private-key"
+    book = runbook(replace(FACTS, layout="nixos", secret_files=((f"/srv/out{secret}", secret),)))
+    commands = [command for step in book.steps for command in step.commands]
+    assert not [command for command in commands if command.startswith(("bin/", "cd "))]
+    assert "sudo mastodon-tootctl feeds build" in commands
+    start = commands.index("sudo systemctl start mastodon-web mastodon-streaming.target")
+    assert commands[:start] == [
+        *commands[:2],
+        "sudo install -d -o mastodon -g mastodon -m 0700 /var/lib/mastodon/secrets",
+        f"sudo cp -p /srv/out{secret} {secret}",
+        "sudo chown -R mastodon:mastodon /var/lib/mastodon/secrets",
+        "sudo rsync -a --exclude=/.stfolder --exclude=/.stignore COPY/media/ /var/lib/mastodon/public-system/",
+        "sudo systemctl stop redis-mastodon",
+        "sudo rm -f /var/lib/redis-mastodon/dump.rdb",
+    ]
+    assert commands[0].startswith('systemd.targets = lib.genAttrs [ "mastodon" "mastodon-streaming" ]')
+    assert "services.mastodon.database.name must name mastodon_restored" in " ".join(book.text().split())
+
+
+def test_another_folder() -> None:
+    """A folder that is named in the configuration replaces the usual one, and a layout of the future is the guide's."""
+    text = runbook(replace(FACTS, folder="/srv/my mastodon/", layout="of 2040")).text()
+    assert "COPY/media/ '/srv/my mastodon'/public/system/" in text
+    assert "https://github.com/mastodon/mastodon.git '/srv/my mastodon'" in text
+    compose = runbook(replace(FACTS, folder="/srv/docker", layout="docker")).text()
+    assert "in /srv/docker, as a user who may use docker" in " ".join(compose.split())
+    rehearsal = runbook(replace(FACTS, layout="nixos", is_rehearsal=True)).text()
+    assert "permafrost check mastodon_restored --env-file /var/lib/mastodon/.secrets_env" in rehearsal

@@ -46,6 +46,8 @@ def runbook_for(
             has_secrets=bool(manifest.indices("secrets")),
             kept_as=kept_as,
             is_rehearsal=is_rehearsal,
+            layout=mastodon.layout if mastodon else None,
+            folder=mastodon.folder if mastodon else None,
             missing=tuple(missing),
             missing_list=str(missing_list) if missing_list else None,
         )

@@ -12,10 +12,11 @@ from datetime import datetime
 from textwrap import fill
 
 from permafrost.documents.restore import RunbookStepDocument
+from permafrost.mastodon.layouts import MastodonLayout, layout_of
 from permafrost.mastodon.secrets import SINCE_4_3
 
 _WIDTH = 80
-_LIVE = "/home/mastodon/live"
+_REPOSITORY = "https://github.com/mastodon/mastodon.git"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,14 @@ class RunbookFacts:
     """Whether the source's own database exists on the same server, untouched: then nothing else must be touched."""
     missing: tuple[str, ...] = ()
     missing_list: str | None = None
+    layout: str | None = None
+    """How Mastodon was installed (mastodon/layouts.py), None for its own guide; `folder` if it is not the usual one."""
+    folder: str | None = None
+
+    @property
+    def installed(self) -> MastodonLayout:
+        """Return how Mastodon was installed, and so how it is brought up again."""
+        return layout_of(self.layout, self.folder)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +88,7 @@ class Runbook:
             f"The live database {facts.source_database} is untouched, and nothing of this is urgent. Run commands as a "
             f"user who may use {facts.database}."
             if facts.is_rehearsal
-            else "These steps bring Mastodon back, in this order. "
-            f"Run commands as the user mastodon, in {_LIVE}, with RAILS_ENV=production, unless they begin with sudo."
+            else f"These steps bring Mastodon back, in this order. Run commands {facts.installed.how_to_run}."
         )
         head = (
             f"Snapshot {facts.snapshot} of the database {facts.source_database} (made {moment:%Y-%m-%d %H:%M:%S %z}) "
@@ -109,56 +117,67 @@ def runbook(facts: RunbookFacts) -> Runbook:
         _code(facts),
         _secrets(facts),
         _connection(facts),
+        *_before_the_start(facts.installed),
+        *_start(facts.installed),
+        *_refill(facts.installed.tootctl),
+        _backups(facts),
+    )
+    return Runbook(facts, steps, _warnings(facts))
+
+
+def _before_the_start(installed: MastodonLayout) -> tuple[RunbookStep, ...]:
+    return (
         RunbookStep(
             "Bring the media back",
             "Copy what the vault keeps, with the modes: files of suspended accounts are 0600 and must stay so, and "
             "nginx must be able to read all others. If media are in an object store, there is nothing to copy.",
-            (f"rsync -a --exclude=/.stfolder --exclude=/.stignore COPY/media/ {_LIVE}/public/system/",),
+            (installed.copy_media(),),
         ),
         RunbookStep(
             "Leave Redis empty",
-            "It holds feeds, which are rebuilt below, and queues: old queues would deliver old messages again. If only "
-            "Mastodon uses it, empty it.",
-            ("redis-cli flushall",),
+            "It holds feeds, which are rebuilt below, and queues: old queues would deliver old messages again. "
+            f"{installed.redis}",
+            installed.empty_redis,
         ),
-        RunbookStep(
-            "Migrate only if the code is newer than the database",
-            "With the same version there is nothing to migrate, and this command prints nothing.",
-            ("bin/rails db:migrate:status | grep -w down",),
-        ),
+        RunbookStep("Migrate only if the code is newer than the database", installed.migration, installed.migrate),
+    )
+
+
+def _start(installed: MastodonLayout) -> tuple[RunbookStep, ...]:
+    return (
         RunbookStep(
             "Start web and streaming, but not yet Sidekiq",
             "Log in with two-factor authentication, open a local picture, look up an account on another server. "
             "Then nginx, certificates and DNS.",
-            ("bin/rails assets:precompile", "sudo systemctl start mastodon-web mastodon-streaming"),
+            installed.start_web,
         ),
-        RunbookStep(
-            "Start Sidekiq",
-            "From now on the server talks to the fediverse.",
-            ("sudo systemctl start mastodon-sidekiq",),
-        ),
-        RunbookStep("Rebuild the home feeds", "They were in Redis. This may take hours.", ("bin/tootctl feeds build",)),
-        RunbookStep("Rebuild the search index", "Only if you use Elasticsearch.", ("bin/tootctl search deploy",)),
+        RunbookStep("Start Sidekiq", installed.sidekiq, installed.start_sidekiq),
+    )
+
+
+def _refill(tootctl: str) -> tuple[RunbookStep, ...]:
+    """Return the steps that bring back what is in no backup, or can be counted again."""
+    return (
+        RunbookStep("Rebuild the home feeds", "They were in Redis. This may take hours.", (f"{tootctl} feeds build",)),
+        RunbookStep("Rebuild the search index", "Only if you use Elasticsearch.", (f"{tootctl} search deploy",)),
         RunbookStep(
             "Fetch remote media again",
             "If cache/ was not backed up, the database refers to files that do not exist, and Mastodon fetches only "
             "what it believes to be missing. So tell it first; the last command then brings back avatars and headers.",
             (
-                "bin/tootctl media remove --days=0",
-                "bin/tootctl media remove --days=0 --prune-profiles --include-follows",
-                "bin/tootctl preview_cards remove --days=0",
-                "bin/tootctl emoji purge --remote-only",
-                "bin/tootctl accounts refresh --all",
+                f"{tootctl} media remove --days=0",
+                f"{tootctl} media remove --days=0 --prune-profiles --include-follows",
+                f"{tootctl} preview_cards remove --days=0",
+                f"{tootctl} emoji purge --remote-only",
+                f"{tootctl} accounts refresh --all",
             ),
         ),
         RunbookStep(
             "If counters look wrong",
             "Posts and followers can be counted again.",
-            ("bin/tootctl cache recount accounts", "bin/tootctl cache recount statuses"),
+            (f"{tootctl} cache recount accounts", f"{tootctl} cache recount statuses"),
         ),
-        _backups(facts),
     )
-    return Runbook(facts, steps, _warnings(facts))
 
 
 _REHEARSAL_WARNING = (
@@ -180,7 +199,7 @@ def _rehearsal(facts: RunbookFacts) -> tuple[RunbookStep, ...]:
         RunbookStep(
             "Have it examined",
             "This holds secrets and media against it, and changes nothing.",
-            (f"permafrost check {database} --env-file {_LIVE}/.env.production",),
+            (f"permafrost check {database} --env-file {facts.installed.settings_file}",),
         ),
         RunbookStep(
             "Drop it",
@@ -213,27 +232,32 @@ def _fence(facts: RunbookFacts) -> RunbookStep:
 
 
 def _code(facts: RunbookFacts) -> RunbookStep:
+    installed = facts.installed
     unprepared = "Run neither mastodon:setup nor db:setup: the database already exists."
+    if installed.install:
+        unprepared = f"{installed.install} {unprepared}"
     migration = f"The newest migration in the database is {facts.schema_version}. " if facts.schema_version else ""
+    clone = f"git clone {_REPOSITORY} {installed.clone_to or 'mastodon'}"
     if facts.mastodon_version:
-        tag = f"v{facts.mastodon_version}"
+        branch = f"git clone --branch {shlex.quote(f'v{facts.mastodon_version}')} {_REPOSITORY} {installed.clone_to}"
         return RunbookStep(
             f"Install Mastodon {facts.mastodon_version}",
             f"This version was running when the snapshot was made. {migration}{unprepared}",
-            (f"git clone --branch {shlex.quote(tag)} https://github.com/mastodon/mastodon.git {_LIVE}",),
+            (branch,) if installed.clone_to else installed.install_commands,
         )
     if facts.schema_version:
         pattern = f"db/*migrate/{facts.schema_version}_*"
         find = f"git tag --contains $(git log --all --diff-filter=A --format=%H -- {shlex.quote(pattern)} | tail -n 1)"
         return RunbookStep(
             "Install the same version of Mastodon",
-            f"{migration}The oldest version that has it is the first that the second command lists; if you know that "
-            f"a newer one was running, install that. {unprepared}",
-            (f"git clone https://github.com/mastodon/mastodon.git {_LIVE}", f"{find} | sort -V"),
+            f"{migration}The oldest version that has it is the first that git tag lists, in the clone; "
+            f"if you know that a newer one was running, install that. {unprepared}",
+            (clone, f"{find} | sort -V", *installed.install_commands),
         )
     return RunbookStep(
         "Install the same version of Mastodon",
         f"The snapshot does not say which: no migrations were found in it. {unprepared}",
+        installed.install_commands,
     )
 
 
@@ -249,19 +273,19 @@ def _secrets(facts: RunbookFacts) -> RunbookStep:
     caution = "If SELF_DESTRUCT is set in the file, remove it."
     title = "Put the secrets back before you start anything"
     if facts.secret_files:
-        commands = tuple(f"cp -p {shlex.quote(now)} {shlex.quote(before)}" for now, before in facts.secret_files)
-        return RunbookStep(title, f"{kept}{keys}{caution}", commands)
+        return RunbookStep(title, f"{kept}{keys}{caution}", facts.installed.put_back(facts.secret_files))
     if facts.has_secrets:
         text = "The snapshot has them: if they are not in place, repeat the restore into another database name, with "
         return RunbookStep(title, f"{text}--secrets-to DIR. {kept}{keys}{caution}")
-    text = "This snapshot has none. Without the old .env.production nobody can log in with two-factor authentication, "
-    return RunbookStep(title, f"{text}and since Mastodon 4.7 the server loses its identity. {kept}{caution}")
+    lost = f"Without {facts.installed.secrets} nobody can log in with two-factor authentication, "
+    text = f"This snapshot has none. {lost}and since Mastodon 4.7 the server loses its identity. {kept}{caution}"
+    return RunbookStep(title, text)
 
 
 def _connection(facts: RunbookFacts) -> RunbookStep:
     text = (
-        f"In .env.production DB_NAME (or DATABASE_URL) must name {facts.database}, and DB_USER a role that may use it; "
-        f"its owner was {facts.owner}. PostgreSQL must be {facts.postgresql_major} or newer; statistics and "
+        f"{facts.installed.database_setting} must name {facts.database}, and the user there must be a role that may "
+        f"use it; its owner was {facts.owner}. PostgreSQL must be {facts.postgresql_major} or newer; statistics and "
         "materialized views are up to date."
     )
     return RunbookStep("Let Mastodon find the database", text)
