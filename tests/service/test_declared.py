@@ -85,7 +85,7 @@ def settings_file(folder: Path, name: str, **keys: object) -> Path:
 
 def test_declared_on_both_sides(server: Server, tmp_path: Path) -> None:
     """A declared vault is let in by its id, with a line that is no secret; one with an invitation in a file by its
-    proof. Both services only run; a vault that is no longer declared receives nothing more."""
+    proof; and one with declared settings by hand. A vault that is no longer declared receives nothing more."""
     config = server.write_configuration()
     port = free_port()
     text = config.read_text().replace("discovery = false", f'discovery = false\nannounce = ["tcp://127.0.0.1:{port}"]')
@@ -117,8 +117,17 @@ def test_declared_on_both_sides(server: Server, tmp_path: Path) -> None:
         for name, root in roots.items():
             assert (root / SETTINGS_FILE).readlink() == settings[name]
             assert open_vault(root).settings.name == name
+        line = permafrost("vault", "invite", "loft", "--no-wait", "--config", config)
+        loft, declared = tmp_path / "loft", settings_file(tmp_path, "loft.toml", history={"monthly": 24})
+        with service(tmp_path / "loft.log", "vault", "run", "--path", loft, "--settings", declared):
+            wait_for(lambda: "device id is" in (tmp_path / "loft.log").read_text(), "the service runs", 20)
+            joined = call("vault", "join", "--line-file", "-", "--path", loft, stdin=line)
+            assert joined.exit_code == 0, joined.output
+            wait_for((loft / "mastodon/repository" / FACTS_FILE).exists, "the service has noticed", 20)
+        assert (loft / SETTINGS_FILE).readlink() == declared
+        assert open_vault(loft).settings.history.monthly == 24
         paired = json.loads(permafrost("vault", "list", "--json", "--config", config))["vaults"]
-        assert [one["name"] for one in paired] == ["attic", "cellar"]
+        assert [one["name"] for one in paired] == ["attic", "cellar", "loft"]
         line_files["attic"].unlink()  # a vault that has joined needs its line no more
         told: list[Event] = []
         assert DeclaredServers(told.append).learn(open_vault(roots["attic"])) == open_vault(roots["attic"])
@@ -128,7 +137,7 @@ def test_declared_on_both_sides(server: Server, tmp_path: Path) -> None:
     with service(tmp_path / "without.log", "run", "--config", config):
         wait_for(lambda: "attic is no longer declared" in (tmp_path / "without.log").read_text(), "it is dropped", 30)
     paired = json.loads(permafrost("vault", "list", "--json", "--config", config))["vaults"]
-    assert [one["name"] for one in paired] == ["cellar"]
+    assert [one["name"] for one in paired] == ["cellar", "loft"]
 
 
 def test_invitations_are_taken_back(server: Server) -> None:
