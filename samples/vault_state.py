@@ -58,9 +58,7 @@ def make_vault_state(folder: Path, state: StateName, now: datetime = NOW) -> Pat
             message = "the history has reached its disk quota (400 GB); nothing already kept is removed"
             records.ledger.saw(Finding(FindingKind.HISTORY_FULL, "history", message), now - timedelta(hours=3))
         if state == "vault-silent":
-            message = (
-                "no new snapshot has been taken from the server for 31 hours; it declares a backup every 1.0 hours"
-            )
+            message = "no new snapshot has been taken from the server for 31 h; it declares a backup every 60 min"
             records.ledger.saw(Finding(FindingKind.NOTHING_NEW, "snapshots", message), now - timedelta(hours=27))
     _record_drill(folder / STATE, state, sorted(kept), now)
     return folder

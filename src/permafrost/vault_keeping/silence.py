@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from permafrost.amounts import span_text
 from permafrost.findings import FindingKind, FindingSink
 from permafrost.vault.arrivals import DROPPED, KEPT, Records
 from permafrost.vault.declaration import Declaration
@@ -33,7 +34,7 @@ def look_for_silence(
     began = records.note(_SINCE)
     if began is None:
         records.set_note(_SINCE, began := now.isoformat())
-    taken = [one.arrived_at for one in records.arrivals(KEPT, DROPPED) if one.arrived_at is not None]
+    taken = [arrival.arrived_at for arrival in records.arrivals(KEPT, DROPPED) if arrival.arrived_at is not None]
     last = max(taken, default=datetime.fromisoformat(began))
     every_s = declaration.backup_every_s if declaration is not None else None
     allowed = UNDECLARED if every_s is None else timedelta(seconds=every_s) + ON_THE_WAY
@@ -42,7 +43,8 @@ def look_for_silence(
     if now - last <= allowed:
         records.ledger.end(FindingKind.NOTHING_NEW.code, _SUBJECT, now)
         return
-    hours = (now - last) / timedelta(hours=1)
-    promise = "declares no schedule" if every_s is None else f"declares a backup every {every_s / 3600:.1f} hours"
-    message = f"no new snapshot has been taken from the server for {hours:.0f} hours; it {promise}"
+    promise = "declares no schedule" if every_s is None else f"declares a backup every {span_text(every_s)}"
+    message = (
+        f"no new snapshot has been taken from the server for {span_text((now - last).total_seconds())}; it {promise}"
+    )
     found(FindingKind.NOTHING_NEW, _SUBJECT, message)
