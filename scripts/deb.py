@@ -39,23 +39,25 @@ def revision(target: Target) -> str:
     return f"1~deb{target.debian}"
 
 
-def build(target: Target, folder: Path, date: datetime) -> Path:
+def build(target: Target, folder: Path, date: datetime, version: str = __version__) -> Path:
     """Make the package for this target in `folder`, and return its path."""
     with TemporaryDirectory(prefix="permafrost-deb-") as scratch:
         staged = Path(scratch) / "staged"
         packages = make_environment(target, staged, Path(scratch))
-        write_documents(target, staged, packages, f"{__version__}-{revision(target)}", _maintainer(), date)
+        write_documents(target, staged, packages, f"{version}-{revision(target)}", _maintainer(), date)
         _write_system_files(staged)
         _make_alike(staged, date)
-        return _package(target, staged, folder, date)
+        file = folder / f"permafrost_{version}-{revision(target)}_{target.architecture}.deb"
+        _package(file, variables(target, staged, date, version))
+        return file
 
 
-def variables(target: Target, staged: Path, date: datetime) -> dict[str, str]:
+def variables(target: Target, staged: Path, date: datetime, version: str) -> dict[str, str]:
     """Return what the description in packaging/debian/nfpm.yaml asks for."""
     major, minor = target.python
     return {
         "DEB_ARCHITECTURE": target.architecture,
-        "DEB_VERSION": __version__,
+        "DEB_VERSION": version,
         "DEB_REVISION": revision(target),
         "DEB_MAINTAINER": _maintainer(),
         "SOURCE_DATE_EPOCH": str(int(date.timestamp())),
@@ -110,14 +112,11 @@ def _make_alike(staged: Path, date: datetime) -> None:
         os.utime(path, (date.timestamp(), date.timestamp()), follow_symlinks=False)
 
 
-def _package(target: Target, staged: Path, folder: Path, date: datetime) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    file = folder / f"permafrost_{__version__}-{revision(target)}_{target.architecture}.deb"
+def _package(file: Path, values: dict[str, str]) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
     nfpm = (uv(), "run", "--quiet", "--isolated", "--locked", "--only-group=package", "nfpm")
     package = (*nfpm, "package", f"--config={DESCRIPTION}", "--packager=deb", f"--target={file}")
-    environment = os.environ | variables(target, staged, date)
-    subprocess.run(package, cwd=ROOT, env=environment, check=True, stdout=subprocess.DEVNULL)
-    return file
+    subprocess.run(package, cwd=ROOT, env=os.environ | values, check=True, stdout=subprocess.DEVNULL)
 
 
 def main() -> None:

@@ -26,4 +26,5 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Let the longest tests be run as long as one likes."""
     examples = 200 if os.environ.get("CI") else 20  # where somebody waits for the result, a tenth has to do
     parser.addoption("--model-examples", type=int, default=examples, help="examples of the segment log's model test")
+    parser.addoption("--debian-root", action="append", default=[], help="a root folder in which to try the package")
     parser.addoption("--vault-objects", type=int, default=2000, help="objects of the snapshot that a vault receives")

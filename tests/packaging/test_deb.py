@@ -30,7 +30,7 @@ def test_description_names_existing_scripts() -> None:
 def test_every_variable_has_a_value(name: str) -> None:
     """The description asks for no variable that is not set, for whatever release and architecture."""
     asked = set(re.findall(r"\$\{(\w+)\}", DESCRIPTION.read_text(encoding="utf-8")))
-    values = variables(targets()[name], Path("/staged"), DATE)
+    values = variables(targets()[name], Path("/staged"), DATE, __version__)
     assert asked <= set(values)
     assert all(values.values())
 
@@ -38,7 +38,8 @@ def test_every_variable_has_a_value(name: str) -> None:
 def test_a_newer_debian_has_the_higher_revision() -> None:
     """Whoever upgrades Debian is offered the package for the new release as an upgrade."""
     old, new = (
-        f"{__version__}-{variables(targets()[name], Path(), DATE)['DEB_REVISION']}" for name in ("12-amd64", "13-amd64")
+        f"{__version__}-{variables(targets()[name], Path(), DATE, __version__)['DEB_REVISION']}"
+        for name in ("12-amd64", "13-amd64")
     )
     assert subprocess.run(["dpkg", "--compare-versions", old, "lt", new], check=False).returncode == 0
 
