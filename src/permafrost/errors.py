@@ -141,7 +141,7 @@ class InterruptedRunError(ReportedError):
 
     code = "interrupted"
     exit_code = 128
-    meaning = "ended by a signal (130 for SIGINT, 143 for SIGTERM)"
+    meaning = "ended by a signal (130 for SIGINT, 143 for SIGTERM), or its output is no longer read (141, for SIGPIPE)"
 
     def __init__(self, signal_number: int) -> None:
         super().__init__(f"ended by signal {signal_number}", hint="run the command again; it starts cleanly")

@@ -7,6 +7,7 @@ import gc
 import click
 
 from permafrost import __version__
+from permafrost.cli.shared.closed_pipe import ending_unread
 from permafrost.cli.shared.lazy_group import LazyGroup
 
 _COMMANDS = {
@@ -49,7 +50,7 @@ def main() -> None:
     Exit codes: 0 done; 3 done, with findings that need attention; 2 usage; 10 configuration; 11 locked;
     12 no repository; 13 key or passphrase; 14 integrity; 15 a tool; 16 database; 17 replication;
     18 no space; 19 restore refused; 130 and 143 ended by a signal (but a service that is stopped
-    ends with 0); 1 a defect of the program.
+    ends with 0); 141 nobody reads the output any more; 1 a defect of the program.
     """
 
 
@@ -61,6 +62,7 @@ def run() -> None:
     """
     gc.disable()
     try:
-        main(prog_name="permafrost")
+        with ending_unread():  # for errors of usage, which click prints after the group has ended
+            main(prog_name="permafrost")
     finally:
         gc.freeze()

@@ -10,6 +10,8 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
+from permafrost.cli.shared.closed_pipe import ending_unread
+
 
 class LazyGroup(click.Group):
     """A group that knows of its commands only where they are and the first sentence of their help.
@@ -21,6 +23,22 @@ class LazyGroup(click.Group):
     def __init__(self, *, commands_at: Mapping[str, tuple[str, str]], **attributes: Any) -> None:  # noqa: ANN401
         super().__init__(**attributes)
         self.commands_at = commands_at
+
+    def make_context(
+        self,
+        info_name: str | None,
+        args: list[str],
+        parent: click.Context | None = None,
+        **extra: Any,  # noqa: ANN401
+    ) -> click.Context:
+        """Return the context of a run; parsing prints help, which somebody may not read to its end."""
+        with ending_unread():
+            return super().make_context(info_name, args, parent, **extra)
+
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401
+        """Run the command, and end as other programs do if nobody reads its output any more."""
+        with ending_unread():
+            return super().invoke(ctx)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return all names."""

@@ -16,6 +16,7 @@ from typing import ParamSpec, TypeVar
 
 import click
 
+from permafrost.cli.shared.closed_pipe import is_output_unread
 from permafrost.cli.shared.rendering import Rendering, print_error
 from permafrost.config.models import DEFAULT_PATH
 from permafrost.errors import (
@@ -72,7 +73,8 @@ def reporting(command: Callable[..., int | None]) -> Callable[..., None]:
 
     The command returns 0 or None when done, 3 when done with findings. It must take `as_json` through
     `json_option`; the option goes into the rendering. Errors are printed and become exit codes; SIGTERM and
-    SIGINT become `InterruptedRunError` in the main thread, so that everything open is closed on the way out.
+    SIGINT become `InterruptedRunError` in the main thread, so that everything open is closed on the way out. If nobody
+    reads the output any more, `BrokenPipeError` goes on to the group (`closed_pipe`).
     """
 
     @functools.wraps(command)
@@ -86,6 +88,8 @@ def reporting(command: Callable[..., int | None]) -> Callable[..., None]:
             print_error(error, as_json=as_json)
             sys.exit(exit_code_of(error))
         except OSError as error:
+            if isinstance(error, BrokenPipeError) and is_output_unread():
+                raise
             explained = _explained(error)
             print_error(explained, as_json=as_json)
             sys.exit(exit_code_of(explained))
