@@ -14,7 +14,7 @@ from samples.language import Writer
 from samples.people import add_people, invent_accounts
 from samples.posts import add_posts
 from samples.rows import Connection
-from samples.schema_from_facts import POST_DATA, PRE_DATA
+from samples.schema_from_facts import NEWEST
 from samples.site import add_site
 
 OWNER = "mastodon"
@@ -42,7 +42,7 @@ def create_database(maintenance: str, name: str) -> None:
         connection.execute(command.format(sql.Identifier(name), sql.Identifier(OWNER)))
     with psycopg.connect(maintenance, dbname=name) as connection:
         _become_owner(connection)
-        _run_file(connection, PRE_DATA)
+        _run_file(connection, NEWEST.pre_data)
 
 
 def load(connection: Connection, *, accounts: int, statuses: int, seed: int = 1) -> Loaded:
@@ -58,7 +58,7 @@ def load(connection: Connection, *, accounts: int, statuses: int, seed: int = 1)
         add_site(connection, seed, people)
         connection.execute("ANALYZE")  # the joins that follow want to know how big the tables are
         _run_file(connection, _DERIVED)
-        _run_file(connection, POST_DATA)
+        _run_file(connection, NEWEST.post_data)
         _set_sequences(connection)
         connection.execute("ANALYZE")
         for (name,) in connection.execute("SELECT matviewname FROM pg_matviews ORDER BY 1").fetchall():

@@ -46,6 +46,14 @@ def encrypted(rng: Random, text: bytes) -> str:
     return json.dumps({"p": _text(sealed[:-16]), "h": headers}, separators=(",", ":"))
 
 
+def old_second_factor(rng: Random, text: bytes, otp_secret: str) -> tuple[str, str, str]:
+    """Return what Mastodon up to 4.2 stored of a second factor: the sealed text, its nonce and its salt."""
+    nonce, salt = rng.randbytes(12), rng.randbytes(8)
+    key = hashlib.pbkdf2_hmac("sha1", otp_secret.encode(), salt, 2000, 32)
+    sealed = AESGCM(key).encrypt(nonce, text, b"")
+    return f"{_text(sealed)}\n", f"{_text(nonce)}\n", f"_{_text(salt)}\n"
+
+
 @cache
 def _key() -> bytes:
     primary = ENCRYPTION_SETTINGS["ACTIVE_RECORD_ENCRYPTION_PRIMARY_KEY"].encode()

@@ -12,16 +12,37 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-VERSION = "4.6.0"
-PRE_DATA = Path(__file__).with_name("mastodon-4.6.pre-data.sql")
-POST_DATA = Path(__file__).with_name("mastodon-4.6.post-data.sql")
 MIGRATIONS = ("20191001213028", "20221206114142", "20231023105620", "20240307180905", "20260611150940")
 
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A release of which all columns are known; `name` is that of the list, `minor` that of the files."""
+
+    name: str
+    minor: str
+    newest_migration: str
+
+    @property
+    def pre_data(self) -> Path:
+        """The file that makes function, sequences and tables."""
+        return Path(__file__).with_name(f"mastodon-{self.minor}.pre-data.sql")
+
+    @property
+    def post_data(self) -> Path:
+        """The file that makes keys, indexes and views."""
+        return Path(__file__).with_name(f"mastodon-{self.minor}.post-data.sql")
+
+
+OLDEST = Release("4.1", "4.1", "20221206114142")
+NEWEST = Release("4.6.0", "4.6", "20260611150940")
+
 _HEADER = """\
--- The schema of Mastodon 4.6: {what}.
+-- The schema of Mastodon {minor}: {what}.
 -- Generated, do not edit: python -m samples.schema_from_facts mastodon-schema.json
 -- The function and the views have Mastodon's names and columns, but bodies of our own.
 """
@@ -39,6 +60,11 @@ BEGIN
 END
 $body$;
 """
+
+_RECOMMENDATIONS = """\
+SELECT account_id, followers_count::numeric AS rank, ARRAY['most_followed'] AS reason
+FROM account_stats
+WHERE followers_count > 2"""
 
 _VIEWS = {
     "user_ips": """\
@@ -58,18 +84,16 @@ CROSS JOIN LATERAL (
     ORDER BY statuses.id DESC LIMIT 1
 ) AS latest
 WHERE discoverable AND suspended_at IS NULL AND silenced_at IS NULL AND moved_to_account_id IS NULL""",
-    "global_follow_recommendations": """\
-SELECT account_id, followers_count::numeric AS rank, ARRAY['most_followed'] AS reason
-FROM account_stats
-WHERE followers_count > 2""",
+    "global_follow_recommendations": _RECOMMENDATIONS,
+    "follow_recommendations": _RECOMMENDATIONS,
 }
 
 
-def pre_data(facts: dict[str, Any]) -> str:
+def pre_data(release: Release, facts: dict[str, Any]) -> str:
     """Return the SQL that makes function, sequences and tables, and the rows that Rails keeps about the schema."""
     return "\n".join(
         (
-            _HEADER.format(what="function, sequences and tables"),
+            _HEADER.format(minor=release.minor, what="function, sequences and tables"),
             _TIMESTAMP_ID,
             *(f"CREATE SEQUENCE {one['name']};" for one in facts["sequences"]),
             "",
@@ -81,7 +105,7 @@ def pre_data(facts: dict[str, Any]) -> str:
             ),
             "",
             "INSERT INTO schema_migrations (version) VALUES",
-            ",\n".join(f"    ('{one}')" for one in MIGRATIONS) + ";",
+            ",\n".join(f"    ('{one}')" for one in MIGRATIONS if one <= release.newest_migration) + ";",
             "INSERT INTO ar_internal_metadata (key, value, created_at, updated_at)",
             "VALUES ('environment', 'production', '2024-11-02 10:00:00', '2024-11-02 10:00:00');",
             "",
@@ -89,15 +113,16 @@ def pre_data(facts: dict[str, Any]) -> str:
     )
 
 
-def post_data(facts: dict[str, Any]) -> str:
+def post_data(release: Release, facts: dict[str, Any]) -> str:
     """Return the SQL that makes primary keys, indexes, foreign keys and views; materialized ones without data."""
     tables = facts["tables"].items()
     return "\n".join(
         (
-            _HEADER.format(what="keys, indexes and views"),
+            _HEADER.format(minor=release.minor, what="keys, indexes and views"),
             *(
                 f"ALTER TABLE {name} ADD CONSTRAINT {name}_pkey PRIMARY KEY ({', '.join(table['primary_key'])});"
                 for name, table in tables
+                if table["primary_key"]
             ),
             "",
             *(_index(name, index) for name, table in tables for index in table["indexes"]),
@@ -149,10 +174,11 @@ def _view(name: str, view: dict[str, Any]) -> Iterator[str]:
 
 
 def main(facts_file: Path) -> None:
-    """Write both files from the facts."""
-    facts = json.loads(facts_file.read_text())[VERSION]
-    PRE_DATA.write_text(pre_data(facts))
-    POST_DATA.write_text(post_data(facts))
+    """Write the files of each release from the facts."""
+    known = json.loads(facts_file.read_text())
+    for release in (OLDEST, NEWEST):
+        release.pre_data.write_text(pre_data(release, known[release.name]))
+        release.post_data.write_text(post_data(release, known[release.name]))
 
 
 if __name__ == "__main__":

@@ -35,6 +35,8 @@ def _styles_of_media(name: str, content_type: str) -> Iterator[tuple[str, str]]:
         yield "small", ".png"
     elif content_type in ("image/heic", "image/heif"):
         yield "small", ".jpeg"
+    elif content_type == "image/avif":
+        return  # its small copy is a .jpeg since 4.7, and an .avif before
     elif content_type.startswith("image/"):
         yield "small", PurePosixPath(name).suffix
 
