@@ -22,7 +22,7 @@ from scripts.deb import build, source_date, targets
 TRIAL = Path(__file__).parent / "trial.sh"
 VERSIONS = {"old": "0.1.9", "new": __version__}
 ALL_WELL = 42
-TRIAL_S = 280
+TRIAL_S = 900
 UNIT = """\
 [Service]
 Type=idle

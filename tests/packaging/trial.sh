@@ -43,6 +43,7 @@ check man --where permafrost-vault-join
 step the three commands of the how-to
 sudo -u mastodon permafrost init --mastodon /home/mastodon/live >/dev/null
 sudo -u mastodon permafrost backup --audit
+shred --remove /etc/permafrost/recovery-sheet.txt # or status would ask for that, with 3
 set_key discovery false
 set_key listen '["tcp://127.0.0.1:22101"]'
 systemctl enable --now permafrost.service
