@@ -75,6 +75,6 @@ matrix-tools:
 
 matrix-quick:
 	@for major in 17 18; do \
-	    [ -d .tools/postgresql/$$major ] || { echo "PostgreSQL $$major is not unpacked: left out" >&2; continue; }; \
+	    scripts/with_postgresql $$major true || { echo "PostgreSQL $$major: left out"; continue; }; \
 	    echo "PostgreSQL $$major:"; \
 	    scripts/with_postgresql $$major $(PYTHON) -m pytest -q -n 2 --dist loadfile $(QUICK_TESTS) || exit 1; done

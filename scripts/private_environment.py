@@ -16,6 +16,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 HOME = Path("usr/lib/permafrost")
+_MACHINES = {"amd64": (62).to_bytes(2, "little"), "arm64": (183).to_bytes(2, "little")}
 _LAUNCHER = """\
 #!/{home}/bin/python3 -I
 import sys
@@ -89,5 +90,23 @@ def _install(target: Target, packages: Path, scratch: Path) -> None:
     how = ("--require-hashes", "--no-deps", "--only-binary=:all:", "--link-mode=copy", "--quiet")
     install = (uv(), "pip", "install", f"--target={packages}", *which, *how, f"--requirement={requirements}")
     subprocess.run(install, cwd=ROOT, check=True)
+    check_machine(target, packages)
     shutil.rmtree(packages / "bin")  # programs of the packages, for the building machine's interpreter
     (packages / ".lock").unlink(missing_ok=True)
+
+
+def check_machine(target: Target, folder: Path) -> int:
+    """Return how many compiled files are in a folder; end the build if one is for another machine than the target.
+
+    The machine is the number at byte 18 of a file in ELF, as in its specification and in <elf.h>.
+    """
+    compiled = {file: header for file in folder.rglob("*.so*") if (header := _start_of(file)).startswith(b"\x7fELF")}
+    wrong = [file for file, header in compiled.items() if header[18:20] != _MACHINES[target.architecture]]
+    if wrong:
+        raise SystemExit(f"not for {target.architecture}: {', '.join(str(file.relative_to(folder)) for file in wrong)}")
+    return len(compiled)
+
+
+def _start_of(file: Path) -> bytes:
+    with file.open("rb") as content:
+        return content.read(20)

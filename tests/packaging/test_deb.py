@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import platform
 import re
+import shutil
 import subprocess
 import tomllib
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.bindings import _rust
 
 from permafrost import __version__
 from scripts.deb import DESCRIPTION, targets, unit, units, variables
-from scripts.private_environment import ROOT, launcher, locked_requirements
+from scripts.private_environment import ROOT, check_machine, launcher, locked_requirements
 
 DATE = datetime(2026, 11, 26, tzinfo=UTC)
 SCRIPTS = sorted(path for path in DESCRIPTION.parent.iterdir() if not path.suffix and path.stat().st_mode & 0o100)
@@ -70,6 +73,20 @@ def test_the_launcher_calls_the_entry_point() -> None:
     """The program of the package starts what the wheel's would."""
     module, function = PROJECT["scripts"]["permafrost"].split(":")
     assert f"from {module} import {function}\n" in launcher()
+
+
+def test_compiled_files_are_for_the_target(tmp_path: Path) -> None:
+    """A package is not built if a compiled file in it is for another machine; this machine's are for one of the two."""
+    library = tmp_path / "library.so"
+    shutil.copyfile(_rust.__file__, library)
+    (tmp_path / "text.so.txt").write_text("no compiled file")
+    named = {"x86_64": "amd64", "aarch64": "arm64"}
+    for target in targets().values():
+        if target.architecture == named[platform.machine()]:
+            assert check_machine(target, tmp_path) == 1
+        else:
+            with pytest.raises(SystemExit, match=f"not for {target.architecture}: library.so"):
+                check_machine(target, tmp_path)
 
 
 def test_one_version() -> None:
