@@ -136,7 +136,7 @@ class FindingKind(Enum):
     SECRETS_MISSING = (
         "secrets-missing",
         _A,
-        "A secrets file of the configuration does not exist or cannot be read: snapshots are made without it.",
+        "A secrets file of the configuration is missing, unreadable or too large: snapshots are made without it.",
         "Correct `[secrets] files`. Without the secrets, a restored server has lost two-factor logins and more.",
     )
     RECOVERY_SHEET = (

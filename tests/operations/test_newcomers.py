@@ -13,6 +13,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from permafrost.config.checking import check_files
 from permafrost.config.models import Media, Schedule, Secrets
 from permafrost.config.secret_files import read_secret_file
 from permafrost.config.writing import effective_toml
@@ -107,22 +108,29 @@ def test_a_job_that_a_person_ended(server: Server) -> None:
 
 
 def test_media_and_secrets_that_are_missing(server: Server, tmp_path: Path) -> None:
-    """A backup warns of a media folder and a secrets file that are missing, keeps the rest, and status has findings."""
-    there = tmp_path / "there.env"
+    """A backup warns of media and secrets files that are missing or too large, keeps the rest; status has findings."""
+    there, giant = tmp_path / "there.env", tmp_path / "giant.env"
     there.write_text("A=1\n")
+    giant.touch()
+    os.truncate(giant, 8 << 40)
     gone, production = tmp_path / "gone.env", tmp_path / ".env.production"
     os.mkfifo(production)  # Mastodon's user may have put anything there
     media = tmp_path / "system"
-    changes = {"secrets": Secrets(files=(there, gone, production)), "media": Media(path=media)}
+    changes = {"secrets": Secrets(files=(giant, gone, there, production)), "media": Media(path=media)}
     lacking = replace(server, configuration=server.configuration.model_copy(update=changes))
     told: list[Event] = []
     back_up(lacking.configuration, report=told.append, now=datetime.now(UTC))
     warnings = " ".join(event.message for event in told if isinstance(event, Warned))
     assert str(gone) in warnings
     assert str(production) in warnings
+    assert f"{giant} is not in the snapshots: the secrets files have more than 64 MiB in all" in warnings
     assert str(media) in warnings
     assert str(there) not in warnings
     assert {"secrets-missing", "media-missing"} <= codes(lacking).keys()
+    assert {fault for _, fault in check_files(lacking.configuration) if str(giant) in fault}
+    make_restore(lacking, "without_some", secrets_to=tmp_path / "restored")
+    drop(lacking.configuration.database.url, "without_some")
+    assert [file.read_text() for file in (tmp_path / "restored").rglob("*.env")] == ["A=1\n"]
     (media / "accounts").mkdir(parents=True)
     (media / "media_attachments").symlink_to(tmp_path)
     assert "media_attachments" in codes(lacking)["media-links"]

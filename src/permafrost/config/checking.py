@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from permafrost.config.models import Configuration, Encryption, passfile_of
-from permafrost.config.outside import outside_findings
+from permafrost.config.outside import outside_findings, secrets_left_out
 from permafrost.config.secret_files import read_secret_file
 from permafrost.errors import KeyFileError
 from permafrost.findings import FindingKind
@@ -72,8 +72,9 @@ def _check_gnupg_home(home: Path) -> Iterator[KeyedMessage]:
 
 
 def _check_secrets(files: tuple[Path, ...]) -> Iterator[KeyedMessage]:
+    left_out = dict(secrets_left_out(files))
     for path in files:
-        if fault := _unreadable(path):
+        if fault := _unreadable(path) or left_out.get(path):
             yield "secrets.files", f"{path}: {fault}"
 
 

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from permafrost.config.outside import MOST_SECRET_BYTES
 from permafrost.errors import PermafrostError
 from permafrost.openpgp.sealing import OpeningKey, explain_opening, explain_sealing, open_bytes, open_program
 from permafrost.postgres.programs.archive_header import HEAD_BYTES, archive_major
@@ -18,7 +19,7 @@ from permafrost.repository.manifest import Manifest
 from permafrost.repository.objects import StoredObject, open_object
 from permafrost.repository.reading import CheckedSnapshot, check_objects
 from permafrost.repository.repository import Repository
-from permafrost.repository.secret_archive import MAXIMUM_BYTES, SecretFile, unpack_secrets
+from permafrost.repository.secret_archive import SecretFile, unpack_secrets
 
 _UNZSTD = Program(("zstd", "-d", "-q", "-c"))
 
@@ -93,7 +94,7 @@ class OpenedSnapshot:
         files: list[SecretFile] = []
         for index in self.manifest.indices("secrets"):
             with open_object(self.repository.layout, self.stored(index)) as descriptor:
-                packed = open_bytes(self.home, self.key, descriptor, limit_bytes=MAXIMUM_BYTES)
+                packed = open_bytes(self.home, self.key, descriptor, limit_bytes=MOST_SECRET_BYTES)
             files.extend(unpack_secrets(packed))
         return files
 

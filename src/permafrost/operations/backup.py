@@ -12,10 +12,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 from permafrost import __version__
 from permafrost.config.models import Configuration
-from permafrost.config.outside import outside_findings
+from permafrost.config.outside import outside_findings, secrets_missing
 from permafrost.documents.backup import BackupDocument
 from permafrost.engines.contents import SnapshotContents
 from permafrost.engines.context import RunContext
@@ -199,6 +200,14 @@ def _is_distrusted(configuration: Configuration, report: Reporter) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
+class _SealedSecrets:
+    """The secrets files that the snapshot holds, and their object, if there are any."""
+
+    files: tuple[Path, ...]
+    stored: StoredObject | None
+
+
+@dataclass(frozen=True, slots=True)
 class _Written:
     """A snapshot that is published: what it is made of, and the bytes of its own three files."""
 
@@ -217,7 +226,7 @@ def _write(run: RunContext, steps: Steps) -> _Written:
             secrets = _seal_secrets(run)
         with steps.step("publish the snapshot"), run.times.of("publish"):
             snapshot, published = _publish(run, contents, secrets, run.now)
-    return _Written(snapshot, contents, secrets, published)
+    return _Written(snapshot, contents, secrets.stored, published)
 
 
 def _result(run: RunContext, written: _Written, *, duration_s: float) -> BackupResult:
@@ -278,21 +287,23 @@ def _clear(run: RunContext) -> None:
         run.report(Warned(f"objects that no snapshot uses stay for now: {error.message}"))
 
 
-def _seal_secrets(run: RunContext) -> StoredObject | None:
+def _seal_secrets(run: RunContext) -> _SealedSecrets:
     """Seal the secrets that can be read, and warn of what else is missing: the rows must be backed up all the same."""
-    missing = set()
+    packed = pack_secrets(run.configuration.secrets.files)
     for finding in outside_findings(run.configuration):
+        if finding.kind is not FindingKind.SECRETS_MISSING:
+            run.report(Warned(f"{finding.message} ({finding.remedy})"))
+    for file, reason in packed.left_out:
+        finding = secrets_missing(file, reason)
         run.report(Warned(f"{finding.message} ({finding.remedy})"))
-        if finding.kind is FindingKind.SECRETS_MISSING:
-            missing.add(finding.subject)
-    files = [file for file in run.configuration.secrets.files if str(file) not in missing]
-    return put_sealed(run.layout, run.home, run.sealing, source=[pack_secrets(files)]) if files else None
+    if not packed.held:
+        return _SealedSecrets((), None)
+    return _SealedSecrets(packed.held, put_sealed(run.layout, run.home, run.sealing, source=[packed.compressed]))
 
 
-def _warn_of_lost_identity(run: RunContext, mastodon: MastodonFacts | None) -> None:
+def _warn_of_lost_identity(run: RunContext, mastodon: MastodonFacts | None, files: tuple[Path, ...]) -> None:
     if mastodon is None:
         return
-    files = run.configuration.secrets.files
     if missing := missing_for_identity(mastodon.schema_version, mastodon.secrets_present, files):
         run.report(
             Warned(
@@ -304,19 +315,19 @@ def _warn_of_lost_identity(run: RunContext, mastodon: MastodonFacts | None) -> N
 
 
 def _publish(
-    run: RunContext, contents: SnapshotContents, secrets: StoredObject | None, now: datetime
+    run: RunContext, contents: SnapshotContents, secrets: _SealedSecrets, now: datetime
 ) -> tuple[SnapshotId, int]:
     """Publish the snapshot, and return its name and the bytes of its own three files."""
     snapshots = list_snapshots(run.layout)
     _warn_of_the_clock(snapshots, now, run.report)
     snapshot = SnapshotId.new(now, max((one for one in snapshots if not is_ahead(one, now)), default=None))
     objects: list[tuple[StoredObject, ObjectKind]] = list(contents.objects)
-    if secrets is not None:
-        objects.append((secrets, "secrets"))
+    if secrets.stored is not None:
+        objects.append((secrets.stored, "secrets"))
     mastodon = mastodon_facts(
         run.configuration.secrets.files, contents.schema_version, run.configuration.mastodon, run.report
     )
-    _warn_of_lost_identity(run, mastodon)
+    _warn_of_lost_identity(run, mastodon, secrets.files)
     manifest = Manifest(
         repository=run.repository.repository_id,
         snapshot=str(snapshot),

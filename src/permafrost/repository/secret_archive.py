@@ -15,11 +15,21 @@ from pathlib import Path, PurePosixPath
 
 import zstandard
 
-from permafrost.errors import ConfigurationError, IntegrityError, RestoreRefusedError
+from permafrost.config.outside import MOST_SECRET_BYTES, SECRET_OVERHEAD_BYTES, TOO_LARGE
+from permafrost.errors import IntegrityError, RestoreRefusedError
 from permafrost.small_files import open_named
 
-MAXIMUM_BYTES = 64 << 20
 _LEVEL = 9
+_REST_BYTES = 1 << 20  # the padding of a tar
+
+
+@dataclass(frozen=True, slots=True)
+class PackedSecrets:
+    """The files that are in a compressed tar, those that are not with the reason, and the tar."""
+
+    held: tuple[Path, ...]
+    left_out: tuple[tuple[Path, str], ...]
+    compressed: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,48 +45,48 @@ class SecretFile:
     content: bytes
 
 
-def pack_secrets(files: Sequence[Path]) -> bytes:
-    """Return the compressed tar of `files`; raise `ConfigurationError` if one cannot be read whole."""
-    packed = io.BytesIO()
+def pack_secrets(files: Sequence[Path]) -> PackedSecrets:
+    """Return the compressed tar of `files`, as far as each can be read and all of them are small.
+
+    A file that cannot be is left out: without it the rest is a backup all the same.
+    """
+    packed, left_out, held, left_bytes = io.BytesIO(), [], [], MOST_SECRET_BYTES
     with tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as archive:
         for file in files:
+            room_bytes = left_bytes - SECRET_OVERHEAD_BYTES
             try:
                 with os.fdopen(open_named(file), "rb") as opened:
                     member = archive.gettarinfo(arcname=str(file).lstrip("/"), fileobj=opened)
-                    if not member.isreg():
-                        raise ConfigurationError(f"the secret file {file} is not a regular file", hint=_HINT)
-                    if packed.tell() + member.size > MAXIMUM_BYTES:
-                        raise ConfigurationError(_TOO_LARGE, hint=_HINT)
-                    archive.addfile(member, opened)
+                    content = opened.read(max(room_bytes, 0) + 1) if member.size <= room_bytes else b""
             except OSError as error:
-                raise ConfigurationError(
-                    f"the secret file {file} cannot be read: {error.strerror}",
-                    unchanged="all existing snapshots; none was made without the secrets",
-                    hint=_HINT,
-                ) from error
-    if packed.tell() > MAXIMUM_BYTES:
-        raise ConfigurationError(_TOO_LARGE, hint=_HINT)
-    return zstandard.ZstdCompressor(level=_LEVEL).compress(packed.getvalue())
-
-
-_TOO_LARGE = f"the secret files contain more than {MAXIMUM_BYTES} bytes"
-_HINT = "see [secrets] files; each must be a small file that permafrost's user can read"
+                left_out.append((file, error.strerror or "cannot be read"))
+                continue
+            if max(member.size, len(content)) > room_bytes:
+                left_out.append((file, TOO_LARGE))
+                continue
+            member.size = len(content)  # it may have grown since it was looked at
+            archive.addfile(member, io.BytesIO(content))
+            held.append(file)
+            left_bytes = room_bytes - len(content)
+    compressed = zstandard.ZstdCompressor(level=_LEVEL).compress(packed.getvalue())
+    return PackedSecrets(tuple(held), tuple(left_out), compressed)
 
 
 def unpack_secrets(compressed: bytes) -> tuple[SecretFile, ...]:
     """Return the files of an archive; raise `IntegrityError` if it is anything but small regular files."""
     try:
         with zstandard.ZstdDecompressor().stream_reader(compressed) as reader:
-            content = reader.read(MAXIMUM_BYTES + (1 << 20))
+            content = reader.read(MOST_SECRET_BYTES + _REST_BYTES)
         with tarfile.open(fileobj=io.BytesIO(content), mode="r:") as archive:
             return tuple(_secret_file(archive, member) for member in archive)
-    except (zstandard.ZstdError, tarfile.TarError) as error:
+    except (zstandard.ZstdError, tarfile.TarError, ValueError, OverflowError) as error:
         raise IntegrityError(f"the secrets object cannot be read: {error}") from error
 
 
 def _secret_file(archive: tarfile.TarFile, member: tarfile.TarInfo) -> SecretFile:
     name = PurePosixPath(member.name)
-    opened = archive.extractfile(member) if member.isreg() else None
+    is_plain = member.isreg() and not member.issparse()  # a sparse one may be larger than the memory
+    opened = archive.extractfile(member) if is_plain else None
     if opened is None or name.is_absolute() or ".." in name.parts or not name.parts or "\0" in member.name:
         raise IntegrityError(f"the secrets object contains {member.name!r}, which is not a regular file")
     return SecretFile(name, member.mode & 0o777, member.uid, member.gid, member.uname, member.gname, opened.read())
