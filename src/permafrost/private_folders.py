@@ -85,14 +85,19 @@ def remove_abandoned(parent: Path, prefix: str, end: Callable[[Path], object] = 
     Those in use, and anything else with such a name, stay as they are.
     """
     for folder in sorted(parent.glob(f"{prefix}*")):
-        with suppress(OSError):  # not ours, or removed by somebody else meanwhile
-            lock = _open_lock(folder)
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                end(folder)
-                remove_own_folder(folder)
-            finally:
-                os.close(lock)
+        remove_if_abandoned(folder, end)
+
+
+def remove_if_abandoned(folder: Path, end: Callable[[Path], object], lock_name: str = LOCK) -> None:
+    """Remove `folder` after a call of `end`, if it is one of ours and the lock in it is free."""
+    with suppress(OSError):  # not ours, in use, or removed by somebody else meanwhile
+        lock = _open_lock(folder, lock_name)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            end(folder)
+            remove_own_folder(folder)
+        finally:
+            os.close(lock)
 
 
 def own_folders(place: Path, prefix: str) -> list[Path]:
@@ -131,9 +136,9 @@ def _made_and_locked(parent: Path, prefix: str) -> tuple[Path, int]:
             os.close(lock)
 
 
-def _open_lock(folder: Path) -> int:
+def _open_lock(folder: Path, name: str = LOCK) -> int:
     opened = open_own_folder(folder)
     try:
-        return os.open(LOCK, _LOCK_FILE, 0o600, dir_fd=opened)
+        return os.open(name, _LOCK_FILE, 0o600, dir_fd=opened)
     finally:
         os.close(opened)

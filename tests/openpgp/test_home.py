@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -73,6 +76,37 @@ def test_a_killed_reader_leaves_its_home_to_the_next(tmp_path: Path) -> None:
                 assert not abandoned.exists()
                 assert held.is_dir()
         assert not held.exists()
+
+
+def test_what_older_versions_left(tmp_path: Path) -> None:
+    """Homes of older versions are removed if their lock is free or a day has passed; the rest stays, links included."""
+    with temporary_home() as own:
+        place = own.parent.parent
+    names = ("abandoned", "held", "old", "young")
+    abandoned, held, old, young = (place / f"permafrost-gpg-{name}-{os.getpid()}" for name in names)
+    open_to_all, link = place / f"permafrost-gpg-open-{os.getpid()}", place / f"permafrost-gpg-link-{os.getpid()}"
+    for home in (abandoned, held, old, young, open_to_all):
+        (home / "private-keys-v1.d").mkdir(mode=0o700, parents=True)
+        home.chmod(0o755 if home == open_to_all else 0o700)
+    (tmp_path / "precious").touch()
+    link.symlink_to(tmp_path)
+    for home in (old, open_to_all, tmp_path):
+        os.utime(home, (0, 0))
+    try:
+        (abandoned / "permafrost.lock").touch()
+        with (held / "permafrost.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            with temporary_home():
+                assert [home.exists() for home in (abandoned, held, old, young)] == [False, True, False, True]
+            assert open_to_all.is_dir()
+            assert link.is_symlink()
+            assert (tmp_path / "precious").exists()
+        with temporary_home():
+            assert not held.exists()
+    finally:
+        link.unlink()
+        for home in (young, open_to_all):
+            shutil.rmtree(home)
 
 
 def test_homes_lie_in_one_private_folder() -> None:

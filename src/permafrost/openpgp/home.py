@@ -4,19 +4,29 @@ gpg insists on a home to write its keyring into. The admin's own must not be tou
 imported for a restore must not reach a disk, so the home is made in memory where there is such a place.
 
 Homes lie in one private folder of our user's, so that nobody else sees their names. A home that a killed process left
-may hold a secret key: the next one removes it, and those of the repository's restore.py as well.
+may hold a secret key: the next one removes it, and those of the repository's restore.py as well. Until the versions of
+2026-11 homes lay in /dev/shm side by side, at first without a lock: those are removed once they have not changed for a
+day, which is longer than any run.
 """
 
 from __future__ import annotations
 
 import os
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from permafrost.errors import ToolError
-from permafrost.private_folders import is_own_folder, locked_folder, own_folders, remove_abandoned
+from permafrost.private_folders import (
+    is_own_folder,
+    locked_folder,
+    own_folders,
+    remove_abandoned,
+    remove_if_abandoned,
+    remove_own_folder,
+)
 from permafrost.processes.program import Program
 from permafrost.processes.run import run
 
@@ -24,6 +34,8 @@ _IN_MEMORY = Path("/dev/shm")  # noqa: S108 - a private folder is made in it
 _PARENT = "permafrost-homes-"
 _HOME = "gpg-"
 _READER = "permafrost-reader-"  # restore.py's, in the repository
+_OLDER, _OLDER_LOCK = "permafrost-gpg-", "permafrost.lock"
+_UNUSED_S = 86400.0
 
 
 @contextmanager
@@ -35,6 +47,8 @@ def temporary_home() -> Iterator[Path]:
     in_memory = _IN_MEMORY.is_dir() and os.access(_IN_MEMORY, os.W_OK | os.X_OK)
     place = _IN_MEMORY if in_memory else Path(tempfile.gettempdir())
     remove_abandoned(place, _READER, _stop_agent_if_any)
+    for older in own_folders(place, _OLDER):
+        _remove_older(older)
     for parent in own_folders(place, _PARENT):
         remove_abandoned(parent, _HOME, _stop_agent_if_any)
     with ExitStack() as stack:
@@ -56,6 +70,17 @@ def _entered(stack: ExitStack, place: Path) -> Path:
             home = entered.enter_context(locked_folder(parent, _HOME))
             stack.push(entered.pop_all())
             return home
+
+
+def _remove_older(home: Path) -> None:
+    """Remove a home that a killed process of an older version left."""
+    if (home / _OLDER_LOCK).is_file():
+        remove_if_abandoned(home, _stop_agent_if_any, _OLDER_LOCK)
+        return
+    with suppress(FileNotFoundError):  # another process has just removed it
+        if time.time() - home.stat().st_mtime > _UNUSED_S:
+            _stop_agent_if_any(home)
+            remove_own_folder(home)
 
 
 def _remove_if_empty(parent: Path) -> None:
