@@ -11,6 +11,8 @@ let
   mastodon = config.services.mastodon;
   postgresql = config.services.postgresql;
   own = import ./types.nix { inherit lib; };
+  common = import ./service.nix { inherit lib pkgs; };
+  inherit (common) isBelow withoutNulls;
   toml = pkgs.formats.toml { };
 
   stateDir = "/var/lib/permafrost";
@@ -67,28 +69,19 @@ let
 
   # --- the configuration ---
 
-  withoutNulls =
-    value:
-    if lib.isAttrs value then
-      lib.filterAttrs (_: part: part != null && part != { }) (lib.mapAttrs (_: withoutNulls) value)
-    else
-      value;
   declaredVaults = lib.mapAttrsToList (name: vault: {
     inherit name;
     device_id = vault.deviceId;
     inherit (vault) addresses;
   }) cfg.vaults;
-  rendered = withoutNulls settings // lib.optionalAttrs (cfg.vaults != { }) { vaults = declaredVaults; };
+  rendered =
+    withoutNulls settings
+    // lib.optionalAttrs (cfg.vaults != { }) { vaults = settings.vaults or [ ] ++ declaredVaults; };
   configFile = toml.generate "permafrost.toml" rendered;
 
   recipients = settings.encryption.recipients;
   ownPassphrase = "${stateDir}/keys/passphrase";
   isManaged = settings.syncthing.managed;
-  isBelow = folder: path: path == folder || lib.hasPrefix "${folder}/" path;
-  ports = import ./ports.nix {
-    inherit lib;
-    discovery = settings.syncthing.discovery or true;
-  } settings.syncthing.listen;
   # Folders that the service writes to and StateDirectory does not make.
   otherFolders = lib.filter (path: !(isBelow stateDir path)) [
     settings.repository.path
@@ -107,6 +100,8 @@ let
     "/run/user"
   ];
   isInAHome = path: lib.any (folder: isBelow folder path) homes;
+  # The server of a drill is enclosed by bubblewrap, which makes namespaces; without drills the service needs none.
+  makesNamespaces = settings.schedule.drill != "off" && (settings.state.sandbox or "bubblewrap") == "bubblewrap";
   read = settings.secrets.files ++ lib.optional (settings.media.path != null) settings.media.path;
 
   # --- other units ---
@@ -126,12 +121,24 @@ let
     }
   );
 
-  # A URL without a host means the socket, where PostgreSQL asks the system who is there.
-  peerRole =
-    if settings.database.url == null then
+  # The role that a connection by the socket asks for, where PostgreSQL asks the system which user is there.
+  roleBySocket =
+    url:
+    let
+      host = builtins.match ".*[ ?&]host=([^ &]*).*" " ${url}";
+      bySocket = host == null || lib.any (start: lib.hasPrefix start (lib.head host)) [ "/" "%2F" ];
+      uri = builtins.match "postgres(ql)?://([^:@/]+)@(%2F[^/]*)?/.*" url;
+      words = builtins.match ".* user=([^ ]+).*" " ${url}";
+    in
+    if !bySocket then
       null
+    else if uri != null then
+      lib.elemAt uri 1
+    else if words != null then
+      lib.head words
     else
-      builtins.match "postgres(ql)?://([^:@/]+)@/.*" settings.database.url;
+      null;
+  peerRole = if settings.database.url == null then null else roleBySocket settings.database.url;
   isPeer =
     peerRole != null
     && postgresql.enable
@@ -142,9 +149,7 @@ in
   options.services.permafrost = {
     enable = lib.mkEnableOption "permafrost, which backs up a Mastodon server to machines of your own. With {option}`services.mastodon.enable` nothing else has to be set";
 
-    package = lib.mkPackageOption (
-      pkgs // { permafrost = pkgs.permafrost or (pkgs.callPackage ./package.nix { }); }
-    ) "permafrost" { };
+    inherit (common) package;
 
     user = lib.mkOption {
       type = lib.types.str;
@@ -263,7 +268,7 @@ in
         isManaged
         ;
       # the only user that peer authentication lets in, null if it does not decide
-      peer = if isPeer then lib.elemAt peerRole 1 else null;
+      peer = if isPeer then peerRole else null;
     };
 
     warnings =
@@ -271,13 +276,12 @@ in
         services.permafrost: the media of services.mastodon are in an object store (services.mastodon.extraConfig), and
         are not copied: back them up by other means.
       ''
-      ++
-        lib.optional (config.services.syncthing.enable && isManaged && settings.syncthing.listen == [ "default" ])
-          ''
-            services.permafrost.settings.syncthing.listen: services.syncthing and permafrost's own Syncthing both want
-            port 22000. Set another one here, like [ "tcp://:22001" "quic://:22001" ], or use the existing Syncthing:
-            services.permafrost.settings.syncthing.managed = false, with url and api_key_file.
-          '';
+      ++ common.portWarning {
+        option = "services.permafrost";
+        whose = "permafrost's";
+        inherit (settings) syncthing;
+        hosts = config.services.syncthing;
+      };
 
     environment.etc."permafrost/permafrost.toml".source = configFile;
     environment.systemPackages = [ cfg.package ];
@@ -290,19 +294,8 @@ in
       '')
     ];
 
-    networking.firewall = lib.mkIf cfg.openFirewall {
-      allowedTCPPorts = ports.tcp;
-      allowedUDPPorts = ports.udp;
-    };
-
-    users = lib.mkIf (cfg.user == "permafrost") {
-      users.permafrost = {
-        isSystemUser = true;
-        group = cfg.group;
-        description = "permafrost";
-      };
-      groups = lib.mkIf (cfg.group == "permafrost") { permafrost = { }; };
-    };
+    networking.firewall = common.firewall cfg;
+    users = common.users cfg;
 
     # A restore creates a database beside the live one.
     services.postgresql.ensureUsers = lib.mkIf isLocal [
@@ -323,44 +316,29 @@ in
       description = "permafrost: backs up Mastodon and sends it to the vaults";
       wantedBy = [ "multi-user.target" ];
       wants = [ "network-online.target" ] ++ lib.optional postgresql.enable postgresqlUnit;
-      after = [
-        "network-online.target"
-        "time-sync.target"
-      ]
-      ++ lib.optional postgresql.enable postgresqlUnit
-      # which makes missing secrets; a backup before that would have none
-      ++ lib.optional mastodon.enable "mastodon-init-dirs.service";
+      after =
+        common.after
+        ++ lib.optional postgresql.enable postgresqlUnit
+        # which makes missing secrets; a backup before that would have none
+        ++ lib.optional mastodon.enable "mastodon-init-dirs.service";
       unitConfig.RequiresMountsFor = [
         settings.repository.path
         settings.state.path
       ]
       ++ lib.optional (settings.media.path != null) settings.media.path;
-      path = [
-        pkgs.gnupg
-        pkgs.zstd
-        pkgs.syncthing
+      path = common.programs ++ [
         pkgs.bubblewrap
         postgresqlPackage
       ];
       serviceConfig =
-        import ./sandbox.nix
+        common.serviceConfig cfg
         // {
-          Type = "notify";
-          NotifyAccess = "main";
           ExecStartPre =
             lib.optional usesPassword "${writePassfile}" ++ [ "${permafrost} init --config ${configFile}" ];
           # the store's file, so that a changed setting restarts the service
           ExecStart = "${permafrost} run --config ${configFile}";
-          User = cfg.user;
-          Group = cfg.group;
-          Restart = "always";
-          RestartSec = 30;
-          TimeoutStartSec = 180;
-          TimeoutStopSec = 20;
           # fed once a second while it works, but not if a job has produced no output for schedule.hung_after_s
           WatchdogSec = 180;
-          OOMPolicy = "continue";
-          Nice = 10;
           IOSchedulingClass = "best-effort";
           IOSchedulingPriority = 7;
           StateDirectory = "permafrost";
@@ -379,10 +357,10 @@ in
           SystemCallFilter = [
             "@system-service"
             "~@privileged"
-            # what bubblewrap does to enclose the server of a drill
-            "capset mount pivot_root umount2"
-          ];
+          ]
+          ++ lib.optional makesNamespaces "capset mount pivot_root umount2";
         }
+        // lib.optionalAttrs (!makesNamespaces) { RestrictNamespaces = true; }
         // lib.optionalAttrs (cfg.passphraseFile != null || usesPassword) {
           LoadCredential =
             lib.optional (cfg.passphraseFile != null) "passphrase:${cfg.passphraseFile}"

@@ -8,25 +8,20 @@
 let
   cfg = config.services.permafrost-vault;
   own = import ./types.nix { inherit lib; };
+  common = import ./service.nix { inherit lib pkgs; };
+  inherit (common) inStore isBelow withoutNulls;
   toml = pkgs.formats.toml { };
   permafrost = lib.getExe cfg.package;
 
   runtimeDir = "/run/permafrost-vault";
   lineFile = name: "${runtimeDir}/${name}.line";
   servers = lib.filterAttrs (_: server: server.invitationFile != null) cfg.servers;
-  withoutNulls =
-    value:
-    if lib.isAttrs value then
-      lib.filterAttrs (_: part: part != null && part != { }) (lib.mapAttrs (_: withoutNulls) value)
-    else
-      value;
   rendered =
     withoutNulls cfg.settings
     // lib.optionalAttrs (servers != { }) { line_files = map lineFile (lib.attrNames servers); };
   settingsFile = toml.generate "vault.toml" rendered;
   # The vault's folder links to this place and not into the store, where the file goes with its generation.
   settingsPath = "/etc/permafrost/vault.toml";
-  isManaged = cfg.settings.syncthing.managed or true;
   # A server on this machine has a Syncthing too, which takes port 22000.
   besideServer = config.services.permafrost.enable && config.services.permafrost.settings.syncthing.managed;
   besideListen = [
@@ -34,19 +29,12 @@ let
     "quic://:22001"
     "dynamic+https://relays.syncthing.net/endpoint"
   ];
-  ports = import ./ports.nix {
-    inherit lib;
-    discovery = cfg.settings.syncthing.discovery or true;
-  } cfg.settings.syncthing.listen;
-  isBelow = folder: path: path == folder || lib.hasPrefix "${folder}/" path;
 in
 {
   options.services.permafrost-vault = {
     enable = lib.mkEnableOption "a permafrost vault, which keeps copies of Mastodon servers. It can read neither databases nor secrets";
 
-    package = lib.mkPackageOption (
-      pkgs // { permafrost = pkgs.permafrost or (pkgs.callPackage ./package.nix { }); }
-    ) "permafrost" { };
+    inherit (common) package;
 
     user = lib.mkOption {
       type = lib.types.str;
@@ -137,7 +125,7 @@ in
         '';
       }
       {
-        assertion = lib.hasPrefix "/" cfg.path && !(lib.hasPrefix "${builtins.storeDir}/" cfg.path);
+        assertion = lib.hasPrefix "/" cfg.path && !(inStore cfg.path);
         message = "services.permafrost-vault.path: must be an absolute path outside of the Nix store.";
       }
     ]
@@ -159,30 +147,18 @@ in
       ]) cfg.servers
     );
 
-    warnings =
-      lib.optional (config.services.syncthing.enable && isManaged && cfg.settings.syncthing.listen == [ "default" ])
-        ''
-          services.permafrost-vault.settings.syncthing.listen: services.syncthing and the vault's own Syncthing both want
-          port 22000. Set another one here, like [ "tcp://:22001" "quic://:22001" ], or use the existing Syncthing:
-          services.permafrost-vault.settings.syncthing.managed = false, with url and api_key_file.
-        '';
+    warnings = common.portWarning {
+      option = "services.permafrost-vault";
+      whose = "the vault's";
+      inherit (cfg.settings) syncthing;
+      hosts = config.services.syncthing;
+    };
 
     environment.etc."permafrost/vault.toml".source = settingsFile;
     environment.systemPackages = [ cfg.package ];
 
-    networking.firewall = lib.mkIf cfg.openFirewall {
-      allowedTCPPorts = ports.tcp;
-      allowedUDPPorts = ports.udp;
-    };
-
-    users = lib.mkIf (cfg.user == "permafrost") {
-      users.permafrost = {
-        isSystemUser = true;
-        group = cfg.group;
-        description = "permafrost";
-      };
-      groups = lib.mkIf (cfg.group == "permafrost") { permafrost = { }; };
-    };
+    networking.firewall = common.firewall cfg;
+    users = common.users cfg;
 
     systemd.tmpfiles.settings.permafrost-vault.${cfg.path}.d = {
       inherit (cfg) user group;
@@ -193,38 +169,21 @@ in
       description = "permafrost: keeps copies of Mastodon servers";
       wantedBy = [ "multi-user.target" ];
       wants = [ "network-online.target" ];
-      after = [
-        "network-online.target"
-        "time-sync.target"
-      ];
+      inherit (common) after;
       restartTriggers = [ settingsFile ];
       unitConfig.RequiresMountsFor = [ cfg.path ];
-      path = [
-        pkgs.gnupg
-        pkgs.zstd
-        pkgs.syncthing
-      ];
+      path = common.programs;
       serviceConfig =
-        import ./sandbox.nix
+        common.serviceConfig cfg
         // {
-          Type = "notify";
-          NotifyAccess = "main";
           # As root, since the file may be root's; and it may be gone, once the vault has joined.
           ExecStartPre = lib.mapAttrsToList (
             name: server:
             "-+${pkgs.coreutils}/bin/install -m 0400 -o ${cfg.user} -g ${cfg.group} ${server.invitationFile} ${lineFile name}"
           ) servers;
           ExecStart = "${permafrost} vault run --path ${cfg.path} --settings ${settingsPath}";
-          User = cfg.user;
-          Group = cfg.group;
-          Restart = "always";
-          RestartSec = 30;
-          TimeoutStartSec = 180;
-          TimeoutStopSec = 20;
           # fed after each piece of work, which takes a few seconds or the hashing of one object
           WatchdogSec = 900;
-          OOMPolicy = "continue";
-          Nice = 10;
           IOSchedulingClass = "idle";
           RuntimeDirectory = "permafrost-vault";
           RuntimeDirectoryMode = "0700";

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 from collections.abc import Mapping
@@ -16,6 +17,9 @@ NIX = HERE.parent.parent / "nix"
 STORE = "/nix/store/00000000000000000000000000000000-"  # of what the stand-in for nixpkgs builds
 INSTANTIATE = shutil.which("nix-instantiate")
 needs_nix = pytest.mark.skipif(INSTANTIATE is None, reason="nix-instantiate is not installed (Debian: nix-bin)")
+
+TREE = os.environ.get("PERMAFROST_NIXPKGS")
+"""A folder with `lib` and `nixos` of nixpkgs, whose real modules are then used instead of the stand-in."""
 
 MASTODON = "services.mastodon.enable = true; services.permafrost.enable = true;"
 DEVICE_ID = "7DSWSKM-FDN56EF-PAOP2N2-OO7OMFD-KSC53JD-XI6KMGI-QY34KJ4-UI2SWAO"
@@ -36,7 +40,8 @@ def nix(expression: str) -> Any:  # noqa: ANN401  # an expression may be of any 
 
 def evaluated(given: str) -> dict[str, Any]:
     """Return what tests/nix/told.nix tells of a system with these definitions."""
-    told: dict[str, Any] = nix(f"import {HERE}/small.nix {{ given = {{ {given} }}; }}")
+    system = f"import {HERE}/real.nix {{ tree = {TREE};" if TREE else f"import {HERE}/small.nix {{"
+    told: dict[str, Any] = nix(f"{system} given = {{ {given} }}; }}")
     return told
 
 

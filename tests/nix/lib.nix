@@ -114,6 +114,7 @@ rec {
     mapAttrs
     ;
   any = builtins.any;
+  head = builtins.head;
   toInt = builtins.fromJSON;
   unique = builtins.foldl' (kept: value: if builtins.elem value kept then kept else kept ++ [ value ]) [ ];
   concatLists = builtins.concatLists;

@@ -44,11 +44,15 @@ def test_systemd_takes_it(told: dict[str, Any], side: str, tmp_path: Path) -> No
         [str(ANALYZE), "verify", "--man=no", str(file)], capture_output=True, text=True, check=False, timeout=60
     )
     assert (verified.returncode, verified.stdout + verified.stderr) == (0, "")
-    security = [str(ANALYZE), "security", "--offline=true", "--no-pager", str(file)]
-    said = subprocess.run(security, capture_output=True, text=True, check=False, timeout=60).stdout
-    found = re.search(r"Overall exposure level for \S+: ([0-9.]+)", said)
-    assert found is not None
-    assert float(found[1]) <= MOST_EXPOSED[side]
+    assert _exposure(file) <= MOST_EXPOSED[side]
+
+
+def test_without_drills_it_is_as_closed_as_a_vault(tmp_path: Path) -> None:
+    """A server that starts no drill needs nothing that exposes it further."""
+    file = tmp_path / "permafrost.service"
+    told = evaluated(MASTODON + 'services.permafrost.settings.schedule.drill = "off";')
+    file.write_text(unit_text(told["server"], PROGRAMS))
+    assert _exposure(file) <= MOST_EXPOSED["vault"]
 
 
 @pytest.mark.parametrize(("side", "name"), [("server", "permafrost.service"), ("vault", "permafrost-vault.service")])
@@ -70,3 +74,12 @@ def _values(value: object) -> set[str]:
     values = value if isinstance(value, list) else [value]
     words = [word for one in values for word in str(one).split(" ")]
     return {{"yes": "true", "True": "true", "no": "false", "False": "false"}.get(word, word) for word in words}
+
+
+def _exposure(file: Path) -> float:
+    """Return what systemd makes of a unit's settings, from 0 (closed) to 10."""
+    security = [str(ANALYZE), "security", "--offline=true", "--no-pager", str(file)]
+    said = subprocess.run(security, capture_output=True, text=True, check=False, timeout=60).stdout
+    found = re.search(r"Overall exposure level for \S+: ([0-9.]+)", said)
+    assert found is not None
+    return float(found[1])

@@ -37,7 +37,7 @@ def test_the_settings_are_valid(tmp_path: Path) -> None:
 def test_a_vault_needs_nothing_else() -> None:
     """Without any option, a user and a folder are made, and no port is opened."""
     told = evaluated(VAULT)
-    assert (told["refused"], told["warnings"], told["firewall"]) == ([], [], {})
+    assert (told["refused"], told["warnings"], told["ports"]) == ([], [], {"tcp": [], "udp": []})
     assert told["users"]["permafrost"]["isSystemUser"] is True
     assert told["groups"] == ["permafrost"]
     folder = told["tmpfiles"]["permafrost-vault"]["/var/lib/permafrost-vault"]["d"]
@@ -52,8 +52,8 @@ def test_both_may_be_on_one_machine() -> None:
         f"{MASTODON} {VAULT} services.permafrost-vault.openFirewall = true; services.permafrost.openFirewall = true;"
     )
     assert told["refused"] == []
-    assert sorted(told["firewall"]["allowedTCPPorts"]) == [22000, 22001]
-    assert {22000, 22001, 21027} == set(told["firewall"]["allowedUDPPorts"])
+    assert sorted(told["ports"]["tcp"]) == [22000, 22001]
+    assert {22000, 22001, 21027} == set(told["ports"]["udp"])
     assert told["server"]["service"]["User"] == "mastodon"
     assert told["vault"]["service"]["User"] == "permafrost"
 
