@@ -15,9 +15,12 @@ import pytest
 from permafrost.config.checking import check_files
 from permafrost.config.models import Configuration
 from permafrost.errors import ConfigurationError, KeyFileError, RepositoryError, SpaceError
+from permafrost.openpgp.home import temporary_home
+from permafrost.openpgp.sealing import PassphraseSealing
 from permafrost.openpgp.signing import sign_detached
 from permafrost.operations.init_configured import InitConfigured, initialize_configured
-from permafrost.repository.layout import FACTS_FILE
+from permafrost.repository.key_check import KeyVerdict, judge_key
+from permafrost.repository.layout import FACTS_FILE, KEY_CHECK_FILE
 from permafrost.repository.repository import Repository
 
 NOW = datetime(2026, 11, 26, 4, 40, tzinfo=UTC)
@@ -109,6 +112,22 @@ def test_an_existing_passphrase_is_taken(folder: Path, monkeypatch: pytest.Monke
     assert not (folder / "third").exists()
 
 
+@pytest.mark.parametrize("is_exchanged", [False, True])
+def test_the_first_backup_is_held_to_the_sheet(folder: Path, *, is_exchanged: bool) -> None:
+    """A passphrase that is exchanged after the sheet was written seals nothing: the sheet would open no backup."""
+    own = folder / "own-passphrase"
+    own.write_text("correct horse\n")
+    own.chmod(0o600)
+    configuration = declared(folder, encryption={"passphrase_file": own})
+    run(configuration)
+    if is_exchanged:
+        own.write_text("battery staple\n")
+    with temporary_home() as home:
+        repository = Repository.open(configuration.repository.path)
+        verdict = judge_key(repository, PassphraseSealing(own), home, None)
+    assert verdict is (KeyVerdict.OTHER if is_exchanged else KeyVerdict.SAME)
+
+
 def test_a_repository_never_gets_other_keys(folder: Path) -> None:
     """Where the passphrase or the signing key of an existing repository is gone, nothing is made, and the hint says
     why."""
@@ -146,10 +165,12 @@ def test_a_folder_that_was_made_for_it_is_filled(folder: Path) -> None:
     place.mkdir(parents=True)
     inode = place.stat().st_ino
     run(declared(folder))
-    (place / FACTS_FILE).unlink()
+    for last in (FACTS_FILE, KEY_CHECK_FILE):
+        (place / last).unlink()
     assert names(run(declared(folder))) == ["recovery-sheet.txt", "repository"]
     assert place.stat().st_ino == inode
-    (place / FACTS_FILE).unlink()
+    for last in (FACTS_FILE, KEY_CHECK_FILE):
+        (place / last).unlink()
     (place / "objects/ab").mkdir()
     before = tree(folder / "var/repository")
     with pytest.raises(RepositoryError, match="is not empty"):
