@@ -139,6 +139,12 @@ class FindingKind(Enum):
         "A secrets file of the configuration is missing, unreadable or too large: snapshots are made without it.",
         "Correct `[secrets] files`. Without the secrets, a restored server has lost two-factor logins and more.",
     )
+    IDENTITY_KEYS_MISSING = (
+        "identity-keys-missing",
+        _A,
+        "The newest snapshot lacks the keys that all accounts' keys are encrypted with since Mastodon 4.7.",
+        "Name the file that sets them in `[secrets] files`. A server restored without them has lost its identity.",
+    )
     RECOVERY_SHEET = (
         "recovery-sheet",
         _W,

@@ -9,8 +9,10 @@ import psycopg
 import pytest
 
 from permafrost.events import Event, Warned
+from permafrost.findings import FindingKind
 from permafrost.mastodon.secrets import KEYPAIRS_SINCE, SINCE_4_3, missing_for_identity
 from permafrost.operations.backup import back_up
+from permafrost.status.document import status
 from tests.fixtures.server import MakeServer
 
 
@@ -32,7 +34,7 @@ def test_what_4_7_cannot_do_without(
 
 
 def test_a_backup_says_that_the_identity_is_at_risk(database: str, make_server: MakeServer, tmp_path: Path) -> None:
-    """A backup of a 4.7 without the keys of its keypairs is made, with a warning; with them, without one."""
+    """A backup of a 4.7 without its accounts' keys is made, with a warning, which status keeps; with them, not."""
     with psycopg.connect(database, autocommit=True) as connection:
         connection.execute("CREATE TABLE schema_migrations (version text PRIMARY KEY)")
         connection.execute("INSERT INTO schema_migrations VALUES (%s)", (KEYPAIRS_SINCE,))
@@ -45,3 +47,7 @@ def test_a_backup_says_that_the_identity_is_at_risk(database: str, make_server: 
         back_up(server.configuration, report=events.append, now=datetime.now(UTC))
         warnings = [event.message for event in events if isinstance(event, Warned)]
         assert any("has lost its identity" in warning for warning in warnings) is is_warned, warnings
+        found = status(server.configuration, datetime.now(UTC))
+        said = [finding.message for finding in found.findings if finding.kind is FindingKind.IDENTITY_KEYS_MISSING]
+        assert [all(name in message for name in SINCE_4_3) for message in said] == [True] * is_warned
+        assert ("without its identity" in found.verdict.text) is is_warned

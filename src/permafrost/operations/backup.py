@@ -178,6 +178,7 @@ def _make_snapshot(
             duration_s=result.duration_s,
             bytes_new=result.bytes_new,
             snapshot_bytes=result.snapshot_bytes,
+            identity_keys_missing=list(written.identity_keys_missing),
         )
     if (configuration.state.path / RECEIPTS).is_dir():
         _refresh_status(configuration, report)
@@ -209,11 +210,12 @@ class _SealedSecrets:
 
 @dataclass(frozen=True, slots=True)
 class _Written:
-    """A snapshot that is published: what it is made of, and the bytes of its own three files."""
+    """A snapshot that is published: what it is made of, what it lacks, and the bytes of its own three files."""
 
     snapshot: SnapshotId
     contents: SnapshotContents
     secrets: StoredObject | None
+    identity_keys_missing: tuple[str, ...]
     published_bytes: int
 
 
@@ -224,9 +226,13 @@ def _write(run: RunContext, steps: Steps) -> _Written:
     with engine_named(run.configuration.database.engine)(run) as contents:
         with steps.step("seal the secrets"), run.times.of("seal"):
             secrets = _seal_secrets(run)
+        mastodon = mastodon_facts(
+            run.configuration.secrets.files, contents.schema_version, run.configuration.mastodon, run.report
+        )
+        missing = _identity_keys_missing(run, mastodon, secrets.files)
         with steps.step("publish the snapshot"), run.times.of("publish"):
-            snapshot, published = _publish(run, contents, secrets, run.now)
-    return _Written(snapshot, contents, secrets.stored, published)
+            snapshot, published = _publish(run, contents, secrets.stored, mastodon, run.now)
+    return _Written(snapshot, contents, secrets.stored, missing, published)
 
 
 def _result(run: RunContext, written: _Written, *, duration_s: float) -> BackupResult:
@@ -301,9 +307,10 @@ def _seal_secrets(run: RunContext) -> _SealedSecrets:
     return _SealedSecrets(packed.held, put_sealed(run.layout, run.home, run.sealing, source=[packed.compressed]))
 
 
-def _warn_of_lost_identity(run: RunContext, mastodon: MastodonFacts | None, files: tuple[Path, ...]) -> None:
+def _identity_keys_missing(run: RunContext, mastodon: MastodonFacts | None, files: tuple[Path, ...]) -> tuple[str, ...]:
+    """Return which of the keys are missing that the accounts' own need, and warn of them."""
     if mastodon is None:
-        return
+        return ()
     if missing := missing_for_identity(mastodon.schema_version, mastodon.secrets_present, files):
         run.report(
             Warned(
@@ -312,22 +319,23 @@ def _warn_of_lost_identity(run: RunContext, mastodon: MastodonFacts | None, file
                 "(name the file that sets them in [secrets] files)"
             )
         )
+    return missing
 
 
 def _publish(
-    run: RunContext, contents: SnapshotContents, secrets: _SealedSecrets, now: datetime
+    run: RunContext,
+    contents: SnapshotContents,
+    secrets: StoredObject | None,
+    mastodon: MastodonFacts | None,
+    now: datetime,
 ) -> tuple[SnapshotId, int]:
     """Publish the snapshot, and return its name and the bytes of its own three files."""
     snapshots = list_snapshots(run.layout)
     _warn_of_the_clock(snapshots, now, run.report)
     snapshot = SnapshotId.new(now, max((one for one in snapshots if not is_ahead(one, now)), default=None))
     objects: list[tuple[StoredObject, ObjectKind]] = list(contents.objects)
-    if secrets.stored is not None:
-        objects.append((secrets.stored, "secrets"))
-    mastodon = mastodon_facts(
-        run.configuration.secrets.files, contents.schema_version, run.configuration.mastodon, run.report
-    )
-    _warn_of_lost_identity(run, mastodon, secrets.files)
+    if secrets is not None:
+        objects.append((secrets, "secrets"))
     manifest = Manifest(
         repository=run.repository.repository_id,
         snapshot=str(snapshot),

@@ -52,7 +52,7 @@ def last_failure(records: RunRecords) -> str | None:
 
 
 def about_runs(records: RunRecords) -> Iterator[Finding]:
-    """Yield that the last drill or the last backup failed."""
+    """Yield that the last drill or the last backup failed, or that the newest snapshot lacks the accounts' keys."""
     drilled = records.newest_settled(DRILL)
     if drilled is not None and drilled.outcome == "failed":
         message = f"the last drill failed: {drilled.details.get('error', 'unknown')}"
@@ -60,3 +60,8 @@ def about_runs(records: RunRecords) -> Iterator[Finding]:
     failure = last_failure(records)
     if failure is not None:
         yield Finding(FindingKind.BACKUP_FAILED, "backup", f"the last backup failed: {failure}")
+    made = records.newest("backup", "done")
+    missing = made.details.get("identity_keys_missing") if made is not None else None
+    if isinstance(missing, list) and missing:
+        message = f"the newest snapshot does not hold {', '.join(map(str, missing))}, which all accounts' keys need"
+        yield Finding(FindingKind.IDENTITY_KEYS_MISSING, "secrets", message)

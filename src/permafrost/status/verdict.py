@@ -132,6 +132,8 @@ def _doubt_of(proof: Proof, now: datetime) -> str:
 
 
 def _secrets(findings: Sequence[Finding]) -> str:
+    if any(one.kind is FindingKind.IDENTITY_KEYS_MISSING for one in findings):
+        return "without its identity: the keys of the accounts' keys are missing"
     missing = sum(one.kind is FindingKind.SECRETS_MISSING for one in findings)
     return f"without {missing} of its secrets files" if missing else ""
 
