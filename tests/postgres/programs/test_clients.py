@@ -40,7 +40,10 @@ def test_an_archive_is_read_by_the_newest_that_the_server_knows(major: int, monk
     assert archive_reader(12, major).major == major
     assert archive_reader(12, 15) == own
     newer = archive_reader(17, 15)
-    assert (newer.path, newer.major) == (str(folder / "pg_restore"), major)
+    if own.major >= 17:  # as on Debian 13
+        assert newer == own
+    else:
+        assert (newer.path, newer.major) == (str(folder / "pg_restore"), major)
     assert Path(newer.beside("psql").path).is_file()
 
 
