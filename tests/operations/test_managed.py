@@ -11,13 +11,16 @@ from typing import Literal
 import psycopg
 import pytest
 
+from permafrost.config.checking import check_files
 from permafrost.errors import DatabaseError, RestoreRefusedError
 from permafrost.events import ignore_events
 from permafrost.findings import FindingKind
 from permafrost.loading.preflight import Target
 from permafrost.loading.source import Source, opened
 from permafrost.openpgp.sealing import OpeningKey
+from permafrost.operations.config_connect import try_connections
 from permafrost.operations.restore import RestoreRequest, RestoreResult, restore
+from permafrost.postgres.building.provision import unusable_tablespaces
 from permafrost.postgres.connection import connected
 from permafrost.postgres.digest import digest_rows
 from permafrost.repository.manifest import Manifest
@@ -106,6 +109,7 @@ def test_what_is_the_providers_is_left_out_and_named(
         assert "public.provider_heartbeat" in caught.value.message
         assert "exclude_schemas, exclude_tables" in (caught.value.hint or "")
     server = without_the_providers(server)
+    assert [*check_files(server.configuration), *try_connections(server.configuration)] == []
     make_backup(server, is_audited=True)
     manifest = manifest_of(server)
     assert [table.name for table in manifest.tables] == ["accounts", "follows"]
@@ -117,6 +121,7 @@ def test_what_is_the_providers_is_left_out_and_named(
         ("public", "provider_heartbeat_id_seq"),
     }
     assert [role.name for role in manifest.database.roles] == [ADMIN]
+    assert manifest.database.tablespaces is None
     (finding,) = (
         one for one in status(server.configuration, datetime.now(UTC)).findings if one.kind is FindingKind.EXCLUDED
     )
@@ -133,6 +138,12 @@ def test_what_is_the_providers_is_left_out_and_named(
     assert owners(managed_server, free_name) == {ADMIN}
     if engine == "log":
         restore_into_a_prepared_one(server, managed_server)
+
+
+def test_the_tablespace_of_shared_catalogs_is_none_of_a_snapshots(ours: str) -> None:
+    """pg_global, which older snapshots name and nobody but a superuser may use, is not missed by a restore."""
+    with connected(ours) as connection:
+        assert unusable_tablespaces(connection, ("pg_global", "ssd")) == ["ssd"]
 
 
 def restore_into_a_prepared_one(server: Server, managed: ManagedServer) -> None:

@@ -80,7 +80,7 @@ def _check_secrets(files: tuple[Path, ...]) -> Iterator[KeyedMessage]:
 
 def _check_media(configuration: Configuration) -> Iterator[KeyedMessage]:
     for finding in outside_findings(configuration):
-        if finding.kind is not FindingKind.SECRETS_MISSING:
+        if finding.kind in (FindingKind.MEDIA_MISSING, FindingKind.MEDIA_LINKS):
             yield "media.path", finding.message
 
 

@@ -162,7 +162,9 @@ def _database_settings(connection: psycopg.Connection) -> tuple[tuple[str, str, 
 
 def _tablespaces(connection: psycopg.Connection) -> tuple[str, ...]:
     rows = connection.execute(
-        """SELECT DISTINCT t.spcname FROM pg_tablespace t WHERE t.spcname <> 'pg_default' AND t.oid IN (
+        # pg_global: of the shared catalogs alone, whose TOAST tables are not in pg_catalog
+        """SELECT DISTINCT t.spcname FROM pg_tablespace t
+        WHERE t.spcname NOT IN ('pg_default', 'pg_global') AND t.oid IN (
             SELECT reltablespace FROM pg_class WHERE relpersistence <> 't' AND reltablespace <> 0
                 AND relnamespace <> 'pg_catalog'::regnamespace
             UNION SELECT dattablespace FROM pg_database WHERE datname = current_database())

@@ -144,11 +144,15 @@ def may_become(connection: psycopg.Connection, role: str) -> bool:
 
 
 def unusable_tablespaces(connection: psycopg.Connection, names: Sequence[str]) -> list[str]:
-    """Return which of the tablespaces the server does not have, or does not let this role put anything into."""
+    """Return which of the tablespaces the server does not have, or does not let this role put anything into.
+
+    Snapshots of before 2026-11-26 name pg_global, which holds nothing of a database.
+    """
     with database_errors("cannot list the tablespaces"):
         rows = connection.execute(
-            """SELECT name FROM unnest(%s::text[]) AS name WHERE NOT EXISTS (SELECT FROM pg_tablespace
-                WHERE spcname = name AND has_tablespace_privilege(oid, 'CREATE'))""",
+            """SELECT name FROM unnest(%s::text[]) AS name WHERE name <> 'pg_global'
+                AND NOT EXISTS (SELECT FROM pg_tablespace
+                    WHERE spcname = name AND has_tablespace_privilege(oid, 'CREATE'))""",
             (list(names),),
         ).fetchall()
     return [row[0] for row in rows]
