@@ -18,7 +18,7 @@ from pathlib import Path
 
 from permafrost.documents.finding import VaultFindingDocument
 from permafrost.findings import Finding, Severity
-from permafrost.state_files import is_no_file, is_sound, other_reason, set_aside
+from permafrost.state_files import is_no_file, is_sound, is_time, other_reason, set_aside
 
 LEDGER_FILE = "findings.sqlite"
 ENDED_ARE_KEPT = timedelta(days=90)
@@ -67,6 +67,13 @@ class Ledger:
         self._database = database
         if not is_read_only:
             database.executescript(_SCHEMA)
+
+    def check(self) -> None:
+        """Raise `sqlite3.DatabaseError` if a value in it is none that a ledger writes: its file is damaged."""
+        rules = (is_time("first_at"), is_time("last_at"), f"ended_at IS NULL OR {is_time('ended_at')}")
+        for rule in (*rules, f"severity BETWEEN {min(Severity)} AND {max(Severity)}", "times >= 0"):
+            if self._database.execute(f"SELECT 1 FROM ledger WHERE ({rule}) IS NOT 1 LIMIT 1").fetchone():  # noqa: S608
+                raise sqlite3.DatabaseError("a value in its ledger is none that a ledger writes")
 
     def saw(self, finding: Finding, now: datetime) -> bool:
         """Record that it was seen; return whether it is new, or was last seen more than a day ago."""
@@ -157,7 +164,9 @@ def _settle_in(file: Path, found: tuple[Finding, ...], now: datetime) -> None:
     with closing(sqlite3.connect(file, timeout=30)) as database, database:
         if not is_sound(database):
             raise sqlite3.DatabaseError("pages of it are damaged")
-        Ledger(database).settle(found, now)
+        ledger = Ledger(database)
+        ledger.check()
+        ledger.settle(found, now)
 
 
 def read_open(folder: Path) -> tuple[LedgerEntry, ...]:
@@ -166,7 +175,9 @@ def read_open(folder: Path) -> tuple[LedgerEntry, ...]:
         return ()
     try:
         with closing(sqlite3.connect(f"{(folder / LEDGER_FILE).absolute().as_uri()}?mode=ro", uri=True)) as database:
-            return _entries(database, f"{_SELECT} WHERE ended_at IS NULL ORDER BY last_at DESC, code, subject")
+            ledger = Ledger(database, is_read_only=True)
+            ledger.check()
+            return ledger.open()
     except (sqlite3.DatabaseError, ValueError):
         return ()
 

@@ -107,7 +107,7 @@ def own_folders(place: Path, prefix: str) -> list[Path]:
 
 def check_place(parent: Path) -> None:
     """Return if no other user can rename what we make in `parent`; raise `ConfigurationError` naming who can."""
-    for folder in (resolved := parent.resolve(), *resolved.parents):
+    for folder in (resolved := Path(os.path.realpath(parent)), *resolved.parents):
         status = folder.stat()
         is_trusted = status.st_uid in (0, os.geteuid())
         is_closed = not status.st_mode & stat.S_IWOTH and (

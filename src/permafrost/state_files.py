@@ -46,6 +46,19 @@ def is_sound(database: sqlite3.Connection) -> bool:
         return False
 
 
+def is_time(column: str) -> str:
+    """Return SQL that is 1 if the column has a moment as our files have it, in UTC; otherwise 0 or NULL.
+
+    All is done by SQLite itself: a file may have hundreds of thousands of rows.
+    """
+    digit = "[0-9]"
+    day = f"[12]{digit * 3}-{digit * 2}-{digit * 2}"
+    form = f"{day}T{digit * 2}:{digit * 2}:{digit * 2}.{digit * 6}+00:00"
+    # 31 February is taken, but is another day when it is written out
+    same = f"strftime('%Y-%m-%dT%H:%M:%S', {column}, '+0 seconds') = substr({column}, 1, 19)"
+    return f"({column} GLOB '{form}' AND {same})"
+
+
 def is_no_file(file: Path) -> bool:
     """Return whether something else than a regular file is in the file's place."""
     return os.path.lexists(file) and (file.is_symlink() or not file.is_file())

@@ -14,7 +14,6 @@ import psycopg
 import pytest
 
 from permafrost.events import Event, Warned, ignore_events
-from permafrost.openpgp.signing import export_public_key, sign_detached
 from permafrost.operations.backup import back_up
 from permafrost.operations.refresh_status import refresh_status
 from permafrost.postgres.connection import conninfo_for
@@ -23,10 +22,10 @@ from permafrost.runs import DRILL, RunRecords
 from permafrost.status.document import status
 from permafrost.vault.admission import InvitationStore
 from permafrost.vault.invitation import Invitation
-from permafrost.vault.receipt import Receipt, SignedReceipt
-from permafrost.vault.receipt_files import RECEIPT_FILE, RECEIPTS
+from permafrost.vault.receipt_files import RECEIPT_FILE
 from tests.fixtures.backups import contents_of, drop, make_restore
 from tests.fixtures.server import MakeServer, Server
+from tests.fixtures.written_receipt import write_receipt
 
 PAGE = 4096
 SMALL_ENOUGH_TO_FLIP_EVERYWHERE = 24
@@ -114,37 +113,10 @@ def server(database: str, make_server: MakeServer, invitation: Invitation) -> Se
     with RunRecords(state).recorded(DRILL, datetime.now(UTC)):
         pass
     InvitationStore(state / "invitations").add(invitation)
-    receipt(made)
+    write_receipt(made)
     refresh_status(made.configuration, ignore_events, datetime.now(UTC))
     distrust(state, "a test asks for it")
     return made
-
-
-def receipt(server: Server) -> None:
-    """Put a receipt of a vault where Syncthing would put it; the server's key signs it, for want of another."""
-    home, fingerprint = server.configuration.signing.gnupg_home, server.repository.fingerprint
-    said = Receipt(
-        vault="attic",
-        device_id="DEVICE",
-        repository_id=server.repository.repository_id,
-        written_at=datetime.now(UTC),
-        snapshots=(),
-        history_snapshots=0,
-        history_bytes=0,
-        waiting=0,
-        bad_objects=0,
-        media_files=0,
-        free_bytes=500,
-        disk_bytes=1000,
-    ).model_dump_json()
-    signed = SignedReceipt(
-        content=said,
-        signature=sign_detached(home, fingerprint, said.encode()).decode(),
-        key=export_public_key(home, fingerprint).decode(),
-    )
-    file = server.configuration.state.path / RECEIPTS / "attic" / RECEIPT_FILE
-    file.parent.mkdir(parents=True)
-    file.write_bytes(signed.encode())
 
 
 def test_every_file_and_every_damage(server: Server, database: str, tmp_path: Path) -> None:

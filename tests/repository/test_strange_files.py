@@ -34,6 +34,12 @@ def an_endless_link(place: Path) -> None:
     place.symlink_to("/dev/zero")
 
 
+def a_link_to_itself(place: Path) -> None:
+    """Put a link there that leads round in a circle, wherever it is moved."""
+    place.symlink_to(place.parent / "round")
+    (place.parent / "round").symlink_to("round")
+
+
 def a_socket(place: Path) -> None:
     """Put a socket there."""
     with closing(socket.socket(socket.AF_UNIX)) as made, chdir(place.parent):  # a socket's path has to be short
@@ -56,7 +62,7 @@ def deep_json(place: Path) -> None:
     place.write_text('{"format": ' + "[" * 100_000)
 
 
-STRANGE = (a_pipe, a_link, an_endless_link, a_socket, a_folder, a_giant, deep_json)
+STRANGE = (a_pipe, a_link, an_endless_link, a_link_to_itself, a_socket, a_folder, a_giant, deep_json)
 
 
 @pytest.fixture

@@ -42,3 +42,11 @@ def test_without_a_schedule() -> None:
     (why,) = reasons([NOW], Retention(daily=2), None, NOW).values()
     assert why.rules == ("last", "daily")
     assert why.until is None
+
+
+def test_numbers_that_no_calendar_has() -> None:
+    """A rule that reaches beyond the year 9999 keeps all, until nobody knows when, and takes no time."""
+    endless = Retention(**dict.fromkeys(("last", "hourly", "daily", "weekly", "monthly"), 99_991_231))
+    (why,) = reasons([NOW], endless, SIX_HOURLY, NOW).values()
+    assert why.rules == ("last", "hourly", "daily", "weekly", "monthly")
+    assert why.until is None

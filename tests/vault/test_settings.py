@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import stat
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from permafrost.errors import ConfigurationError, UsageError
+from permafrost.events import ignore_events
+from permafrost.operations.vault.join import join
 from permafrost.vault.invitation import Invitation, OfferedFolder
 from permafrost.vault.settings import RESERVED_NAMES, Vault, VaultServer, VaultSettings, open_vault
 from tests.fixtures.vault import SERVER_ID
@@ -86,3 +89,21 @@ def test_several_servers_live_side_by_side(server: VaultServer) -> None:
     both = VaultSettings(name="attic").with_server(server).with_server(other)
     assert both.servers == (server, other)
     assert both.without_server("example.social").servers == (other,)
+
+
+def test_joined_servers_that_take_each_others_place(tmp_path: Path, server: VaultServer) -> None:
+    """Joined servers of which two have one name, as a hand may have written them, are a wrong configuration."""
+    Vault(root=tmp_path, settings=VaultSettings(name="attic", servers=(server,))).save()
+    file = tmp_path / "servers.toml"
+    text = file.read_text()
+    file.write_text(f"{text}\n{text[text.index('[[servers]]') :]}")
+    with pytest.raises(ConfigurationError):
+        open_vault(tmp_path)
+
+
+def test_a_vault_cannot_have_any_name(tmp_path: Path, invitation: Invitation) -> None:
+    """A name that would lead out of its folder is refused as the user's mistake, and nothing is made."""
+    before = invitation.expires_at - timedelta(minutes=1)
+    with pytest.raises(UsageError, match="cannot have the name"):
+        join(invitation.as_line(), tmp_path / "vault", name="../x", report=ignore_events, now=lambda: before)
+    assert not (tmp_path / "vault").exists()

@@ -6,6 +6,7 @@ never quoted back, except paths and fingerprints: the file should hold no secret
 
 from __future__ import annotations
 
+import os
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
@@ -90,7 +91,8 @@ def misplaced_secrets(configuration: Configuration) -> Iterator[tuple[str, str]]
     }
     for key, path in secret.items():
         for carried_key, folder in carried.items():
-            if path is not None and path.resolve().is_relative_to(folder.resolve()):
+            # not Path.resolve, which breaks on a link that leads to itself
+            if path is not None and Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder)):
                 yield key, f"is in {carried_key}, which Syncthing carries to the vaults"
 
 

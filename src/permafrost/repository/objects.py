@@ -105,7 +105,7 @@ def open_object(layout: Layout, expected: StoredObject) -> Iterator[int]:
     """
     place = layout.object(expected.name)
     try:
-        with opened_folder(layout.root.resolve(), place.parent.parent.name, place.parent.name) as folder:
+        with opened_folder(Path(os.path.realpath(layout.root)), place.parent.parent.name, place.parent.name) as folder:
             descriptor = open_regular(place.name, folder=folder)
     except OSError as error:
         raise IntegrityError(

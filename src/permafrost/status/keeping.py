@@ -17,6 +17,8 @@ from permafrost.repository.retention import RetentionRules, RuleName, rules_that
 from permafrost.schedule import Rhythm
 
 _MOMENT = timedelta(seconds=1)
+_MOST_FORESEEN = 2000
+"""Backups that are foreseen for a rule: more than a person plans with, and a configuration may say any number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,7 @@ class Forecast:
 
     def _moments(self, count: int) -> Iterator[datetime]:
         moment: datetime | None = self._now
-        for _ in range(count):
+        for _ in range(min(count, _MOST_FORESEEN)):
             moment = self._rhythm.next_after(moment) if moment else None
             if moment is None:
                 return
@@ -49,7 +51,7 @@ class Forecast:
     def _first_moments(self, name: PeriodName, count: int) -> Iterator[datetime]:
         """Yield the first backup of each of the next periods; first of all the next one, whatever its period."""
         moment = self._rhythm.next_after(self._now)
-        for _ in range(count):
+        for _ in range(min(count, _MOST_FORESEEN)):
             if moment is None:
                 return
             yield moment

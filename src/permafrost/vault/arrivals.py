@@ -7,6 +7,7 @@ made, and everything is read again within a week.
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ from permafrost.ledger import Ledger
 from permafrost.state_files import is_no_file, is_sound, other_reason, set_aside
 from permafrost.vault.clock import Moment, OwnTime
 from permafrost.vault.cost import BLOCK_BYTES, ENTRY_BYTES
+from permafrost.vault.record_values import check_values
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS clock (
@@ -99,6 +101,12 @@ class Records:
         records = cls.__new__(cls)
         records.database = sqlite3.connect(f"{file.absolute().as_uri()}?{how}", timeout=30, uri=True)
         records.ledger = Ledger(records.database, is_read_only=True)
+        try:
+            check_values(records.database)
+            records.ledger.check()
+        except BaseException:
+            records.close()
+            raise
         return records
 
     def close(self) -> None:
@@ -243,11 +251,26 @@ class Records:
         row = self.database.execute("SELECT value FROM notes WHERE name = ?", (name,)).fetchone()
         return str(row[0]) if row else None
 
+    def noted_time(self, name: str) -> datetime | None:
+        """Return the moment that was noted under that name, None if there is none."""
+        text = self.note(name)
+        try:
+            moment = _time(text) if text is not None else None
+        except ValueError:
+            return None
+        return moment if moment is not None and moment.tzinfo is not None else None
+
+    def noted_count(self, name: str) -> int | None:
+        """Return the number that was noted under that name, None if there is none."""
+        text = self.note(name)
+        return int(text) if text is not None and _COUNT.fullmatch(text) else None
+
     def set_note(self, name: str, value: str) -> None:
         """Note something for the next turn."""
         self.database.execute("INSERT OR REPLACE INTO notes VALUES (?, ?)", (name, value))
 
 
+_COUNT = re.compile(r"[0-9]{1,18}", re.ASCII)
 _SELECT_ARRIVALS = (
     "SELECT snapshot, seen_at, state, arrived_at, arrived_by_clock, list_hash, objects, size_bytes FROM snapshots"
 )
@@ -266,6 +289,8 @@ def _sound_database(file: Path) -> sqlite3.Connection:
                 database.execute("PRAGMA journal_mode = WAL")
                 database.execute("PRAGMA synchronous = NORMAL")
                 database.executescript(_SCHEMA)
+                check_values(database)
+                Ledger(database).check()
             except BaseException:
                 database.close()
                 raise

@@ -21,7 +21,8 @@ from typing import Annotated, Self
 import tomli_w
 from pydantic import BaseModel, Field, field_validator, model_validator
 
-from permafrost.config.loading import load_toml
+from permafrost.config.key_lines import find_key_lines
+from permafrost.config.loading import load_toml, validated
 from permafrost.config.models import Section, Syncthing, Web
 from permafrost.config.values import Count, DeviceAddress, GuiAddress, Name, SecretFile
 from permafrost.config.writing import effective_toml
@@ -335,7 +336,7 @@ def open_vault(root: Path) -> Vault:
         joined = load_toml(root / SERVERS_FILE, Joined)
         name = settings.name if "name" in settings.model_fields_set else joined.name
         both = {**settings.model_dump(), "name": name, "servers": joined.servers}
-        settings = VaultSettings.model_validate(both)
+        settings = validated(both, VaultSettings, root / SERVERS_FILE, find_key_lines(""))
     return Vault(root=root.absolute(), settings=settings)
 
 

@@ -88,7 +88,8 @@ class Audit:
         return self._records.oldest_verified(now - timedelta(days=1), 1)
 
     def _done_today(self, now: datetime) -> int:
-        return int(self._records.note(_DONE) or 0) if self._records.note(_DAY) == f"{now:%Y-%m-%d}" else 0
+        is_of_today = self._records.note(_DAY) == f"{now:%Y-%m-%d}"
+        return (self._records.noted_count(_DONE) or 0) if is_of_today else 0
 
     def _note(self, now: datetime, done: int) -> None:
         total = self._done_today(now) + done

@@ -17,9 +17,12 @@ _NOTE = "declared"
 
 
 def declared(records: Records) -> Declaration | None:
-    """Return what the server last declared, None if it never has."""
+    """Return what the server last declared, None if it never has, or if the note of it is damaged."""
     text = records.note(_NOTE)
-    return parse_declaration(text.encode("utf-8")) if text is not None else None
+    try:
+        return parse_declaration(text.encode("utf-8", "replace")) if text is not None else None
+    except IntegrityError:
+        return None
 
 
 def take_in_declaration(received: Path, records: Records, found: FindingSink) -> Declaration | None:

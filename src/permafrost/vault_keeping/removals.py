@@ -79,8 +79,8 @@ class Removals:
         return False
 
     def _conclude(self, seen: Compared, declaration: Declaration | None, now: datetime, wall: datetime) -> None:
-        before = self._records.note(_COMPARED_AT)
-        since = datetime.fromisoformat(before) if before is not None else now
+        before = self._records.noted_time(_COMPARED_AT)
+        since = before or now
         withdrawn = self._withdrawals.settle(seen.absent, since)
         verdict = judge(
             seen.shown | self._announced(WAITING),
@@ -108,10 +108,10 @@ class Removals:
 
     def _most_shown(self, shown: int, now: datetime) -> int:
         """Return how many snapshots the server has shown at most in the last days."""
-        most, at = self._records.note(_MOST_SHOWN), self._records.note(_MOST_SHOWN_AT)
-        is_current = most is not None and at is not None and now - datetime.fromisoformat(at) < _PEAK_STAYS
-        if is_current and most is not None and int(most) > shown:
-            return int(most)
+        most, at = self._records.noted_count(_MOST_SHOWN), self._records.noted_time(_MOST_SHOWN_AT)
+        is_current = at is not None and now - at < _PEAK_STAYS
+        if is_current and most is not None and most > shown:
+            return most
         self._records.set_note(_MOST_SHOWN, str(shown))
         self._records.set_note(_MOST_SHOWN_AT, now.isoformat())
         return shown
@@ -120,8 +120,8 @@ class Removals:
         """Return whether Syncthing has another explanation, for the time that it is believed."""
         if self._client is None:
             return False
-        doubted = self._records.note(_DOUBT_SINCE)
-        if now - (datetime.fromisoformat(doubted) if doubted is not None else since) >= EXCUSED_FOR:
+        doubted = self._records.noted_time(_DOUBT_SINCE)
+        if now - (doubted or since) >= EXCUSED_FOR:
             return False
         try:
             is_in_doubt = self._client.is_pulling(self._folder_id) or self._was_done_here(self._client, seen, odd)

@@ -31,11 +31,12 @@ def look_for_silence(
 
     `allowed_minutes` is what vault.toml says; without it the server's declaration counts.
     """
-    began = records.note(_SINCE)
+    began = records.noted_time(_SINCE)
     if began is None:
-        records.set_note(_SINCE, began := now.isoformat())
+        records.set_note(_SINCE, now.isoformat())
+        began = now
     taken = [arrival.arrived_at for arrival in records.arrivals(KEPT, DROPPED) if arrival.arrived_at is not None]
-    last = max(taken, default=datetime.fromisoformat(began))
+    last = max(taken, default=began)
     every_s = declaration.backup_every_s if declaration is not None else None
     allowed = UNDECLARED if every_s is None else timedelta(seconds=every_s) + ON_THE_WAY
     if allowed_minutes is not None:

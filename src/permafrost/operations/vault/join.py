@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from permafrost.documents.vault_pairing import VaultJoinDocument
 from permafrost.errors import ReplicationError, UsageError
 from permafrost.events import Reporter, Steps
@@ -99,7 +101,14 @@ def _vault_with(root: Path, invitation: Invitation, name: str | None, syncthing:
     known = open_vault(root) if (root / SETTINGS_FILE).exists() else Vault(root=root, settings=VaultSettings())
     settings = with_invitation(known, invitation).settings
     changes = {"name": name or settings.name, "syncthing": syncthing or settings.syncthing}
-    return Vault(root=root, settings=VaultSettings.model_validate({**settings.model_dump(), **changes}))
+    try:
+        return Vault(root=root, settings=VaultSettings.model_validate({**settings.model_dump(), **changes}))
+    except ValidationError as error:
+        raise UsageError(
+            f"a vault cannot have the name {name!r}",
+            unchanged="everything",
+            hint="a name has lower-case letters, digits, dots and hyphens, at most 63 of them",
+        ) from error
 
 
 def _knock(client: Client, server: VaultServer, wait_s: float, *, was_known: bool) -> None:

@@ -80,7 +80,7 @@ class Reader:
     def path(self, name: str) -> Path:
         """Return where a file should be; names are data, and no symbolic link is followed (1.4)."""
         path = self.root / name
-        is_plain = path.resolve() == path and (path.is_file() or not path.exists())
+        is_plain = os.path.realpath(path) == str(path) and (path.is_file() or not os.path.lexists(path))
         must(is_plain, f"{name} is not a regular file, or is behind a symbolic link")
         return path
 
@@ -392,7 +392,7 @@ def main() -> None:
                 states = reader.states(options.snapshot, hashed=options.action == "check")
                 print("\n".join(f"{snapshot}  {state}" for snapshot, state in states.items()) or "no such snapshot")
                 sys.exit(not states or not {*states.values()} <= {"whole", "all there"})
-    except (KeyboardInterrupt, OSError, LookupError, TypeError, ValueError, RecursionError, tarfile.TarError) as error:
+    except (KeyboardInterrupt, OSError, LookupError, TypeError, ValueError, RuntimeError, tarfile.TarError) as error:
         sys.exit(f"{type(error).__name__}: {error}")
 
 
