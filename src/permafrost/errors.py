@@ -85,6 +85,10 @@ class IntegrityError(PermafrostError):
     meaning = "integrity: bytes do not match their name, list or signature"
 
 
+class OverlookedRowsError(IntegrityError):
+    """A scan of every row found changes that a scan of changed blocks alone would have overlooked."""
+
+
 class DifferentRestoreError(IntegrityError):
     """A restored database is not what the snapshot says, although every object was whole."""
 

@@ -16,7 +16,7 @@ from typing import Literal, TypeVar
 from permafrost.events import Event, Reporter, StepStarted
 
 T = TypeVar("T")
-Work = Literal["connect", "scan", "compare", "fetch", "dump", "frame", "compress", "seal", "publish"]
+Work = Literal["connect", "scan", "compare", "fetch", "dump", "frame", "compress", "seal", "publish", "summarize"]
 
 
 class WorkTimes:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -22,18 +21,8 @@ from hypothesis import HealthCheck, note, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
-from permafrost.postgres.history_mark import leave_mark
-from permafrost.postgres.identity import read_identity, wait_until_flushed
-from permafrost.postgres.locked_snapshot import locked_snapshot
-from permafrost.postgres.loggable_tables import describe_tables
 from permafrost.postgres.programs.scratch import ScratchCluster
-from permafrost.postgres.scan import copy_table
-from permafrost.segments import chain, rows, worker
-from permafrost.segments.chain import Chain
-from permafrost.segments.reconcile import forget_what_changed, reason_to_forget_everything, remember
-from permafrost.segments.state import SegmentState
-from permafrost.segments.worker import THIS_RUNS_DELTA, SegmentContext, SegmentWork, segments_of, update_segment
-from tests.segments.memory_store import MemoryStore, rebuilt
+from tests.segments.logged_runs import CrashError, LoggedRuns, RunOutcome, use_small_segments
 
 TABLES = ("plain", "wide", "moody", "part_one", "part_two")
 SCHEMA = """
@@ -85,15 +74,12 @@ KINDS = (
 )
 
 
-class CrashError(Exception):
-    """The run dies here."""
-
-
 class LoggedDatabase(RuleBasedStateMachine):
     """Things that happen to a database between runs, and runs."""
 
     cluster: ClassVar[ScratchCluster]
     folder: ClassVar[Path]
+    scans_changed: ClassVar[bool] = False
 
     @initialize()
     def make(self) -> None:
@@ -105,17 +91,17 @@ class LoggedDatabase(RuleBasedStateMachine):
         self.open: psycopg.Connection | None = None
         for table in TABLES:
             self.insert_rows(table, 0, 400, 100)
-        self.store = MemoryStore()
-        self.minute = 0
-        self.state = SegmentState(Path(tempfile.mkdtemp(dir=self.folder)) / "state")
+        state_file = Path(tempfile.mkdtemp(dir=self.folder)) / "state"
+        self.runs = LoggedRuns(self.conninfo, state_file, scans_changed=self.scans_changed)
+        self.outcomes: list[RunOutcome] = []
         self.run_now()
 
     def teardown(self) -> None:
         """Run once more, and close what is open."""
-        if hasattr(self, "state"):
+        if hasattr(self, "runs"):
             self.run_now()
             self.connection.close()
-            self.state.close()
+            self.runs.close()
             if self.open is not None:
                 self.open.close()
 
@@ -250,54 +236,16 @@ class LoggedDatabase(RuleBasedStateMachine):
         self.run_now()
 
     def run_now(self, *, dies: bool = False) -> None:
-        """Run the log as a backup does, and compare what it stored with what its own snapshot sees."""
-        with locked_snapshot(self.conninfo) as snapshot, self.state.changing():
-            connection = snapshot.connection
-            identity = read_identity(connection)
-            if reason_to_forget_everything(self.state, identity, connection):
-                self.state.forget_everything()
-            tables = describe_tables(connection, snapshot.tables)
-            forget_what_changed(self.state, tables)
-            self.minute += 60
-            context = SegmentContext(self.store, self.minute)
-            chains: dict[tuple[int, int], Chain] = {}
-            for table in tables:
-                for number in segments_of(table):
-                    known = self.state.segment(table.oid, number)
-                    result = update_segment(connection, SegmentWork(table, number, known), context)
-                    self.state.set_segment(table.oid, number, result.segment)
-                    chains[table.oid, number] = result.segment.chain
-            name = self.store.finish()
-            for (oid, number), elements in chains.items():
-                named = tuple(
-                    replace(one, object_name=name) if one.object_name == THIS_RUNS_DELTA and name else one
-                    for one in elements
-                )
-                chains[oid, number] = named
-                self.state.set_chain(oid, number, named)
-            for table in tables:
-                expected = sorted(b"".join(copy_table(connection, table)).split(b"\n")[:-1])
-                found = [
-                    line
-                    for number in segments_of(table)
-                    for line in rebuilt(chains[table.oid, number], self.store.objects.__getitem__)
-                ]
-                assert sorted(found) == expected, table.name
-            mark = leave_mark(self.conninfo)
-            wait_until_flushed(connection, identity.lsn, snapshot.taken_at)
-            remember(self.state, identity, mark)
-            if dies:
-                raise CrashError
+        """Run the log as a backup does; what it stored is what its own snapshot sees."""
+        outcome = self.runs.run(dies=dies)
+        assert not outcome.wrong
+        self.outcomes.append(outcome)
 
 
 @pytest.fixture
 def small_segments(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Segments of four pages, so that small tables have many, with bases of both kinds, and early merges of deltas."""
-    for module in (rows, worker):
-        monkeypatch.setattr(module, "SEGMENT_PAGES", 4)
-    monkeypatch.setattr(worker, "SMALL_BASE_PAGES", 3)
-    monkeypatch.setattr(chain, "EPOCHS", (120, 240, 480, 960))
-    monkeypatch.setattr(chain, "WORTH_MERGING", 2)
+    """Segments of a few pages, and early merges of deltas."""
+    use_small_segments(monkeypatch)
 
 
 @pytest.fixture(scope="module")

@@ -47,6 +47,12 @@ class Database(Section):
         description="How rows are read: `log` stores only the rows that changed since the last snapshot (PostgreSQL 14 "
         "or newer), `dump` one pg_dump archive per snapshot.",
     )
+    changed_blocks: Literal["auto", "off"] = Field(
+        default="auto",
+        description="Whether the log scans only blocks that have changed since the last snapshot, where the server can "
+        "say which: PostgreSQL 17 or newer with `summarize_wal = on`, and the role `pg_checkpoint`. Once a day, and in "
+        "an audit, every row is scanned all the same.",
+    )
     jobs: Annotated[int, Field(ge=1, le=64, strict=True)] = Field(
         default=2, description="How many connections and workers a run may use at once."
     )

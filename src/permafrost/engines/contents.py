@@ -21,6 +21,19 @@ class Counts:
 
 
 @dataclass(frozen=True, slots=True)
+class Scanned:
+    """What the log scanned: how many pages of how many, and why all of them ('' if only those that had changed).
+
+    `overlooked` row versions came or went on pages that should not have changed since the last run.
+    """
+
+    pages_scanned: int
+    pages: int
+    reason: str
+    overlooked: int
+
+
+@dataclass(frozen=True, slots=True)
 class SnapshotContents:
     """The database's part of a snapshot: facts, tables, and the objects that it needs, with their kinds.
 
@@ -35,3 +48,4 @@ class SnapshotContents:
     objects: tuple[tuple[StoredObject, ObjectKind], ...]
     new_objects: frozenset[str]
     counts: Counts
+    scanned: Scanned | None = None

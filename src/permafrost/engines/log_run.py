@@ -9,17 +9,20 @@ from threading import Lock
 
 import psycopg
 
-from permafrost.engines.contents import Counts, SnapshotContents
+from permafrost.engines.contents import Counts, Scanned, SnapshotContents
 from permafrost.engines.context import STATE_FILE, RunContext
 from permafrost.engines.log_frame import Surroundings, known_frame, read_surroundings
 from permafrost.engines.log_manifest import manifest_tables, objects_of_chains
+from permafrost.engines.scan_scope import OVERLOOKED, ScanScope, find_scope, reason_to_check, report_scope
 from permafrost.events import Note, Progress
 from permafrost.postgres.catalog import TableName, list_tables
 from permafrost.postgres.digest import TableContents, count_rows, digest_rows
-from permafrost.postgres.history_mark import leave_mark
+from permafrost.postgres.history_mark import Mark, leave_mark
 from permafrost.postgres.identity import ServerIdentity, read_identity, wait_until_flushed
 from permafrost.postgres.locked_snapshot import LockedSnapshot
 from permafrost.postgres.loggable_tables import LoggedTable, describe_tables
+from permafrost.postgres.wal_position import lowest_running
+from permafrost.postgres.wal_summaries import NoSummariesError, check_summarizing
 from permafrost.postgres.workers import Task, Workers, snapshot_connection
 from permafrost.processes.own_memory import return_large_blocks
 from permafrost.repository.manifest import ObjectKind
@@ -28,6 +31,7 @@ from permafrost.segments.chain import Chain, minute_of
 from permafrost.segments.reconcile import forget_what_changed, reason_to_forget_everything, remember
 from permafrost.segments.repository_store import RepositoryStore
 from permafrost.segments.rows import SEGMENT_PAGES
+from permafrost.segments.scan_start import ScanStart, note_start, read_start
 from permafrost.segments.state import SegmentState
 from permafrost.segments.worker import THIS_RUNS_DELTA, SegmentContext, SegmentWork, segments_of, update_segment
 
@@ -42,6 +46,11 @@ class _Job:
     others: tuple[TableName, ...]
     known_objects: Mapping[str, tuple[ObjectKind, int]]
     missing: frozenset[str]
+    start: ScanStart
+    lowest_running: int
+    starts_anew: bool
+    unsummarized: str
+    """Why the server cannot say what has changed, '' if it can."""
 
     @property
     def there(self) -> Mapping[str, int]:
@@ -61,6 +70,8 @@ class _Found:
     rows_gone: int = 0
     segments_changed: int = 0
     pages_done: int = 0
+    pages_scanned: int = 0
+    overlooked: int = 0
     lock: Lock = field(default_factory=Lock)
 
 
@@ -86,13 +97,16 @@ def read_log(
         workers.connect_ahead()
         job = _prepare(run, snapshot, state, sealing_mark)
         known = known_frame(state.fact("frame"), job.there)
+        finding = None if job.unsummarized else workers.beside(lambda: _find_scope(run, job))
         beside = workers.beside(lambda: read_surroundings(run, snapshot, job.tables, known, is_last=is_last))
-        workers.do_all(_tasks(run, job, state, store, found))
+        scope = ScanScope(None, job.unsummarized) if finding is None else finding.result()
+        workers.do_all(_tasks(run, job, state, store, scope, found))
         stored = store.finish()
         mark = leave_mark(url)
         wait_until_flushed(snapshot.connection, job.identity.lsn, snapshot.taken_at)
     remember(state, job.identity, mark)
-    return _settle(run, state, job, beside.result(), found, stored)
+    _note_start(run, state, snapshot, job, scope, found, mark)
+    return _settle(run, state, job, scope, beside.result(), found, stored)
 
 
 def _prepare(run: RunContext, snapshot: LockedSnapshot, state: SegmentState, sealing_mark: str) -> _Job:
@@ -109,6 +123,7 @@ def _prepare(run: RunContext, snapshot: LockedSnapshot, state: SegmentState, sea
         run.report(Note(f"{len(missing)} objects that the state refers to are no longer in the repository"))
     forget_what_changed(state, tables)
     logged_names = {table.name for table in tables}
+    start = read_start(state)
     return _Job(
         identity=identity,
         sealing_mark=sealing_mark,
@@ -118,7 +133,21 @@ def _prepare(run: RunContext, snapshot: LockedSnapshot, state: SegmentState, sea
         ),
         known_objects=known,
         missing=missing,
+        start=start,
+        lowest_running=lowest_running(connection),
+        starts_anew=bool(reason),
+        unsummarized=_reason_without_summaries(run, connection, reason),
     )
+
+
+def _reason_without_summaries(run: RunContext, connection: psycopg.Connection, reason_to_start_anew: str) -> str:
+    if run.configuration.database.changed_blocks == "off":
+        return "[database] changed_blocks is off"
+    try:
+        check_summarizing(connection)
+    except NoSummariesError as error:
+        return str(error)
+    return reason_to_start_anew
 
 
 def _reason_to_start_anew(
@@ -134,6 +163,12 @@ def _reason_to_start_anew(
     if state.fact("sealing") != sealing_mark:
         return "the passphrase or the recipients have changed"
     return ""
+
+
+def _find_scope(run: RunContext, job: _Job) -> ScanScope:
+    with run.times.of("summarize"):
+        url, why_check = run.configuration.database.url, reason_to_check(run, job.start)
+        return find_scope(url, job.identity, job.start, job.tables, why_check)
 
 
 def _is_there(run: RunContext, name: str, size_bytes: int) -> bool:
@@ -152,15 +187,20 @@ def _abandoned_on_failure(store: RepositoryStore) -> Iterator[None]:
         raise
 
 
-def _tasks(run: RunContext, job: _Job, state: SegmentState, store: RepositoryStore, found: _Found) -> list[Task]:
+def _tasks(
+    run: RunContext, job: _Job, state: SegmentState, store: RepositoryStore, scope: ScanScope, found: _Found
+) -> list[Task]:
     """Return what the workers do, the longest first."""
     total = sum(table.pages for table in job.tables)
     segments = [(table, number) for table in job.tables for number in segments_of(table)]
     context = SegmentContext(store, minute_of(run.now), job.missing, run.times)
 
+    files = {table.oid: scope.pages_of(table) for table in job.tables}
+
     def segment(table: LoggedTable, number: int) -> Task:
         def task(connection: psycopg.Connection) -> None:
-            work = SegmentWork(table, number, state.segment(table.oid, number))
+            known = state.segment(table.oid, number)
+            work = SegmentWork(table, number, known, files[table.oid], is_read_whole=bool(scope.reason))
             result = update_segment(connection, work, context)
             if result.segment is not work.known:
                 state.set_segment(table.oid, number, result.segment)
@@ -171,6 +211,8 @@ def _tasks(run: RunContext, job: _Job, state: SegmentState, store: RepositorySto
                 found.rows_gone += result.rows_gone
                 found.segments_changed += result.is_changed
                 found.pages_done += work.pages
+                found.pages_scanned += result.pages_scanned
+                found.overlooked += result.overlooked
                 done = found.pages_done
             block = job.identity.block_size
             run.report(Progress(done * block, total * block, "bytes"))
@@ -198,10 +240,34 @@ def _by_size(tables: tuple[LoggedTable, ...]) -> list[LoggedTable]:
     return sorted(tables, key=lambda table: table.pages, reverse=True)
 
 
+def _note_start(
+    run: RunContext,
+    state: SegmentState,
+    snapshot: LockedSnapshot,
+    job: _Job,
+    scope: ScanScope,
+    found: _Found,
+    mark: Mark | None,
+) -> None:
+    """Note from where the next run has to know what was touched, and whether it may rely on that."""
+    is_worth_a_note = not job.starts_anew and run.configuration.database.changed_blocks != "off"
+    start = report_scope(run, scope, job.start) if is_worth_a_note else job.start
+    if scope.is_idle:
+        start = start.after_idle_run(mark)
+    else:
+        start = start.after_run(job.lowest_running, snapshot.positions, mark)
+    if scope.reason:
+        start = replace(start, scanned_all_at=run.now.isoformat())
+    if found.overlooked:
+        start = replace(start, distrust=OVERLOOKED)
+    note_start(state, start)
+
+
 def _settle(
     run: RunContext,
     state: SegmentState,
     job: _Job,
+    scope: ScanScope,
     beside: Surroundings,
     found: _Found,
     stored: Mapping[str, StoredObject],
@@ -234,6 +300,7 @@ def _settle(
         objects=objects,
         new_objects=frozenset(new & set(names)),
         counts=Counts(found.rows_new, found.rows_gone, len(found.chains), found.segments_changed),
+        scanned=Scanned(found.pages_scanned, sum(table.pages for table in job.tables), scope.reason, found.overlooked),
     )
 
 

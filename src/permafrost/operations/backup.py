@@ -18,11 +18,11 @@ from permafrost import __version__
 from permafrost.config.models import Configuration
 from permafrost.config.outside import outside_findings, secrets_missing
 from permafrost.documents.backup import BackupDocument
-from permafrost.engines.contents import SnapshotContents
+from permafrost.engines.contents import Scanned, SnapshotContents
 from permafrost.engines.context import RunContext
 from permafrost.engines.engine import engine_named
 from permafrost.engines.facts import database_facts, mastodon_facts, sequence_facts
-from permafrost.errors import PermafrostError, ReportedError
+from permafrost.errors import OverlookedRowsError, PermafrostError, ReportedError
 from permafrost.events import Note, Reporter, Steps, Warned
 from permafrost.findings import FindingKind
 from permafrost.lazy_import import imported_beside
@@ -73,6 +73,8 @@ class BackupResult:
     segments_changed: int
     is_audited: bool
     work_s: Mapping[str, float]
+    scanned: Scanned | None = None
+    """What the log scanned, None with the dump engine."""
     held_by: tuple[str, ...] = ()
     """The vaults that were waited for."""
 
@@ -92,6 +94,10 @@ class BackupResult:
             segments_changed=self.segments_changed,
             work_s=self.work_s,
             audited=self.is_audited,
+            scan="changed" if self.scanned is not None and not self.scanned.reason else "all",
+            scan_reason=self.scanned.reason if self.scanned is not None else "",
+            scanned_pages=self.scanned.pages_scanned if self.scanned is not None else 0,
+            total_pages=self.scanned.pages if self.scanned is not None else 0,
             held_by=self.held_by,
         )
 
@@ -113,17 +119,32 @@ def back_up(
 
     Raise `LockedError` if another run holds the repository, `KeyFileError` if that is sealed with another key, and the
     errors of the part that failed; no snapshot appears then. Raise `ReplicationError`, with the snapshot made, if there
-    is no vault to wait for, or one makes no progress for that time.
+    is no vault to wait for, or one makes no progress for that time; `OverlookedRowsError`, also with the snapshot
+    made, if earlier ones may lack rows.
     """
     replicates = wait_timeout_s is not None or has_syncthing(configuration.syncthing)
     with imported_beside(_REPLICATION) if replicates else nullcontext():
         result = _make_snapshot(
             configuration, is_audited=is_audited, is_full=is_full, on_new_key=on_new_key, report=report, now=now
         )
-    if not replicates:
+    if replicates:
+        result = replace(result, held_by=_replicate(configuration, result.snapshot, wait_timeout_s, report))
+    else:
         report(Note(NO_VAULT))
-        return result
-    return replace(result, held_by=_replicate(configuration, result.snapshot, wait_timeout_s, report))
+    _check_overlooked(result)
+    return result
+
+
+def _check_overlooked(result: BackupResult) -> None:
+    """Raise `OverlookedRowsError` if this scan of everything has found what earlier ones may have overlooked."""
+    if result.scanned is not None and result.scanned.overlooked:
+        raise OverlookedRowsError(
+            f"{result.scanned.overlooked} row versions came or went in blocks that PostgreSQL's WAL summaries do not "
+            "list: snapshots made since the last scan of every row may be wrong",
+            unchanged=f"snapshot {result.snapshot}, made from a scan of every row, is published and right",
+            hint="every run scans every row until you run: permafrost backup --full --audit; "
+            "please report this: it is the most serious problem permafrost can detect",
+        )
 
 
 def _replicate(
@@ -253,6 +274,7 @@ def _result(run: RunContext, written: _Written, *, duration_s: float) -> BackupR
         segments_changed=contents.counts.segments_changed,
         is_audited=run.is_audited,
         work_s=run.times.seconds(),
+        scanned=contents.scanned,
     )
 
 

@@ -20,6 +20,7 @@ from permafrost.postgres.connection import LockConflictError, connected, databas
 from permafrost.postgres.error_text import error_text
 from permafrost.postgres.left_out import NOTHING, LeftOut
 from permafrost.postgres.loggable_tables import candidate_tables, check_readable, lock_tables
+from permafrost.postgres.wal_position import WalPosition, read_positions
 
 LOCK_TIMEOUT_MS = 60_000
 HELD_LOCK_TIMEOUT_MS = 3_000
@@ -33,13 +34,14 @@ _BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 class LockedSnapshot:
     """An exported snapshot: the connection that holds it, its name, the tables locked, and when it was taken.
 
-    `taken_at` is time.monotonic's.
+    `taken_at` is time.monotonic's. `positions` were read before the snapshot was taken.
     """
 
     connection: psycopg.Connection
     name: str
     tables: Mapping[int, TableName]
     taken_at: float
+    positions: tuple[WalPosition, ...]
     left_out: LeftOut = NOTHING
 
 
@@ -67,6 +69,7 @@ def locked_snapshot(
 
 def _attempt(connection: psycopg.Connection, lock_timeout_ms: int, left_out: LeftOut) -> LockedSnapshot | None:
     """Lock what is there and take a snapshot; None if something changed in between."""
+    positions = read_positions(connection)
     listed = left_out.kept(candidate_tables(connection))  # in a transaction of its own
     check_readable(connection, listed)
     connection.execute(_BEGIN)
@@ -83,7 +86,7 @@ def _attempt(connection: psycopg.Connection, lock_timeout_ms: int, left_out: Lef
     assert row is not None  # noqa: S101 - a SELECT without FROM has one row
     if left_out.kept(candidate_tables(connection)) != listed:
         return None  # one was made, renamed or swapped since it was listed
-    return LockedSnapshot(connection, str(row[0]), listed, time.monotonic(), left_out)
+    return LockedSnapshot(connection, str(row[0]), listed, time.monotonic(), positions, left_out)
 
 
 def lock_error(error: psycopg.Error) -> LockConflictError:

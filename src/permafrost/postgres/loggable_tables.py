@@ -40,6 +40,8 @@ class LoggedTable:
     columns: tuple[str, ...]
     signature: str
     """Differs whenever the table's rows have to be read again from the start."""
+    is_in_wal: bool
+    """Whether every change to its rows is written to the WAL: it is not unlogged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,12 +124,12 @@ def describe_tables(connection: psycopg.Connection, candidates: Mapping[int, Tab
         types = _types(connection)
         sizes = connection.execute(
             """SELECT c.oid::int8, pg_relation_filenode(c.oid)::int8,
-                   pg_relation_size(c.oid) / current_setting('block_size')::int8
+                   pg_relation_size(c.oid) / current_setting('block_size')::int8, c.relpersistence = 'p'
             FROM pg_class c WHERE c.oid = ANY(%s::oid[])""",
             (list(candidates),),
         ).fetchall()
     tables = []
-    for oid, file_node, pages in sizes:
+    for oid, file_node, pages, is_in_wal in sizes:
         described = columns[oid]
         readable = tuple(name for _, name, _, _, is_generated in described if not is_generated)
         closures = [_closure(type_oid, types) for _, _, type_oid, _, _ in described]
@@ -135,7 +137,7 @@ def describe_tables(connection: psycopg.Connection, candidates: Mapping[int, Tab
             continue
         content = json.dumps([file_node, described, [closure for closure in closures if closure]], default=str)
         signature = hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()
-        tables.append(LoggedTable(oid, candidates[oid], file_node, pages, readable, signature))
+        tables.append(LoggedTable(oid, candidates[oid], file_node, pages, readable, signature, is_in_wal))
     return tuple(sorted(tables, key=lambda table: table.name))
 
 

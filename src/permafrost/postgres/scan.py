@@ -26,6 +26,12 @@ WHOLE_TABLE_ROWS = 500_000
 """A table of no more rows than this may be scanned in one query, whatever its pages; the answer is 5 MB then, too."""
 
 _SCAN = sql.SQL("SELECT count(*), coalesce(string_agg(tidsend(ctid) || xidsend(xmin), ''::bytea), '') FROM ONLY {}")
+# OFFSET 0 keeps the inner query from being merged with the outer one, which would be a sequential scan a range
+_RANGES = sql.SQL(
+    "SELECT count(*), coalesce(string_agg(tidsend(l.place) || xidsend(l.writer), ''::bytea), '') "
+    "FROM unnest(%s::tid[], %s::tid[]) AS r(begins, ends), LATERAL (SELECT ctid AS place, xmin AS writer FROM ONLY {} "
+    "WHERE ctid >= r.begins AND ctid < r.ends OFFSET 0) AS l"
+)
 _PAGES = sql.SQL(" WHERE ctid >= {}::tid AND ctid < {}::tid")
 
 
@@ -44,9 +50,22 @@ def scan_table(connection: psycopg.Connection, table: LoggedTable) -> bytes:
     return _scanned(connection, table, _SCAN.format(table.name.identifier()))
 
 
-def _scanned(connection: psycopg.Connection, table: LoggedTable, query: sql.Composed) -> bytes:
+def scan_ranges(connection: psycopg.Connection, table: LoggedTable, ranges: Sequence[tuple[int, int]]) -> bytes:
+    """Return the same of the rows on these ranges of pages, each from a first page to an end page."""
+    begins, ends = (tids_of(pages) for pages in zip(*ranges, strict=True))
+    return _scanned(connection, table, ranges_query(table), (begins, ends))
+
+
+def ranges_query(table: LoggedTable) -> sql.Composed:
+    """Return the query for ranges; its parameters are the `tids_of` their first and of their end pages."""
+    return _RANGES.format(table.name.identifier())
+
+
+def _scanned(
+    connection: psycopg.Connection, table: LoggedTable, query: sql.Composed, parameters: Sequence[str] = ()
+) -> bytes:
     with database_errors(f"cannot scan {table.name}"):
-        row = connection.execute(query, binary=True).fetchone()
+        row = connection.execute(query, parameters, binary=True, prepare=False).fetchone()
     if row is None or len(row[1]) != 10 * row[0]:
         raise DatabaseError(f"the scan of {table.name} counted a different number of rows than it listed")
     return bytes(row[1])
@@ -97,6 +116,11 @@ def joined(pieces: Iterable[bytes | bytearray | memoryview], at_least_bytes: int
 
 def _columns(table: LoggedTable) -> sql.Composed:
     return sql.SQL(", ").join(sql.Identifier(column) for column in table.columns)
+
+
+def tids_of(pages: Sequence[int]) -> str:
+    """Return the places where pages begin as PostgreSQL writes an array of them."""
+    return "{" + ",".join(f'"({page},0)"' for page in pages) + "}"
 
 
 def _tid(page: int) -> sql.Literal:

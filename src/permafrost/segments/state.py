@@ -27,6 +27,8 @@ from permafrost.segments.chain import Chain, Element
 from permafrost.segments.rows import NO_ROWS, KnownRows, Uint32
 from permafrost.state_files import DamagedStateError, is_no_file, other_reason
 
+NOT_SCANNED = b""
+"""The scan digest of a segment of which the last run read only the pages that had changed."""
 _VERSION = "1"
 _BYTES_PER_ROW = 12
 _LEVEL = 3

@@ -21,9 +21,11 @@ from permafrost.postgres.scan import (
     copy_pages,
     copy_table,
     scan_pages,
+    scan_ranges,
     scan_table,
 )
 from permafrost.segments.chain import Chain, Element, NewDelta, plan, rows_after_base, rows_after_delta
+from permafrost.segments.changed_pages import ChangedPages, FilePages
 from permafrost.segments.rows import (
     NO_ROWS,
     SEGMENT_PAGES,
@@ -35,7 +37,7 @@ from permafrost.segments.rows import (
     decode_scan,
     join_scans,
 )
-from permafrost.segments.state import KnownSegment, pack_rows
+from permafrost.segments.state import NOT_SCANNED, KnownSegment, pack_rows
 from permafrost.timing import WorkTimes
 
 SMALL_BASE_PAGES = 64
@@ -67,11 +69,17 @@ THIS_RUNS_DELTA = ""
 
 @dataclass(frozen=True, slots=True)
 class SegmentWork:
-    """A segment to look at: of which table, which one, and which pages it has now."""
+    """A segment to look at: of which table, which one, and which pages it has now.
+
+    `file` are the pages of the table's file that may have changed since the state was left, None if nobody knows.
+    With `is_read_whole` all are read all the same, and what has changed elsewhere is counted.
+    """
 
     table: LoggedTable
     number: int
     known: KnownSegment | None
+    file: FilePages | None = None
+    is_read_whole: bool = False
 
     @property
     def first_page(self) -> int:
@@ -88,15 +96,25 @@ class SegmentWork:
         """How many pages it has."""
         return self.end_page - self.first_page
 
+    @property
+    def changed(self) -> ChangedPages | None:
+        """Which of them may have changed, None if nobody knows."""
+        return None if self.file is None else self.file.of_segment(self.first_page, SEGMENT_PAGES, self.pages)
+
 
 @dataclass(frozen=True, slots=True)
 class SegmentResult:
-    """What the log knows now, and how many row versions came and went."""
+    """What the log knows now, how many row versions came and went, and on how many pages they were looked for.
+
+    `overlooked` row versions came or went on pages that should not have changed.
+    """
 
     segment: KnownSegment
     rows_new: int
     rows_gone: int
     is_changed: bool
+    pages_scanned: int
+    overlooked: int = 0
 
 
 def segments_of(table: LoggedTable) -> range:
@@ -123,10 +141,47 @@ def update_segment(connection: psycopg.Connection, work: SegmentWork, context: S
     known = work.known
     if known is not None and any(element.object_name in context.missing for element in known.chain):
         known = None
+    changed = work.changed
+    if known is not None and changed is not None and not work.is_read_whole:
+        if not changed:
+            return SegmentResult(known, 0, 0, is_changed=False, pages_scanned=0)
+        if changed.are_few:
+            with _dense_segments_are_alone if _is_dense(10 * known.row_count, work.pages) else nullcontext():
+                result = _update_changed(connection, work, known, changed, context)
+            if result is not None:
+                return result
     first = _scan_part(connection, work, work.first_page, context.times)
-    is_dense = len(first) > _DENSE_BYTES_A_PAGE * min(_pages_at_once(work), work.pages)
+    is_dense = _is_dense(len(first), min(_pages_at_once(work), work.pages))
     with _dense_segments_are_alone if is_dense else nullcontext():
         return _update(connection, work, known, first, context)
+
+
+def _is_dense(scan_bytes: int, pages: int) -> bool:
+    return scan_bytes > _DENSE_BYTES_A_PAGE * pages
+
+
+def _update_changed(
+    connection: psycopg.Connection,
+    work: SegmentWork,
+    known: KnownSegment,
+    changed: ChangedPages,
+    context: SegmentContext,
+) -> SegmentResult | None:
+    """Do the same by reading the changed pages alone; None if the segment has to be read whole, as a new base."""
+    ranges = changed.ranges()
+    with context.times.of("scan"):
+        raw = scan_ranges(connection, work.table, ranges) if ranges else b""
+    with context.times.of("compare"):
+        difference = changed.compare(known.rows(), decode_scan(raw, work.first_page))
+        if not difference:
+            return SegmentResult(known, 0, 0, is_changed=False, pages_scanned=changed.count)
+        planned = plan(known.chain, difference, context.minute)
+    if not isinstance(planned, NewDelta):
+        return None
+    segment = _new_delta(connection, work, planned, NOT_SCANNED, context)
+    return SegmentResult(
+        segment, len(difference.new), len(difference.gone), is_changed=True, pages_scanned=changed.count
+    )
 
 
 def _update(
@@ -134,24 +189,31 @@ def _update(
 ) -> SegmentResult:
     digest, raw = _scan(connection, work, first, context.times)
     if known is not None and known.scan_digest == digest:
-        return SegmentResult(known, 0, 0, is_changed=False)
+        return SegmentResult(known, 0, 0, is_changed=False, pages_scanned=work.pages)
+    overlooked = 0
     with context.times.of("compare"):
         seen = _decoded(raw, work)
         if known is None:
             difference = planned = None
         else:
-            difference = compare(known.rows(), seen)
-            if not difference:  # another answer, the same rows: they came in another order
-                return SegmentResult(_known(known.chain, digest, difference.stayed), 0, 0, is_changed=False)
+            rows = known.rows()
+            difference = compare(rows, seen)
+            if not difference:  # another answer, the same rows: they came in another order, or not all were asked for
+                segment = _known(known.chain, digest, difference.stayed)
+                return SegmentResult(segment, 0, 0, is_changed=False, pages_scanned=work.pages)
+            if (changed := work.changed) is not None:
+                overlooked = changed.overlooked(rows, difference)
+            del rows
             planned = plan(known.chain, difference, context.minute)
-    if difference is None:
-        return _new_base(connection, work, seen, digest, context, rows_gone=0)
-    new, gone = len(difference.new), len(difference.gone)
+    new, gone = (len(seen), 0) if difference is None else (len(difference.new), len(difference.gone))
+    is_changed = difference is not None or bool(len(seen))
     del difference  # of a dense segment these are many MB
     if isinstance(planned, NewDelta):
         del seen
-        return _new_delta(connection, work, planned, digest, context, rows_new=new, rows_gone=gone)
-    return _new_base(connection, work, seen, digest, context, rows_gone=gone, new=new)
+        segment = _new_delta(connection, work, planned, digest, context)
+    else:
+        segment = _new_base(connection, work, seen, digest, context)
+    return SegmentResult(segment, new, gone, is_changed, pages_scanned=work.pages, overlooked=overlooked)
 
 
 def _scan_part(connection: psycopg.Connection, work: SegmentWork, page: int, times: WorkTimes) -> bytes:
@@ -190,18 +252,10 @@ def _decoded(raw: list[bytes], work: SegmentWork) -> RowVersions:
 
 
 def _new_base(
-    connection: psycopg.Connection,
-    work: SegmentWork,
-    seen: RowVersions,
-    digest: bytes,
-    context: SegmentContext,
-    *,
-    rows_gone: int,
-    new: int | None = None,
-) -> SegmentResult:
-    count = len(seen) if new is None else new
+    connection: psycopg.Connection, work: SegmentWork, seen: RowVersions, digest: bytes, context: SegmentContext
+) -> KnownSegment:
     if not len(seen):
-        return SegmentResult(_known((), digest, NO_ROWS), count, rows_gone, is_changed=bool(rows_gone))
+        return _known((), digest, NO_ROWS)
     if work.pages == work.table.pages:
         text = copy_table(connection, work.table)
     else:
@@ -214,19 +268,12 @@ def _new_base(
         member, name = None, context.store.put_base(counted)
     counted.expect(len(seen), work)
     base = Element(name, member, 0, 0, len(seen), counted.size_bytes, np.empty(0, np.uint32), context.minute)
-    return SegmentResult(_known((base,), digest, rows_after_base(seen)), count, rows_gone, is_changed=True)
+    return _known((base,), digest, rows_after_base(seen))
 
 
 def _new_delta(
-    connection: psycopg.Connection,
-    work: SegmentWork,
-    planned: NewDelta,
-    digest: bytes,
-    context: SegmentContext,
-    *,
-    rows_new: int,
-    rows_gone: int,
-) -> SegmentResult:
+    connection: psycopg.Connection, work: SegmentWork, planned: NewDelta, digest: bytes, context: SegmentContext
+) -> KnownSegment:
     text = copy_ctids(connection, work.table, ctids_of(planned.rows.places, work.first_page))
     counted = CountedLines(context.times.waiting_for("fetch", text))
     member, size = context.store.add_delta(planned.gone, counted)
@@ -242,8 +289,7 @@ def _new_delta(
         context.minute,
     )
     with context.times.of("compare"):
-        known = _known((*planned.kept, delta), digest, rows_after_delta(planned))
-    return SegmentResult(known, rows_new, rows_gone, is_changed=True)
+        return _known((*planned.kept, delta), digest, rows_after_delta(planned))
 
 
 def _known(chain: Chain, digest: bytes, rows: KnownRows) -> KnownSegment:

@@ -1,0 +1,224 @@
+"""Scanning only changed blocks: histories that lose rows if a rule is broken, each with the rule and without it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from permafrost.engines import scan_scope
+from permafrost.postgres import wal_position, wal_summaries
+from permafrost.postgres.loggable_tables import LoggedTable, describe_tables
+from permafrost.postgres.programs.scratch import ScratchCluster
+from permafrost.segments.changed_pages import FilePages
+from permafrost.segments.scan_start import ScanStart
+from tests.fixtures.newer_postgresql import NEWER_MAJORS, binaries_or_skip
+from tests.segments import logged_runs
+from tests.segments.logged_runs import LoggedRuns, use_small_segments
+
+ROWS = "INSERT INTO t SELECT i, repeat('x', 300) FROM generate_series({}, {}) i"
+SETTINGS = {"autovacuum": "off", "summarize_wal": "on", "max_prepared_transactions": "5"}
+
+
+@pytest.fixture(scope="module", params=NEWER_MAJORS)
+def summarizing(request: pytest.FixtureRequest, server_folder: Path) -> Iterator[ScratchCluster]:
+    """A server that summarizes its WAL."""
+    folder = server_folder / f"blocks-{request.param}"
+    with ScratchCluster(folder, binaries=binaries_or_skip(request.param), settings=SETTINGS) as cluster:
+        with psycopg.connect(cluster.conninfo("postgres"), autocommit=True) as connection:
+            connection.execute("CREATE DATABASE blocks")
+            connection.execute("CHECKPOINT")  # a summary that tells of a new database is not relied on
+        yield cluster
+
+
+class History:
+    """A database, sessions in it, and runs of the log."""
+
+    def __init__(self, cluster: ScratchCluster, state_file: Path, stack: ExitStack) -> None:
+        self.cluster = cluster
+        self._stack = stack
+        self.session = self.connect()
+        self.session.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public; CREATE TABLE t (id int, text text)")
+        self.session.execute(ROWS.format(1, 400))
+        self.runs = LoggedRuns(cluster.conninfo("blocks"), state_file, scans_changed=True)
+        stack.callback(self.runs.close)
+
+    def connect(self) -> psycopg.Connection:
+        """Return a session of its own."""
+        connection = psycopg.connect(self.cluster.conninfo("blocks"), autocommit=True)
+        self._stack.callback(connection.close)
+        return connection
+
+    def settle(self) -> None:
+        """Run until the next run knows where to begin."""
+        self.runs.run()
+        self.session.execute("UPDATE t SET text = 'early' WHERE id = 1")
+        outcome = self.runs.run()
+        assert outcome.scope.files is not None, outcome.scope.reason
+        assert not outcome.wrong
+
+
+@pytest.fixture
+def history(summarizing: ScratchCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[History]:
+    """A database with a table of some pages, and a log that knows nothing yet."""
+    use_small_segments(monkeypatch)
+    with ExitStack() as stack:
+        yield History(summarizing, tmp_path / "state", stack)
+
+
+def written_before_the_last_run(history: History) -> bool:
+    """A transaction writes before a run, and commits after it."""
+    history.session.execute("UPDATE t SET text = 'seen' WHERE id = 3")
+    other = history.connect()
+    other.execute("BEGIN")
+    other.execute("UPDATE t SET text = 'late' WHERE id = 200")
+    history.session.execute("CHECKPOINT")
+    history.runs.run()
+    other.execute("COMMIT")
+    return bool(history.runs.run().wrong)
+
+
+def highest_number_running(history: History) -> bool:
+    """The highest number of all is given and has written before a run, which is the next one's only position.
+
+    The highest number that has ended is then lower, though later numbers have written.
+    """
+    history.session.execute("UPDATE t SET text = 'seen' WHERE id = 3")
+    other = history.connect()
+    other.execute("BEGIN")
+    other.execute("UPDATE t SET text = 'late' WHERE id = 200")
+    history.session.execute("CHECKPOINT")
+    history.runs.run()
+    other.execute("COMMIT")
+    return bool(history.runs.run().wrong)
+
+
+def cut_in_one_cycle(history: History) -> bool:
+    """Rows at the file's end are deleted and the file is cut and filled again, all in one checkpoint cycle."""
+    history.session.execute("VACUUM FREEZE t")  # or the second one would list the pages before the cut
+    history.session.execute("CHECKPOINT")
+    history.session.execute("UPDATE t SET text = 'seen' WHERE id = 3")
+    assert not history.runs.run().wrong
+    history.session.execute("DELETE FROM t WHERE ctid >= '(10,0)'")
+    history.session.execute("VACUUM (TRUNCATE ON) t")
+    history.session.execute("CHECKPOINT")
+    return bool(history.runs.run().wrong)
+
+
+def unlogged_table(history: History) -> bool:
+    """An unlogged table is changed, which no WAL tells."""
+    history.session.execute("CREATE UNLOGGED TABLE u (id int); INSERT INTO u SELECT generate_series(1, 500)")
+    history.runs.run()
+    history.session.execute("UPDATE u SET id = 0 WHERE id = 1; UPDATE t SET text = 'x' WHERE id = 3")
+    return bool(history.runs.run().wrong)
+
+
+def summaries_removed(history: History) -> bool:
+    """Summaries are removed before a run has read them."""
+    history.session.execute("UPDATE t SET text = 'unseen' WHERE id = 200")
+    history.session.execute("CHECKPOINT")
+    wait_for_summary(history)
+    for file in (history.cluster.data_folder / "pg_wal" / "summaries").glob("*.summary"):
+        file.unlink()
+    history.session.execute("INSERT INTO t VALUES (999, 'seen')")  # an UPDATE would prune the page of the other row
+    return bool(history.runs.run().wrong)
+
+
+def changed_just_now(history: History) -> bool:
+    """A row changes right before a run, after the last checkpoint."""
+    history.session.execute("UPDATE t SET text = 'now' WHERE id = 300")
+    return bool(history.runs.run().wrong)
+
+
+def changed_once_then_idle(history: History) -> bool:
+    """One transaction after the last run changes a row."""
+    history.session.execute("UPDATE t SET text = 'once' WHERE id = 300")
+    return bool(history.runs.run().wrong)
+
+
+def wait_for_summary(history: History) -> None:
+    """Return once the summaries reach the WAL's end as of now."""
+    row = history.session.execute("SELECT pg_current_wal_insert_lsn() - '0/0'::pg_lsn").fetchone()
+    assert row is not None
+    wal_summaries.summarize_until(history.connect(), int(row[0]))
+
+
+def _first_position(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Begin at the last run's position, whatever was running."""
+    monkeypatch.setattr(ScanStart, "lsn", lambda self: max(one.lsn for one in self.positions))
+
+
+def _ended_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take the highest number that has ended, plus one, for the next number."""
+    monkeypatch.setattr(wal_position, "widened", lambda _, earlier: earlier)
+
+
+def _no_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take no notice of files that were cut."""
+    rightly = FilePages.of
+    monkeypatch.setattr(FilePages, "of", lambda blocks, _: rightly(blocks, None))
+
+
+def _unlogged_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Believe that the WAL tells of every table."""
+    monkeypatch.setattr(logged_runs, "describe_tables", _all_in_wal(describe_tables))
+
+
+def _all_in_wal(describe: Callable[..., tuple[LoggedTable, ...]]) -> Callable[..., tuple[LoggedTable, ...]]:
+    return lambda *arguments: tuple(replace(table, is_in_wal=True) for table in describe(*arguments))
+
+
+def _gaps_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take the summaries that there are."""
+    monkeypatch.setattr(wal_summaries, "has_no_gap", lambda *_: True)
+
+
+def _without_the_tail(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither ask for a checkpoint nor look whether the summaries reach the snapshot."""
+    monkeypatch.setattr(scan_scope, "summarize_until", lambda *_: None)
+    monkeypatch.setattr(wal_summaries, "has_no_gap", lambda *_: True)
+
+
+def _always_idle(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take as many numbers as a mark has for the mark."""
+    monkeypatch.setattr(ScanStart, "is_idle_until", lambda self, next_xid: next_xid - (self.lowest_running or 0) <= 42)
+
+
+@contextmanager
+def _broken(rule: Callable[[pytest.MonkeyPatch], None]) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        rule(monkeypatch)
+        yield
+
+
+CASES = [
+    (written_before_the_last_run, _first_position),
+    (highest_number_running, _ended_number),
+    (cut_in_one_cycle, _no_limits),
+    (unlogged_table, _unlogged_too),
+    (summaries_removed, _gaps_do_not_matter),
+    (changed_just_now, _without_the_tail),
+    (changed_once_then_idle, _always_idle),
+]
+
+
+@pytest.mark.parametrize(("happens", "mutation"), CASES)
+def test_rule(history: History, happens: Callable[[History], bool], mutation: object) -> None:
+    """With every rule as it is, the history costs no row."""
+    del mutation
+    history.settle()
+    assert not happens(history)
+
+
+@pytest.mark.parametrize(("happens", "mutation"), CASES)
+def test_broken_rule(
+    history: History, happens: Callable[[History], bool], mutation: Callable[[pytest.MonkeyPatch], None]
+) -> None:
+    """With one rule broken the same history is stored wrongly: the rule is needed, and the test would notice."""
+    history.settle()
+    with _broken(mutation):
+        assert happens(history)
