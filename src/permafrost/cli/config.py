@@ -73,7 +73,7 @@ def _problems(path: Path, *, connects: bool, is_text_only: bool, report: Reporte
     if connects:
         from permafrost.operations.config_connect import try_connections  # noqa: PLC0415 - httpx, only for this
 
-        found += try_connections(configuration)
+        found += try_connections(configuration, report)
     return locate(path, found)
 
 

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import psycopg
+
 from permafrost.config.models import Configuration
 from permafrost.errors import PermafrostError
-from permafrost.postgres.connection import connected
+from permafrost.events import Note, Reporter
+from permafrost.postgres.connection import connected, server_major
 from permafrost.postgres.left_out import LeftOut
 from permafrost.postgres.loggable_tables import candidate_tables, check_readable
+from permafrost.postgres.version import SUMMARIZING_MAJOR
+from permafrost.postgres.wal_summaries import NoSummariesError, check_summarizing
 from permafrost.syncthing.access import foreign_client
 
 
-def try_connections(configuration: Configuration) -> list[tuple[str, str]]:
+def try_connections(configuration: Configuration, report: Reporter) -> list[tuple[str, str]]:
     """Return what is wrong, by key of the configuration; an empty list if both answer. Nothing is changed.
+
+    What would make backups cheaper is no problem, and is reported.
 
     A managed Syncthing that does not run is no problem: permafrost run starts it.
     """
@@ -21,6 +28,8 @@ def try_connections(configuration: Configuration) -> list[tuple[str, str]]:
             database = configuration.database
             left_out = LeftOut.named(database.exclude_schemas, database.exclude_tables)
             check_readable(connection, left_out.kept(candidate_tables(connection)))
+            if database.engine == "log" and database.changed_blocks == "auto":
+                _report_scanning(connection, report)
     except PermafrostError as error:
         problems.append(("database.url", _text(error)))
     settings = configuration.syncthing
@@ -32,6 +41,16 @@ def try_connections(configuration: Configuration) -> list[tuple[str, str]]:
     except PermafrostError as error:
         problems.append(("syncthing", _text(error)))
     return problems
+
+
+def _report_scanning(connection: psycopg.Connection, report: Reporter) -> None:
+    """Say what a server that could tell which blocks have changed lacks for that; older ones cannot."""
+    if server_major(connection) < SUMMARIZING_MAJOR:
+        return
+    try:
+        check_summarizing(connection)
+    except NoSummariesError as error:
+        report(Note(f"every backup will scan every row: {error}"))
 
 
 def _text(error: PermafrostError) -> str:
