@@ -17,6 +17,7 @@ from permafrost.postgres.programs.scratch import ScratchCluster
 from permafrost.segments.changed_pages import FilePages
 from permafrost.segments.scan_start import ScanStart
 from tests.fixtures.newer_postgresql import NEWER_MAJORS, binaries_or_skip
+from tests.fixtures.replication import wait_until
 from tests.segments import logged_runs
 from tests.segments.logged_runs import LoggedRuns, use_small_segments
 
@@ -104,6 +105,7 @@ def cut_in_one_cycle(history: History) -> bool:
     history.session.execute("UPDATE t SET text = 'seen' WHERE id = 3")
     assert not history.runs.run().wrong
     history.session.execute("DELETE FROM t WHERE ctid >= '(10,0)'")
+    wait_for_snapshots_to_end(history)
     history.session.execute("VACUUM (TRUNCATE ON) t")
     history.session.execute("CHECKPOINT")
     return bool(history.runs.run().wrong)
@@ -145,6 +147,12 @@ def wait_for_summary(history: History) -> None:
     row = history.session.execute("SELECT pg_current_wal_insert_lsn() - '0/0'::pg_lsn").fetchone()
     assert row is not None
     wal_summaries.summarize_until(history.connect(), int(row[0]))
+
+
+def wait_for_snapshots_to_end(history: History) -> None:
+    """Return once no other session sees what was: VACUUM must be able to remove the rows of a run that has ended."""
+    holders = "SELECT pid FROM pg_stat_activity WHERE backend_xmin IS NOT NULL AND pid <> pg_backend_pid()"
+    wait_until(lambda: not history.session.execute(holders).fetchall(), "the snapshots of ended runs")
 
 
 def _first_position(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,7 @@
 
 On every PostgreSQL that can summarize its WAL. Besides what `test_model` does: transactions that stay open over several
 runs, prepared ones, many savepoints, files cut by VACUUM and filled again in one checkpoint cycle, COPY FREEZE, row
-locks, checkpoints, summaries that are removed or were never written.
+locks, checkpoints, orderly restarts, summaries that are removed or were never written, and runs that check the rule.
 
 `pytest tests/segments/test_changed_model.py --model-examples 500` tries harder.
 """
@@ -112,6 +112,27 @@ class SummarizedDatabase(LoggedDatabase):
     def checkpoint(self) -> None:
         """A checkpoint comes by itself."""
         self.try_to("CHECKPOINT")
+
+    @rule()
+    def check_the_rule(self) -> None:
+        """A run that scans everything, as one does each day, finds nothing that the list of changed blocks lacks."""
+        outcome = self.runs.run(why_check="once a day")
+        assert not outcome.wrong
+        assert not outcome.overlooked
+        self.outcomes.append(outcome)
+
+    @rule(dice=st.integers(0, 9))
+    def restart_the_server(self, dice: int) -> None:
+        """Stop the server in an orderly way and start it, one time in ten, since that takes long."""
+        if dice != 7:
+            return
+        self.connection.close()
+        if self.open is not None:
+            self.open.close()
+            self.open = None
+        self.cluster.restart()
+        self.connection = psycopg.connect(self.conninfo, autocommit=True)
+        self.connection.execute("SET lock_timeout = '20ms'")
 
     @rule(dice=st.integers(0, 5))
     def lose_summaries(self, dice: int) -> None:
