@@ -31,9 +31,12 @@ HOUR = timedelta(hours=1)
 RESTORED = "restored_blocks"
 
 
-@pytest.fixture(scope="module", params=NEWER_MAJORS)
+@pytest.fixture(scope="module", params=NEWER_MAJORS[-1:])
 def summarizing(request: pytest.FixtureRequest, server_folder: Path) -> Iterator[ScratchCluster]:
-    """A server that summarizes its WAL, with a role that may read everything and start checkpoints."""
+    """A server that summarizes its WAL, with a role that may read everything and start checkpoints.
+
+    Only of the newest major: what depends on it is tested in tests/segments, on all.
+    """
     settings = {"autovacuum": "off", "max_prepared_transactions": "5"}
     folder = server_folder / f"scope-{request.param}"
     with ScratchCluster(folder, binaries=binaries_or_skip(request.param), settings=settings) as cluster:

@@ -84,6 +84,11 @@ class LoggedRuns:
                 raise CrashError
         return RunOutcome(scope, wrong, overlooked, pages_scanned)
 
+    def run_on(self, conninfo: str) -> RunOutcome:
+        """Run as when the address of the server is another one from now on."""
+        self.conninfo = conninfo
+        return self.run()
+
     def _scope(
         self,
         snapshot: LockedSnapshot,

@@ -5,23 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import LiteralString, cast
 
 import psycopg
 import pytest
 
 from permafrost.engines import scan_scope
-from permafrost.postgres import wal_position, wal_summaries
+from permafrost.postgres import locked_snapshot, wal_position, wal_summaries
 from permafrost.postgres.loggable_tables import LoggedTable, describe_tables
 from permafrost.postgres.programs.scratch import ScratchCluster
+from permafrost.postgres.wal_position import WalPosition
 from permafrost.segments.changed_pages import FilePages
 from permafrost.segments.scan_start import ScanStart
 from tests.fixtures.newer_postgresql import NEWER_MAJORS, binaries_or_skip
-from tests.fixtures.replication import wait_until
 from tests.segments import logged_runs
-from tests.segments.logged_runs import LoggedRuns, use_small_segments
+from tests.segments.logged_runs import use_small_segments
+from tests.segments.summarized_history import History, wait_for_snapshots_to_end
 
-ROWS = "INSERT INTO t SELECT i, repeat('x', 300) FROM generate_series({}, {}) i"
 SETTINGS = {"autovacuum": "off", "summarize_wal": "on", "max_prepared_transactions": "5"}
 
 
@@ -34,33 +36,6 @@ def summarizing(request: pytest.FixtureRequest, server_folder: Path) -> Iterator
             connection.execute("CREATE DATABASE blocks")
             connection.execute("CHECKPOINT")  # a summary that tells of a new database is not relied on
         yield cluster
-
-
-class History:
-    """A database, sessions in it, and runs of the log."""
-
-    def __init__(self, cluster: ScratchCluster, state_file: Path, stack: ExitStack) -> None:
-        self.cluster = cluster
-        self._stack = stack
-        self.session = self.connect()
-        self.session.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public; CREATE TABLE t (id int, text text)")
-        self.session.execute(ROWS.format(1, 400))
-        self.runs = LoggedRuns(cluster.conninfo("blocks"), state_file, scans_changed=True)
-        stack.callback(self.runs.close)
-
-    def connect(self) -> psycopg.Connection:
-        """Return a session of its own."""
-        connection = psycopg.connect(self.cluster.conninfo("blocks"), autocommit=True)
-        self._stack.callback(connection.close)
-        return connection
-
-    def settle(self) -> None:
-        """Run until the next run knows where to begin."""
-        self.runs.run()
-        self.session.execute("UPDATE t SET text = 'early' WHERE id = 1")
-        outcome = self.runs.run()
-        assert outcome.scope.files is not None, outcome.scope.reason
-        assert not outcome.wrong
 
 
 @pytest.fixture
@@ -96,6 +71,44 @@ def highest_number_running(history: History) -> bool:
     history.runs.run()
     other.execute("COMMIT")
     return bool(history.runs.run().wrong)
+
+
+def written_between_two_questions(history: History) -> bool:
+    """A transaction is given its number, and writes, while a run reads a position and the next number."""
+    history.session.execute("UPDATE t SET text = 'seen' WHERE id = 3")
+    other = history.connect()
+
+    def write() -> None:
+        other.execute("BEGIN")
+        other.execute("UPDATE t SET text = 'late' WHERE id = 200")
+
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(locked_snapshot, "read_positions", partial(read_positions_and, write))
+        history.runs.run()
+    other.execute("COMMIT")
+    return bool(history.runs.run().wrong)
+
+
+class Interrupted:
+    """A connection on which something else happens between its first statement and its second."""
+
+    def __init__(self, connection: psycopg.Connection, happens: Callable[[], None]) -> None:
+        self.info = connection.info
+        self._connection = connection
+        self._happens: Callable[[], None] | None = happens
+
+    def execute(self, query: LiteralString) -> psycopg.Cursor:
+        """Do the same, and then, once, what happens."""
+        cursor = self._connection.execute(query)
+        if self._happens is not None:
+            self._happens()
+            self._happens = None
+        return cursor
+
+
+def read_positions_and(happens: Callable[[], None], connection: psycopg.Connection) -> tuple[WalPosition, ...]:
+    """Read positions while something happens."""
+    return wal_position.read_positions(cast("psycopg.Connection", Interrupted(connection, happens)))
 
 
 def cut_in_one_cycle(history: History) -> bool:
@@ -149,12 +162,6 @@ def wait_for_summary(history: History) -> None:
     wal_summaries.summarize_until(history.connect(), int(row[0]))
 
 
-def wait_for_snapshots_to_end(history: History) -> None:
-    """Return once no other session sees what was: VACUUM must be able to remove the rows of a run that has ended."""
-    holders = "SELECT pid FROM pg_stat_activity WHERE backend_xmin IS NOT NULL AND pid <> pg_backend_pid()"
-    wait_until(lambda: not history.session.execute(holders).fetchall(), "the snapshots of ended runs")
-
-
 def _first_position(monkeypatch: pytest.MonkeyPatch) -> None:
     """Begin at the last run's position, whatever was running."""
     monkeypatch.setattr(ScanStart, "lsn", lambda self: max(one.lsn for one in self.positions))
@@ -163,6 +170,19 @@ def _first_position(monkeypatch: pytest.MonkeyPatch) -> None:
 def _ended_number(monkeypatch: pytest.MonkeyPatch) -> None:
     """Take the highest number that has ended, plus one, for the next number."""
     monkeypatch.setattr(wal_position, "widened", lambda _, earlier: earlier)
+
+
+def _number_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Read the next number first, and then where the WAL is."""
+
+    def read(connection: psycopg.Connection) -> tuple[WalPosition, ...]:
+        row = connection.execute("SELECT age('3'::xid)::int8 + 3").fetchone()
+        here = connection.execute("SELECT pg_current_wal_insert_lsn() - '0/0'::pg_lsn").fetchone()
+        assert row is not None
+        assert here is not None
+        return (WalPosition(int(here[0]), row[0]),)
+
+    monkeypatch.setattr(wal_position, "read_positions", read)
 
 
 def _no_limits(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -206,6 +226,7 @@ def _broken(rule: Callable[[pytest.MonkeyPatch], None]) -> Iterator[None]:
 CASES = [
     (written_before_the_last_run, _first_position),
     (highest_number_running, _ended_number),
+    (written_between_two_questions, _number_first),
     (cut_in_one_cycle, _no_limits),
     (unlogged_table, _unlogged_too),
     (summaries_removed, _gaps_do_not_matter),

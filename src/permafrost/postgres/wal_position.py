@@ -38,20 +38,21 @@ def read_positions(connection: psycopg.Connection) -> tuple[WalPosition, ...]:
     assert connection.info.transaction_status == pq.TransactionStatus.IDLE  # noqa: S101 - or a number may be too low
     if server_major(connection) < SUMMARIZING_MAJOR:
         return ()
-    try:
-        # first the position, then, in another statement, the number: the other way round a transaction might be given
-        # the number, and write, in between
-        here = connection.execute(
-            "SELECT CASE WHEN NOT pg_is_in_recovery() THEN pg_current_wal_insert_lsn() - '0/0'::pg_lsn END"
-        ).fetchone()
-        # without a number of its own, age() counts from the next one (src/backend/access/transam/varsup.c); the
-        # control file's next number was read after the checkpoint's redo point was fixed (xlog.c, CreateCheckPoint)
-        row = connection.execute(
-            """SELECT age('3'::xid)::int8 + 3, pg_snapshot_xmax(pg_current_snapshot())::text::int8,
-                redo_lsn - '0/0'::pg_lsn, next_xid FROM pg_control_checkpoint()"""
-        ).fetchone()
-    except psycopg.errors.InsufficientPrivilege:  # a hosting provider may have taken the functions from everyone
-        return ()
+    # first the position, then, in another statement, the number: the other way round a transaction might be given the
+    # number, and write, in between
+    with database_errors("cannot read the position in the server's WAL"):
+        try:
+            here = connection.execute(
+                "SELECT CASE WHEN NOT pg_is_in_recovery() THEN pg_current_wal_insert_lsn() - '0/0'::pg_lsn END"
+            ).fetchone()
+            # without a number of its own, age() counts from the next one (src/backend/access/transam/varsup.c); the
+            # control file's next number was read after the checkpoint's redo point was fixed (xlog.c, CreateCheckPoint)
+            row = connection.execute(
+                """SELECT age('3'::xid)::int8 + 3, pg_snapshot_xmax(pg_current_snapshot())::text::int8,
+                    redo_lsn - '0/0'::pg_lsn, next_xid FROM pg_control_checkpoint()"""
+            ).fetchone()
+        except psycopg.errors.InsufficientPrivilege:  # a hosting provider may have taken the functions from everyone
+            return ()
     if here is None or here[0] is None or row is None:
         return ()
     next_xid, completed, redo, checkpoint_xid = row
