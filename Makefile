@@ -27,12 +27,14 @@ coverage:
 	@$(PYTHON) -m scripts.coverage
 
 # make bench SIZE=1 HOURS=10 WEEK_HOURS=168, make bench SIZES=0.1,1,4, make bench SIZE=1 CHURNS=0.3,1,3,10 (sizes in GB),
-# make bench SIZE=1 MINUTES=15, make bench PGBENCH=50 HOURS=3 (pgbench's scale: 50 is about 0.8 GB)
+# make bench SIZE=1 MINUTES=15, make bench PGBENCH=50 HOURS=3 (pgbench's scale: 50 is about 0.8 GB), and with a newer
+# PostgreSQL: scripts/with_postgresql 17 make bench SUMMARIES=0.1,1
 bench:
 	@scripts/bootstrap bench
 	@$(PYTHON) -m bench $(if $(SIZE),--size $(SIZE)) $(if $(HOURS),--hours $(HOURS)) \
 	    $(if $(WEEK_HOURS),--week-hours $(WEEK_HOURS)) \
 	    $(if $(SIZES),--sizes $(SIZES)) $(if $(CHURNS),--churns $(CHURNS)) \
+	    $(if $(SUMMARIES),--summaries $(SUMMARIES)) \
 	    $(if $(PGBENCH),--pgbench $(PGBENCH)) \
 	    $(if $(MINUTES),--minutes $(MINUTES))
 

@@ -1,9 +1,9 @@
 """python -m bench: measures, and writes docs/benchmarks.md, its plots, and the numbers that both are made of.
 
 One run measures one part: everything at one size; with --sizes the log engine at several sizes; with --churns the
-log engine with several amounts of churn; with --pgbench the log engine and others on pgbench's database; with
---minutes a backup every minute, carried to a vault. The parts measured before stay in the document, each with its own
-date.
+log engine with several amounts of churn; with --summaries the log engine at several sizes where PostgreSQL, 17
+or newer, says which blocks have changed; with --pgbench the log engine and others on pgbench's database; with --minutes
+a backup every minute, carried to a vault. The parts measured before stay in the document, each with its own date.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 
+from bench.changed_blocks import measure_changed_blocks
 from bench.minutes import measure_minutes
 from bench.pgbench import measure_pgbench
 from bench.programs import BenchError
@@ -77,6 +78,7 @@ def _options() -> argparse.Namespace:
     parts = parser.add_mutually_exclusive_group()
     parts.add_argument("--sizes", type=_numbers, metavar="GB,GB", help="the log engine at these sizes")
     parts.add_argument("--churns", type=_numbers, metavar="X,X", help="the log engine with so many times the churn")
+    parts.add_argument("--summaries", type=_numbers, metavar="GB,GB", help="changed blocks alone, at these sizes")
     parts.add_argument(
         "--pgbench", type=int, metavar="SCALE", help="another kind of database: pgbench's, of that scale"
     )
@@ -84,7 +86,8 @@ def _options() -> argparse.Namespace:
     parts.add_argument("--render", action="store_true", help="measure nothing, write the document again")
     parser.add_argument("--output", type=Path, default=DOCUMENTS, metavar="DIR", help="where all of it goes")
     options = parser.parse_args()
-    if min(options.size, *(options.sizes or ()), *(options.churns or ()), 1) <= 0 or options.hours < 1:
+    amounts = (options.size, *(options.sizes or ()), *(options.churns or ()), *(options.summaries or ()))
+    if min(amounts) <= 0 or options.hours < 1:
         parser.error("sizes and churns have to be above 0, and --hours at least 1")
     if any(one is not None and one < 1 for one in (options.pgbench, options.minutes)):
         parser.error("--pgbench and --minutes have to be at least 1")
@@ -99,6 +102,9 @@ def _measure(options: argparse.Namespace, results: Results, folder: Path) -> Res
     if options.sizes:
         sizes = [round(one * 1e9) for one in options.sizes]
         return replace(results, sizes=measure_sizes(folder, facts, sizes, options.hours, _say))
+    if options.summaries:
+        sizes = [round(one * 1e9) for one in options.summaries]
+        return replace(results, changed_blocks=measure_changed_blocks(folder, facts, sizes, options.hours, _say))
     if options.churns:
         return replace(results, churns=measure_churns(folder, facts, size, options.churns, options.hours, _say))
     if options.minutes:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from bench import texts
+from bench.changed_blocks_report import CHANGED, CHANGED_JUDGED, changed_judged, changed_parts, changed_rows
 from bench.judgement import figures
 from bench.minutes_report import MINUTES, minute_rows, minutes_parts
 from bench.pgbench_report import pgbench_parts, pgbench_rows
@@ -57,6 +58,9 @@ def summary(results: Results) -> list[str]:
             lines += ["", *text_table(SERIES, series_rows(series))]
     if results.minutes:
         lines += ["", *text_table(MINUTES, minute_rows(results.minutes))]
+    if results.changed_blocks:
+        lines += ["", *text_table(CHANGED, changed_rows(results.changed_blocks))]
+        lines += ["", *text_table(CHANGED_JUDGED, changed_judged(results.changed_blocks))]
     if results.pgbench:
         lines += ["", *text_table(OTHERS, pgbench_rows(results.pgbench))]
     return lines
@@ -69,6 +73,8 @@ def document(results: Results) -> str:
         parts += _one_size(results.one_size)
     if sizes := sizes_of(results):
         parts += _series("size", "The same hour at several sizes", texts.SIZES, sizes)
+    if results.changed_blocks:
+        parts += changed_parts(results.changed_blocks)
     if results.churns:
         parts += _series("churn", "Several amounts of churn", texts.CHURNS, results.churns)
     if results.minutes:

@@ -223,6 +223,40 @@ class Series:
     runs: tuple[LogRuns, ...]
 
 
+ScanSetting = Literal["auto", "off"]
+
+
+@dataclass(frozen=True, slots=True)
+class ScanRun:
+    """A backup of the log engine, and how many pages of how many it scanned. `work_s` as in `Run`."""
+
+    wall_s: float
+    cpu_s: float
+    server_cpu_s: float
+    scan: Literal["changed", "all"]
+    scanned_pages: int
+    total_pages: int
+    work_s: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class ScanRuns:
+    """Runs at one size with one setting of `changed_blocks`: after each hour of churn, and after nothing."""
+
+    data: Data
+    setting: ScanSetting
+    hours: tuple[ScanRun, ...]
+    unchanged: tuple[ScanRun, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedBlocks:
+    """Runs on servers that summarize their WAL, by size and setting."""
+
+    facts: Facts
+    runs: tuple[ScanRuns, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Results:
     """All that the document tells; a part that was not measured yet is None."""
@@ -232,6 +266,7 @@ class Results:
     churns: Series | None = None
     pgbench: Pgbench | None = None
     minutes: Minutes | None = None
+    changed_blocks: ChangedBlocks | None = None
 
 
 _FORM = TypeAdapter(Results)
