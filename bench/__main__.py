@@ -13,6 +13,7 @@ import os
 import platform
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -125,18 +126,7 @@ def _facts() -> Facts:
         command=shlex.join(("python", "-m", "bench", *_telling(sys.argv[1:]))),
         cpus=len(os.sched_getaffinity(0)),
         load=os.getloadavg()[0],
-        versions={
-            "permafrost": __version__,
-            "PostgreSQL": _version_of(str(server_binaries() / "postgres")),
-            "GnuPG": _version_of("gpg"),
-            "gzip": _version_of("gzip"),
-            "zstd": _version_of("zstd"),
-            "restic": _version_of("restic", "version"),
-            "borg": _version_of("borg"),
-            "pgBackRest": _version_of("pgbackrest", "version"),
-            "Syncthing": _version_of("syncthing"),
-            "Python": platform.python_version(),
-        },
+        versions={"permafrost": __version__, **_versions(), "Python": platform.python_version()},
     )
 
 
@@ -157,7 +147,22 @@ def _temporary_folder() -> Iterator[Path]:
         yield Path(name)
 
 
-def _version_of(program: str, word: str = "--version") -> str:
+def _versions() -> dict[str, str]:
+    """Return the versions of the programs that are installed; not every part needs all."""
+    words = {
+        "PostgreSQL": (str(server_binaries() / "postgres"), "--version"),
+        "GnuPG": ("gpg", "--version"),
+        "gzip": ("gzip", "--version"),
+        "zstd": ("zstd", "--version"),
+        "restic": ("restic", "version"),
+        "borg": ("borg", "--version"),
+        "pgBackRest": ("pgbackrest", "version"),
+        "Syncthing": ("syncthing", "--version"),
+    }
+    return {name: _version_of(*command) for name, command in words.items() if shutil.which(command[0])}
+
+
+def _version_of(program: str, word: str) -> str:
     said = subprocess.run((program, word), capture_output=True, text=True, check=True).stdout
     found = re.search(r"\d+(\.\d+)+", said)
     return found[0] if found else "?"
