@@ -115,6 +115,18 @@ class FindingKind(Enum):
         "Scheduled runs were skipped: the machine or the service was off, or a run took longer than its interval.",
         "Nothing, if you know why. Otherwise check the service's log: `journalctl -u permafrost`.",
     )
+    ROWS_OVERLOOKED = (
+        "rows-overlooked",
+        _A,
+        "A scan of every row found changes that PostgreSQL had not listed: snapshots of the day before may be wrong.",
+        "Run `permafrost backup --full --audit`, and report it: it is the most serious problem permafrost can detect.",
+    )
+    OLD_TRANSACTION = (
+        "old-transaction",
+        _N,
+        "A transaction has been open for so many backups that each of them has to scan every row.",
+        "Find it and end it: `SELECT * FROM pg_prepared_xacts`, or in `pg_stat_activity` by `xact_start`.",
+    )
     EXCLUDED = (
         "excluded",
         _N,

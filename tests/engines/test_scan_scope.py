@@ -17,10 +17,13 @@ from permafrost.config.models import Configuration
 from permafrost.engines import scan_scope
 from permafrost.errors import OverlookedRowsError
 from permafrost.events import Event, Note
+from permafrost.findings import FindingKind
 from permafrost.operations.backup import BackupResult, back_up
 from permafrost.postgres.connection import conninfo_for
 from permafrost.postgres.programs.scratch import ScratchCluster
 from permafrost.postgres.wal_summaries import TouchedFile, summarize_until
+from permafrost.runs import RunRecords
+from permafrost.status.server_findings import about_runs
 from tests.fixtures.backups import contents_of, drop, make_restore
 from tests.fixtures.newer_postgresql import NEWER_MAJORS, binaries_or_skip
 from tests.fixtures.postgresql import temporary_database
@@ -78,6 +81,11 @@ class Backups:
 
         configuration = self.server.configuration
         return back_up(configuration, is_audited=is_audited, is_full=is_full, report=report, now=self.now)
+
+    def findings(self) -> list[FindingKind]:
+        """What status says of the last run."""
+        records = RunRecords(self.server.configuration.state.path, is_read_only=True)
+        return [finding.kind for finding in about_runs(records)]
 
     def configured(self, change: Callable[[Configuration], Configuration]) -> None:
         """Go on with another configuration."""
@@ -210,10 +218,13 @@ def test_forgotten_prepared_transaction(backups: Backups) -> None:
         result = backups.back_up().document()
         assert result.scan == "all"
         assert "pg_prepared_xacts" in result.scan_reason
+        assert backups.findings() == [FindingKind.OLD_TRANSACTION]
         assert result.rows_new == 1
     finally:
         backups.do("COMMIT PREPARED 'forgotten'")
     assert backups.back_up().rows_new == 1
+    backups.back_up()
+    assert not backups.findings()
     backups.check()
 
 
@@ -259,10 +270,13 @@ def test_overlooked_rows_are_found(backups: Backups) -> None:
     with pytest.raises(OverlookedRowsError, match="row versions came or went") as caught:
         backups.back_up(is_audited=True)
     assert caught.value.exit_code == 14
+    assert backups.findings() == [FindingKind.ROWS_OVERLOOKED]
     backups.check()
     backups.do("UPDATE big SET text = 'j' WHERE id = 13")
     assert "would have overlooked" in backups.back_up().document().scan_reason
+    assert backups.findings() == [FindingKind.ROWS_OVERLOOKED]
     backups.back_up(is_full=True)
+    assert not backups.findings()
     backups.do("UPDATE big SET text = 'k' WHERE id = 13")
     assert backups.back_up().document().scan == "changed"
     backups.check()

@@ -40,6 +40,7 @@ WRITES = (
     "BEGIN; UPDATE t SET text = 'undone' WHERE id % 30 = {0}; ROLLBACK",
     "BEGIN; UPDATE t SET text = 'prepared' WHERE id % 70 = {0}; PREPARE TRANSACTION 'p{1}'",
     "COMMIT PREPARED 'p{1}'",
+    "UPDATE t SET text = (SELECT string_agg(md5(random()::text), '') FROM generate_series(1, 150)) WHERE id % 60 = {0}",
     "SELECT count(*) FROM (SELECT FROM t WHERE id % 20 = {0} FOR UPDATE) l",
     "VACUUM (TRUNCATE ON) t",
     "CHECKPOINT",

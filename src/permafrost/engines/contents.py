@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from permafrost.findings import FindingKind
 from permafrost.postgres.building.sequences import SequenceValue
 from permafrost.postgres.catalog import DatabaseDescription
 from permafrost.repository.manifest import ObjectKind, Table
 from permafrost.repository.objects import StoredObject
+
+OPEN_TRANSACTION = (
+    "a transaction has been open for too many runs (SELECT pid, xact_start, query FROM pg_stat_activity "
+    "WHERE backend_xid IS NOT NULL ORDER BY xact_start; SELECT * FROM pg_prepared_xacts)"
+)
+OVERLOOKED = "a scan of everything found rows that a scan of changed blocks would have overlooked; run backup --full"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +38,23 @@ class Scanned:
     pages: int
     reason: str
     overlooked: int
+
+    @property
+    def finding(self) -> FindingKind | None:
+        """What of this the admin should know as long as it lasts."""
+        if self.overlooked or self.reason == OVERLOOKED:
+            return FindingKind.ROWS_OVERLOOKED
+        return FindingKind.OLD_TRANSACTION if self.reason == OPEN_TRANSACTION else None
+
+    @property
+    def message(self) -> str:
+        """What it found, or why everything was scanned."""
+        if self.overlooked:
+            return (
+                f"{self.overlooked} row versions came or went in blocks that PostgreSQL's WAL summaries do not list: "
+                "snapshots made since the last scan of every row may be wrong"
+            )
+        return f"every row is scanned: {self.reason}"
 
 
 @dataclass(frozen=True, slots=True)

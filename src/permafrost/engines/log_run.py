@@ -9,11 +9,11 @@ from threading import Lock
 
 import psycopg
 
-from permafrost.engines.contents import Counts, Scanned, SnapshotContents
+from permafrost.engines.contents import OVERLOOKED, Counts, Scanned, SnapshotContents
 from permafrost.engines.context import STATE_FILE, RunContext
 from permafrost.engines.log_frame import Surroundings, known_frame, read_surroundings
 from permafrost.engines.log_manifest import manifest_tables, objects_of_chains
-from permafrost.engines.scan_scope import OVERLOOKED, ScanScope, find_scope, reason_to_check, report_scope
+from permafrost.engines.scan_scope import ScanScope, find_scope, reason_to_check, report_scope
 from permafrost.events import Note, Progress
 from permafrost.postgres.catalog import TableName, list_tables
 from permafrost.postgres.digest import TableContents, count_rows, digest_rows

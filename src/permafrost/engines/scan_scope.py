@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from permafrost.engines.contents import OPEN_TRANSACTION
 from permafrost.engines.context import RunContext
 from permafrost.errors import DatabaseError
 from permafrost.events import Note
@@ -21,12 +22,6 @@ from permafrost.segments.changed_pages import FilePages
 from permafrost.segments.scan_start import ScanStart
 
 _NOTHING = FilePages.of(b"", None)
-OPEN_TRANSACTION = (
-    "a transaction has been open for too many runs (SELECT pid, xact_start, query FROM pg_stat_activity "
-    "WHERE backend_xid IS NOT NULL ORDER BY xact_start; SELECT * FROM pg_prepared_xacts)"
-)
-
-OVERLOOKED = "a scan of everything found rows that a scan of changed blocks would have overlooked; run backup --full"
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,7 @@ from permafrost.repository.repository import Repository
 from permafrost.repository.sealed import put_sealed, seal_bytes
 from permafrost.repository.secret_archive import pack_secrets
 from permafrost.repository.snapshots import list_snapshots, publish_snapshot, remove_snapshots
-from permafrost.runs import RUNS_FILE, RunRecords
+from permafrost.runs import RUNS_FILE, SCAN_FINDING, SCAN_MESSAGE, RunRecords
 from permafrost.syncthing.presence import NO_VAULT, has_syncthing
 from permafrost.timing import WorkTimes
 from permafrost.vault.receipt_files import RECEIPTS
@@ -139,12 +139,18 @@ def _check_overlooked(result: BackupResult) -> None:
     """Raise `OverlookedRowsError` if this scan of everything has found what earlier ones may have overlooked."""
     if result.scanned is not None and result.scanned.overlooked:
         raise OverlookedRowsError(
-            f"{result.scanned.overlooked} row versions came or went in blocks that PostgreSQL's WAL summaries do not "
-            "list: snapshots made since the last scan of every row may be wrong",
+            result.scanned.message,
             unchanged=f"snapshot {result.snapshot}, made from a scan of every row, is published and right",
             hint="every run scans every row until you run: permafrost backup --full --audit; "
             "please report this: it is the most serious problem permafrost can detect",
         )
+
+
+def _scan_details(scanned: Scanned | None) -> Mapping[str, str]:
+    """Return what a run's record says of its scan, from which status makes a finding."""
+    if scanned is None or scanned.finding is None:
+        return {}
+    return {SCAN_FINDING: scanned.finding.code, SCAN_MESSAGE: scanned.message}
 
 
 def _replicate(
@@ -200,6 +206,7 @@ def _make_snapshot(
             bytes_new=result.bytes_new,
             snapshot_bytes=result.snapshot_bytes,
             identity_keys_missing=list(written.identity_keys_missing),
+            **_scan_details(result.scanned),
         )
     if (configuration.state.path / RECEIPTS).is_dir():
         _refresh_status(configuration, report)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from permafrost.findings import Finding, FindingKind
+from permafrost.findings import Finding, FindingKind, kind_of
 from permafrost.repository.layout import SnapshotId
 from permafrost.repository.newest import ahead, is_ahead, newest
-from permafrost.runs import DRILL, RunRecords
+from permafrost.runs import DRILL, SCAN_FINDING, SCAN_MESSAGE, RunRecords
 from permafrost.schedule import Calendar
 from permafrost.status.schedule import late_snapshot
+
+_OF_SCANS = (FindingKind.ROWS_OVERLOOKED, FindingKind.OLD_TRANSACTION)
 
 
 def about_newest(latest: SnapshotId | None, calendar: Calendar, now: datetime) -> Iterator[Finding]:
@@ -52,7 +54,7 @@ def last_failure(records: RunRecords) -> str | None:
 
 
 def about_runs(records: RunRecords) -> Iterator[Finding]:
-    """Yield that the last drill or the last backup failed, or that the newest snapshot lacks the accounts' keys."""
+    """Yield that the last drill or the last backup failed, and what is wrong with what the last snapshot holds."""
     drilled = records.newest_settled(DRILL)
     if drilled is not None and drilled.outcome == "failed":
         message = f"the last drill failed: {drilled.details.get('error', 'unknown')}"
@@ -65,3 +67,6 @@ def about_runs(records: RunRecords) -> Iterator[Finding]:
     if isinstance(missing, list) and missing:
         message = f"the newest snapshot does not hold {', '.join(map(str, missing))}, which all accounts' keys need"
         yield Finding(FindingKind.IDENTITY_KEYS_MISSING, "secrets", message)
+    kind = kind_of(str(made.details.get(SCAN_FINDING))) if made is not None else None
+    if made is not None and kind in _OF_SCANS:
+        yield Finding(kind, "database", str(made.details.get(SCAN_MESSAGE)))
