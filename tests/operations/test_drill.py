@@ -17,6 +17,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from permafrost.config.models import Mastodon
 from permafrost.errors import DifferentRestoreError, IntegrityError, PermafrostError
 from permafrost.events import Event, Note, Reporter, StepStarted, Warned, ignore_events
 from permafrost.loading.scratch_server import ScratchPlace, scratch_server
@@ -256,3 +257,22 @@ def test_health_with_the_snapshots_own_secrets(
     drilled = RunRecords(made.configuration.state.path).newest("drill")
     assert drilled is not None
     assert (drilled.outcome, len(drilled.details["findings"])) == ("done", findings)
+
+
+def test_health_with_the_secrets_of_nixos(
+    mastodon_database: str, make_server: MakeServer, scratch: Path, tmp_path: Path
+) -> None:
+    """NixOS has the secrets as variables in a file without a domain, which is the configuration's: both are proven."""
+    text = environment_file(LOCAL_DOMAIN, "mastodon", Path("/run/postgresql"), 5432)
+    secret = tmp_path / ".secrets_env"
+    secret.touch(mode=0o600)
+    secret.write_text("\n".join(line for line in text.splitlines() if not line.startswith("LOCAL_DOMAIN")))
+    made = make_server(mastodon_database, engine="log", secret_files=(secret,))
+    told = Mastodon(layout="nixos", local_domain=LOCAL_DOMAIN)
+    made = replace(made, configuration=made.configuration.model_copy(update={"mastodon": told}))
+    make_backup(made)
+    health = run(made, scratch).health
+    assert health is not None
+    outcomes = {check.code: check.outcome for check in health.checks}
+    proven = {"second-factors", "account-keys", "vapid", "local-domain"}
+    assert {code: outcome for code, outcome in outcomes.items() if code in proven} == dict.fromkeys(proven, "passed")

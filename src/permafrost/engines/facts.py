@@ -9,7 +9,13 @@ from permafrost.config.models import Mastodon
 from permafrost.errors import ConfigurationError
 from permafrost.events import Reporter, Warned
 from permafrost.mastodon.dotenv import parse_dotenv
-from permafrost.mastodon.environment import MastodonEnvironment, environment_of, read_environment, read_variables
+from permafrost.mastodon.environment import (
+    SECRETS_ENV,
+    MastodonEnvironment,
+    environment_of,
+    read_environment,
+    read_variables,
+)
 from permafrost.postgres.building.sequences import SequenceValue
 from permafrost.postgres.catalog import DatabaseDescription
 from permafrost.postgres.digest import TableContents
@@ -22,9 +28,6 @@ from permafrost.repository.manifest import (
     SequenceFacts,
     Table,
 )
-
-SECRETS_ENV = ".secrets_env"
-"""The file in which NixOS gathers Mastodon's secrets as variables."""
 
 
 def table_facts(tables: Sequence[TableContents]) -> tuple[Table, ...]:

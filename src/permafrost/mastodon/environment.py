@@ -29,6 +29,13 @@ PGBOUNCER_PORT = "6432"
 MOST_BYTES = 1 << 20
 """An environment file has some kilobytes."""
 FILE_NAMES = (".env.production.local", ".env.local", ".env.production", ".env")
+SECRETS_ENV = ".secrets_env"
+"""The file in which NixOS gathers Mastodon's secrets as variables; it has no domain."""
+
+
+def holds_variables(name: str) -> bool:
+    """Return whether a file of this name among the secrets has them as variables."""
+    return name.startswith(".env") or name == SECRETS_ENV
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from permafrost.loading.logins import READER_ROLE
 from permafrost.loading.scratch_server import ScratchPlace, scratch_server
 from permafrost.loading.source import Source, opened
 from permafrost.mastodon.dotenv import parse_dotenv
+from permafrost.mastodon.environment import holds_variables
 from permafrost.mastodon.health.examine import examine
 from permafrost.mastodon.health.report import HealthReport
 from permafrost.operations.restore import RestoreRequest, restore
@@ -176,11 +177,20 @@ def _read(
             snapshot = repository.read(request.choice, now, report)
         environment: dict[str, str] | None = None
         for file in snapshot.secret_files():
-            if file.name.name.startswith(".env"):
+            if holds_variables(file.name.name):
                 text = file.content.decode("utf-8-sig", "replace")
                 environment = parse_dotenv(text, environment or {}) | (environment or {})
+        if environment is not None:
+            environment = _domains(snapshot.manifest) | environment
         size_bytes = sum(stored.size_bytes for stored in snapshot.checked.object_list.objects)
     return snapshot.manifest, snapshot.id, environment, size_bytes
+
+
+def _domains(manifest: Manifest) -> dict[str, str]:
+    """Return what the manifest says of Mastodon's domains, as variables: not every system has them in a file."""
+    facts = manifest.mastodon
+    named = {"LOCAL_DOMAIN": facts.local_domain, "WEB_DOMAIN": facts.web_domain} if facts else {}
+    return {name: domain for name, domain in named.items() if domain}
 
 
 def _examine(conninfo: str, manifest: Manifest, environment: dict[str, str] | None, report: Reporter) -> HealthReport:
