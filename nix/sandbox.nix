@@ -2,6 +2,7 @@
 # are used, so that /home can be closed altogether.
 {
   ProtectSystem = "strict";
+  PrivateMounts = true;
   PrivateTmp = true;
   PrivateDevices = true;
   PrivateUsers = true;

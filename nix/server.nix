@@ -356,7 +356,7 @@ in
             ++ lib.optional (settings.media.path != null) "-${settings.media.path}";
           SystemCallFilter = [
             "@system-service"
-            "~@privileged"
+            "~@privileged @resources"
           ]
           ++ lib.optional makesNamespaces "capset mount pivot_root umount2";
         }

@@ -192,7 +192,7 @@ in
           RestrictNamespaces = true;
           SystemCallFilter = [
             "@system-service"
-            "~@privileged"
+            "~@privileged @resources"
           ];
         }
         // lib.optionalAttrs (isBelow "/home" cfg.path || isBelow "/root" cfg.path) { BindPaths = [ cfg.path ]; };
