@@ -40,13 +40,17 @@ python3Packages.buildPythonApplication rec {
     zstandard
     zxcvbn
   ]
-  ++ optional-dependencies.web;
+  ++ optional-dependencies.web
+  ++ optional-dependencies.notify;
 
   # The page is part of the package, so that settings.web works as it is.
   optional-dependencies.web = with python3Packages; [
     jinja2
     uvicorn
   ];
+
+  # Alerts by mail, ntfy and the like, so that settings.notify works as it is.
+  optional-dependencies.notify = with python3Packages; [ apprise ];
 
   # 1.0.0 does as well. Never relax cronsim: before 2.8 it overlooks a job that is due this very minute.
   pythonRelaxDeps = [ "tomli-w" ];

@@ -22,10 +22,10 @@ from permafrost.config.models import (
     Encryption,
     Media,
     Secrets,
-    Section,
     Server,
     Signing,
 )
+from permafrost.config.section import Section
 from permafrost.config.values import AbsolutePath, Count, CronExpression, DeviceId, Fingerprint, Flag, SecretFile
 from permafrost.config.writing import commented_toml
 from permafrost.errors import ERROR_CLASSES, EXIT_DONE, EXIT_FINDINGS, InterruptedRunError
@@ -123,9 +123,11 @@ def _configuration() -> str:
         example,
         f"# A vault's {SETTINGS_FILE}",
         vault,
-        _keys(VaultSettings, leave_out=("history", "syncthing", "servers")),
+        _keys(VaultSettings, leave_out=("history", "syncthing", "notify", "servers")),
         *_section("[history]", History),
         *_section("[syncthing]", VaultSyncthing),
+        "## [[notify]]",
+        "As on a server, except that a monitor is pinged for `findings` alone.",
         *_section("[[servers]]", VaultServer),
     )
 

@@ -19,6 +19,7 @@ pytest_plugins = [
     "tests.fixtures.recipients",
     "tests.fixtures.managed",
     "tests.fixtures.browser",
+    "tests.fixtures.receivers",
 ]
 
 

@@ -175,6 +175,19 @@ class FindingKind(Enum):
         "Vaults are paired, but nothing on this server has checked their receipts for hours.",
         "Start the service, `permafrost run`; each `permafrost backup` checks them as well.",
     )
+    STATUS_UNKNOWN = (
+        "status-unknown",
+        _A,
+        "The repository or the state folder cannot be read: nothing is known of the backups.",
+        "Read the message, and check that the disks are mounted: `permafrost status`.",
+    )
+    # --- alerts, on a server or on a vault ---
+    NOTIFY_FAILED = (
+        "notify-failed",
+        _W,
+        "A receiver of alerts cannot be reached; what it missed is sent once it can be.",
+        "Run `permafrost notify test`, and correct the receiver's `[[notify]]` or its URL file.",
+    )
     # --- verify ---
     CORRUPT_OBJECT = (
         "corrupt-object",

@@ -11,8 +11,9 @@ from pydantic import BaseModel
 
 from permafrost.config.known_keys import known_keys, nearest_keys
 from permafrost.config.loading import load_configuration, load_toml, parse_toml
-from permafrost.config.models import Configuration, Section
+from permafrost.config.models import Configuration
 from permafrost.config.problems import InvalidFileError
+from permafrost.config.section import Section
 from permafrost.config.writing import commented_toml, configuration_schema, effective_toml
 from permafrost.errors import ConfigurationError
 

@@ -22,7 +22,7 @@ def test_it_parses(file: Path) -> None:
 
 
 def test_the_package_has_all_that_is_imported() -> None:
-    """The package's dependencies are those of pyproject.toml, with the page's; its name and version too."""
+    """Its dependencies are those of pyproject.toml, with those of page and alerts; its name and version too."""
     package = nix(
         f"""
         let
@@ -39,7 +39,7 @@ def test_the_package_has_all_that_is_imported() -> None:
           same = names: builtins.listToAttrs (map (name: {{ inherit name; value = name; }}) names);
           python = same [
             "hatchling" "click" "cronsim" "cryptography" "httpx" "numpy" "psycopg" "pydantic" "rich" "tomli-w"
-            "zstandard" "zxcvbn" "jinja2" "uvicorn"
+            "zstandard" "zxcvbn" "jinja2" "uvicorn" "apprise"
           ];
           made = import {NIX}/package.nix {{
             inherit lib;
@@ -56,7 +56,8 @@ def test_the_package_has_all_that_is_imported() -> None:
         """
     )
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    asked = [*project["dependencies"], *project["optional-dependencies"]["web"]]
+    extras = project["optional-dependencies"]
+    asked = [*project["dependencies"], *extras["web"], *extras["notify"]]
     assert sorted(package["dependencies"]) == sorted(re.split(r"[>=\[]", one)[0] for one in asked)
     assert (package["pname"], package["version"]) == (project["name"], project["version"])
     assert package["makeWrapperArgs"][3] == ["bubblewrap", "gnupg", "syncthing", "zstd"]

@@ -27,6 +27,11 @@ def check_files(configuration: Configuration) -> list[KeyedMessage]:
         *_check_secrets(configuration.secrets.files),
         *_check_media(configuration),
         *_check_secret("syncthing.api_key_file", configuration.syncthing.api_key_file),
+        *(
+            message
+            for number, receiver in enumerate(configuration.notify)
+            for message in _check_secret(f"notify.{number}.url_file", receiver.url_file)
+        ),
     ]
 
 

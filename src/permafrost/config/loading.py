@@ -52,7 +52,12 @@ def load_toml(path: Path, model: type[M]) -> M:
 def locate(path: Path, messages: Iterable[tuple[str, str]]) -> tuple[Problem, ...]:
     """Return messages by key, about the valid file `path`, as problems with the lines of those keys."""
     lines = find_key_lines(_read(path))
-    return tuple(Problem(path, text, lines.line_of(tuple(key.split("."))), key) for key, text in messages)
+    return tuple(Problem(path, text, lines.line_of(_key_path(key)), key) for key, text in messages)
+
+
+def _key_path(dotted: str) -> KeyPath:
+    """Return the path of a dotted key, in which numbers count the tables of an array."""
+    return tuple(int(part) if part.isdecimal() else part for part in dotted.split("."))
 
 
 def parse_toml(text: str, model: type[M], path: Path) -> M:
@@ -88,6 +93,7 @@ def misplaced_secrets(configuration: Configuration) -> Iterator[tuple[str, str]]
         "signing.gnupg_home": configuration.signing.gnupg_home,
         "syncthing.home": configuration.syncthing.home,
         "syncthing.api_key_file": configuration.syncthing.api_key_file,
+        **{f"notify.{number}.url_file": one.url_file for number, one in enumerate(configuration.notify)},
     }
     for key, path in secret.items():
         for carried_key, folder in carried.items():

@@ -8,8 +8,10 @@ from typing import Annotated, Literal, Self
 
 from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
+from permafrost.config.alerting import Notify, check_names_differ
+from permafrost.config.section import Section
 from permafrost.config.values import (
     AbsolutePath,
     Count,
@@ -27,12 +29,6 @@ from permafrost.config.values import (
 DEFAULT_PATH = Path("/etc/permafrost/permafrost.toml")
 
 _CONNINFO_SECRETS = ("password", "sslpassword", "scram_client_key", "oauth_client_secret")
-
-
-class Section(BaseModel):
-    """A table of the file: unknown keys are errors, values never change."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Database(Section):
@@ -364,6 +360,14 @@ class Configuration(Section):
     mastodon: Mastodon = Mastodon()
     promise: Promise = Promise()
     web: Web = Web()
+    notify: tuple[Notify, ...] = Field(
+        default=(), description="One for each receiver of alerts; `permafrost notify test` tries them."
+    )
+
+    @model_validator(mode="after")
+    def _receivers_are_apart(self) -> Self:
+        check_names_differ(self.notify)
+        return self
 
     @model_validator(mode="after")
     def _vaults_are_apart(self) -> Self:

@@ -9,7 +9,8 @@ from typing import Any
 import tomli_w
 from pydantic import BaseModel
 
-from permafrost.config.models import Configuration, Section
+from permafrost.config.models import Configuration
+from permafrost.config.section import Section
 
 _WIDTH = 100
 

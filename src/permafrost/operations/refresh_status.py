@@ -6,6 +6,7 @@ The service does it all the time, and each backup at its end, so that a server w
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -30,8 +31,8 @@ WRITTEN_AT_LEAST = timedelta(minutes=10)
 MEASURED_EVERY = timedelta(hours=6)
 
 
-def refresh_status(configuration: Configuration, report: Reporter, now: datetime) -> Status | None:
-    """Check the receipts that have come, settle the ledger, and return the status; None if it cannot be had.
+def refresh_status(configuration: Configuration, report: Reporter, now: datetime) -> Status | str:
+    """Check the receipts that have come, settle the ledger, and return the status, or why it cannot be had.
 
     What goes wrong is reported, and fails nothing: the snapshots are what counts.
     """
@@ -52,12 +53,13 @@ def refresh_status(configuration: Configuration, report: Reporter, now: datetime
         if damage is not None:
             report(Warned(damage))
     except PermafrostError as error:
-        report(Warned(f"the status was not refreshed: {error.message}"))
-        return None
+        problem = error.message
     except OSError as error:
-        report(Warned(f"the status was not refreshed: {error.filename}: {error.strerror}"))
-        return None
-    return found
+        problem = f"{error.filename}: {error.strerror}"
+    else:
+        return found
+    report(Warned(f"the status was not refreshed: {problem}"))
+    return problem
 
 
 def _measure_places(state: Path, vaults: tuple[VaultReport, ...], now: datetime) -> None:
@@ -76,6 +78,8 @@ class StatusRefresher:
 
     configuration: Configuration
     report: Reporter
+    hand_on: Callable[[Status | str, datetime], None]
+    """Takes each status, or why it could not be had."""
     _next: float = float("-inf")
     _receipts: frozenset[tuple[str, int, int]] = frozenset()
 
@@ -85,7 +89,7 @@ class StatusRefresher:
         if receipts == self._receipts and time.monotonic() < self._next:
             return
         self._receipts, self._next = receipts, time.monotonic() + EVERY_S
-        refresh_status(self.configuration, self.report, now)
+        self.hand_on(refresh_status(self.configuration, self.report, now), now)
 
 
 def _versions(receipts: Path) -> frozenset[tuple[str, int, int]]:

@@ -15,6 +15,7 @@ from pydantic.json_schema import GenerateJsonSchema
 from permafrost.config.models import Configuration
 from permafrost.documents.backup import BackupDocument
 from permafrost.documents.failure import ErrorDocument
+from permafrost.documents.notify import NotifyTestDocument
 from permafrost.documents.prune import PruneDocument
 from permafrost.documents.restore import (
     CheckDocument,
@@ -56,6 +57,7 @@ COMMANDS: Mapping[str, tuple[type, ...]] = {
     "sheet prove": (SheetProveDocument,),
     "config check": (ConfigCheckDocument,),
     "config show": (Configuration,),
+    "notify test": (NotifyTestDocument,),
     "backup": (BackupDocument,),
     "snapshots": (SnapshotsDocument,),
     "snapshots remove": (SnapshotsRemoveDocument,),

@@ -13,6 +13,7 @@ from permafrost.events import Event, Note, Reporter, Warned
 from permafrost.operations.prune import prunable
 from permafrost.runs import MISSED, Run, RunRecords
 from permafrost.schedule import Calendar, Due, JobName
+from permafrost.service.alerts import ServerAlerts
 from permafrost.service.job import PATIENCE_S, Ended, Job
 from permafrost.service.progress_file import ProgressFile
 
@@ -42,6 +43,7 @@ class JobRunner:
     calendar: Calendar
     report: Reporter
     started_at: datetime
+    alerts: ServerAlerts
     _job: Job | None = None
     _name: JobName | None = None
     _last: dict[JobName, Run | None] = field(default_factory=dict)
@@ -146,6 +148,7 @@ class JobRunner:
         self._name = name
         self._job = Job(words, self.config_file, now)
         self._progress.begin(self._job.name, now)
+        self.alerts.job_began(name or "prune")
 
     def _attend(self, job: Job, now: datetime) -> bool:
         ended = job.ended()
@@ -160,6 +163,8 @@ class JobRunner:
         self._job = None
         self._progress.end()
         self._looked_at = float("-inf")
+        text = _done_text(job, ended) if ended.is_done else f"{job.name} failed: {ended.error}"
+        self.alerts.job_ended(self._name or "prune", ended, (now - job.started_at).total_seconds(), text)
         self._tell_end(job, ended, now)
         return True
 
@@ -203,6 +208,8 @@ class JobRunner:
 
 def _done_text(job: Job, ended: Ended) -> str:
     told = ended.document
+    if job.words == _PRUNE:
+        return f"{job.name}: removed {len(told.get('removed', ()))}, kept {len(told.get('kept', ()))}"
     size = f", {told['bytes_new'] / 1000:,.0f} kB new" if "bytes_new" in told else ""
     took = f" in {told['duration_s']:.1f} s" if "duration_s" in told else ""
     return f"{job.name}: snapshot {told.get('snapshot')}{size}{took}"

@@ -18,6 +18,7 @@ from permafrost.operations.refresh_status import StatusRefresher
 from permafrost.repository.durable import make_folder_durably
 from permafrost.repository.lock import file_lock
 from permafrost.schedule import calendar_of, local_zone
+from permafrost.service.alerts import ServerAlerts, server_alerts
 from permafrost.service.job_runner import JobRunner
 from permafrost.service.own_command import check_own_command
 from permafrost.service.page import Turn, server_page
@@ -42,11 +43,11 @@ def run_server(configuration: Configuration, config_file: Path, report: Reporter
     make_folder_durably(lock.parent, 0o750)
     with file_lock(lock, "run", datetime.now(UTC), what="a service already runs with this configuration"):
         check_own_command()
-        with server_page(configuration, report) as page:
-            _serve(configuration, config_file, report, page)
+        with server_page(configuration, report) as page, server_alerts(configuration, report) as alerts:
+            _serve(configuration, config_file, report, page, alerts)
 
 
-def _serve(configuration: Configuration, config_file: Path, report: Reporter, page: Turn) -> None:
+def _serve(configuration: Configuration, config_file: Path, report: Reporter, page: Turn, alerts: ServerAlerts) -> None:
     server = server_side_of(configuration)
     manager = ServiceManager(os.environ)
 
@@ -56,9 +57,9 @@ def _serve(configuration: Configuration, config_file: Path, report: Reporter, pa
 
     uptime = SyncthingUptime(server.syncthing, f"permafrost {server.name}", prepare, report)
     calendar = calendar_of(configuration.schedule, local_zone())
-    jobs = JobRunner(configuration, config_file, calendar, report, datetime.now(UTC))
+    jobs = JobRunner(configuration, config_file, calendar, report, datetime.now(UTC), alerts)
     doorkeeper = Doorkeeper(server, report)
-    refresher = StatusRefresher(configuration, report)
+    refresher = StatusRefresher(configuration, report, alerts.saw)
     try:
         uptime.turn(0)
         manager.ready()

@@ -13,6 +13,7 @@ from pathlib import Path
 from permafrost.errors import PermafrostError
 from permafrost.events import Note, Reporter, Warned
 from permafrost.repository.lock import file_lock
+from permafrost.service.alerts import vault_alerts
 from permafrost.service.declared_servers import DeclaredServers
 from permafrost.service.page import vault_page
 from permafrost.service.sd_notify import ServiceManager
@@ -61,7 +62,11 @@ def _serve(root: Path, report: Reporter) -> None:
             report(Note(f"the vault {vault.settings.name} is up and receives from {names}"))
             manager.status(f"receives from {names}")
             publish = ReceiptWriter(vault, uptime.client, report)
-            with vault_page(vault, report) as page, Keeper(vault, uptime.client, report, publish=publish) as keeper:
+            with (
+                vault_page(vault, report) as page,
+                vault_alerts(vault, report) as alerts,
+                Keeper(vault, uptime.client, report, publish=publish) as keeper,
+            ):
                 client = uptime.client
                 # a keeper works with the existing Syncthing, or with none, and with the servers of its time
                 while uptime.client is client and _version(root) == version:
@@ -69,6 +74,7 @@ def _serve(root: Path, report: Reporter) -> None:
                     uptime.turn(min(keeper.turn(), TURN_S) if declared.is_waiting else keeper.turn())
                     manager.alive()
                     page(datetime.now(UTC))
+                    alerts.turn(datetime.now(UTC))
     finally:
         manager.stopping()
         _give_name_back(declared, report)

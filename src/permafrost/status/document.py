@@ -30,6 +30,7 @@ from permafrost.repository.repository import Repository
 from permafrost.repository.snapshots import complete_snapshots
 from permafrost.runs import DRILL, PLACE, RunRecords
 from permafrost.schedule import Calendar, calendar_of, local_zone
+from permafrost.status.deliveries import delivery_findings
 from permafrost.status.forecast import (
     GROWTH,
     MeasuredRestore,
@@ -157,6 +158,7 @@ def status(configuration: Configuration, now: datetime) -> Status:
         *_about_receipts(paired, written, now),
         *receipt_findings(reports, repository.layout, snapshots, records, now),
         *promise_findings(configuration.promise, places, proof, now),
+        *delivery_findings(state, configuration.notify, now),
     ]
     return Status(
         name=configuration.server.name,

@@ -9,7 +9,7 @@ import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta, tzinfo
 from itertools import pairwise
 from pathlib import Path
@@ -23,13 +23,14 @@ from permafrost.documents.status import (
     VerdictDocument,
 )
 from permafrost.errors import ConfigurationError, IntegrityError
-from permafrost.findings import FindingKind, Severity, commands_in, kind_of
+from permafrost.findings import Finding, FindingKind, Severity, commands_in, kind_of
 from permafrost.ledger import LedgerEntry
 from permafrost.repository.layout import SnapshotId
 from permafrost.repository.newest import newest
 from permafrost.runs import DRILL, Run, RunRecords
 from permafrost.schedule import local_zone
 from permafrost.small_files import read_small
+from permafrost.status.deliveries import delivery_findings
 from permafrost.status.verdict import Proof, vault_verdict
 from permafrost.vault.arrivals import DROPPED, KEPT, Arrival, Records
 from permafrost.vault.receipt import MAXIMUM_BYTES, parse_signed
@@ -64,13 +65,19 @@ class VaultStatus:
     as_of: datetime
     zone: tzinfo
     servers: tuple[KeptServer, ...]
+    deliveries: tuple[Finding, ...] = ()
+    """About receivers of alerts that cannot be reached."""
 
     @property
     def findings(self) -> tuple[StatusFindingDocument, ...]:
         """What needs attention, the most severe first."""
         found = [(server.name, entry) for server in self.servers for entry in server.findings]
         found.sort(key=lambda pair: (-pair[1].severity, pair[1].first_at))
-        return tuple(_finding(name, entry) for name, entry in found)
+        own = (
+            StatusFindingDocument(**asdict(one.document()), commands=one.commands, first_seen=None, last_seen=None)
+            for one in self.deliveries
+        )
+        return (*(_finding(name, entry) for name, entry in found), *own)
 
     def document(self) -> VaultOwnStatusDocument:
         """Return it for JSON."""
@@ -89,7 +96,8 @@ def vault_status(root: Path, now: datetime) -> VaultStatus:
     records = RunRecords(root / STATE, is_read_only=True)
     drills = records.since(now - timedelta(days=400), DRILL)
     servers = tuple(_kept(vault, server, drills, now, zone) for server in vault.settings.servers)
-    return VaultStatus(vault.settings.name, now, zone, servers)
+    deliveries = tuple(delivery_findings(root / STATE, vault.settings.notify, now))
+    return VaultStatus(vault.settings.name, now, zone, servers, deliveries)
 
 
 def _kept(vault: Vault, server: VaultServer, drills: Sequence[Run], now: datetime, zone: tzinfo) -> KeptServer:

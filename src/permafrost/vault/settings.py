@@ -21,9 +21,11 @@ from typing import Annotated, Self
 import tomli_w
 from pydantic import BaseModel, Field, field_validator, model_validator
 
+from permafrost.config.alerting import Notify, check_names_differ
 from permafrost.config.key_lines import find_key_lines
 from permafrost.config.loading import load_toml, validated
-from permafrost.config.models import Section, Syncthing, Web
+from permafrost.config.models import Syncthing, Web
+from permafrost.config.section import Section
 from permafrost.config.values import Count, DeviceAddress, GuiAddress, Name, SecretFile
 from permafrost.config.writing import effective_toml
 from permafrost.documents.vault_pairing import KeptServerDocument, OfferedFolderDocument
@@ -166,9 +168,17 @@ class VaultSettings(Section):
     history: History = History()
     syncthing: VaultSyncthing = VaultSyncthing()
     web: Web = Web()
+    notify: tuple[Notify, ...] = Field(default=(), description="One for each receiver of alerts.")
     servers: tuple[VaultServer, ...] = Field(
         default=(), description="The servers that it keeps. Written by older versions; now they are in servers.toml."
     )
+
+    @model_validator(mode="after")
+    def _receivers_fit_a_vault(self) -> Self:
+        check_names_differ(self.notify)
+        if any(set(receiver.jobs) - {"findings"} for receiver in self.notify):
+            raise ValueError('a vault has no jobs: jobs in [[notify]] can only be ["findings"]')
+        return self
 
     @model_validator(mode="after")
     def _servers_are_apart(self) -> Self:

@@ -1,0 +1,1 @@
+"""Alerts: messages about findings as they appear and end, and pings for monitors that expect them."""
