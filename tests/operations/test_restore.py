@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import stat
 from collections.abc import Iterator
@@ -229,17 +230,38 @@ def test_no_such_snapshot(server: Server, make_server: MakeServer) -> None:
     assert "has no snapshot" in refused(empty, RepositoryError).message
 
 
+def test_a_missing_role_with_a_name_for_the_shell(server: Server) -> None:
+    """A role whose name would end the quotes of the command that makes it does not: a person copies that command."""
+    url = server.configuration.database.url
+    name = "x'; touch /nowhere; '"
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(f'CREATE ROLE "{name}"')
+        try:
+            connection.execute(f'CREATE SCHEMA theirs AUTHORIZATION "{name}"')
+            make_backup(server)
+            connection.execute("DROP SCHEMA theirs")
+        finally:
+            connection.execute(f'DROP ROLE "{name}"')
+    words = shlex.split(refused(server).hint.partition("create them with: ")[2])
+    assert words[words.index("-c") + 1] == f'CREATE ROLE "{name}"'
+
+
 def test_missing_role(server: Server) -> None:
     """A role that the server lacks is refused with the command that makes it; --no-owner does without."""
     url = server.configuration.database.url
     with psycopg.connect(conninfo_for(url, dbname="postgres"), autocommit=True) as connection:
+        connection.execute("GRANT pg_monitor TO mastodon")
+        connection.execute("ALTER ROLE mastodon SET search_path = a, b")
+        make_backup(server)
         connection.execute("ALTER ROLE mastodon RENAME TO mastodon_away")
         try:
             error = refused(server)
-            assert 'CREATE ROLE "mastodon" LOGIN' in error.hint
+            assert 'CREATE ROLE "mastodon" LOGIN; GRANT "pg_monitor" TO "mastodon"' in error.hint
+            assert "ALTER ROLE SET: mastodon: search_path=a, b" in error.hint
             assert run(server, with_owners=False).rows > 0
         finally:
             connection.execute("ALTER ROLE mastodon_away RENAME TO mastodon")
+            connection.execute("ALTER ROLE mastodon RESET ALL; REVOKE pg_monitor FROM mastodon")
 
 
 @pytest.mark.format("5.5")

@@ -121,7 +121,14 @@ def database_facts(description: DatabaseDescription) -> DatabaseFacts:
         settings=description.settings,
         extensions=tuple(Extension(name=name, version=version) for name, version in description.extensions),
         roles=tuple(
-            Role(name=one.name, can_login=one.can_login, is_superuser=one.is_superuser) for one in description.roles
+            Role(
+                name=one.name,
+                can_login=one.can_login,
+                is_superuser=one.is_superuser,
+                member_of=one.member_of or None,
+                settings=one.settings or None,
+            )
+            for one in description.roles
         ),
         excluded_schemas=description.excluded_schemas or None,
         excluded_tables=tuple((one.schema, one.name) for one in description.excluded_tables) or None,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import shlex
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import psycopg
@@ -22,7 +23,8 @@ from permafrost.postgres.building.provision import (
     unusable_tablespaces,
 )
 from permafrost.postgres.connection import database_errors, server_major
-from permafrost.repository.manifest import DatabaseFacts
+from permafrost.printable import printable
+from permafrost.repository.manifest import DatabaseFacts, Role
 
 _UNCHANGED = "everything"
 
@@ -147,16 +149,31 @@ def _check_version(connection: psycopg.Connection, facts: DatabaseFacts) -> None
 def _check_roles(connection: psycopg.Connection, facts: DatabaseFacts) -> None:
     missing = missing_roles(connection, [role.name for role in facts.roles])
     if missing:
-        by_name = {role.name: role for role in facts.roles}
-        commands = "; ".join(
-            f'CREATE ROLE "{name.replace(chr(34), chr(34) * 2)}"{" LOGIN" if by_name[name].can_login else ""}'
-            for name in missing
-        )
+        roles = [role for role in facts.roles if role.name in missing]
+        commands = "; ".join([*map(_creation, roles), *_memberships(roles, {role.name for role in facts.roles})])
+        settings = "; ".join(f"{role.name}: {', '.join(role.settings)}" for role in roles if role.settings)
         raise RestoreRefusedError(
             f"the server has no role {', '.join(missing)}, which the snapshot's objects are owned by or granted to",
             unchanged=_UNCHANGED,
-            hint=f"create them with: psql -d postgres -c '{commands}' (or restore with --no-owner)",
+            hint=f"create them with: psql -d postgres -c {shlex.quote(commands)} (or restore with --no-owner)"
+            + (f"; their settings were, by ALTER ROLE SET: {printable(settings)}" if settings else ""),
         )
+
+
+def _creation(role: Role) -> str:
+    return f"CREATE ROLE {_quoted(role.name)}{' LOGIN' if role.can_login else ''}"
+
+
+def _memberships(roles: Sequence[Role], known: Collection[str]) -> Iterator[str]:
+    """Yield the grants of roles to those `roles`, as far as the snapshot or PostgreSQL itself has the granted role."""
+    for role in roles:
+        for granted in role.member_of or ():
+            if granted in known or granted.startswith("pg_"):
+                yield f"GRANT {_quoted(granted)} TO {_quoted(role.name)}"
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
 
 
 def _check_role(connection: psycopg.Connection, role: str) -> None:

@@ -33,6 +33,10 @@ class RoleFacts:
     name: str
     can_login: bool
     is_superuser: bool
+    member_of: tuple[str, ...] = ()
+    """The roles that were granted to it."""
+    settings: tuple[str, ...] = ()
+    """`name=value` of each ALTER ROLE SET for all databases."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +197,11 @@ def _roles(
     # grantees, policies; predefined roles are pinned and do not appear. The bootstrap superuser does not either.
     rows = connection.execute(
         """WITH me AS (SELECT oid FROM pg_database WHERE datname = current_database())
-        SELECT r.rolname, r.rolcanlogin, r.rolsuper FROM pg_roles r WHERE r.rolname !~ '^pg_' AND r.oid IN (
+        SELECT r.rolname, r.rolcanlogin, r.rolsuper,
+            ARRAY(SELECT g.rolname::text FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid
+                WHERE m.member = r.oid ORDER BY 1),
+            coalesce(r.rolconfig, '{}')
+        FROM pg_roles r WHERE r.rolname !~ '^pg_' AND r.oid IN (
             SELECT s.refobjid FROM pg_shdepend s, me
             WHERE s.refclassid = 'pg_authid'::regclass
               AND (s.dbid = me.oid OR (s.classid = 'pg_database'::regclass AND s.objid = me.oid))
@@ -211,7 +219,7 @@ def _roles(
             "names": [name.name for name in excluded],
         },
     )
-    return tuple(RoleFacts(*row) for row in rows)
+    return tuple(RoleFacts(row[0], row[1], row[2], tuple(dict.fromkeys(row[3])), tuple(row[4])) for row in rows)
 
 
 def list_tables(connection: psycopg.Connection) -> tuple[TableName, ...]:

@@ -41,6 +41,8 @@ class Role(Part):
     name: str
     can_login: bool
     is_superuser: bool = False
+    member_of: tuple[str, ...] | None = Field(default=None, description="the roles that were granted to it")
+    settings: tuple[str, ...] | None = Field(default=None, description="name=value of each ALTER ROLE SET")
 
 
 class DatabaseGrant(Part):
