@@ -72,7 +72,7 @@ def release_of(root: Path) -> int:
 
 @pytest.mark.timeout(TRIAL_S + 300)
 def test_the_life_of_a_package(debian_root: Path, tmp_path: Path) -> None:
-    """Installed, set up, upgraded during a backup, removed and purged: no run is lost, no backup is removed."""
+    """Installed, set up, paired, drilled, upgraded during a backup, removed and purged: nothing is lost."""
     target = targets()[f"{release_of(debian_root)}-amd64"]
     packages = {name: build(target, tmp_path / name, source_date(), version) for name, version in VERSIONS.items()}
     with layered(debian_root, tmp_path) as merged:
@@ -89,6 +89,7 @@ def test_the_life_of_a_package(debian_root: Path, tmp_path: Path) -> None:
         wanted.symlink_to("../trial.service")
         finished = boot(merged)
         output = (trial / "output").read_text(encoding="utf-8", errors="replace")
+    print(*re.findall("^== .*", output, re.MULTILINE), sep="\n")  # noqa: T201 - how long each step took, with -rP
     assert finished.returncode == ALL_WELL, f"{output}\n{finished.stdout}"
 
 

@@ -4,7 +4,8 @@
 set -eu
 
 fail() { echo "FAILED: $*"; journalctl --no-pager --lines=80 --unit='permafrost*'; systemctl exit 1; exit 1; }
-step() { echo "== $*"; }
+began=$(date +%s)
+step() { echo "== after $(($(date +%s) - began)) s: $*"; }
 check() { "$@" || fail "$*"; }
 refuse() { ! "$@" || fail "unexpected: $*"; }
 await() { # await SECONDS COMMAND...: until the command succeeds
@@ -18,6 +19,7 @@ await() { # await SECONDS COMMAND...: until the command succeeds
 snapshots() { sudo -u mastodon permafrost snapshots --json | grep -o '[0-9]\{8\}T[0-9]\{6\}Z-[0-9a-f]\{8\}' | sort -u; }
 has_another_than() { [ "$(snapshots | tail -n 1)" != "$1" ]; }
 runs_a_backup() { systemctl show --property=StatusText --value permafrost.service | grep -q '^backup, '; }
+could_come_back() { sudo -u mastodon permafrost status | grep '^Yes: could come back .* from attic; proven' >/dev/null; }
 has_in_history() { sudo -u permafrost permafrost vault history --path /srv/permafrost | grep "$1" >/dev/null; }
 install_package() { DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends "$@" </dev/null; }
 set_key() { sed -i "s|^$1 = .*|$1 = $2|" /etc/permafrost/permafrost.toml; }
@@ -57,6 +59,10 @@ sudo -u permafrost permafrost vault join "$line" --path /srv/permafrost \
 systemctl enable --now permafrost-vault.service
 newest=$(snapshots)
 await 120 has_in_history "$newest"
+
+step a drill proves the snapshot
+check sudo -u mastodon permafrost drill
+await 60 could_come_back
 
 step an upgrade in the middle of a scheduled backup, which runs again at once
 sudo -u mastodon psql --quiet mastodon_production \
