@@ -245,7 +245,7 @@ def test_a_server_without_drills_makes_no_namespaces() -> None:
     assert "RestrictNamespaces" not in evaluated(MASTODON)["server"]["service"]
     service = evaluated(MASTODON + 'services.permafrost.settings.schedule.drill = "off";')["server"]["service"]
     assert service["RestrictNamespaces"] is True
-    assert service["SystemCallFilter"] == ["@system-service", "~@privileged"]
+    assert "mount" not in " ".join(service["SystemCallFilter"])
 
 
 def test_what_is_risky_is_warned_of(tmp_path: Path) -> None:
