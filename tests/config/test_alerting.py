@@ -1,4 +1,4 @@
-"""[[notify]]: what they accept, and what they refuse."""
+"""[[notify]] and [[hooks]]: what they accept, and what they refuse."""
 
 from __future__ import annotations
 
@@ -43,6 +43,8 @@ def receiver(kind: ReceiverKind = "message", quiet_hours: str | None = None) -> 
         ('[[notify]]\nname = "a"\nurl_file = "/a"\nkind = "url"\ndigest = "0 8 * * *"', "digest cannot be set"),
         ('[[notify]]\nname = "a"\nurl_file = "/a"\n[[notify]]\nname = "a"\nurl_file = "/b"', "the same name"),
         ('[[notify]]\nname = "a"\nurl_file = "/a"\nseverty = "alarm"', "notify.severity"),
+        ('[[hooks]]\nwhen = "before"\ncommand = []', "at least 1 item"),
+        ('[[hooks]]\nwhen = "during"\ncommand = ["true"]', "'before', 'after' or 'on-failure'"),
     ],
 )
 def test_what_is_refused(text: str, complaint: str) -> None:

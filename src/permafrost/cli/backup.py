@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from permafrost.amounts import bytes_text, count_text, seconds_text
+from permafrost.cli.shared.hooks import hooked
 from permafrost.cli.shared.options import config_option, config_path, json_option, reporting
 from permafrost.cli.shared.rendering import Rendering
 from permafrost.config.loading import load_configuration
@@ -45,14 +46,16 @@ def backup(
       permafrost backup --audit --wait
     """
     configuration = load_configuration(config_path(config_file))
-    result = back_up(
-        configuration,
-        is_audited=audit,
-        is_full=full,
-        wait_timeout_s=wait_timeout if wait else None,
-        report=rendering.report,
-        now=datetime.now(UTC),
-    )
+    with hooked(configuration, "audit" if audit else "backup", rendering.report) as run:
+        result = back_up(
+            configuration,
+            is_audited=audit,
+            is_full=full,
+            wait_timeout_s=wait_timeout if wait else None,
+            report=rendering.report,
+            now=datetime.now(UTC),
+        )
+        run.done(result.document())
     lines = [_summary(result), _work(result), *(f"held by vault {vault}" for vault in result.held_by)]
     rendering.result(result.document(), lines)
 

@@ -8,6 +8,7 @@ import click
 
 from permafrost.amounts import count_text, seconds_text
 from permafrost.cli.health import health_lines
+from permafrost.cli.shared.hooks import hooked
 from permafrost.cli.shared.reading import ReadRequest, reading
 from permafrost.cli.shared.rendering import Rendering
 from permafrost.errors import EXIT_FINDINGS
@@ -44,7 +45,9 @@ def drill(rendering: Rendering, request: ReadRequest, *, audited: bool) -> int:
         is_sandboxed=request.is_sandboxed,
         prefers_audited=audited,
     )
-    result = run_drill(wanted, report=rendering.report, now=datetime.now(UTC))
+    with hooked(request.configuration, "drill", rendering.report) as run:
+        result = run_drill(wanted, report=rendering.report, now=datetime.now(UTC))
+        run.done(result.document())
     rendering.result(result.document(), _lines(result))
     return EXIT_FINDINGS if result.has_findings else 0
 

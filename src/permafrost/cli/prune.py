@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from permafrost.amounts import bytes_text, count_text, list_text
+from permafrost.cli.shared.hooks import hooked
 from permafrost.cli.shared.options import config_option, config_path, json_option, reporting
 from permafrost.cli.shared.rendering import Rendering
 from permafrost.config.loading import load_configuration
@@ -30,7 +31,9 @@ def prune(rendering: Rendering, *, dry_run: bool, config_file: Path | None) -> N
       permafrost prune --dry-run
     """
     configuration = load_configuration(config_path(config_file))
-    result = prune_repository(configuration, is_dry_run=dry_run, report=rendering.report, now=datetime.now(UTC))
+    with hooked(None if dry_run else configuration, "prune", rendering.report) as run:
+        result = prune_repository(configuration, is_dry_run=dry_run, report=rendering.report, now=datetime.now(UTC))
+        run.done(result.document())
     verb = "would remove" if dry_run else "removed"
     objects = count_text(result.objects_removed, "object")
     freed = "" if dry_run else f", {objects}, {bytes_text(result.bytes_freed)} freed"

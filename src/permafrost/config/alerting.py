@@ -1,4 +1,4 @@
-"""Who is notified of what: [[notify]]."""
+"""Who is notified of what, and which commands run before and after jobs: [[notify]] and [[hooks]]."""
 
 from __future__ import annotations
 
@@ -95,3 +95,21 @@ def check_names_differ(receivers: Iterable[Notify]) -> None:
     names = [receiver.name for receiver in receivers]
     if len(set(names)) != len(names):
         raise ValueError("two receivers in [[notify]] have the same name")
+
+
+class Hook(Section):
+    """A command of yours that runs before or after jobs. It gets a JSON document on stdin, and no shell."""
+
+    when: Literal["before", "after", "on-failure"] = Field(
+        description="`before` the job, which is refused if the command fails; `after` it, whether it succeeded or not; "
+        "or only `on-failure`, before those that run after it."
+    )
+    jobs: Annotated[tuple[HookedJob, ...], Field(min_length=1)] = Field(
+        default=("backup", "audit"), description="Of which jobs."
+    )
+    command: Annotated[tuple[str, ...], Field(min_length=1)] = Field(
+        description="The program, by its path or a name on PATH, and its arguments."
+    )
+    timeout_s: Annotated[int, Field(ge=1, le=86_400, strict=True)] = Field(
+        default=600, description="Stop the command after this many seconds; it has then failed."
+    )

@@ -10,7 +10,7 @@ from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from permafrost.config.alerting import Notify, check_names_differ
+from permafrost.config.alerting import Hook, Notify, check_names_differ
 from permafrost.config.section import Section
 from permafrost.config.values import (
     AbsolutePath,
@@ -363,6 +363,8 @@ class Configuration(Section):
     notify: tuple[Notify, ...] = Field(
         default=(), description="One for each receiver of alerts; `permafrost notify test` tries them."
     )
+
+    hooks: tuple[Hook, ...] = Field(default=(), description="One for each command; they run in this order.")
 
     @model_validator(mode="after")
     def _receivers_are_apart(self) -> Self:

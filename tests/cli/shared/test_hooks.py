@@ -1,0 +1,91 @@
+"""Commands before and after jobs, as real programs around real commands."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.fixtures.commands import command
+from tests.fixtures.server import MakeServer, Server
+
+
+@pytest.fixture
+def server(make_server: MakeServer) -> Server:
+    """A server whose database is away."""
+    return make_server("postgresql:///nowhere?host=/nonexistent")
+
+
+def hook(when: str, *words: str, rest: str = "") -> str:
+    """Return a hook for all jobs as it is written in a configuration."""
+    jobs = '["backup", "audit", "drill", "prune"]'
+    return f'[[hooks]]\nwhen = "{when}"\njobs = {jobs}\ncommand = {json.dumps(words)}\n{rest}\n'
+
+
+def keeping(log: Path) -> tuple[str, ...]:
+    """Return the words of a command that keeps what it gets on stdin, and its environment beside it."""
+    return ("sh", "-c", 'cat >> "$1"; env > "$1.env"', "hook", str(log))
+
+
+def configured(server: Server, *hooks: str) -> str:
+    """Write the configuration with these hooks, and return its file."""
+    file = server.write_configuration()
+    file.write_text("\n".join([file.read_text(), *hooks]))
+    return str(file)
+
+
+def said(log: Path) -> list[dict[str, Any]]:
+    """Return what hooks have got."""
+    return [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
+
+
+def test_a_job_that_is_done(server: Server, tmp_path: Path) -> None:
+    """Hooks before and after a job get what it is and what it came to, without secrets; a dry run has none."""
+    log = tmp_path / "log"
+    file = configured(server, *(hook(when, *keeping(log)) for when in ("before", "after", "on-failure")))
+    assert command("prune", "--dry-run", "--config", file).returncode == 0
+    assert said(log) == []
+    assert command("prune", "--config", file, environment={"PGPASSWORD": "secret"}).returncode == 0
+    before, after = said(log)
+    assert (before["when"], before["job"], before["server"]) == ("before", "prune", "mastodon")
+    assert (after["when"], after["outcome"], after["result"]["removed"]) == ("after", "done", [])
+    assert "PGPASSWORD" not in (tmp_path / "log.env").read_text()
+
+
+def test_a_job_that_fails(server: Server, tmp_path: Path) -> None:
+    """After a failure its hooks get the error; a hook that fails then changes nothing of the job's exit code."""
+    log = tmp_path / "log"
+    file = configured(
+        server, hook("after", *keeping(log)), hook("on-failure", "false"), hook("on-failure", *keeping(log))
+    )
+    failed = command("backup", "--config", file)
+    assert failed.returncode == 16
+    assert "the hook false (on-failure) failed" in failed.stderr
+    assert [(one["when"], one["job"], one["error"]["exit_code"]) for one in said(log)] == [
+        ("on-failure", "backup", 16),
+        ("after", "backup", 16),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "rest", "complaint"),
+    [
+        (("sh", "-c", "echo not mounted >&2; exit 4"), "", "sh failed with exit code 4: not mounted"),
+        (("sleep", "60"), "timeout_s = 1", "sleep did not finish within 1 s"),
+        (("/nowhere/check",), "", "the program /nowhere/check is not on PATH"),
+    ],
+)
+def test_a_hook_refuses_a_job(
+    server: Server, tmp_path: Path, words: tuple[str, ...], rest: str, complaint: str
+) -> None:
+    """A hook that fails, hangs or is missing refuses the job before it begins, and what runs after it still runs."""
+    log = tmp_path / "log"
+    refusing = hook("before", *words, rest=rest)
+    file = configured(server, refusing, hook("before", *keeping(log)), hook("after", *keeping(log)))
+    refused = command("backup", "--audit", "--config", file)
+    assert refused.returncode == 15
+    assert f"a hook before the audit refused it: {complaint}" in refused.stderr
+    assert "the audit was not begun" in refused.stderr
+    assert [one["when"] for one in said(log)] == ["after"]
