@@ -84,7 +84,7 @@ class Calendar:
     def due(self, now: datetime, last: Mapping[JobName, datetime | None], since: datetime) -> tuple[Due, ...]:
         """Return the jobs that are due, in the order in which to do them; `last` is when each last ended."""
         found = (self._due(job, now, last.get(job), since) for job in ORDER)
-        return tuple(one for one in found if one is not None)
+        return tuple(due for due in found if due is not None)
 
     def _due(self, job: JobName, now: datetime, last: datetime | None, since: datetime) -> Due | None:
         rhythm = self.rhythms.get(job)

@@ -52,10 +52,11 @@ def test_command(rendering: Rendering, name: str | None, root: Path | None, conf
         raise UsageError(f"there is no receiver {name}", hint=f"[[notify]] has {names}")
     document = NotifyTestDocument(tuple(try_receivers(wanted, where, on_a_vault=root is not None)))
     lines = (
-        f"{one.name}: {'reached' if one.is_reached else f'NOT REACHED: {one.problem}'}" for one in document.receivers
+        f"{tried.name}: {'reached' if tried.is_reached else f'NOT REACHED: {tried.problem}'}"
+        for tried in document.receivers
     )
     rendering.result(document, lines)
-    return 0 if all(one.is_reached for one in document.receivers) else EXIT_FINDINGS
+    return 0 if all(tried.is_reached for tried in document.receivers) else EXIT_FINDINGS
 
 
 def _on_a_server(file: Path) -> tuple[tuple[Notify, ...], str]:

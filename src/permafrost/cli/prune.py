@@ -37,9 +37,9 @@ def prune(rendering: Rendering, *, dry_run: bool, config_file: Path | None) -> N
     verb = "would remove" if dry_run else "removed"
     objects = count_text(result.objects_removed, "object")
     freed = "" if dry_run else f", {objects}, {bytes_text(result.bytes_freed)} freed"
-    lines = [f"{verb} {one}: no rule keeps it" for one in result.removed]
+    lines = [f"{verb} {snapshot}: no rule keeps it" for snapshot in result.removed]
     if dry_run:
-        lines += [f"would keep {one}: {_why(result.kept_by[one])}" for one in result.kept]
+        lines += [f"would keep {snapshot}: {_why(result.kept_by[snapshot])}" for snapshot in result.kept]
     rendering.result(result.document(), [*lines, f"kept {len(result.kept)}, {verb} {len(result.removed)}{freed}"])
 
 

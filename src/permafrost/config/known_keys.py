@@ -41,4 +41,4 @@ def nearest_keys(dotted: str, known: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(key for key in known if key.endswith(f".{name}"))
     if near := get_close_matches(name, others, n=1, cutoff=0.75):
         return (others[near[0]],)
-    return tuple(siblings[one] for one in get_close_matches(name, siblings, n=1, cutoff=0.5))
+    return tuple(siblings[near] for near in get_close_matches(name, siblings, n=1, cutoff=0.5))

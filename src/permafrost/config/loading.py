@@ -135,21 +135,23 @@ def _syntax_problem(message: str, path: Path) -> Problem:
 def _problems(details: list[ErrorDetails], lines: KeyLines, model: type[BaseModel], path: Path) -> Iterator[Problem]:
     known = tuple(known_keys(model))
     nearest = {
-        _dotted(one["loc"]): nearest_keys(_dotted(tuple(part for part in one["loc"] if isinstance(part, str))), known)
-        for one in details
-        if one["type"] == "extra_forbidden"
+        _dotted(detail["loc"]): nearest_keys(
+            _dotted(tuple(part for part in detail["loc"] if isinstance(part, str))), known
+        )
+        for detail in details
+        if detail["type"] == "extra_forbidden"
     }
     meant = {key for keys in nearest.values() for key in keys[:1]}
-    for one in details:
-        dotted = _dotted(one["loc"])
-        line = lines.line_of(one["loc"])
-        if one["type"] == "extra_forbidden":
-            yield Problem(path, _unknown(one["loc"], lines, nearest[dotted], known), line, dotted)
-        elif one["type"] == "missing":
+    for detail in details:
+        dotted = _dotted(detail["loc"])
+        line = lines.line_of(detail["loc"])
+        if detail["type"] == "extra_forbidden":
+            yield Problem(path, _unknown(detail["loc"], lines, nearest[dotted], known), line, dotted)
+        elif detail["type"] == "missing":
             if dotted not in meant:  # else it is there, misspelt, and has its own line
                 yield Problem(path, "is missing", line, dotted)
         else:
-            yield Problem(path, _as_clause(one["msg"]), line, dotted)
+            yield Problem(path, _as_clause(detail["msg"]), line, dotted)
 
 
 def _unknown(location: KeyPath, lines: KeyLines, nearest: tuple[str, ...], known: tuple[str, ...]) -> str:

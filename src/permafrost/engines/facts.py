@@ -34,21 +34,26 @@ def table_facts(tables: Sequence[TableContents]) -> tuple[Table, ...]:
     """Return the manifest's part about the tables."""
     return tuple(
         Table(
-            schema_name=one.table.schema,
-            name=one.table.name,
-            rows=one.rows,
-            digest=one.digest,
-            digest_without_generated=one.digest_without_generated,
+            schema_name=table.table.schema,
+            name=table.table.name,
+            rows=table.rows,
+            digest=table.digest,
+            digest_without_generated=table.digest_without_generated,
         )
-        for one in tables
+        for table in tables
     )
 
 
 def sequence_facts(sequences: Sequence[SequenceValue]) -> tuple[SequenceFacts, ...]:
     """Return the manifest's part about the sequences."""
     return tuple(
-        SequenceFacts(namespace=one.name.schema, name=one.name.name, last_value=one.last_value, is_called=one.is_called)
-        for one in sequences
+        SequenceFacts(
+            namespace=sequence.name.schema,
+            name=sequence.name.name,
+            last_value=sequence.last_value,
+            is_called=sequence.is_called,
+        )
+        for sequence in sequences
     )
 
 
@@ -114,22 +119,25 @@ def database_facts(description: DatabaseDescription) -> DatabaseFacts:
         if description.grants is None
         else tuple(
             DatabaseGrant(
-                grantee=one.grantee, privilege=one.privilege, is_grantable=one.is_grantable, grantor=one.grantor
+                grantee=grant.grantee, privilege=grant.privilege, is_grantable=grant.is_grantable, grantor=grant.grantor
             )
-            for one in description.grants
+            for grant in description.grants
         ),
         settings=description.settings,
         extensions=tuple(Extension(name=name, version=version) for name, version in description.extensions),
         roles=tuple(
             Role(
-                name=one.name,
-                can_login=one.can_login,
-                is_superuser=one.is_superuser,
-                member_of=one.member_of or None,
-                settings=one.settings or None,
+                name=role.name,
+                can_login=role.can_login,
+                is_superuser=role.is_superuser,
+                member_of=role.member_of or None,
+                settings=role.settings or None,
             )
-            for one in description.roles
+            for role in description.roles
         ),
         excluded_schemas=description.excluded_schemas or None,
-        excluded_tables=tuple((one.schema, one.name) for one in description.excluded_tables) or None,
+        excluded_tables=tuple(
+            (excluded_table.schema, excluded_table.name) for excluded_table in description.excluded_tables
+        )
+        or None,
     )

@@ -42,7 +42,9 @@ def check_existing(server: str, target: Target, manifest: Manifest) -> None:
             unchanged="everything",
             hint=f"make it with: CREATE DATABASE ... TEMPLATE template0 ENCODING '{wanted}'",
         )
-    taken = [table for one in manifest.tables if (table := TableName(one.schema_name, one.name)) in there]
+    taken = [
+        table for expected in manifest.tables if (table := TableName(expected.schema_name, expected.name)) in there
+    ]
     if taken:
         raise RestoreRefusedError(
             f"the database {target.database} is not empty: it has {_some(taken)}",

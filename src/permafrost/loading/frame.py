@@ -157,7 +157,9 @@ class FrameLoader:
 
     def _check_keys(self, connection: psycopg.Connection, keys: UncheckedKeys) -> None:
         """Check them as the table's owner, as planning a query runs code of the tables in it."""
-        login = next((one for one in self._logins if keys.name in one.owners and one.can_empty), None)
+        login = next(
+            (candidate for candidate in self._logins if keys.name in candidate.owners and candidate.can_empty), None
+        )
         if login is None:
             check_foreign_keys(connection, keys, self.on_failure)
             return

@@ -144,7 +144,8 @@ def _name(table: Table) -> TableName:
 
 def _set_sequences(conninfo: str, manifest: Manifest, on_failure: FailureSink) -> None:
     values = [
-        SequenceValue(TableName(one.namespace, one.name), one.last_value, one.is_called) for one in manifest.sequences
+        SequenceValue(TableName(sequence.namespace, sequence.name), sequence.last_value, sequence.is_called)
+        for sequence in manifest.sequences
     ]
     if values:
         with connected(conninfo) as connection:

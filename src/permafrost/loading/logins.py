@@ -96,7 +96,9 @@ def entries_by_login(
     """
     found: dict[Login, set[int]] = {}
     for number, text in entries.items():
-        fitting = (one for one in logins if any(_is_of(kind, text, *named) for named in one.owners.items()))
+        fitting = (
+            candidate for candidate in logins if any(_is_of(kind, text, *named) for named in candidate.owners.items())
+        )
         login = next(fitting, unknown)
         if login is not None:
             found.setdefault(login, set()).add(number)

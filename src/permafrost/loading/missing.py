@@ -109,7 +109,9 @@ class Missing:
     def note_refused(self, statements: Sequence[Refused]) -> None:
         """Take statements that a role or a server is not able to run."""
         with self._lock:
-            self._found += [RefusedStatement(one.statement.encode(), one.reason) for one in statements]
+            self._found += [
+                RefusedStatement(statement.statement.encode(), statement.reason) for statement in statements
+            ]
 
     def note_difference(self, message: str) -> None:
         """Take a difference from the snapshot that nothing else explains."""
@@ -233,5 +235,7 @@ def _quoted(name: str) -> str:
 
 
 def _file_name(number: int, table: TableName) -> str:
-    safe = "".join(one if one.isascii() and (one.isalnum() or one in "._-") else "_" for one in str(table))
+    safe = "".join(
+        letter if letter.isascii() and (letter.isalnum() or letter in "._-") else "_" for letter in str(table)
+    )
     return f"rows-{number + 1:03}-{safe[:100]}.copy"

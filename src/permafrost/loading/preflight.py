@@ -50,7 +50,7 @@ class Target:
 
     def wanted(self, facts: DatabaseFacts) -> list[str]:
         """Return the names of the extensions to create."""
-        return [one.name for one in facts.extensions if one.name not in self.without_extensions]
+        return [extension.name for extension in facts.extensions if extension.name not in self.without_extensions]
 
 
 def check_target(

@@ -132,10 +132,9 @@ class WorkingDatabase:
 
 def report_refused(refused: Sequence[Refused], report: Reporter) -> None:
     """Report what was left out, with the statement that a superuser can run later."""
-    for one in refused:
-        report(
-            Warned(f"refused by the server, so run it yourself, perhaps as a superuser: {one.statement} ({one.reason})")
-        )
+    for left_out in refused:
+        how = f"{left_out.statement} ({left_out.reason})"
+        report(Warned(f"refused by the server, so run it yourself, perhaps as a superuser: {how}"))
 
 
 def clear_unfinished(connection: psycopg.Connection, target: Target) -> None:
@@ -216,10 +215,10 @@ def _note_collation(connection: psycopg.Connection, name: str, facts: DatabaseFa
 def _properties(facts: DatabaseFacts, target: Target) -> DatabaseProperties:
     grants = None
     if target.with_owners and facts.grants is not None:
-        grants = [Grant(one.grantee, one.privilege, one.is_grantable, one.grantor) for one in facts.grants]
+        grants = [Grant(grant.grantee, grant.privilege, grant.is_grantable, grant.grantor) for grant in facts.grants]
     return DatabaseProperties(
         comment=facts.comment,
-        settings=[one for one in facts.settings if target.with_owners or not one[0]],
+        settings=[setting for setting in facts.settings if target.with_owners or not setting[0]],
         owner=facts.owner if target.with_owners else None,
         grants=grants,
         connection_limit=facts.connection_limit,

@@ -95,7 +95,7 @@ class Runbook:
             f"has been restored into the database {facts.database}. {purpose}"
         )
         parts = [title, "=" * len(title), "", fill(head, _WIDTH), "", "What not to do", "-" * 14, ""]
-        parts += [_paragraph(f"- {one}", "  ") for one in self.warnings]
+        parts += [_paragraph(f"- {warning}", "  ") for warning in self.warnings]
         parts += ["", "What to do", "-" * 10, ""]
         for number, step in enumerate(self.steps, 1):
             parts.append(_paragraph(f"{number}. {step.title}. {step.text}", "   "))

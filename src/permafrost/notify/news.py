@@ -41,7 +41,7 @@ class News:
 
 def news_for(receiver: Notify, told: tuple[Told, ...], look: Look, now: datetime, *, is_quiet: bool) -> News:
     """Return what the receiver is to be told at `now`, given what it was told."""
-    known = {(one.code, one.subject): one for one in told}
+    known = {(earlier.code, earlier.subject): earlier for earlier in told}
     holding = look.at_least(severity_named(receiver.severity))
     present = {alert.key for alert in holding}
     told_now = tuple(alert for alert in holding if not is_quiet or alert.severity >= Severity.ALARM)
@@ -55,8 +55,10 @@ def news_for(receiver: Notify, told: tuple[Told, ...], look: Look, now: datetime
 
 def told_after(news: News, told: tuple[Told, ...], now: datetime) -> tuple[Told, ...]:
     """Return what the receiver knows once it has been told the news at `now`."""
-    gone = {(one.code, one.subject) for one in news.ended}
-    after = {(one.code, one.subject): one for one in told if (one.code, one.subject) not in gone}
+    gone = {(over.code, over.subject) for over in news.ended}
+    after = {
+        (earlier.code, earlier.subject): earlier for earlier in told if (earlier.code, earlier.subject) not in gone
+    }
     for alert in news.holding:
         after[alert.key] = Told(
             code=alert.code, subject=alert.subject, severity=alert.severity, message=alert.message, told_at=now

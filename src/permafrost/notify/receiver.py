@@ -67,7 +67,9 @@ class Receiver:
         if not self.settings.pings_for(ping.job, on_a_vault=self._on_a_vault):
             return
         with self._lock:
-            self._pings = [one for one in self._pings if one.job != ping.job or one.run_id == ping.run_id]
+            self._pings = [
+                waiting for waiting in self._pings if waiting.job != ping.job or waiting.run_id == ping.run_id
+            ]
             self._pings.append(ping)
 
     def turn(self, now: datetime) -> float:
@@ -104,7 +106,7 @@ class Receiver:
             return False
         self._sender.send_ping(ping)
         with self._lock:
-            self._pings = [one for one in self._pings if one is not ping]
+            self._pings = [waiting for waiting in self._pings if waiting is not ping]
         return True
 
     def _send_message(self, now: datetime) -> bool:

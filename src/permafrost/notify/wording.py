@@ -83,7 +83,7 @@ def _section(heading: str, alerts: tuple[Alert, ...]) -> str:
 def _ended_section(news: News) -> str:
     if not news.ended:
         return ""
-    lines = [f"Ended: {one.code}: {_short(one.message)}" for one in news.ended[:MOST_LISTED]]
+    lines = [f"Ended: {alert.code}: {_short(alert.message)}" for alert in news.ended[:MOST_LISTED]]
     return "\n".join([*lines, *_rest(len(news.ended))])
 
 

@@ -361,7 +361,7 @@ def _publish(
     """Publish the snapshot, and return its name and the bytes of its own three files."""
     snapshots = list_snapshots(run.layout)
     _warn_of_the_clock(snapshots, now, run.report)
-    snapshot = SnapshotId.new(now, max((one for one in snapshots if not is_ahead(one, now)), default=None))
+    snapshot = SnapshotId.new(now, max((earlier for earlier in snapshots if not is_ahead(earlier, now)), default=None))
     objects: list[tuple[StoredObject, ObjectKind]] = list(contents.objects)
     if secrets is not None:
         objects.append((secrets, "secrets"))

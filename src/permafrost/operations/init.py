@@ -112,7 +112,7 @@ def _explained(request: InitRequest) -> Iterator[None]:
 
 def _may_fill(folder: Path) -> bool:
     """Return whether we may make files in `folder`, or, if it is missing, make the folder."""
-    there = next(one for one in (folder, *folder.parents) if os.path.lexists(one))
+    there = next(candidate for candidate in (folder, *folder.parents) if os.path.lexists(candidate))
     return os.access(there, os.W_OK | os.X_OK, effective_ids=True)
 
 

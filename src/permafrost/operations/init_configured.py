@@ -137,7 +137,7 @@ def _clear_half_made(path: Path) -> None:
     layout = Layout(path)
     folders = [layout.objects, layout.snapshots, layout.temporary]
     expected = {layout.signing_key, *folders, *(path / name for name in EMERGENCY_NAMES)}
-    if set(path.iterdir()) <= expected and not any(any(one.iterdir()) for one in folders if one.is_dir()):
+    if set(path.iterdir()) <= expected and not any(any(folder.iterdir()) for folder in folders if folder.is_dir()):
         for entry in path.iterdir():
             entry.rmdir() if entry.is_dir() else entry.unlink()
 

@@ -41,7 +41,7 @@ class PruneResult:
             removed=tuple(map(str, self.removed)),
             objects_removed=self.objects_removed,
             bytes_freed=self.bytes_freed,
-            kept_by={str(one): self.kept_by.get(one, ()) for one in self.kept},
+            kept_by={str(snapshot): self.kept_by.get(snapshot, ()) for snapshot in self.kept},
             dry_run=self.is_dry_run,
         )
 
@@ -67,7 +67,7 @@ def prune(configuration: Configuration, *, is_dry_run: bool, report: Reporter, n
             repository.prepare_for_writing()
             if has_syncthing(configuration.syncthing):
                 declare(configuration, now)
-            record.update(removed=[str(one) for one in doomed])
+            record.update(removed=[str(snapshot) for snapshot in doomed])
             removed = remove_snapshots(layout, doomed)
             record.update(bytes_freed=removed.size_bytes)
     return PruneResult(
@@ -92,7 +92,9 @@ def _choose(
     rules = rules_that_keep((snapshot.made_at for snapshot in dated), configuration.retention)
     doomed = tuple(snapshot for snapshot in dated if snapshot.made_at not in rules)
     kept = (snapshot for snapshot in snapshots if snapshot not in doomed)
-    return {one: () if is_ahead(one, now) else rules[one.made_at] for one in kept}, doomed
+    return {
+        snapshot_id: () if is_ahead(snapshot_id, now) else rules[snapshot_id.made_at] for snapshot_id in kept
+    }, doomed
 
 
 @contextmanager

@@ -95,7 +95,7 @@ def schema(name: str) -> dict[str, Any]:
     Keys that it does not know are valid: later versions may add some. Raise `UsageError` if there is no such name.
     """
     if name == EVENT:
-        return _schema(f"one line on stderr of a command with --json: an {EVENT}", [_event(one) for one in EVENTS])
+        return _schema(f"one line on stderr of a command with --json: an {EVENT}", [_event(event) for event in EVENTS])
     if name == ERROR:
         return _schema("what a command with --json prints if it fails", [_of(ErrorDocument)])
     if name not in COMMANDS:

@@ -64,7 +64,7 @@ class ListedSnapshot:
 
 def snapshots_document(path: Path, listed: Sequence[ListedSnapshot]) -> SnapshotsDocument:
     """Return the list of a repository's snapshots for JSON."""
-    return SnapshotsDocument(str(path), tuple(one.document() for one in listed))
+    return SnapshotsDocument(str(path), tuple(item.document() for item in listed))
 
 
 def list_repository(path: Path) -> tuple[ListedSnapshot, ...]:
@@ -100,19 +100,19 @@ def list_own(configuration: Configuration, now: datetime) -> tuple[ListedSnapsho
             held.setdefault(received.snapshot, []).append(vault.name)
     audited, proven = records.audited(), records.snapshots(DRILL, "done")
     rhythms = calendar_of(configuration.schedule, local_zone()).rhythms
-    dated = [one.made_at for one in listed if not is_ahead(one.snapshot, now)]
+    dated = [item.made_at for item in listed if not is_ahead(item.snapshot, now)]
     kept = reasons(dated, configuration.retention, rhythms.get("backup") or rhythms.get("audit"), now)
     unkept = Kept((), None)
     return tuple(
         replace(
-            one,
+            item,
             own=OwnSnapshot(
-                is_audited=str(one.snapshot) in audited,
-                is_proven=str(one.snapshot) in proven,
-                vaults=tuple(held.get(str(one.snapshot), ())),
-                kept_by=(why := kept.get(one.made_at, unkept)).rules,
+                is_audited=str(item.snapshot) in audited,
+                is_proven=str(item.snapshot) in proven,
+                vaults=tuple(held.get(str(item.snapshot), ())),
+                kept_by=(why := kept.get(item.made_at, unkept)).rules,
                 kept_until=why.until,
             ),
         )
-        for one in listed
+        for item in listed
     )

@@ -95,7 +95,7 @@ def verify(
         lists = _Lists(repository, verifier)
         with steps.step("check every snapshot's signature and list"):
             snapshots = list_snapshots(repository.layout)
-            sizes = {stored.name: stored.size_bytes for one in snapshots for stored in lists.read(one).objects()}
+            sizes = {stored.name: stored.size_bytes for listed in snapshots for stored in lists.read(listed).objects()}
         with steps.step("read every object and compare it with its name"):
             states, found, size = _hash_objects(repository, sizes, report)
         for snapshot in snapshots:
@@ -107,7 +107,7 @@ def verify(
     return VerifyResult(
         fingerprint=verifier.fingerprint,
         snapshots=len(judgements),
-        in_flight=sum(one.state is SnapshotState.IN_FLIGHT for one in judgements.values()),
+        in_flight=sum(judgement.state is SnapshotState.IN_FLIGHT for judgement in judgements.values()),
         objects=len(states),
         size_bytes=size,
         unreferenced=len(states.keys() - sizes.keys()),

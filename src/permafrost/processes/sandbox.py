@@ -129,7 +129,7 @@ def _needed_programs(program: Program, sandbox: Sandbox) -> list[Path]:
     if sandbox.has_programs:
         return []
     started = [Path(program.argv[0]), *([Path(find_program(_CHANGE_USER))] if _changes_user(sandbox) else [])]
-    return [one for one in started if set(_PROGRAMS) & set(one.parts[1:3])]
+    return [place for place in started if set(_PROGRAMS) & set(place.parts[1:3])]
 
 
 def _system_binds(*, has_programs: bool) -> Iterator[tuple[str, str, str]]:

@@ -48,7 +48,7 @@ def first_by_period(moments: Iterable[tuple[Key, datetime]], rules: PeriodRules)
         first: dict[tuple[int, ...], Key] = {}
         for key, moment in moments:
             first.setdefault(period(moment), key)
-        kept[name] = frozenset(first[one] for one in sorted(first, reverse=True)[: count(rules)])
+        kept[name] = frozenset(first[start] for start in sorted(first, reverse=True)[: count(rules)])
     return kept
 
 

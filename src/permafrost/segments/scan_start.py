@@ -43,7 +43,9 @@ class ScanStart:
         """Return the latest WAL position at or after which everything new was written; None if none is known."""
         if self.lowest_running is None:
             return None
-        return max((one.lsn for one in self.positions if one.next_xid <= self.lowest_running), default=None)
+        return max(
+            (position.lsn for position in self.positions if position.next_xid <= self.lowest_running), default=None
+        )
 
     def is_idle_until(self, next_xid: int) -> bool:
         """Return whether no transaction below `next_xid` can have changed a row since."""
@@ -85,7 +87,7 @@ def read_start(state: SegmentState) -> ScanStart:
     try:
         return ScanStart(
             lowest_running=fact["lowest_running"],
-            positions=tuple(WalPosition(**one) for one in fact["positions"]),
+            positions=tuple(WalPosition(**position) for position in fact["positions"]),
             own_numbers=tuple(fact["own_numbers"]),
             scanned_all_at=fact["scanned_all_at"],
             said=fact["said"],

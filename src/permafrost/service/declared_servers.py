@@ -69,7 +69,7 @@ class DeclaredServers:
         if client is None or not self._waiting:
             return
         invitation = self._waiting[0]
-        server = next((one for one in vault.settings.servers if _is_of(invitation, one)), None)
+        server = next((candidate for candidate in vault.settings.servers if _is_of(invitation, candidate)), None)
         try:
             if server is None:  # removed by hand meanwhile
                 self._end(client)

@@ -68,7 +68,7 @@ def forecast_of(
 ) -> tuple[ForecastDocument, ...]:
     """Return the parts of coming back on a new machine, in their order."""
     size = f" of {bytes_text(size_bytes)}" if size_bytes else ""
-    source = "a vault" if any(one.kind == "vault" for one in places) else "the disk"
+    source = "a vault" if any(place.kind == "vault" for place in places) else "the disk"
     bring = ForecastDocument(
         f"bring the snapshot{size} from {source}", None, "not measured: the way back from a vault is not timed"
     )
@@ -81,7 +81,7 @@ def forecast_of(
         if measured.size_bytes:
             basis += f" for {bytes_text(measured.size_bytes)}"
         database = ForecastDocument("restore the database", restore_estimate_s(measured, size_bytes), basis)
-    media = max((one.media_files or 0 for one in places), default=0)
+    media = max((place.media_files or 0 for place in places), default=0)
     copied = [ForecastDocument(f"copy {count_text(media, 'media file')} back", None, "not measured")] if media else []
     hand = ForecastDocument(
         "do the steps of the runbook by hand", None, "not measured: DNS, secrets, Mastodon's own commands"

@@ -109,11 +109,11 @@ def vault_overview(root: Path, now: datetime) -> Overview:
     found = vault_status(root, now)
     about = []
     for server in found.servers:
-        kept = [SnapshotId(one.snapshot) for one in server.arrivals if one.state == KEPT]
+        kept = [SnapshotId(arrival.snapshot) for arrival in server.arrivals if arrival.state == KEPT]
         seen = Made(
-            made=[SnapshotId(one.snapshot).made_at for one in server.arrivals],
-            kept=[one.made_at for one in kept],
-            proven=[one.made_at for one in kept if str(one) in server.proven],
+            made=[SnapshotId(arrival.snapshot).made_at for arrival in server.arrivals],
+            kept=[snapshot.made_at for snapshot in kept],
+            proven=[snapshot.made_at for snapshot in kept if str(snapshot) in server.proven],
         )
         about.append(About(server.name, server.verdict, hours_of(seen, None, None, now, found.zone)))
     return Overview(
@@ -153,11 +153,11 @@ def drills_of(runs: Sequence[Run]) -> tuple[Drilled, ...]:
 
 def _seen(found: Status, backups: Sequence[Run], records: RunRecords, since: datetime) -> Made:
     proven = records.snapshots(DRILL, "done")
-    recent = [one for one in found.snapshot_ids if one.made_at >= since]
+    recent = [snapshot_id for snapshot_id in found.snapshot_ids if snapshot_id.made_at >= since]
     return Made(
         made=[run.started_at for run in backups],
-        kept=[one.made_at for one in recent],
-        proven=[one.made_at for one in recent if str(one) in proven],
+        kept=[snapshot.made_at for snapshot in recent],
+        proven=[snapshot.made_at for snapshot in recent if str(snapshot) in proven],
     )
 
 

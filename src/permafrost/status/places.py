@@ -29,9 +29,9 @@ def server_place(
         name=name,
         kind="server",
         restorable_to=_made_at(newest(snapshots, now)),
-        keeps_back_to=min((one.made_at for one in snapshots), default=None),
+        keeps_back_to=min((snapshot.made_at for snapshot in snapshots), default=None),
         snapshots=len(snapshots),
-        proven_to=_made_at(max((one for one in snapshots if str(one) in proven), default=None)),
+        proven_to=_made_at(max((snapshot for snapshot in snapshots if str(snapshot) in proven), default=None)),
         all_read_since=None,
         media_files=None,
         size_bytes=None,
@@ -52,14 +52,14 @@ def vault_places(
 
 def _vault_place(report: VaultReport, proven: frozenset[str], growth: float | None) -> PlaceDocument:
     receipt = report.receipt
-    held = [SnapshotId(one.snapshot) for one in receipt.snapshots] if receipt else []
+    held = [SnapshotId(snapshot.snapshot) for snapshot in receipt.snapshots] if receipt else []
     return PlaceDocument(
         name=report.name,
         kind="vault",
         restorable_to=_made_at(report.newest),
-        keeps_back_to=min((one.made_at for one in held), default=None),
+        keeps_back_to=min((snapshot.made_at for snapshot in held), default=None),
         snapshots=receipt.history_snapshots if receipt else 0,
-        proven_to=_made_at(max((one for one in held if str(one) in proven), default=None)),
+        proven_to=_made_at(max((snapshot for snapshot in held if str(snapshot) in proven), default=None)),
         all_read_since=receipt.all_verified_since if receipt else None,
         media_files=receipt.media_files if receipt else None,
         size_bytes=receipt.history_bytes if receipt else None,

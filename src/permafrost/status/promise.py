@@ -24,7 +24,7 @@ def promise_findings(
         if proof.restore_s > limit_s:
             message = f"a restore takes about {span_text(proof.restore_s)}, and {span_text(limit_s)} are promised"
             yield Finding(FindingKind.RESTORE_SLOW, "restore_minutes", message)
-    kept = [one.restorable_to for one in places if one.kind == "vault" and one.restorable_to is not None]
+    kept = [place.restorable_to for place in places if place.kind == "vault" and place.restorable_to is not None]
     if promise.lost_minutes is not None and kept:
         limit = timedelta(minutes=promise.lost_minutes)
         lost = now - max(kept)

@@ -74,8 +74,10 @@ class VaultStatus:
         found = [(server.name, entry) for server in self.servers for entry in server.findings]
         found.sort(key=lambda pair: (-pair[1].severity, pair[1].first_at))
         own = (
-            StatusFindingDocument(**asdict(one.document()), commands=one.commands, first_seen=None, last_seen=None)
-            for one in self.deliveries
+            StatusFindingDocument(
+                **asdict(delivery.document()), commands=delivery.commands, first_seen=None, last_seen=None
+            )
+            for delivery in self.deliveries
         )
         return (*(_finding(name, entry) for name, entry in found), *own)
 
@@ -84,7 +86,7 @@ class VaultStatus:
         return VaultOwnStatusDocument(
             name=self.name,
             as_of=self.as_of,
-            servers=tuple(KeptServerStatusDocument(one.verdict, one.place) for one in self.servers),
+            servers=tuple(KeptServerStatusDocument(server.verdict, server.place) for server in self.servers),
             findings=self.findings,
         )
 
@@ -108,8 +110,8 @@ def _kept(vault: Vault, server: VaultServer, drills: Sequence[Run], now: datetim
             f"the vault's records {vault.records(server)} cannot be read: {error}",
             hint="permafrost vault run sets damaged records aside, and makes new ones from the history",
         ) from error
-    kept = [one for one in known.arrivals if one.state == KEPT]
-    names = {one.snapshot for one in known.arrivals}
+    kept = [arrival for arrival in known.arrivals if arrival.state == KEPT]
+    names = {arrival.snapshot for arrival in known.arrivals}
     own = tuple(run for run in drills if run.snapshot in names)
     proven = frozenset(str(run.snapshot) for run in own if run.outcome == "done")
     place = _place(vault, server, kept, known, proven, now)
@@ -117,7 +119,7 @@ def _kept(vault: Vault, server: VaultServer, drills: Sequence[Run], now: datetim
         next((run for run in reversed(own) if run.outcome == "done"), None),
         next((run for run in reversed(own) if run.outcome != "unfinished"), None),
     )
-    limit = lag_limit(sorted(SnapshotId(one.snapshot).made_at for one in kept))
+    limit = lag_limit(sorted(SnapshotId(arrival.snapshot).made_at for arrival in kept))
     verdict = vault_verdict(place, known.bad_objects, proof, lambda moment: now - moment > limit, now, zone)
     findings = (*known.findings, *_about_drill(proof.last))
     return KeptServer(server.name, verdict, place, known.arrivals, proven, own, findings)
@@ -161,7 +163,7 @@ def _read(file: Path) -> _Known:
         return _Known()
     with closing(records):
         objects, size, oldest = records.size()
-        arrivals = tuple(one for one in records.arrivals(KEPT, DROPPED) if one.arrived_at is not None)
+        arrivals = tuple(arrival for arrival in records.arrivals(KEPT, DROPPED) if arrival.arrived_at is not None)
         return _Known(arrivals, objects, size, oldest, len(records.bad_objects()), records.ledger.open())
 
 
@@ -173,15 +175,15 @@ def _place(
     proven: frozenset[str],
     now: datetime,
 ) -> PlaceDocument:
-    ids = [SnapshotId(one.snapshot) for one in kept]
+    ids = [SnapshotId(arrival.snapshot) for arrival in kept]
     latest = newest(ids, now)
-    tried = max((one for one in ids if str(one) in proven), default=None)
+    tried = max((snapshot for snapshot in ids if str(snapshot) in proven), default=None)
     disk = os.statvfs(vault.root)
     return PlaceDocument(
         name=server.name,
         kind="vault",
         restorable_to=latest.made_at if latest else None,
-        keeps_back_to=min((one.made_at for one in ids), default=None),
+        keeps_back_to=min((snapshot.made_at for snapshot in ids), default=None),
         snapshots=len(ids),
         proven_to=tried.made_at if tried else None,
         all_read_since=known.all_read_since,
@@ -191,7 +193,7 @@ def _place(
         disk_bytes=disk.f_blocks * disk.f_frsize,
         growth_bytes_per_day=None,
         room_days=None,
-        heard_at=max((one.arrived_by_clock for one in kept if one.arrived_by_clock), default=None),
+        heard_at=max((arrival.arrived_by_clock for arrival in kept if arrival.arrived_by_clock), default=None),
     )
 
 

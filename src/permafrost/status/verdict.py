@@ -45,12 +45,12 @@ def server_verdict(
 ) -> VerdictDocument:
     """Return the verdict about a server, seen from the server; `is_late` tells whether a newer snapshot is due."""
     findings = tuple(findings)
-    distrusted = {one.vault or one.subject for one in findings if one.kind in _NOT_TRUSTED}
-    vaults = [one for one in places if one.kind == "vault" and one.name not in distrusted]
+    distrusted = {finding.vault or finding.subject for finding in findings if finding.kind in _NOT_TRUSTED}
+    vaults = [place for place in places if place.kind == "vault" and place.name not in distrusted]
     sources, moment = _best(vaults)
     limit, is_own_disk = "", False
     if moment is None:
-        sources, moment = _best([one for one in places if one.kind == "server"])
+        sources, moment = _best([place for place in places if place.kind == "server"])
         if moment is None:
             text = "No: there is no snapshot yet."
             return VerdictDocument("no", text, None, (), None, None, ("permafrost backup --audit",))
@@ -59,9 +59,9 @@ def server_verdict(
     elif is_late(moment):
         limit = f"{span_text((now - moment).total_seconds())} ago"
     doubts = [_doubt_of(proof, now), _secrets(findings)]
-    stated = [one for one in doubts if one]
+    stated = [doubt for doubt in doubts if doubt]
     verdict = _verdict(sources, moment, limit, stated, proof, now, zone, is_own_disk=is_own_disk)
-    no_vault = not any(one.kind == "vault" for one in places)
+    no_vault = not any(place.kind == "vault" for place in places)
     commands = [_INVITE] if no_vault else []
     return replace(verdict, commands=(*commands, *([_DRILL] if proof.done is None else [])))
 
@@ -118,7 +118,7 @@ def _as_of(moment: datetime, now: datetime, zone: tzinfo) -> str:
 
 def _best(places: Sequence[PlaceDocument]) -> tuple[tuple[str, ...], datetime | None]:
     """Return the newest moment to restore to, and the places that hold it: no other could bring it back."""
-    dated = [(one.restorable_to, one.name) for one in places if one.restorable_to is not None]
+    dated = [(place.restorable_to, place.name) for place in places if place.restorable_to is not None]
     if not dated:
         return (), None
     newest = max(moment for moment, _ in dated)
@@ -132,9 +132,9 @@ def _doubt_of(proof: Proof, now: datetime) -> str:
 
 
 def _secrets(findings: Sequence[Finding]) -> str:
-    if any(one.kind is FindingKind.IDENTITY_KEYS_MISSING for one in findings):
+    if any(finding.kind is FindingKind.IDENTITY_KEYS_MISSING for finding in findings):
         return "without its identity: the keys of the accounts' keys are missing"
-    missing = sum(one.kind is FindingKind.SECRETS_MISSING for one in findings)
+    missing = sum(finding.kind is FindingKind.SECRETS_MISSING for finding in findings)
     return f"without {missing} of its secrets files" if missing else ""
 
 

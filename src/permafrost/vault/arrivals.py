@@ -176,7 +176,7 @@ class Records:
 
     def forget(self, snapshots: Iterable[str]) -> None:
         """Forget snapshots."""
-        self.database.executemany("DELETE FROM snapshots WHERE snapshot = ?", [(one,) for one in snapshots])
+        self.database.executemany("DELETE FROM snapshots WHERE snapshot = ?", [(snapshot,) for snapshot in snapshots])
 
     # --- objects ---
 
@@ -184,7 +184,7 @@ class Records:
         """Record that the objects were read."""
         self.database.executemany(
             "INSERT OR REPLACE INTO objects VALUES (?, ?, ?, ?)",
-            [(one.name, one.size_bytes, _text(one.verified_at), int(one.is_good)) for one in objects],
+            [(found.name, found.size_bytes, _text(found.verified_at), int(found.is_good)) for found in objects],
         )
 
     def object(self, name: str) -> KeptObject | None:

@@ -101,8 +101,8 @@ class MediaHistory:
         yield from self._take_new(now)
         yield from self._end_gone(now)
         for version in iter(lambda: self.versions.gone_before(now - keep, BATCH), ()):
-            for one in version:
-                self._remove(one)
+            for step in version:
+                self._remove(step)
                 yield
         self._conclude(now)
 

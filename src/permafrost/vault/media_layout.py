@@ -58,8 +58,8 @@ def lay_out_media(vault: Vault, name: str, snapshot: str | None, target: Path, r
         raise UsageError(f"{target} already exists", unchanged="everything", hint="give a folder that does not exist")
     history = vault.history(server)
     with closing(Records(vault.records(server))) as records:
-        kept = [one for one in records.arrivals(KEPT) if one.arrived_at is not None]
-        chosen = [one for one in kept if snapshot in (None, one.snapshot)]
+        kept = [arrival for arrival in records.arrivals(KEPT) if arrival.arrived_at is not None]
+        chosen = [copy for copy in kept if snapshot in (None, copy.snapshot)]
         if not chosen:
             raise RepositoryError(
                 f"the history of {name} has no snapshot" + (f" {snapshot}" if snapshot else ""),

@@ -216,7 +216,7 @@ class VaultSettings(Section):
 
     def without_server(self, name: str) -> Self:
         """Return the settings without the server of that name."""
-        return self.model_copy(update={"servers": tuple(one for one in self.servers if one.name != name)})
+        return self.model_copy(update={"servers": tuple(server for server in self.servers if server.name != name)})
 
 
 class Vault(BaseModel):

@@ -44,13 +44,13 @@ def statement_of(
 ) -> Statement:
     """Return what the records say; `media`: how many files are present, and how many versions are kept that are not."""
     known = records.arrivals()
-    kept = [one for one in known if one.state == KEPT]
+    kept = [arrival for arrival in known if arrival.state == KEPT]
     count, size, oldest = records.size()
     return Statement(
         repository_id=repository_id,
         made_at=made_at,
         snapshots=tuple(sorted(kept, key=lambda one: (str(one.arrived_at), one.snapshot))),
-        waiting=sum(one.arrived_at is None for one in known),
+        waiting=sum(arrival.arrived_at is None for arrival in known),
         objects=count,
         size_bytes=size,
         bad_objects=len(records.bad_objects()),

@@ -84,7 +84,7 @@ class _Lists:
 
     def put(self, digest: str, object_list: ObjectList) -> None:
         self.lists[digest] = object_list
-        while len(self.lists) > 1 and sum(len(one.objects) + 1 for one in self.lists.values()) > _MOST_REMEMBERED:
+        while len(self.lists) > 1 and sum(len(known.objects) + 1 for known in self.lists.values()) > _MOST_REMEMBERED:
             self.lists.pop(next(iter(self.lists)))
 
 
@@ -117,10 +117,10 @@ class Candidates:
         with those that it did not get to.
         """
         states = (IN_FLIGHT, REJECTED, WAITING) if is_room else (IN_FLIGHT, REJECTED)
-        arrivals = [one for one in self._records.arrivals(*states) if SnapshotId(one.snapshot) in there]
-        self._known = {name: self._known[name] for one in arrivals if (name := one.snapshot) in self._known}
-        arrivals.sort(key=lambda one: (one.seen_at, one.snapshot), reverse=True)
-        arrivals.sort(key=lambda one: one.snapshot in self._done)
+        arrivals = [known for known in self._records.arrivals(*states) if SnapshotId(known.snapshot) in there]
+        self._known = {name: self._known[name] for known in arrivals if (name := known.snapshot) in self._known}
+        arrivals.sort(key=lambda known: (known.seen_at, known.snapshot), reverse=True)
+        arrivals.sort(key=lambda known: known.snapshot in self._done)
         for arrival in arrivals:
             if time.monotonic() > until:
                 return

@@ -58,7 +58,7 @@ class Intake:
 
     def there(self) -> frozenset[SnapshotId] | None:
         """Return the snapshots whose folders are there; None if the received folder itself is not."""
-        known = [SnapshotId(one.snapshot) for one in self._records.arrivals()]
+        known = [SnapshotId(arrival.snapshot) for arrival in self._records.arrivals()]
         try:
             with opened_folder(self._received, "snapshots") as folder:
                 names = self._names(folder)
@@ -83,13 +83,21 @@ class Intake:
         Those with a plausible date come first, the newest before the others: made-up names cannot use up the room.
         """
         known = {arrival.snapshot: arrival for arrival in self._records.arrivals()}
-        gone = [one.snapshot for one in known.values() if one.state != KEPT and SnapshotId(one.snapshot) not in there]
+        gone = [
+            entry.snapshot
+            for entry in known.values()
+            if entry.state != KEPT and SnapshotId(entry.snapshot) not in there
+        ]
         # for an hour a dropped one still counts as taken
-        recent = {one for one in gone if (at := known[one].arrived_at) and now - at < timedelta(hours=1)}
+        recent = {
+            snapshot_id
+            for snapshot_id in gone
+            if (at := known[snapshot_id].arrived_at) and now - at < timedelta(hours=1)
+        }
         self._records.forget(set(gone) - recent)
         fresh = sorted(there - {SnapshotId(name) for name in known}, reverse=True)
         fresh.sort(key=lambda snapshot: is_ahead(snapshot, wall))
-        watched = sum(one.state not in (KEPT, DROPPED) for one in known.values())
+        watched = sum(entry.state not in (KEPT, DROPPED) for entry in known.values())
         room = max(0, MOST_WATCHED - watched)
         if len(fresh) > room:
             self._found(
@@ -110,13 +118,15 @@ class Intake:
 
     def room(self, rules: HistoryRules, now: datetime) -> int:
         """Return how many more snapshots may be taken now."""
-        taken = [one.arrived_at for one in self._records.arrivals(KEPT, DROPPED) if one.arrived_at is not None]
+        taken = [
+            arrival.arrived_at for arrival in self._records.arrivals(KEPT, DROPPED) if arrival.arrived_at is not None
+        ]
         return may_take(taken, rules, now)
 
     def cost_bytes(self, candidate: Candidate) -> int:
         """Return how much the history would grow by the candidate: objects, its own files, and their entries."""
         held = self.candidates.is_held
-        new = sum(file_cost(one.size_bytes) for one in candidate.object_list.objects if not held(one.name))
+        new = sum(file_cost(stored.size_bytes) for stored in candidate.object_list.objects if not held(stored.name))
         return new + snapshot_cost(candidate.own_bytes)
 
     def has_begun(self, candidate: Candidate) -> bool:
@@ -170,7 +180,7 @@ class Intake:
             arrived_by_clock=wall,
             list_hash=hashlib.sha256(object_list.encode()).hexdigest(),
             objects=len(object_list.objects),
-            size_bytes=sum(one.size_bytes for one in object_list.objects) + len(manifest),
+            size_bytes=sum(listed.size_bytes for listed in object_list.objects) + len(manifest),
         )
         self._records.record(arrival)
         return arrival
@@ -203,7 +213,7 @@ class Intake:
 
     def _record(self, taken: list[KeptObject]) -> None:
         if taken:
-            self._history.settle(one.name for one in taken)
+            self._history.settle(stored.name for stored in taken)
             with self._records.together():
                 self._records.record_objects(taken)
             taken.clear()

@@ -51,12 +51,14 @@ def judge(
     """
     latest_shown = newest(shown, wall)
     late = {
-        one.snapshot
-        for one in withdrawn
-        if now - one.since > TOLD_FOR and latest_shown is not None and one.snapshot < str(latest_shown)
+        withdrawal.snapshot
+        for withdrawal in withdrawn
+        if now - withdrawal.since > TOLD_FOR and latest_shown is not None and withdrawal.snapshot < str(latest_shown)
     }
     open_ones = {
-        SnapshotId(one.snapshot): one for one in withdrawn if not one.is_explained and one.snapshot not in late
+        SnapshotId(withdrawal.snapshot): withdrawal
+        for withdrawal in withdrawn
+        if not withdrawal.is_explained and withdrawal.snapshot not in late
     }
     if rules is not None:
         odd = _kept_by(rules, {*shown, *open_ones}, wall) & open_ones.keys()

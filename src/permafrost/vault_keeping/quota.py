@@ -53,7 +53,7 @@ class Usage:
         return self._records.objects_cost() + self._of_snapshots() + media + records
 
     def _of_snapshots(self) -> int:
-        kept = {one.snapshot for one in self._records.arrivals(KEPT)}
+        kept = {arrival.snapshot for arrival in self._records.arrivals(KEPT)}
         self._snapshots = {name: self._snapshots.get(name) or self._of_snapshot(name) for name in kept}
         return sum(self._snapshots.values())
 

@@ -57,7 +57,11 @@ class ReceiptWriter:
 
 def receipt_of(vault: Vault, statement: Statement, device_id: str) -> Receipt:
     """Return the receipt that says what the statement does."""
-    kept = [one for one in statement.snapshots if one.list_hash is not None and one.arrived_by_clock is not None]
+    kept = [
+        snapshot
+        for snapshot in statement.snapshots
+        if snapshot.list_hash is not None and snapshot.arrived_by_clock is not None
+    ]
     return Receipt(
         vault=vault.settings.name,
         device_id=device_id,
@@ -65,13 +69,13 @@ def receipt_of(vault: Vault, statement: Statement, device_id: str) -> Receipt:
         written_at=statement.made_at,
         snapshots=tuple(
             ReceivedSnapshot(
-                snapshot=one.snapshot,
-                list_hash=str(one.list_hash),
-                arrived_at=one.arrived_by_clock or statement.made_at,
-                objects=one.objects,
-                size_bytes=one.size_bytes,
+                snapshot=arrival.snapshot,
+                list_hash=str(arrival.list_hash),
+                arrived_at=arrival.arrived_by_clock or statement.made_at,
+                objects=arrival.objects,
+                size_bytes=arrival.size_bytes,
             )
-            for one in kept[-MOST_SNAPSHOTS:]
+            for arrival in kept[-MOST_SNAPSHOTS:]
         ),
         history_snapshots=len(statement.snapshots),
         history_bytes=statement.size_bytes,
@@ -84,14 +88,16 @@ def receipt_of(vault: Vault, statement: Statement, device_id: str) -> Receipt:
         disk_bytes=shutil.disk_usage(vault.root).total,
         findings=tuple(
             ReceiptFinding(
-                kind=one.code,
-                subject=one.subject[:MOST_LETTERS],
-                message=one.message[:MOST_LETTERS],
-                first_at=one.first_at,
-                last_at=one.last_at,
+                kind=finding.code,
+                subject=finding.subject[:MOST_LETTERS],
+                message=finding.message[:MOST_LETTERS],
+                first_at=finding.first_at,
+                last_at=finding.last_at,
             )
             # a server that causes many small ones must not push the grave ones out
-            for one in sorted(statement.findings, key=lambda one: (one.severity, one.last_at))[-MOST_FINDINGS:]
+            for finding in sorted(statement.findings, key=lambda open_one: (open_one.severity, open_one.last_at))[
+                -MOST_FINDINGS:
+            ]
         ),
     )
 

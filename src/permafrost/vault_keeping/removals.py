@@ -91,7 +91,7 @@ class Removals:
             now=now,
             wall=wall,
         )
-        first_look = {one.snapshot for one in withdrawn} - verdict.odd if before is None else frozenset()
+        first_look = {withdrawal.snapshot for withdrawal in withdrawn} - verdict.odd if before is None else frozenset()
         self._withdrawals.explain(verdict.explained | first_look)
         self._records.set_note(_COMPARED_AT, (self._began or now).isoformat())
         told = list(_in_words(seen, verdict.odd))
@@ -104,7 +104,9 @@ class Removals:
 
     def _announced(self, state: str) -> set[SnapshotId]:
         """Return the snapshots in that state whose list was found to be signed."""
-        return {SnapshotId(one.snapshot) for one in self._records.arrivals(state) if one.list_hash is not None}
+        return {
+            SnapshotId(arrival.snapshot) for arrival in self._records.arrivals(state) if arrival.list_hash is not None
+        }
 
     def _most_shown(self, shown: int, now: datetime) -> int:
         """Return how many snapshots the server has shown at most in the last days."""

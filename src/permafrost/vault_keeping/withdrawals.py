@@ -42,7 +42,7 @@ class Withdrawals:
     def settle(self, absent: Iterable[str], since: datetime) -> tuple[Withdrawal, ...]:
         """Record that exactly these are absent, new ones since then; return what is recorded now."""
         absent = set(absent)
-        known = {one.snapshot for one in self.all()}
+        known = {withdrawal.snapshot for withdrawal in self.all()}
         at = since.astimezone(UTC).isoformat(timespec="microseconds")
         self._database.executemany(
             "DELETE FROM withdrawn WHERE snapshot = ?", [(snapshot,) for snapshot in known - absent]

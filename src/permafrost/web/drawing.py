@@ -100,7 +100,7 @@ def drills_chart(drills: Sequence[Drilled], limit_minutes: int | None, zone: tzi
     shown = drills[-30:]
     if not shown:
         return None
-    longest = max((one.measured.restore_s for one in shown if one.measured is not None), default=0.0)
+    longest = max((drill.measured.restore_s for drill in shown if drill.measured is not None), default=0.0)
     top = _round_up_span(max(longest, (limit_minutes or 0) * 60.0, 1.0))
     base = _HEIGHT - _BOTTOM
     slot = min(48.0, (_WIDTH - _LEFT - _RIGHT) / len(shown))

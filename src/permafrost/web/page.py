@@ -144,7 +144,7 @@ def _figures(overview: Overview) -> Iterator[Figure]:
             note = f"the database; {limit} min are promised" if limit else "the database, by the last drill"
             is_good = verdict.restore_s <= limit * 60 if limit else None
             yield Figure("a restore takes", f"about {span_text(verdict.restore_s)}", note, is_good)
-    known = [one for one in overview.places if one.room_days is not None]
+    known = [place for place in overview.places if place.room_days is not None]
     if known:
         tightest = min(known, key=lambda one: one.room_days or 0.0)
         days = tightest.room_days or 0.0
@@ -153,5 +153,5 @@ def _figures(overview: Overview) -> Iterator[Figure]:
 
 
 def _last_steps(overview: Overview) -> tuple[tuple[str, float], ...]:
-    measured = [one.measured for one in overview.drills if one.measured is not None]
+    measured = [drill.measured for drill in overview.drills if drill.measured is not None]
     return tuple(measured[-1].steps_s.items()) if measured else ()

@@ -51,7 +51,7 @@ class HookedRun:
 @contextmanager
 def hooked(configuration: Configuration | None, job: HookedJob, report: Reporter) -> Iterator[HookedRun]:
     """Run the block as the job, between its hooks; raise `HookFailedError` if one of them refuses it."""
-    hooks = [one for one in configuration.hooks if job in one.jobs] if configuration is not None else []
+    hooks = [hook for hook in configuration.hooks if job in hook.jobs] if configuration is not None else []
     running = HookedRun()
     if configuration is None or not hooks:
         yield running

@@ -27,7 +27,9 @@ def verdict_lines(verdict: VerdictDocument, columns: int, *, about: str = "") ->
     """Return the verdict, its answer coloured; `about` names the server, where there may be several."""
     text = f"{about}: {verdict.text[0].lower()}{verdict.text[1:]}" if about else verdict.text
     lines = paragraph(text, columns)
-    return [coloured(line, _ANSWERS[verdict.answer]) for line in lines] + [f"    {one}" for one in verdict.commands]
+    return [coloured(line, _ANSWERS[verdict.answer]) for line in lines] + [
+        f"    {command}" for command in verdict.commands
+    ]
 
 
 def finding_lines(findings: Iterable[StatusFindingDocument], columns: int) -> list[str]:

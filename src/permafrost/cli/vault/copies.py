@@ -35,9 +35,10 @@ def history_command(rendering: Rendering, *, root: Path, server_name: str | None
         --passphrase-file FILE --database NAME
     """
     histories = history_of(open_vault(root), server_name)
-    lines = [line for one in histories for line in _lines_of(one)]
+    lines = [line for history in histories for line in _lines_of(history)]
     rendering.result(
-        VaultHistoryDocument(tuple(one.document() for one in histories)), lines or ["this vault keeps no server"]
+        VaultHistoryDocument(tuple(history.document() for history in histories)),
+        lines or ["this vault keeps no server"],
     )
 
 
@@ -58,19 +59,19 @@ def verify_command(rendering: Rendering, *, root: Path, server_name: str | None)
     """
     verified = verify_vault(open_vault(root), server_name, rendering.report)
     lines: list[str] = []
-    for one in verified:
-        result = one.result
-        lines += [f"{one.server}: {finding.message}" for finding in result.findings]
+    for history in verified:
+        result = history.result
+        lines += [f"{history.server}: {finding.message}" for finding in result.findings]
         read = f"{count_text(result.snapshots, 'snapshot')}, {count_text(result.objects, 'object')}"
         found = count_text(len(result.findings), "finding") if result.findings else "all good"
         took = f"{bytes_text(result.size_bytes)} read in {seconds_text(result.duration_s)}"
-        lines.append(f"{one.server}: {read}, {took}: {found}")
+        lines.append(f"{history.server}: {read}, {took}: {found}")
     rendering.result(
-        VaultVerifyDocument(tuple(one.document() for one in verified)), lines or ["this vault keeps no server"]
+        VaultVerifyDocument(tuple(history.document() for history in verified)), lines or ["this vault keeps no server"]
     )
-    if any(one.result.is_corrupt for one in verified):
+    if any(history.result.is_corrupt for history in verified):
         return IntegrityError.exit_code
-    return EXIT_FINDINGS if any(one.result.findings for one in verified) else 0
+    return EXIT_FINDINGS if any(history.result.findings for history in verified) else 0
 
 
 @click.command("media")

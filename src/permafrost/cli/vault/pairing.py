@@ -84,8 +84,8 @@ def invite_command(
         rendering.lines([line])
     rendering.report(Note(f"within {valid_for_min} minutes, on the vault: permafrost vault join LINE --path DIR"))
     paired = accept(server, wait_s=valid_for_min * 60, vault_name=name, report=rendering.report)
-    document = replace(document, paired=tuple(one.document() for one in paired))
-    rendering.result(document, [_sees(one) for one in paired])
+    document = replace(document, paired=tuple(vault.document() for vault in paired))
+    rendering.result(document, [_sees(vault) for vault in paired])
 
 
 @click.command("accept")
@@ -112,8 +112,8 @@ def accept_command(rendering: Rendering, *, wait_s: int, config_file: Path | Non
       permafrost vault accept --wait-for 600
     """
     paired = accept(_server(config_file), wait_s=wait_s, report=rendering.report)
-    document = VaultAcceptDocument(tuple(one.document() for one in paired))
-    rendering.result(document, [_sees(one) for one in paired])
+    document = VaultAcceptDocument(tuple(vault.document() for vault in paired))
+    rendering.result(document, [_sees(vault) for vault in paired])
 
 
 @click.command("list")
@@ -131,13 +131,13 @@ def list_command(rendering: Rendering, *, root: Path | None, config_file: Path |
     """
     if root is not None:
         servers = list_servers(root)
-        lines = [f"{one.name}  repository {one.repository_id}  {one.device_id}" for one in servers]
-        document = ServersDocument(tuple(one.document() for one in servers))
+        lines = [f"{server.name}  repository {server.repository_id}  {server.device_id}" for server in servers]
+        document = ServersDocument(tuple(server.document() for server in servers))
         rendering.result(document, lines or ["this vault keeps no server"])
         return
     vaults = list_vaults(_server(config_file))
-    paired = VaultsDocument(tuple(one.document() for one in vaults))
-    rendering.result(paired, [_line_of(one) for one in vaults] or ["no vault is paired"])
+    paired = VaultsDocument(tuple(vault.document() for vault in vaults))
+    rendering.result(paired, [_line_of(vault) for vault in vaults] or ["no vault is paired"])
 
 
 @click.command("remove")

@@ -43,8 +43,8 @@ def status_command(rendering: Rendering, *, root: Path, watch: bool) -> int:
 
 def vault_lines(found: VaultStatus, columns: int) -> list[str]:
     """Return the vault's status as lines of at most `columns`."""
-    verdicts = [line for one in found.servers for line in verdict_lines(one.verdict, columns, about=one.name)]
-    places = tuple(one.place for one in found.servers)
+    verdicts = [line for server in found.servers for line in verdict_lines(server.verdict, columns, about=server.name)]
+    places = tuple(server.place for server in found.servers)
     blocks = [
         verdicts or ["this vault keeps no server yet"],
         finding_lines(found.findings, columns) or ["nothing needs attention"],

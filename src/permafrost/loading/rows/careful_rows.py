@@ -35,7 +35,7 @@ def load_again(
     with connected(conninfo) as connection:
         for table in tables:
             name = TableName(table.schema_name, table.name)
-            login = next((one for one in logins if one.loads(name)), logins[0])
+            login = next((candidate for candidate in logins if candidate.loads(name)), logins[0])
             with connected(login.conninfo) as session:
                 load_carefully(session, snapshot, table, missing, emptied_by=connection)
 

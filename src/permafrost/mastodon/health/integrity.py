@@ -33,7 +33,10 @@ def check_integrity(examined: Examined) -> Iterator[Check]:
     for violation in examined.violations:
         yield _finding(violation)
     for kind, count in examined.counts.items():
-        broken = [*(one.kind for one in examined.violations), *(one.kind for one in examined.unexamined)].count(kind)
+        broken = [
+            *(violated.kind for violated in examined.violations),
+            *(left_out.kind for left_out in examined.unexamined),
+        ].count(kind)
         if count > broken:
             yield Check(_plural(kind), "passed", f"{count - broken} {_HOLDS[kind]}", count=count - broken)
     for unexamined in examined.unexamined:

@@ -12,7 +12,11 @@ from permafrost.vault.admission import GivenInvitation
 
 def open_invitations(server: ServerSide, now: datetime) -> tuple[GivenInvitation, ...]:
     """Return the invitations by which a vault could still join, the next to expire first."""
-    given = (one for one in server.invitations.all() if one.used_by is None and now < one.expires_at)
+    given = (
+        invitation
+        for invitation in server.invitations.all()
+        if invitation.used_by is None and now < invitation.expires_at
+    )
     return tuple(sorted(given, key=lambda one: one.expires_at))
 
 

@@ -57,9 +57,11 @@ def set_sequences(
     connection: psycopg.Connection, values: Sequence[SequenceValue], on_failure: FailureSink = stop_at_first
 ) -> None:
     """Give every sequence its value; one that cannot have it goes to `on_failure`."""
-    for one in values:
-        name = sql.Literal(one.name.identifier().as_string(connection))
-        command = sql.SQL("SELECT pg_catalog.setval({}::regclass, {}, {});").format(name, one.last_value, one.is_called)
+    for value in values:
+        name = sql.Literal(value.name.identifier().as_string(connection))
+        command = sql.SQL("SELECT pg_catalog.setval({}::regclass, {}, {});").format(
+            name, value.last_value, value.is_called
+        )
         statement = command.as_bytes(connection)
-        with failures_to(on_failure, statement), database_errors(f"cannot set the sequence {one.name}", statement):
+        with failures_to(on_failure, statement), database_errors(f"cannot set the sequence {value.name}", statement):
             connection.execute(statement)

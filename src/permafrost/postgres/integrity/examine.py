@@ -63,8 +63,8 @@ def _examine_all(connection: psycopg.Connection, report: Reporter, *, reads_rows
             "foreign-key": len(keys),
             "readable-rows": len(tables),
         },
-        violations=tuple(one for one in outcomes if isinstance(one, Violation)),
-        unexamined=tuple(one for one in outcomes if isinstance(one, Unexamined)),
+        violations=tuple(outcome for outcome in outcomes if isinstance(outcome, Violation)),
+        unexamined=tuple(outcome for outcome in outcomes if isinstance(outcome, Unexamined)),
         unique_indexes=tuple(indexes),
     )
 

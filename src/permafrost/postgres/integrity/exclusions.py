@@ -65,7 +65,7 @@ def examine_exclusion(connection: psycopg.Connection, exclusion: Exclusion) -> O
     )
     excludes = " AND ".join(f"a.k{number} {exclusion.operators[number]} b.k{number}" for number in numbers)
     pairs = sql.SQL("FROM {} AS a JOIN {} AS b ON a.place < b.place AND {}").format(side, side, sql.SQL(excludes))
-    first, second = (sql.SQL(f"ROW({', '.join(f'{one}.k{number}' for number in numbers)})") for one in "ab")
+    first, second = (sql.SQL(f"ROW({', '.join(f'{alias}.k{number}' for number in numbers)})") for alias in "ab")
     query = sql.SQL("SELECT {}, {}, count(*) OVER () {} LIMIT {}").format(
         shown_text(first), shown_text(second), pairs, MOST_SAMPLES
     )

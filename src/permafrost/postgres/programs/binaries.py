@@ -55,11 +55,11 @@ def installation(binaries: Path) -> list[Path]:
     Each is there under the path it was asked for and under its real one, which programs may have been built with.
     """
     folders: list[Path] = []
-    for one in dict.fromkeys((binaries, binaries.resolve())):
-        if one.is_relative_to("/usr") and not one.is_relative_to("/usr/local"):
+    for place in dict.fromkeys((binaries, binaries.resolve())):
+        if place.is_relative_to("/usr") and not place.is_relative_to("/usr/local"):
             continue
-        unpacked = [parent.parent for parent in one.parents if parent.name == "usr" and parent != Path("/usr")]
-        top = unpacked[-1] if unpacked else one.parent
+        unpacked = [parent.parent for parent in place.parents if parent.name == "usr" and parent != Path("/usr")]
+        top = unpacked[-1] if unpacked else place.parent
         folders += [folder for name in _PARTS if (folder := top / name).is_dir()]
     return folders
 

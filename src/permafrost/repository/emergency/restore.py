@@ -131,7 +131,7 @@ class Reader:
     def states(self, wanted: str, *, hashed: bool) -> dict[str, str]:
         """Return the states of the wanted snapshot, or of all, newest first (3.1)."""
         ids = [path.name for path in (self.root / "snapshots").iterdir() if wanted in ("", "latest", path.name)]
-        ids = sorted((one for one in ids if re.fullmatch(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}", one)), reverse=True)
+        ids = sorted((name for name in ids if re.fullmatch(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}", name)), reverse=True)
         ids.sort(key=lambda one: one[:16] > time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(time.time() + 300)))
         return {snapshot: self.state(snapshot, hashed=hashed) for snapshot in ids[: 1 if wanted == "latest" else None]}
 
@@ -147,7 +147,7 @@ class Reader:
         self.compare(*first)
         manifest = json.loads(self.opened(first[0]))
         ids = manifest["format"], manifest["repository"], manifest["snapshot"], manifest["signing_key"].upper()
-        indices = sorted(one["index"] for one in manifest["objects"])
+        indices = sorted(listed["index"] for listed in manifest["objects"])
         is_its = ids == (1, self.id, snapshot, self.trusted) and indices == [*range(len(entries))]  # (7.2)
         must(is_its, f"the manifest of {snapshot} does not belong to its list")
         return manifest, entries
@@ -166,10 +166,10 @@ class Reader:
                 yield source
                 while source.read(1 << 20):
                     pass  # the padding of a tar
-                ends = [one.wait() for one in running]
+                ends = [started.wait() for started in running]
             finally:
-                for one in running:
-                    one.kill()
+                for started in running:
+                    started.kill()
         counts = [sum(words[0] == kind for words in self.gpg()) for kind in ("DECRYPTION_OKAY", "GOODMDC")]
         if ends[-1] or (to_end and (any(ends) or counts != [1, 1])):  # (2.4)
             text, is_open = Path(said.name).read_text("utf-8", "replace"), "PLAINTEXT" in {w[0] for w in self.gpg()}
@@ -204,7 +204,7 @@ class Reader:
 def logged(reader: Reader, manifest: dict[str, Any], names: list[str]) -> Elements:
     """Return the elements of all segments by index and member (of a base: -1), with the gone lines (5.7, 5.9)."""
     elements: Elements = {}
-    kinds = {one["index"]: one["kind"] for one in manifest["objects"]}
+    kinds = {listed["index"]: listed["kind"] for listed in manifest["objects"]}
     for table in manifest["tables"]:
         columns = f"({', '.join(map(quoted, table['columns']))})" if table.get("columns") else ""
         copy = f"COPY {named(table)} {columns} FROM STDIN (ENCODING {quoted(manifest['database']['encoding'], Q)});\n"
@@ -296,11 +296,11 @@ def create(server: str, name: str, facts: dict[str, Any]) -> None:
 def restore(reader: Reader, options: argparse.Namespace) -> None:
     """Restore a snapshot into a new database that then has as many rows as were backed up, and its secrets."""
     name = options.database
-    server, new = (f"{options.server} dbname='{one}'" for one in ("postgres", re.sub(r"([\\'])", r"\\\1", name)))
+    server, new = (f"{options.server} dbname='{wanted}'" for wanted in ("postgres", re.sub(r"([\\'])", r"\\\1", name)))
     manifest, entries = reader.manifest(options.snapshot)
     for entry in entries:
         reader.compare(*entry)  # (7.3)
-    objects = {one["kind"]: entries[one["index"]][0] for one in manifest["objects"]}
+    objects = {listed["kind"]: entries[listed["index"]][0] for listed in manifest["objects"]}
     say(f"snapshot {manifest['snapshot']} is whole and signed, and contains: {', '.join(objects)}")
     must(manifest["engine"] in ("dump", "log"), "this program does not know its engine; use a newer permafrost")
     os.environ["PGCLIENTENCODING"] = "UTF8"
@@ -320,8 +320,8 @@ def restore(reader: Reader, options: argparse.Namespace) -> None:
         psql(new, rows(reader, files, elements))
         reader.opened(*load, "--exit-on-error", "--section=data", to_end=manifest["engine"] == "dump")
         script = [SETTINGS]
-        for one in manifest.get("sequences", ()):
-            values = f"{quoted(named(one), Q)}, {int(one['last_value'])}, {bool(one['is_called'])}"
+        for listed in manifest.get("sequences", ()):
+            values = f"{quoted(named(listed), Q)}, {int(listed['last_value'])}, {bool(listed['is_called'])}"
             script.append(encoded(f"SELECT setval({values});\n"))
         psql(new, [*script, b"ANALYZE"])  # without it materialized views, which come last, can take days
         try:  # an index that the rows do not fit, since another one hid them, must not keep the rows back
@@ -329,9 +329,9 @@ def restore(reader: Reader, options: argparse.Namespace) -> None:
         except RestoreError as error:
             lacking = f"{name} has all its rows, and is NOT WHOLE; run again by hand what has failed here: {error}"
         script = [SETTINGS]
-        for one in manifest["tables"]:
-            counted = f"(SELECT count(*) FROM ONLY {named(one)}) <> {int(one['rows'])}"  # noqa: S608 - quoted
-            script.append(encoded(f"SELECT {quoted(one['name'], Q)} WHERE {counted};\n"))
+        for listed in manifest["tables"]:
+            counted = f"(SELECT count(*) FROM ONLY {named(listed)}) <> {int(listed['rows'])}"  # noqa: S608 - quoted
+            script.append(encoded(f"SELECT {quoted(listed['name'], Q)} WHERE {counted};\n"))
         must(not (odd := psql(new, script)), f"these tables do not have the rows that were backed up: {', '.join(odd)}")
     except BaseException:
         say(f"""The database {name} is HALF MADE. Drop it:  psql -d "{server}" -c 'DROP DATABASE {quoted(name)}'""")
