@@ -7,12 +7,13 @@ told again.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
-from permafrost.config.alerting import Notify
+from permafrost.config.alerting import Notify, ReceiverKind
 from permafrost.findings import Finding, FindingKind, Severity
 from permafrost.small_files import read_small
 
@@ -49,6 +50,16 @@ class Deliveries(_Part):
     """Why the last attempt failed."""
 
 
+@dataclass(frozen=True, slots=True)
+class ReceiverState:
+    """A receiver, and since when and why nothing has reached it; None and empty if the last attempt did."""
+
+    name: str
+    kind: ReceiverKind
+    failing_since: datetime | None
+    problem: str
+
+
 def deliveries_file(state: Path, name: str) -> Path:
     """Return the file of the receiver `name`."""
     return state / DELIVERIES / f"{name}.json"
@@ -60,6 +71,12 @@ def read_deliveries(state: Path, name: str) -> Deliveries:
         return Deliveries.model_validate_json(read_small(deliveries_file(state, name), _MOST_BYTES))
     except (OSError, ValidationError):
         return Deliveries()
+
+
+def receivers_of(state: Path, receivers: Iterable[Notify]) -> tuple[ReceiverState, ...]:
+    """Return how it is with each receiver."""
+    known = ((receiver, read_deliveries(state, receiver.name)) for receiver in receivers)
+    return tuple(ReceiverState(one.name, one.kind, told.failing_since, told.problem) for one, told in known)
 
 
 def delivery_findings(state: Path, receivers: Iterable[Notify], now: datetime) -> Iterator[Finding]:
