@@ -12,7 +12,7 @@ demo:
 test:
 	@scripts/bootstrap test
 	@$(MAKE) --no-print-directory check
-	@$(PYTHON) -m pytest -q -n 2 --dist loadfile $(PYTEST)
+	@$(PYTHON) -m pytest -q -n 3 --dist loadfile $(PYTEST)
 
 check:
 	@.venv/bin/ruff format --check --quiet . || (echo "run: .venv/bin/ruff format ." >&2; exit 1)
