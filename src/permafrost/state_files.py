@@ -53,10 +53,12 @@ def is_time(column: str) -> str:
     """
     digit = "[0-9]"
     day = f"[12]{digit * 3}-{digit * 2}-{digit * 2}"
-    form = f"{day}T{digit * 2}:{digit * 2}:{digit * 2}.{digit * 6}+00:00"
+    second = f"{day}T{digit * 2}:{digit * 2}:{digit * 2}"
+    # Python leaves the fraction of a whole second out, unless it is asked for
+    is_form = f"({column} GLOB '{second}.{digit * 6}+00:00' OR {column} GLOB '{second}+00:00')"
     # 31 February is taken, but is another day when it is written out
     same = f"strftime('%Y-%m-%dT%H:%M:%S', {column}, '+0 seconds') = substr({column}, 1, 19)"
-    return f"({column} GLOB '{form}' AND {same})"
+    return f"({is_form} AND {same})"
 
 
 def is_no_file(file: Path) -> bool:
