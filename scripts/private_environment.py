@@ -54,8 +54,9 @@ def uv() -> str:
 
 def locked_requirements(*, has_hashes: bool) -> str:
     """Return what uv.lock holds for users of permafrost, without permafrost itself, as pip reads it."""
+    extras = ("--extra=binary", "--extra=notify", "--extra=web")  # the environment sees no package of the system
     hashes = () if has_hashes else ("--no-hashes",)
-    export = (uv(), "export", "--locked", "--no-dev", "--extra=binary", "--no-emit-project", "--no-header", *hashes)
+    export = (uv(), "export", "--locked", "--no-dev", *extras, "--no-emit-project", "--no-header", *hashes)
     return subprocess.run((*export, "--no-annotate"), cwd=ROOT, check=True, capture_output=True, text=True).stdout
 
 

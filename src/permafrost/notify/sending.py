@@ -29,10 +29,7 @@ from permafrost.notify.wording import Message
 ATTEMPT_S = 45.0
 _TIMEOUT_S = 15.0
 _HTTP_STATUS = re.compile(r"\berror=([1-5][0-9]{2})\b")
-_MISSING = (
-    "messages need the Python package apprise, which is not installed: install permafrost-backup[notify] "
-    "(Debian: apprise)"
-)
+_MISSING = "messages need the Python package apprise, which is not installed: install permafrost-backup[notify]"
 
 
 class NotSentError(Exception):

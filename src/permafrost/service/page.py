@@ -78,7 +78,7 @@ def _published(
     missing = [name for name in _NEEDS if find_spec(name) is None]
     if missing:
         message = f"there is no page: [web] needs Python packages that are not installed: {', '.join(missing)}"
-        report(Warned(f"{message}; install permafrost-backup[web] (Debian: python3-jinja2, python3-uvicorn)"))
+        report(Warned(f"{message}; install permafrost-backup[web]"))
         yield _nothing
         return
     from permafrost.web.publisher import Publisher  # noqa: PLC0415 - the same
