@@ -15,7 +15,7 @@ import pytest
 from permafrost.config.alerting import Notify
 from permafrost.findings import Finding, FindingKind
 from permafrost.status.deliveries import Deliveries, deliveries_file
-from permafrost.status.document import finding_document
+from permafrost.status.finding_document import finding_document
 from permafrost.status.overview import Overview, server_overview, vault_overview
 from permafrost.web.page import content_security_policy, render_page
 from samples.server_state import NOW, STATES, StateName, history_of, make_server_state

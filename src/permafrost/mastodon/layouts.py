@@ -14,8 +14,6 @@ from dataclasses import dataclass
 _STOP = "sudo systemctl stop mastodon-web mastodon-streaming mastodon-sidekiq"
 _START_WEB = "sudo systemctl start mastodon-web mastodon-streaming"
 _START_SIDEKIQ = "sudo systemctl start mastodon-sidekiq"
-_MIGRATE = "With the same version there is nothing to migrate, and this command prints nothing."
-_EMPTY_REDIS = "If only Mastodon uses it, empty it."
 _TALKS = "From now on the server talks to the fediverse."
 
 
@@ -28,15 +26,15 @@ class MastodonLayout:
     media: str
     settings_file: str
     """The file that permafrost check reads, which has Mastodon's secrets as variables."""
-    secrets: str
-    database_setting: str
-    redis: str
-    empty_redis: tuple[str, ...]
-    migration: str
     migrate: tuple[str, ...]
     start_web: tuple[str, ...]
-    sidekiq: str
     start_sidekiq: tuple[str, ...]
+    secrets: str = "the old .env.production"
+    database_setting: str = "In .env.production DB_NAME (or DATABASE_URL)"
+    redis: str = "If only Mastodon uses it, empty it."
+    empty_redis: tuple[str, ...] = ("redis-cli flushall",)
+    migration: str = "With the same version there is nothing to migrate, and this command prints nothing."
+    sidekiq: str = _TALKS
     clone_to: str | None = None
     install: str = ""
     install_commands: tuple[str, ...] = ()
@@ -73,14 +71,8 @@ def _official(folder: str | None) -> MastodonLayout:
         tootctl="bin/tootctl",
         media=f"{live}/public/system",
         settings_file=f"{live}/.env.production",
-        secrets="the old .env.production",
-        database_setting="In .env.production DB_NAME (or DATABASE_URL)",
-        redis=_EMPTY_REDIS,
-        empty_redis=("redis-cli flushall",),
-        migration=_MIGRATE,
         migrate=("bin/rails db:migrate:status | grep -w down",),
         start_web=("bin/rails assets:precompile", _START_WEB),
-        sidekiq=_TALKS,
         start_sidekiq=(_START_SIDEKIQ,),
     )
 
@@ -120,14 +112,9 @@ def _docker(folder: str | None) -> MastodonLayout:
         tootctl=f"{run} bin/tootctl",
         media=f"{beside}public/system",
         settings_file=f"{beside}.env.production",
-        secrets="the old .env.production",
-        database_setting="In .env.production DB_NAME (or DATABASE_URL)",
-        redis=_EMPTY_REDIS,
         empty_redis=("docker compose exec redis redis-cli flushall",),
-        migration=_MIGRATE,
         migrate=(f"{run} bin/rails db:migrate:status | grep -w down",),
         start_web=("docker compose up -d web streaming",),
-        sidekiq=_TALKS,
         start_sidekiq=("docker compose up -d sidekiq",),
         needs_root=True,
     )
@@ -143,14 +130,8 @@ def _yunohost(folder: str | None) -> MastodonLayout:
         tootctl=f"{as_mastodon} bin/tootctl",
         media=f"{live}/public/system",
         settings_file=f"{live}/.env.production",
-        secrets="the old .env.production",
-        database_setting="In .env.production DB_NAME (or DATABASE_URL)",
-        redis=_EMPTY_REDIS,
-        empty_redis=("redis-cli flushall",),
-        migration=_MIGRATE,
         migrate=(f"{as_mastodon} bin/rails db:migrate:status | grep -w down",),
         start_web=(_START_WEB,),
-        sidekiq=_TALKS,
         start_sidekiq=(_START_SIDEKIQ,),
         needs_root=True,
     )

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
+from permafrost.amounts import count_text
 from permafrost.findings import Severity
 from permafrost.notify.alert import Alert, Look, most_severe
 from permafrost.notify.news import News
@@ -44,7 +45,7 @@ def digest_message(where: str, look: Look, alerts: tuple[Alert, ...]) -> Message
     """Return the summary of a look, with what needs attention, or that nothing does."""
     severity = most_severe(alerts)
     need = "needs" if len(alerts) == 1 else "need"
-    said = "all is well" if severity is None else f"{_count(len(alerts), 'finding')} {need} attention"
+    said = "all is well" if severity is None else f"{count_text(len(alerts), 'finding')} {need} attention"
     body = "\n\n".join(part for part in ("\n".join(look.summary), _section("Needs attention:", alerts)) if part)
     return Message(f"{where}: {said}", body or "Nothing needs attention.", severity)
 
@@ -63,12 +64,16 @@ def trial_message(where: str, receiver: str) -> Message:
 
 def _news_title(news: News, severity: Severity | None) -> str:
     if severity is None:
-        return f"ended: {news.ended[0].code}" if len(news.ended) == 1 else f"{_count(len(news.ended), 'finding')} ended"
+        return (
+            f"ended: {news.ended[0].code}"
+            if len(news.ended) == 1
+            else f"{count_text(len(news.ended), 'finding')} ended"
+        )
     holding = news.holding
     if len(holding) == 1:
         again = " (still)" if news.repeated else ""
         return f"{severity.word}: {holding[0].code}{again}"
-    return f"{severity.word}: {_count(len(holding), 'finding')}"
+    return f"{severity.word}: {count_text(len(holding), 'finding')}"
 
 
 def _section(heading: str, alerts: tuple[Alert, ...]) -> str:
@@ -94,7 +99,3 @@ def _rest(number: int) -> Iterator[str]:
 
 def _short(text: str) -> str:
     return printable(text if len(text) <= _MOST_LETTERS else f"{text[:_MOST_LETTERS]}...")
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -24,13 +24,16 @@ from permafrost.errors import ConfigurationError
 from permafrost.events import Reporter, Steps, Warned
 from permafrost.mastodon.environment import read_environment
 from permafrost.mastodon.initial_settings import InitialSettings, InitRequest, initial_settings
-from permafrost.openpgp.home import temporary_home
 from permafrost.openpgp.passphrase import new_passphrase
-from permafrost.openpgp.sealing import PassphraseSealing
-from permafrost.operations.init_parts import SECRET_MODE, build_signing_key, own_name, refuse_unusable_recipients
+from permafrost.operations.init_parts import (
+    SECRET_MODE,
+    build_signing_key,
+    own_name,
+    refuse_unusable_recipients,
+    write_first_key_check,
+)
 from permafrost.operations.own_sheet import own_sheet
 from permafrost.repository.durable import write_new_file
-from permafrost.repository.key_check import write_key_check
 from permafrost.repository.repository import Repository
 from permafrost.repository.staging import Placing
 
@@ -165,11 +168,11 @@ def _build(
     passphrase = None
     if request.existing_passphrase is not None:
         passphrase = read_secret_file(request.existing_passphrase)
-        _write_key_check(repository, request.existing_passphrase, gnupg_place)
+        write_first_key_check(repository, request.existing_passphrase, gnupg_place)
     elif request.passphrase_file is not None:
         passphrase = make_passphrase()
         staged = _write(placing, request.passphrase_file, f"{passphrase}\n", SECRET_MODE)
-        _write_key_check(repository, staged, gnupg_place)
+        write_first_key_check(repository, staged, gnupg_place)
     if settings.pgpass is not None:
         _write(placing, request.beside("pgpass"), f"{settings.pgpass}\n", SECRET_MODE)
     sheet = own_sheet(
@@ -190,11 +193,6 @@ def _build(
         sheet_file=request.sheet,
         recovery_sheet=sheet,
     )
-
-
-def _write_key_check(repository: Repository, passphrase_file: Path, gnupg_home: Path) -> None:
-    with temporary_home() as home:
-        write_key_check(repository, PassphraseSealing(passphrase_file), home, gnupg_home)
 
 
 def _write(placing: Placing, final: Path, text: str, mode: int) -> Path:

@@ -21,14 +21,16 @@ from permafrost.config.models import Configuration
 from permafrost.config.secret_files import read_secret_file
 from permafrost.documents.setup import InitDocument
 from permafrost.errors import ConfigurationError
-from permafrost.openpgp.home import temporary_home
 from permafrost.openpgp.passphrase import new_passphrase
-from permafrost.openpgp.sealing import PassphraseSealing
 from permafrost.openpgp.signing import export_public_key, signing_fingerprint
-from permafrost.operations.init_parts import SECRET_MODE, build_signing_key, refuse_unusable_recipients
+from permafrost.operations.init_parts import (
+    SECRET_MODE,
+    build_signing_key,
+    refuse_unusable_recipients,
+    write_first_key_check,
+)
 from permafrost.operations.own_sheet import own_sheet
 from permafrost.repository.durable import write_new_file
-from permafrost.repository.key_check import write_key_check
 from permafrost.repository.layout import FACTS_FILE, Layout
 from permafrost.repository.repository import EMERGENCY_NAMES, Repository, new_repository_id
 from permafrost.repository.staging import Placing
@@ -90,7 +92,8 @@ def initialize_configured(
         placing.make_folder(repository_path.parent, 0o755)
         placing.place()
         repository = _create_repository(result, public_key, now)
-    _write_key_check(configuration, repository)
+    if configuration.encryption.passphrase_file is not None:  # after a kill before this, the first backup makes it
+        write_first_key_check(repository, configuration.encryption.passphrase_file, configuration.signing.gnupg_home)
     return result
 
 
@@ -99,14 +102,6 @@ def _make_state(placing: Placing, result: InitConfigured) -> None:
     if not state.is_dir():
         placing.make_folder(state, 0o700)
         result.made.append(state)
-
-
-def _write_key_check(configuration: Configuration, repository: Repository) -> None:
-    """Hold the first backup to the passphrase that is on the sheet. After a kill before this, that backup makes it."""
-    if configuration.encryption.passphrase_file is not None:
-        with temporary_home() as home:
-            sealing = PassphraseSealing(configuration.encryption.passphrase_file)
-            write_key_check(repository, sealing, home, configuration.signing.gnupg_home)
 
 
 def _create_repository(result: InitConfigured, public_key: bytes, now: datetime) -> Repository:

@@ -1,4 +1,4 @@
-"""What both ways of setting a server up create: its signing key, and who it runs as."""
+"""What both ways of setting a server up create: its signing key and its key check, and who it runs as."""
 
 from __future__ import annotations
 
@@ -11,8 +11,11 @@ from permafrost.config.models import Configuration
 from permafrost.errors import ConfigurationError
 from permafrost.openpgp.home import temporary_home
 from permafrost.openpgp.recipients import check_recipients
+from permafrost.openpgp.sealing import PassphraseSealing
 from permafrost.openpgp.signing import export_public_key, generate_signing_key
 from permafrost.repository.durable import write_new_file
+from permafrost.repository.key_check import write_key_check
+from permafrost.repository.repository import Repository
 
 SECRET_MODE = 0o600
 _NOT_OF_THE_KEY = ("S.*", "*.lock", ".#*", "*~")  # sockets, locks and backup copies that gpg leaves in its home
@@ -36,6 +39,12 @@ def build_signing_key(place: Path, server: str) -> tuple[str, bytes]:
             elif path.is_file():
                 write_new_file(target, path.read_bytes(), SECRET_MODE)
     return fingerprint, public_key
+
+
+def write_first_key_check(repository: Repository, passphrase_file: Path, gnupg_home: Path) -> None:
+    """Hold the first backup to the passphrase that is on the recovery sheet."""
+    with temporary_home() as home:
+        write_key_check(repository, PassphraseSealing(passphrase_file), home, gnupg_home)
 
 
 def refuse_unusable_recipients(configuration: Configuration) -> None:

@@ -6,7 +6,7 @@ It only reads, starts no program and needs no database, so it can be asked at an
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 
@@ -19,7 +19,6 @@ from permafrost.documents.status import (
     ReaderDocument,
     RunningDocument,
     StatusDocument,
-    StatusFindingDocument,
     VerdictDocument,
 )
 from permafrost.findings import Finding, FindingKind
@@ -31,6 +30,7 @@ from permafrost.repository.snapshots import complete_snapshots
 from permafrost.runs import DRILL, PLACE, RunRecords
 from permafrost.schedule import Calendar, calendar_of, local_zone
 from permafrost.status.deliveries import delivery_findings
+from permafrost.status.finding_document import finding_document
 from permafrost.status.forecast import (
     GROWTH,
     MeasuredRestore,
@@ -121,16 +121,6 @@ class Status:
             lost_minutes=self.promised[1],
             readers=self.readers,
         )
-
-
-def finding_document(finding: Finding, known: LedgerEntry | None) -> StatusFindingDocument:
-    """Return the finding for JSON, with since when it is `known`."""
-    return StatusFindingDocument(
-        **asdict(finding.document()),
-        commands=finding.commands,
-        first_seen=known.first_at if known else None,
-        last_seen=known.last_at if known else None,
-    )
 
 
 def status(configuration: Configuration, now: datetime) -> Status:

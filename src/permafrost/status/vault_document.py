@@ -9,7 +9,7 @@ import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 from itertools import pairwise
 from pathlib import Path
@@ -31,6 +31,7 @@ from permafrost.runs import DRILL, Run, RunRecords
 from permafrost.schedule import local_zone
 from permafrost.small_files import read_small
 from permafrost.status.deliveries import delivery_findings
+from permafrost.status.finding_document import finding_document
 from permafrost.status.verdict import Proof, vault_verdict
 from permafrost.vault.arrivals import DROPPED, KEPT, Arrival, Records
 from permafrost.vault.receipt import MAXIMUM_BYTES, parse_signed
@@ -73,12 +74,7 @@ class VaultStatus:
         """What needs attention, the most severe first."""
         found = [(server.name, entry) for server in self.servers for entry in server.findings]
         found.sort(key=lambda pair: (-pair[1].severity, pair[1].first_at))
-        own = (
-            StatusFindingDocument(
-                **asdict(delivery.document()), commands=delivery.commands, first_seen=None, last_seen=None
-            )
-            for delivery in self.deliveries
-        )
+        own = (finding_document(delivery, None) for delivery in self.deliveries)
         return (*(_finding(name, entry) for name, entry in found), *own)
 
     def document(self) -> VaultOwnStatusDocument:
