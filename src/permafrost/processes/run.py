@@ -16,12 +16,15 @@ def run(
     stdin: bytes = b"",
     timeout_s: float | None = None,
     folder: Path | None = None,
+    keeps_output: bool = True,
 ) -> Finished:
     """Run a short program to its end and return how it ended, with all of its stdout; no exit code is judged.
 
+    Without `keeps_output` its stdout goes nowhere: for programs that are not ours, and may print without end.
     Raise `ToolError` if it cannot be started, `SilenceError` if it takes longer than `timeout_s`.
     """
-    running = Running(program, stdin=subprocess.PIPE, folder=folder, is_collected=True)
+    stdout = subprocess.PIPE if keeps_output else subprocess.DEVNULL
+    running = Running(program, stdin=subprocess.PIPE, stdout=stdout, folder=folder, is_collected=True)
     popen = running.popen
     assert popen.stdin is not None  # noqa: S101 - PIPE was asked for
     try:

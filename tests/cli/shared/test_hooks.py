@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from permafrost.cli.shared.hooks import hooked
+from permafrost.config.loading import load_configuration
+from permafrost.events import ignore_events
 from tests.fixtures.commands import command
 from tests.fixtures.server import MakeServer, Server
 
@@ -89,3 +93,17 @@ def test_a_hook_refuses_a_job(
     assert f"a hook before the audit refused it: {complaint}" in refused.stderr
     assert "the audit was not begun" in refused.stderr
     assert [one["when"] for one in said(log)] == ["after"]
+
+
+def test_a_hook_that_prints_without_end(server: Server) -> None:
+    """What a hook prints takes none of the job's memory, however much it is."""
+    file = configured(server, hook("before", "head", "--bytes=100MB", "/dev/zero"))
+    configuration = load_configuration(Path(file))
+    tracemalloc.start()
+    try:
+        with hooked(configuration, "backup", ignore_events):
+            pass
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak_bytes < 10_000_000

@@ -99,7 +99,7 @@ def _run(hook: Hook, about: Mapping[str, Any], report: Reporter) -> None:
     text = json.dumps(told, default=str)
     if len(text) > MOST_BYTES:
         text = json.dumps({**told, "result": None}, default=str)
-    finished = run(Program(hook.command), stdin=f"{text}\n".encode(), timeout_s=hook.timeout_s)
+    finished = run(Program(hook.command), stdin=f"{text}\n".encode(), timeout_s=hook.timeout_s, keeps_output=False)
     if finished.returncode != 0:
         raise ProgramFailedError(finished)
 
