@@ -41,7 +41,8 @@ def test_a_server_that_is_joined_meanwhile_is_kept(
             wait_for((stage.history / "snapshots" / str(snapshot)).exists, "it is kept", 30)
             page = folder / "index.html"
             wait_for(lambda: page.exists() and "from this vault" in page.read_text(), "its page says so", 90)
-            assert 'answer="yes"} 1' in (folder / "permafrost.prom").read_text()
+            metrics = folder / "permafrost.prom"  # the files of the page are replaced one after the other
+            wait_for(lambda: metrics.exists() and 'answer="yes"} 1' in metrics.read_text(), "its metrics say so")
             assert service.poll() is None
         finally:
             service.terminate()
