@@ -195,7 +195,7 @@ def test_stopped_and_killed_in_the_middle(
         (dump,) = [pid for pid in below if "pg_dump" in Path(f"/proc/{pid}/cmdline").read_text()]
         os.kill(dump, signal.SIGSTOP)
         assert service.stop() == 0
-        assert [pid for pid in below if Path(f"/proc/{pid}").exists()] == []
+        wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in below), "all of it has ended", 10)
 
         killed = start(services, server)
         wait_for(lambda: waits_for_the_table(mastodon_database), "the backup is tried again at once", 30)
