@@ -124,7 +124,7 @@ class FindingKind(Enum):
     OLD_TRANSACTION = (
         "old-transaction",
         _N,
-        "A transaction has been open for a hundred backups or more, so that every one scans every row.",
+        "A transaction has been open for longer than the WAL summaries go back: every backup scans every row.",
         "Find it and end it: `SELECT * FROM pg_prepared_xacts`, or in `pg_stat_activity` by `xact_start`.",
     )
     EXCLUDED = (

@@ -13,10 +13,12 @@ import psycopg
 import pytest
 
 from permafrost.engines import scan_scope
+from permafrost.engines.contents import OPEN_TRANSACTION
 from permafrost.postgres import locked_snapshot, wal_position, wal_summaries
 from permafrost.postgres.loggable_tables import LoggedTable, describe_tables
 from permafrost.postgres.programs.scratch import ScratchCluster
 from permafrost.postgres.wal_position import WalPosition
+from permafrost.segments import scan_start
 from permafrost.segments.changed_pages import FilePages
 from permafrost.segments.scan_start import ScanStart
 from tests.fixtures.newer_postgresql import NEWER_MAJORS, binaries_or_skip
@@ -251,3 +253,30 @@ def test_broken_rule(
     history.settle()
     with _broken(mutation):
         assert happens(history)
+
+
+def test_open_for_many_runs(history: History, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While a transaction is open, also for more runs than positions are kept, runs scan only what has changed since it
+    began; once summaries are gone they scan all, and say that it is the reason."""
+    monkeypatch.setattr(scan_start, "_KEPT_POSITIONS", 10)
+    history.settle()
+    other = history.connect()
+    other.execute("BEGIN")
+    other.execute("UPDATE t SET text = 'late' WHERE id = 200")
+    for number in range(12):
+        history.session.execute("UPDATE t SET text = %s WHERE id = 3", (f"run {number}",))
+        outcome = history.runs.run()
+        assert outcome.scope.files is not None, outcome.scope.reason
+        assert not outcome.wrong
+    for file in (history.cluster.data_folder / "pg_wal" / "summaries").glob("*.summary"):
+        file.unlink()
+    history.session.execute("UPDATE t SET text = 'last' WHERE id = 3")
+    outcome = history.runs.run()
+    assert outcome.scope.reason == OPEN_TRANSACTION
+    other.execute("COMMIT")
+    history.session.execute("UPDATE t SET text = 'next' WHERE id = 4")
+    outcome = history.runs.run()
+    assert not outcome.wrong
+    outcome = history.runs.run()
+    assert outcome.scope.files is not None, outcome.scope.reason
+    assert not outcome.wrong

@@ -11,8 +11,8 @@ from permafrost.repository.manifest import ObjectKind, Table
 from permafrost.repository.objects import StoredObject
 
 OPEN_TRANSACTION = (
-    "a transaction has been open for too many runs (SELECT pid, xact_start, query FROM pg_stat_activity "
-    "WHERE backend_xid IS NOT NULL ORDER BY xact_start; SELECT * FROM pg_prepared_xacts)"
+    "a transaction has been open for longer than WAL summaries go back (SELECT pid, xact_start, query FROM "
+    "pg_stat_activity WHERE backend_xid IS NOT NULL ORDER BY xact_start; SELECT * FROM pg_prepared_xacts)"
 )
 OVERLOOKED = "a scan of everything found rows that a scan of changed blocks would have overlooked; run backup --full"
 

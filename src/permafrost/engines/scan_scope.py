@@ -17,7 +17,7 @@ from permafrost.events import Note
 from permafrost.postgres.connection import connected
 from permafrost.postgres.identity import ServerIdentity
 from permafrost.postgres.loggable_tables import LoggedTable
-from permafrost.postgres.wal_summaries import NoSummariesError, summarize_until, touched_files
+from permafrost.postgres.wal_summaries import NoSummariesError, SummariesGapError, summarize_until, touched_files
 from permafrost.segments.changed_pages import FilePages
 from permafrost.segments.scan_start import ScanStart
 
@@ -74,7 +74,10 @@ def _touched(
     files = [table.file_node for table in tables if table.is_in_wal]
     with connected(conninfo) as connection:
         summarize_until(connection, identity.lsn)
-        touched = touched_files(connection, timeline=identity.timeline, start=lsn, end=identity.lsn, files=files)
+        try:
+            touched = touched_files(connection, timeline=identity.timeline, start=lsn, end=identity.lsn, files=files)
+        except SummariesGapError as error:
+            raise NoSummariesError(OPEN_TRANSACTION) if start.is_held_back else error from error
     return {number: FilePages.of(file.blocks, file.limit) for number, file in touched.items()}
 
 

@@ -39,6 +39,10 @@ class NoSummariesError(Exception):
     """The summaries do not say what was touched; the message says why, for an admin."""
 
 
+class SummariesGapError(NoSummariesError):
+    """The summaries do not cover all of the WAL that was asked for."""
+
+
 def check_summarizing(connection: psycopg.Connection) -> None:
     """Raise `NoSummariesError` if the server does not summarize its WAL, or will not let us complete the summary."""
     major = server_major(connection)
@@ -102,7 +106,8 @@ def touched_files(
 ) -> Mapping[int, TouchedFile]:
     """Return what the WAL from `start` to `end` did to those of the database's `files` that it touched, by number.
 
-    Raise `NoSummariesError` unless the summaries of this timeline cover all of it, without a gap.
+    Raise `SummariesGapError` unless the summaries of this timeline cover all of it, `NoSummariesError` if they cannot
+    be read.
     """
     try:
         summaries = connection.execute(
@@ -112,7 +117,7 @@ def touched_files(
             (timeline, start, end),
         ).fetchall()
         if not has_no_gap([(int(begins), int(ends)) for _, _, begins, ends in summaries], start, end):
-            raise NoSummariesError("the server's WAL summaries do not reach back to the last run without a gap")
+            raise SummariesGapError("the server's WAL summaries do not reach back to the last run without a gap")
         rows = connection.execute(
             """SELECT c.relfilenode::int8, min(c.relblocknumber) FILTER (WHERE c.is_limit_block),
                 coalesce(string_agg(int8send(c.relblocknumber), ''::bytea) FILTER (WHERE NOT c.is_limit_block), '')

@@ -1,8 +1,9 @@
 """Where in the WAL everything begins that the state may not have seen, from what earlier runs have noted.
 
 What the next snapshot sees and the last one did not was done by transactions numbered `lowest_running` or higher. A
-position whose `next_xid` is no higher lies before all that they have written (postgres/wal_position.py). Positions are
-kept for many runs, since a transaction may stay open for hours.
+position whose `next_xid` is no higher lies before all that they have written (postgres/wal_position.py). The latest of
+these is kept for as long as it takes, since a transaction may stay open for days. Any choice of positions is right:
+with fewer of them a run starts further back, and scans more.
 
 If all numbers given since then are those of the marks that runs leave in the server's history, nothing has happened.
 """
@@ -18,7 +19,8 @@ from permafrost.postgres.wal_position import WalPosition
 from permafrost.segments.state import SegmentState
 
 _FACT = "scan start"
-_KEPT_POSITIONS = 200
+_KEPT_POSITIONS = 64
+_SEVERAL_POSITIONS = 8  # of four runs or more
 _KEPT_NUMBERS = 4000
 CHECK_EVERY = timedelta(days=1)
 
@@ -47,6 +49,11 @@ class ScanStart:
             (position.lsn for position in self.positions if position.next_xid <= self.lowest_running), default=None
         )
 
+    @property
+    def is_held_back(self) -> bool:
+        """Whether a transaction has been open for several runs, so that the next one starts where it began."""
+        return len(self.positions) > _SEVERAL_POSITIONS
+
     def is_idle_until(self, next_xid: int) -> bool:
         """Return whether no transaction below `next_xid` can have changed a row since."""
         if self.lowest_running is None or next_xid - self.lowest_running > len(self.own_numbers):
@@ -63,7 +70,7 @@ class ScanStart:
         """Return what is to be noted once a run's rows are stored; `positions` were read before its snapshot."""
         if mark is None or not positions:  # nothing proves that the next run is in the same history
             return replace(self, lowest_running=None, positions=(), own_numbers=())
-        kept = (*self.positions, *positions)[-_KEPT_POSITIONS:]
+        kept = _worth_keeping((*self.positions, *positions), lowest_running)
         return replace(self, lowest_running=lowest_running, positions=kept, own_numbers=_numbers(mark))
 
     def after_idle_run(self, mark: Mark | None) -> ScanStart:
@@ -75,6 +82,25 @@ class ScanStart:
             return self.after_run(0, (), None)
         own = (*self.own_numbers, *_numbers(mark))
         return replace(self, own_numbers=own if len(own) <= _KEPT_NUMBERS else ())
+
+
+def _worth_keeping(positions: Sequence[WalPosition], lowest_running: int) -> tuple[WalPosition, ...]:
+    """Return, oldest first, those that a run may start at: the lowest running number only ever rises.
+
+    Of positions that serve the same numbers the latest counts, and of those that serve the present lowest running
+    number one is enough. While a transaction is open, each run adds one that will count once it has ended: if these
+    become too many, every other one of the older half goes.
+    """
+    kept: list[WalPosition] = []
+    for position in sorted(positions, key=lambda position: position.lsn, reverse=True):
+        if not kept or position.next_xid < kept[-1].next_xid:
+            kept.append(position)
+        if position.next_xid <= lowest_running:
+            break
+    kept.reverse()
+    if len(kept) > _KEPT_POSITIONS:
+        kept = [*kept[: _KEPT_POSITIONS // 2 : 2], *kept[_KEPT_POSITIONS // 2 :]]
+    return tuple(kept)
 
 
 def _numbers(mark: Mark) -> tuple[int, ...]:
