@@ -41,7 +41,8 @@ python3Packages.buildPythonApplication rec {
     zxcvbn
   ]
   ++ optional-dependencies.web
-  ++ optional-dependencies.notify;
+  ++ optional-dependencies.notify
+  ++ optional-dependencies.s3;
 
   # The page is part of the package, so that settings.web works as it is.
   optional-dependencies.web = with python3Packages; [
@@ -51,6 +52,9 @@ python3Packages.buildPythonApplication rec {
 
   # Alerts by mail, ntfy and the like, so that settings.notify works as it is.
   optional-dependencies.notify = with python3Packages; [ apprise ];
+
+  # Copies in a bucket, so that settings.buckets works as it is.
+  optional-dependencies.s3 = with python3Packages; [ boto3 ];
 
   # 1.0.0 does as well. Never relax cronsim: before 2.8 it overlooks a job that is due this very minute.
   pythonRelaxDeps = [ "tomli-w" ];

@@ -54,7 +54,12 @@ def uv() -> str:
 
 def locked_requirements(*, has_hashes: bool) -> str:
     """Return what uv.lock holds for users of permafrost, without permafrost itself, as pip reads it."""
-    extras = ("--extra=binary", "--extra=notify", "--extra=web")  # the environment sees no package of the system
+    extras = (
+        "--extra=binary",
+        "--extra=notify",
+        "--extra=s3",
+        "--extra=web",
+    )  # the environment sees no package of the system
     hashes = () if has_hashes else ("--no-hashes",)
     export = (uv(), "export", "--locked", "--no-dev", *extras, "--no-emit-project", "--no-header", *hashes)
     return subprocess.run((*export, "--no-annotate"), cwd=ROOT, check=True, capture_output=True, text=True).stdout

@@ -20,6 +20,7 @@ pytest_plugins = [
     "tests.fixtures.managed",
     "tests.fixtures.browser",
     "tests.fixtures.receivers",
+    "tests.fixtures.seaweedfs",
 ]
 
 

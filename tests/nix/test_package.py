@@ -39,7 +39,7 @@ def test_the_package_has_all_that_is_imported() -> None:
           same = names: builtins.listToAttrs (map (name: {{ inherit name; value = name; }}) names);
           python = same [
             "hatchling" "click" "cronsim" "cryptography" "httpx" "numpy" "psycopg" "pydantic" "rich" "tomli-w"
-            "zstandard" "zxcvbn" "jinja2" "uvicorn" "apprise"
+            "zstandard" "zxcvbn" "jinja2" "uvicorn" "apprise" "boto3"
           ];
           made = import {NIX}/package.nix {{
             inherit lib;
@@ -57,7 +57,7 @@ def test_the_package_has_all_that_is_imported() -> None:
     )
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
-    asked = [*project["dependencies"], *extras["web"], *extras["notify"]]
+    asked = [*project["dependencies"], *extras["web"], *extras["notify"], *extras["s3"]]
     assert sorted(package["dependencies"]) == sorted(re.split(r"[>=\[]", one)[0] for one in asked)
     assert (package["pname"], package["version"]) == (project["name"], project["version"])
     assert package["makeWrapperArgs"][3] == ["bubblewrap", "gnupg", "syncthing", "zstd"]
