@@ -21,6 +21,7 @@ pytest_plugins = [
     "tests.fixtures.browser",
     "tests.fixtures.receivers",
     "tests.fixtures.seaweedfs",
+    "tests.fixtures.buckets",
 ]
 
 

@@ -114,11 +114,31 @@ class NotWholeError(DatabaseError):
 
 
 class ReplicationError(PermafrostError):
-    """Syncthing or a vault does not work as it should."""
+    """Syncthing, a vault or a bucket does not work as it should."""
 
     code = "replication"
     exit_code = 17
-    meaning = "replication: Syncthing or a vault does not work as it should"
+    meaning = "replication: Syncthing, a vault or a bucket does not work as it should"
+
+
+class BucketError(ReplicationError):
+    """An object store did not do what was asked of it."""
+
+
+class BucketUnreachableError(BucketError):
+    """An object store cannot be reached, breaks off, or fails."""
+
+
+class BucketRefusedError(BucketError):
+    """An object store refused a request: the credentials are wrong, were revoked, or allow too little."""
+
+
+class BucketFullError(BucketError):
+    """A bucket takes no more: its quota or the store's disks are full."""
+
+
+class BucketClockError(BucketError):
+    """The clocks of this machine and of an object store differ by more than requests and locks allow."""
 
 
 class SpaceError(PermafrostError):

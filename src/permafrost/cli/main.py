@@ -29,6 +29,7 @@ _COMMANDS = {
     "prune": ("prune:prune", "Remove snapshots that no rule in [retention] keeps, and unused objects."),
     "status": ("status:status", "Show whether the server could come back right now, and what needs attention."),
     "vault": ("vault.group:vault", "Pair servers with vaults, the machines that keep their copies."),
+    "bucket": ("bucket:bucket", "Copy snapshots into buckets of object stores, and check what these promise."),
     "notify": ("notify:notify", "Try the receivers of alerts."),
     "run": ("service:run", "Run the server's service: backups, audits and drills on schedule, and Syncthing."),
     "schema": ("schema:schema", "Print the JSON Schema (2020-12) of what the command NAME prints with --json."),

@@ -32,6 +32,12 @@ def check_files(configuration: Configuration) -> list[KeyedMessage]:
             for number, receiver in enumerate(configuration.notify)
             for message in _check_secret(f"notify.{number}.url_file", receiver.url_file)
         ),
+        *(
+            message
+            for number, bucket in enumerate(configuration.buckets)
+            for key in ("credentials_file", "read_credentials_file")
+            for message in _check_secret(f"buckets.{number}.{key}", getattr(bucket, key))
+        ),
     ]
 
 

@@ -94,6 +94,11 @@ def misplaced_secrets(configuration: Configuration) -> Iterator[tuple[str, str]]
         "syncthing.home": configuration.syncthing.home,
         "syncthing.api_key_file": configuration.syncthing.api_key_file,
         **{f"notify.{number}.url_file": one.url_file for number, one in enumerate(configuration.notify)},
+        **{
+            f"buckets.{number}.{key}": getattr(bucket, key)
+            for number, bucket in enumerate(configuration.buckets)
+            for key in ("credentials_file", "read_credentials_file")
+        },
     }
     for key, path in secret.items():
         for carried_key, folder in carried.items():

@@ -11,6 +11,7 @@ from psycopg.conninfo import conninfo_to_dict
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from permafrost.config.alerting import Hook, Notify, check_names_differ
+from permafrost.config.buckets import Bucket, check_bucket_names_differ
 from permafrost.config.section import Section
 from permafrost.config.values import (
     AbsolutePath,
@@ -357,6 +358,9 @@ class Configuration(Section):
     vaults: tuple[DeclaredVault, ...] = Field(
         default=(), description="One for each declared vault; those paired with `permafrost vault invite` need none."
     )
+    buckets: tuple[Bucket, ...] = Field(
+        default=(), description="One for each bucket; `permafrost bucket check` tries what it promises."
+    )
     mastodon: Mastodon = Mastodon()
     promise: Promise = Promise()
     web: Web = Web()
@@ -369,6 +373,11 @@ class Configuration(Section):
     @model_validator(mode="after")
     def _receivers_are_apart(self) -> Self:
         check_names_differ(self.notify)
+        return self
+
+    @model_validator(mode="after")
+    def _buckets_are_apart(self) -> Self:
+        check_bucket_names_differ(self.buckets)
         return self
 
     @model_validator(mode="after")

@@ -14,6 +14,7 @@ from pydantic.json_schema import GenerateJsonSchema
 
 from permafrost.config.models import Configuration
 from permafrost.documents.backup import BackupDocument
+from permafrost.documents.bucket import BucketUploadDocument
 from permafrost.documents.failure import ErrorDocument
 from permafrost.documents.notify import NotifyTestDocument
 from permafrost.documents.prune import PruneDocument
@@ -69,6 +70,7 @@ COMMANDS: Mapping[str, tuple[type, ...]] = {
     "export": (ExportDocument,),
     "prune": (PruneDocument,),
     "status": (StatusDocument,),
+    "bucket upload": (BucketUploadDocument,),
     "vault invite": (VaultInviteDocument,),
     "vault invitations": (VaultInvitationsDocument,),
     "vault revoke": (VaultRevokeDocument,),

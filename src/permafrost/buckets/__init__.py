@@ -1,0 +1,1 @@
+"""Copies of a repository in buckets of object stores: uploaded, locked, verified without a download, and read back."""

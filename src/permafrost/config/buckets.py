@@ -1,0 +1,84 @@
+"""Buckets of object stores that hold a copy of the repository: [[buckets]], on a server or on a vault."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from ipaddress import ip_address
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field
+
+from permafrost.config.section import Section
+from permafrost.config.values import Flag, SecretFile
+
+DEFAULT_REGION = "us-east-1"
+
+
+def endpoint(text: str) -> str:
+    """Return the URL of an object store, if what goes there is safe from others; raise `ValueError` if not."""
+    parts = urlsplit(text)
+    if parts.scheme not in ("https", "http") or not parts.hostname or parts.path.strip("/") or parts.query:
+        raise ValueError("must be the URL of an object store, like https://s3.example.com, without a path")
+    if parts.username or parts.password:
+        raise ValueError("holds credentials; these belong in credentials_file")
+    if parts.scheme == "http" and not _is_near(parts.hostname):
+        raise ValueError("must begin with https://, except for a private address, such as one in your own VPN")
+    return text.rstrip("/")
+
+
+def _is_near(host: str) -> bool:
+    try:
+        return ip_address(host).is_private
+    except ValueError:
+        return host == "localhost"
+
+
+Endpoint = Annotated[str, AfterValidator(endpoint)]
+BucketName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")]
+Region = Annotated[str, Field(pattern=r"^[a-z0-9-]{1,60}$")]
+Prefix = Annotated[str, Field(pattern=r"^(?:[A-Za-z0-9._-]{1,100}(?:/[A-Za-z0-9._-]{1,100}){0,4})?$")]
+
+
+class Bucket(Section):
+    """A bucket of an object store that speaks S3. It gets a copy of every snapshot; needs the extra `s3`."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")] = Field(
+        description="What this place is called in `permafrost status`, and by `permafrost bucket` commands."
+    )
+    bucket: BucketName = Field(description="The bucket's own name.")
+    endpoint: Endpoint | None = Field(
+        default=None, description="The object store's URL, like https://s3.example.com. If left out, that of AWS."
+    )
+    region: Region = Field(default=DEFAULT_REGION, description="The bucket's region, as its provider calls it.")
+    prefix: Prefix = Field(
+        default="",
+        description="Where in the bucket copies are; below it, each repository has a folder named by its id.",
+    )
+    credentials_file: SecretFile = Field(
+        description="A file whose first line is ACCESS_KEY_ID:SECRET_ACCESS_KEY, mode 0400 or 0600. Give it a key that "
+        "may put objects and their retention in this bucket, and no more."
+    )
+    read_credentials_file: SecretFile | None = Field(
+        default=None,
+        description="Likewise, a key that may read and list, for `permafrost verify --bucket`; better kept elsewhere.",
+    )
+    lock_days: Annotated[int, Field(ge=0, le=3650, strict=True)] = Field(
+        default=30,
+        description="For how many days everything that a kept snapshot needs is locked at any time, in the compliance "
+        "mode of Object Lock, in which nobody can shorten it. 0 for no lock.",
+    )
+    removes: Flag = Field(
+        default=True,
+        description="Whether to remove objects that no kept snapshot needs, once their lock has run out.",
+    )
+    late_hours: Annotated[int, Field(ge=1, le=8760, strict=True)] = Field(
+        default=24, description="Report a snapshot that is not in the bucket after this many hours."
+    )
+
+
+def check_bucket_names_differ(buckets: Iterable[Bucket]) -> None:
+    """Raise `ValueError` if two buckets have the same name."""
+    names = [bucket.name for bucket in buckets]
+    if len(set(names)) != len(names):
+        raise ValueError("two buckets in [[buckets]] have the same name")

@@ -1,0 +1,250 @@
+"""permafrost bucket upload: every snapshot goes into a bucket, the newest first, and stays locked there.
+
+It holds no lock of the repository, so that it never delays a backup; what a prune removes meanwhile is left out. It
+resumes wherever it ended: what is there is recorded, file by file.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from permafrost.buckets.address import address_of
+from permafrost.buckets.files import RepositoryFile, base_files, object_files, snapshot_files
+from permafrost.buckets.record import BucketRecord, record_file
+from permafrost.buckets.report import BucketReport, Problem, read_report, report_file, write_report
+from permafrost.buckets.store import BucketStore
+from permafrost.buckets.uploading import Uploader, first_lock_end
+from permafrost.config.buckets import Bucket
+from permafrost.documents.bucket import BucketUploadDocument
+from permafrost.errors import (
+    BucketClockError,
+    BucketFullError,
+    BucketRefusedError,
+    BucketUnreachableError,
+    IntegrityError,
+    PermafrostError,
+    RepositoryError,
+)
+from permafrost.events import Note, Progress, Reporter, Steps
+from permafrost.repository.layout import SnapshotId
+from permafrost.repository.lock import file_lock
+from permafrost.repository.repository import Repository
+from permafrost.repository.snapshots import complete_snapshots
+
+PASS_EVERY = timedelta(hours=6)
+MOST_SKEW_S = 900.0
+"""Object stores refuse requests from clocks that differ by more, and a lock until a wrong date cannot be undone."""
+_KINDS: tuple[tuple[type[PermafrostError], Problem], ...] = (
+    (BucketUnreachableError, "unreachable"),
+    (BucketRefusedError, "refused"),
+    (BucketFullError, "full"),
+    (BucketClockError, "clock"),
+    (IntegrityError, "damaged"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class UploadRequest:
+    """Which repository goes into which bucket; `state` is the folder that has its records."""
+
+    bucket: Bucket
+    repository: Path
+    state: Path
+
+
+@dataclass(frozen=True, slots=True)
+class UploadResult:
+    """What was put into the bucket, renewed and removed there."""
+
+    bucket: str
+    address: str
+    snapshots: tuple[SnapshotId, ...]
+    files: int
+    size_bytes: int
+    renewed: int
+    removed: int
+    requests: int
+    has_lock: bool
+    duration_s: float
+
+    def document(self) -> BucketUploadDocument:
+        """Return it for JSON."""
+        return BucketUploadDocument(
+            bucket=self.bucket,
+            address=self.address,
+            snapshots=tuple(map(str, self.snapshots)),
+            files=self.files,
+            bytes=self.size_bytes,
+            renewed=self.renewed,
+            removed=self.removed,
+            requests=self.requests,
+            has_lock=self.has_lock,
+            duration_s=self.duration_s,
+        )
+
+
+def upload(request: UploadRequest, *, report: Reporter, clock: Callable[[], datetime]) -> UploadResult:
+    """Put into the bucket what it lacks, renew locks a few times a day, and remove what is not needed.
+
+    What it left, or why it failed, is written for `status`. Raise `BucketError` if the store does not do what it
+    should, `LockedError` if another upload to the bucket is under way, `IntegrityError` if a file here has rotted; what
+    was put there until then counts.
+    """
+    repository = Repository.open(request.repository)
+    file = report_file(request.state, request.bucket, repository.repository_id)
+    record = BucketRecord(record_file(request.state, request.bucket, repository.repository_id, ".sqlite"))
+    with file_lock(
+        file.with_suffix(".lock"), "bucket upload", clock(), what="another upload to the bucket is under way"
+    ):
+        known = read_report(file)
+        try:
+            return _Upload(request, repository, record, file, known, clock).run(report)
+        except PermafrostError as error:
+            _report_failure(file, error, clock())
+            raise
+
+
+def _report_failure(file: Path, error: PermafrostError, now: datetime) -> None:
+    kind: Problem = next((kind for made, kind in _KINDS if isinstance(error, made)), "other")
+    known = read_report(file)
+    since = known.failing_since or now
+    changed = {"tried_at": now, "failing_since": since, "problem_kind": kind, "problem": error.message}
+    write_report(file, known.model_copy(update=changed))
+
+
+class _Upload:
+    """One upload, in steps."""
+
+    def __init__(
+        self,
+        request: UploadRequest,
+        repository: Repository,
+        record: BucketRecord,
+        report_file: Path,
+        known: BucketReport,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._request = request
+        self._repository = repository
+        self._record = record
+        self._file = report_file
+        self._known = known
+        self._clock = clock
+        address = address_of(request.bucket, repository.repository_id)
+        self._store = BucketStore(address, request.bucket.credentials_file)
+        self._uploader = Uploader(repository.layout, self._store, record, request.bucket.lock_days, clock)
+
+    def run(self, report: Reporter) -> UploadResult:
+        """Do all steps; see `upload`."""
+        started = time.monotonic()
+        steps = Steps(report, 3)
+        with steps.step("compare clocks with the object store"):
+            _check_clock(self._store.clock_ahead_s())
+        with steps.step("upload objects, then snapshots"):
+            self._uploader.send(list(base_files(self._repository.layout)))
+            made = self._send_snapshots(report)
+        with steps.step("renew locks, and remove what is not needed"):
+            renewed, removed = self._pass() if self._is_pass_due() else (0, 0)
+        now = self._clock()
+        done = {"tried_at": now, "done_at": now, "failing_since": None, "problem_kind": None, "problem": ""}
+        self._write(done)
+        return UploadResult(
+            bucket=self._request.bucket.name,
+            address=str(self._store.address),
+            snapshots=made,
+            files=self._uploader.sent,
+            size_bytes=self._uploader.sent_bytes,
+            renewed=renewed,
+            removed=removed,
+            requests=self._store.requests.total(),
+            has_lock=self._uploader.has_lock,
+            duration_s=round(time.monotonic() - started, 3),
+        )
+
+    def _send_snapshots(self, report: Reporter) -> tuple[SnapshotId, ...]:
+        """Put every snapshot into the bucket that is not there, the newest first; return those that now are."""
+        here = complete_snapshots(self._repository.layout)
+        known = self._record.whole()
+        self._record.forget_whole(known.keys() - set(map(str, here)))
+        waiting = [snapshot for snapshot in reversed(here) if str(snapshot) not in known]
+        made = []
+        for number, snapshot in enumerate(waiting):
+            report(Progress(number, len(waiting), "objects"))
+            if self._send_snapshot(snapshot):
+                made.append(snapshot)
+                self._record.add_whole(str(snapshot), self._clock())
+                self._write({"tried_at": self._clock()})
+                report(Note(f"snapshot {snapshot} is in the bucket {self._request.bucket.name}"))
+        return tuple(made)
+
+    def _send_snapshot(self, snapshot: SnapshotId) -> bool:
+        """Put the snapshot into the bucket; return False if a prune has removed it meanwhile."""
+        layout = self._repository.layout
+        try:
+            self._uploader.send(object_files(layout, snapshot))
+            for file in snapshot_files(layout, snapshot):
+                self._uploader.send([file])
+        except (RepositoryError, FileNotFoundError):
+            if layout.snapshot(snapshot).exists():
+                raise
+            return False
+        return True
+
+    def _is_pass_due(self) -> bool:
+        passed_at = self._known.passed_at
+        return passed_at is None or not timedelta(0) <= self._clock() - passed_at < PASS_EVERY
+
+    def _pass(self) -> tuple[int, int]:
+        needed = self._needed()
+        renewed, gone = self._uploader.renew(needed)
+        if gone:
+            self._send_again(gone)
+        removed, unneeded = self._uploader.remove_unneeded(needed, removes=self._request.bucket.removes)
+        files = self._record.files()
+        self._write(
+            {
+                "passed_at": self._clock(),
+                "unneeded": unneeded,
+                "locked_until": first_lock_end(files, needed),
+                "objects": sum(path.startswith("objects/") for path in files),
+                "size_bytes": sum(one.size_bytes for one in files.values()),
+            }
+        )
+        return renewed, removed
+
+    def _needed(self) -> dict[str, RepositoryFile]:
+        """Return all files that the repository and its snapshots need, by path."""
+        layout = self._repository.layout
+        needed = {file.path: file for file in base_files(layout)}
+        for snapshot in complete_snapshots(layout):
+            try:
+                files: Iterable[RepositoryFile] = (*object_files(layout, snapshot), *snapshot_files(layout, snapshot))
+            except RepositoryError:
+                continue  # a prune has removed it meanwhile; its files are looked at again in the next pass
+            needed |= {file.path: file for file in files}
+        return needed
+
+    def _send_again(self, gone: Iterable[str]) -> None:
+        needed = self._needed()
+        self._uploader.send([needed[path] for path in gone if path in needed])
+
+    def _write(self, changed: Mapping[str, object]) -> None:
+        snapshots = tuple(sorted(self._record.whole()))
+        has_lock = self._uploader.has_lock if self._request.bucket.lock_days else None
+        self._known = self._known.model_copy(update={**changed, "snapshots": snapshots, "has_lock": has_lock})
+        write_report(self._file, self._known)
+
+
+def _check_clock(ahead_s: float) -> None:
+    """Raise `BucketClockError` if one of the clocks must be wrong."""
+    if abs(ahead_s) > MOST_SKEW_S:
+        behind = "behind" if ahead_s > 0 else "ahead of"
+        raise BucketClockError(
+            f"the clock of this machine is {abs(ahead_s) / 60:.0f} minutes {behind} the object store's",
+            unchanged="all snapshots, here and in the bucket",
+            hint="set the clock of this machine (timedatectl): a lock until a wrong date cannot be undone",
+        )

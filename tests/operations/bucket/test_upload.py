@@ -1,0 +1,211 @@
+"""bucket upload: everything arrives, whole and locked, in an order that never shows half a snapshot."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from permafrost.errors import BucketClockError, BucketRefusedError, BucketUnreachableError, IntegrityError
+from permafrost.operations.bucket.upload import PASS_EVERY
+from permafrost.repository.snapshots import remove_snapshots
+from tests.fixtures.buckets import Copied, MakeCopied
+from tests.fixtures.damage import flip_a_bit
+from tests.fixtures.proxy import CuttableProxy
+from tests.fixtures.seaweedfs import ObjectStore
+
+DAY = timedelta(days=1)
+
+
+@pytest.fixture
+def copied(make_copied: MakeCopied) -> Copied:
+    """A repository with two snapshots, and an empty bucket with locks."""
+    made = make_copied()
+    made.snapshot()
+    made.snapshot()
+    return made
+
+
+def test_every_file_arrives_locked(copied: Copied) -> None:
+    """Every file of the repository is in the bucket once, with its bytes, locked for longer than promised."""
+    result = copied.upload()
+    here = {
+        str(file.relative_to(copied.sender.repository.path)): file
+        for file in copied.sender.repository.path.rglob("*")
+        if file.is_file() and file.name != "lock"
+    }
+    assert copied.paths() == dict.fromkeys(here, 1)
+    reader = copied.store.client(copied.store.reader)
+    for path, file in here.items():
+        seen = reader.get_object(Bucket=copied.bucket.bucket, Key=copied.address.key(path))
+        assert seen["Body"].read() == file.read_bytes()
+        assert seen["ObjectLockMode"] == "COMPLIANCE"
+        assert seen["ObjectLockRetainUntilDate"] > datetime.now(UTC) + 30 * DAY
+    assert (len(result.snapshots), result.files, result.has_lock) == (2, len(here), True)
+    assert copied.report.snapshots == tuple(sorted(map(str, result.snapshots)))
+
+
+def test_a_second_upload_sends_only_what_is_new(copied: Copied) -> None:
+    """After an upload, the next one asks once for the time; a new snapshot costs a request for each of its files."""
+    copied.upload()
+    assert copied.upload().requests == 1
+    copied.snapshot()
+    again = copied.upload()
+    assert (again.files, again.requests, len(again.snapshots)) == (5, 6, 1)
+
+
+def test_a_lost_record_loses_nothing(copied: Copied) -> None:
+    """Without its record, an upload with a key that cannot read puts everything there once more."""
+    copied.upload()
+    for file in (copied.state / "buckets").iterdir():
+        file.unlink()
+    copied.upload()
+    assert set(copied.paths().values()) == {2}
+    assert len(copied.report.snapshots) == 2
+
+
+def test_a_lost_record_costs_nothing_if_the_key_may_ask(copied: Copied) -> None:
+    """With a key that may ask for checksums, what is there counts, and no second version is made."""
+    able = copied.with_keys(copied.store.admin)
+    able.upload()
+    for file in (copied.state / "buckets").iterdir():
+        file.unlink()
+    able.upload()
+    assert set(able.paths().values()) == {1}
+
+
+def test_wrong_bytes_under_a_name_do_not_keep_the_right_ones_out(copied: Copied) -> None:
+    """If somebody has put other bytes under an object's name before, the right ones become a version beside them."""
+    file = next(iter(copied.sender.layout.objects.rglob("*.gpg")))
+    key = copied.address.key(str(file.relative_to(copied.sender.repository.path)))
+    client = copied.store.client(copied.store.writer)
+    client.put_object(Bucket=copied.bucket.bucket, Key=key, Body=b"forged")
+    copied.upload()
+    newest = copied.store.client().get_object(Bucket=copied.bucket.bucket, Key=key)["Body"].read()
+    assert hashlib.sha256(newest).hexdigest() == file.stem
+
+
+def test_rotten_bytes_do_not_arrive(copied: Copied) -> None:
+    """A file that rotted here is refused by the bucket, and its snapshot does not appear there."""
+    flip_a_bit(next(iter(copied.sender.layout.objects.rglob("*.gpg"))), 3)
+    with pytest.raises(IntegrityError, match="not what its name says"):
+        copied.upload()
+    assert len(copied.report.snapshots) < 2
+    assert copied.report.problem_kind == "damaged"
+
+
+def test_locks_are_renewed_for_a_quarter(make_copied: MakeCopied) -> None:
+    """Over a simulated quarter, whatever a kept snapshot needs is locked for the days promised, at every moment."""
+    copied = make_copied(lock_days=20)
+    first = copied.snapshot()
+    begin = datetime.now(UTC)
+    renewed = 0
+    for day in range(0, 92, 10):
+        now = begin + day * DAY
+        renewed += copied.upload(lambda now=now: now).renewed  # type: ignore[misc]
+        for file in copied.record.files().values():
+            assert file.locked_until is not None
+            assert file.locked_until >= now + 20 * DAY
+    seen = copied.store.client().head_object(
+        Bucket=copied.bucket.bucket, Key=copied.address.key(f"snapshots/{first}/manifest.gpg")
+    )
+    assert seen["ObjectLockRetainUntilDate"] >= now + 20 * DAY
+    assert 0 < renewed <= 9 * 10, "each of nine files about once in ten days"
+
+
+def test_what_is_not_needed_goes_when_its_lock_has_run_out(make_copied: MakeCopied) -> None:
+    """After a prune, an object stays while it is locked, its lock is not renewed, and then it is removed."""
+    copied = make_copied(is_locked=False, lock_days=0)
+    doomed = copied.snapshot()
+    copied.snapshot()
+    copied.upload()
+    remove_snapshots(copied.sender.layout, [doomed])
+    assert copied.upload(lambda: datetime.now(UTC) + PASS_EVERY).removed == 5
+    assert not [path for path in copied.paths() if str(doomed) in path]
+
+
+def test_locked_files_stay_after_a_prune(copied: Copied) -> None:
+    """Locked files of a removed snapshot stay, and are counted as not needed."""
+    (doomed, *_) = copied.upload().snapshots
+    remove_snapshots(copied.sender.layout, [doomed])
+    assert copied.upload(lambda: datetime.now(UTC) + PASS_EVERY).removed == 0
+    assert copied.report.unneeded == 5
+    assert str(doomed) not in copied.report.snapshots
+
+
+def test_an_object_that_was_deleted_there_is_put_again(make_copied: MakeCopied) -> None:
+    """What somebody has deleted from a bucket is noticed when its lock is renewed, and is put there again."""
+    copied = make_copied(lock_days=1)
+    copied.snapshot()
+    copied.upload()
+    record = copied.record
+    (path,) = [path for path in record.files() if path.endswith("manifest.gpg")]
+    file = record.files([path])[path]
+    client = copied.store.client()
+    unlocked = client.put_object(Bucket=copied.bucket.bucket, Key=copied.address.key(path), Body=b"x")
+    client.delete_object(Bucket=copied.bucket.bucket, Key=copied.address.key(path), VersionId=unlocked["VersionId"])
+    record.put([type(file)(path, file.sha256, file.size_bytes, unlocked["VersionId"], file.tag, None)])
+    copied.upload(lambda: datetime.now(UTC) + 2 * DAY)
+    assert copied.record.files([path])[path].version != unlocked["VersionId"]
+
+
+def test_a_bucket_without_locks_gets_files_without(make_copied: MakeCopied) -> None:
+    """In a bucket that has no Object Lock, files arrive unlocked, and that is reported."""
+    copied = make_copied(is_locked=False)
+    copied.snapshot()
+    assert copied.upload().has_lock is False
+    assert copied.report.has_lock is False
+    assert len(copied.report.snapshots) == 1
+
+
+def test_two_servers_share_a_bucket(make_copied: MakeCopied) -> None:
+    """Two servers with one bucket, and even one prefix, have a folder each, named by their repository's id."""
+    first = make_copied()
+    second = make_copied(name="other", bucket=first.bucket.bucket)
+    for copied in (first, second):
+        copied.snapshot()
+        copied.upload()
+    assert first.address.root != second.address.root
+    assert len(first.paths()) == len(second.paths()) == 9
+
+
+def test_revoked_credentials_are_reported(copied: Copied) -> None:
+    """With credentials that were revoked nothing is uploaded, and the report says so, without naming the key."""
+    revoked = copied.with_keys(copied.store.stranger)
+    with pytest.raises(BucketRefusedError) as failure:
+        revoked.upload()
+    assert revoked.report.problem_kind == "refused"
+    for text in (failure.value.message, failure.value.hint, revoked.report.problem):
+        assert copied.store.stranger.access_key not in text
+        assert copied.store.stranger.secret_key not in text
+
+
+def test_an_outage_is_survived(copied: Copied, object_store: ObjectStore) -> None:
+    """While the store cannot be reached uploads fail and are reported; afterwards all is there."""
+    with CuttableProxy(object_store.port) as proxy:
+        behind = copied.bucket.model_copy(update={"endpoint": f"http://127.0.0.1:{proxy.port}"})
+        away = Copied(copied.store, copied.sender, behind, copied.folder)
+        away.upload()
+        late = away.snapshot()
+        proxy.cut()
+        for hours in (1, 72):
+            with pytest.raises(BucketUnreachableError):
+                away.upload(lambda hours=hours: datetime.now(UTC) + timedelta(hours=hours))  # type: ignore[misc]
+        assert away.report.problem_kind == "unreachable"
+        assert away.report.failing_since is not None
+        assert away.report.failing_since < datetime.now(UTC) + timedelta(hours=2)
+    assert str(late) not in copied.report.snapshots
+    copied.upload()
+    assert str(late) in copied.report.snapshots
+    assert copied.report.failing_since is None
+
+
+def test_a_wrong_clock_locks_nothing(copied: Copied, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If this machine's clock is hours from the store's, nothing is uploaded: a lock until then could not be undone."""
+    real = datetime.now(UTC).timestamp()
+    monkeypatch.setattr("permafrost.buckets.store.time.time", lambda: real + 7200)
+    with pytest.raises(BucketClockError, match="120 minutes ahead"):
+        copied.upload()
+    assert copied.paths() == {}
+    assert copied.report.problem_kind == "clock"
