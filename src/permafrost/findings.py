@@ -188,6 +188,61 @@ class FindingKind(Enum):
         "A receiver of alerts cannot be reached; what it missed is sent once it can be.",
         "Run `permafrost notify test`, and correct the receiver's `[[notify]]` or its URL file.",
     )
+    # --- buckets, on a server or on a vault ---
+    BUCKET_UNREACHABLE = (
+        "bucket-unreachable",
+        _W,
+        "A bucket's object store cannot be reached, breaks off, or fails.",
+        "Check the network and the provider's status page. Uploads resume by themselves.",
+    )
+    BUCKET_REFUSED = (
+        "bucket-refused",
+        _W,
+        "An object store refuses the credentials of a bucket: they are wrong, were revoked, or allow too little.",
+        "Make a new key, write it into `credentials_file`, and run `permafrost bucket check NAME`.",
+    )
+    BUCKET_FULL = (
+        "bucket-full",
+        _W,
+        "A bucket takes no more. What is in it stays.",
+        "Raise its quota, or shorten `[retention]`: what is no longer needed goes once its lock has run out.",
+    )
+    BUCKET_CLOCK = (
+        "bucket-clock",
+        _W,
+        "The clocks of this machine and of an object store differ: nothing is uploaded, as no lock can be undone.",
+        "Set the clock (`timedatectl`).",
+    )
+    BUCKET_FAILED = (
+        "bucket-failed",
+        _W,
+        "Uploads to a bucket fail.",
+        "Read the message, fix what it names, and run `permafrost bucket upload NAME`.",
+    )
+    BUCKET_LATE = (
+        "bucket-late",
+        _W,
+        "A bucket lacks snapshots that are older than its `late_hours`.",
+        "Check that the service runs; `permafrost bucket upload NAME` shows what holds it up.",
+    )
+    BUCKET_UNLOCKED = (
+        "bucket-unlocked",
+        _N,
+        "A bucket takes no locks: anyone who has a key that may delete can empty it.",
+        "Make a bucket with Object Lock and name that instead, or set `lock_days = 0`.",
+    )
+    BUCKET_LOCKS = (
+        "bucket-locks",
+        _W,
+        "Locks in a bucket end sooner than `lock_days` promises.",
+        "Run `permafrost bucket upload NAME`, and see whether its key may renew locks: `permafrost bucket check NAME`.",
+    )
+    BUCKET_CORRUPT = (
+        "bucket-corrupt",
+        _A,
+        "Files in a bucket are missing, or are not what their names say.",
+        "Find out who may write or delete there. The next `permafrost bucket upload NAME` puts them there again.",
+    )
     # --- verify ---
     CORRUPT_OBJECT = (
         "corrupt-object",

@@ -47,6 +47,8 @@ class Uploader:
     record: BucketRecord
     lock_days: int
     clock: Callable[[], datetime]
+    on_file: Callable[[], None]
+    """Hears of each file that was put, from several threads."""
     sent: int = 0
     sent_bytes: int = 0
     _mode: int = field(init=False)
@@ -140,6 +142,7 @@ class Uploader:
                 self._mode = max(self._mode, mode + 1)
         self.sent += 1
         self.sent_bytes += file.size_bytes
+        self.on_file()
         return uploaded
 
     def _put_as(self, file: RepositoryFile, is_locked: bool, creates_only: bool) -> Uploaded:

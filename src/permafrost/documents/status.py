@@ -63,9 +63,10 @@ class PlaceDocument(Document):
     """A place where snapshots are kept."""
 
     name: str
-    """the vault's name, or the server's"""
-    kind: Literal["server", "vault"]
-    """what it is"""
+    """the vault's or the bucket's name, or the server's"""
+    kind: Literal["server", "vault", "bucket"]
+    """what it is; of a `bucket` it is known what was uploaded and how that was verified from here: nobody there reads
+    it again"""
     restorable_to: datetime | None
     """when its newest snapshot was made; null if it keeps none"""
     keeps_back_to: datetime | None

@@ -16,9 +16,12 @@ from permafrost.errors import PermafrostError
 from permafrost.events import Note, Reporter, Warned
 from permafrost.operations.refresh_status import StatusRefresher
 from permafrost.repository.durable import make_folder_durably
+from permafrost.repository.layout import Layout
 from permafrost.repository.lock import file_lock
 from permafrost.schedule import calendar_of, local_zone
 from permafrost.service.alerts import ServerAlerts, server_alerts
+from permafrost.service.bucket_uploads import BucketUploads
+from permafrost.service.job import Job
 from permafrost.service.job_runner import JobRunner
 from permafrost.service.own_command import check_own_command
 from permafrost.service.page import Turn, server_page
@@ -58,6 +61,7 @@ def _serve(configuration: Configuration, config_file: Path, report: Reporter, pa
     uptime = SyncthingUptime(server.syncthing, f"permafrost {server.name}", prepare, report)
     calendar = calendar_of(configuration.schedule, local_zone())
     jobs = JobRunner(configuration, config_file, calendar, report, datetime.now(UTC), alerts)
+    uploads = _uploads(configuration, config_file, report)
     doorkeeper = Doorkeeper(server, report)
     refresher = StatusRefresher(configuration, report, alerts.saw)
     try:
@@ -68,6 +72,7 @@ def _serve(configuration: Configuration, config_file: Path, report: Reporter, pa
             now = datetime.now(UTC)
             if jobs.turn(now):
                 manager.alive()
+            uploads.turn(now)
             manager.status(jobs.status(now))
             if uptime.client is not None and time.monotonic() >= door_at:
                 door_at = time.monotonic() + DOOR_S
@@ -78,10 +83,22 @@ def _serve(configuration: Configuration, config_file: Path, report: Reporter, pa
     finally:
         manager.stopping()
         jobs.ask_to_end()
+        uploads.ask_to_end()
         try:
             uptime.close()
         finally:
             jobs.end()
+            uploads.end()
+
+
+def _uploads(configuration: Configuration, config_file: Path, report: Reporter) -> BucketUploads:
+    return BucketUploads.of(
+        [bucket.name for bucket in configuration.buckets],
+        lambda words, now: Job(words, config_file, now),
+        (Layout(configuration.repository.path).snapshots,),
+        configuration.schedule.hung_after_s,
+        report,
+    )
 
 
 def _let_in(doorkeeper: Doorkeeper, client: Client, report: Reporter) -> None:

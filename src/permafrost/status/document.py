@@ -29,6 +29,7 @@ from permafrost.repository.repository import Repository
 from permafrost.repository.snapshots import complete_snapshots
 from permafrost.runs import DRILL, PLACE, RunRecords
 from permafrost.schedule import Calendar, calendar_of, local_zone
+from permafrost.status.buckets import bucket_findings, bucket_places, bucket_reports
 from permafrost.status.deliveries import delivery_findings
 from permafrost.status.finding_document import finding_document
 from permafrost.status.forecast import (
@@ -137,7 +138,11 @@ def status(configuration: Configuration, now: datetime) -> Status:
     reports = _reports(paired, written)
     proven = records.snapshots(DRILL, "done")
     proof, measured, size_bytes = _proof(records)
-    places = _places(configuration, snapshots, proven, reports, records, now)
+    buckets = bucket_reports(state, configuration.buckets, repository.repository_id)
+    places = (
+        *_places(configuration, snapshots, proven, reports, records, now),
+        *bucket_places(buckets, proven),
+    )
     findings = [
         *about_newest(latest, calendar, now),
         *about_clock(snapshots, records, now),
@@ -148,6 +153,7 @@ def status(configuration: Configuration, now: datetime) -> Status:
         *_about_receipts(paired, written, now),
         *receipt_findings(reports, repository.layout, snapshots, records, now),
         *promise_findings(configuration.promise, places, proof, now),
+        *bucket_findings(buckets, snapshots, now),
         *delivery_findings(state, configuration.notify, now),
     ]
     return Status(

@@ -68,9 +68,12 @@ def forecast_of(
 ) -> tuple[ForecastDocument, ...]:
     """Return the parts of coming back on a new machine, in their order."""
     size = f" of {bytes_text(size_bytes)}" if size_bytes else ""
-    source = "a vault" if any(place.kind == "vault" for place in places) else "the disk"
+    kinds = {place.kind for place in places}
+    source = "a vault" if "vault" in kinds else "a bucket" if "bucket" in kinds else "the disk"
     bring = ForecastDocument(
-        f"bring the snapshot{size} from {source}", None, "not measured: the way back from a vault is not timed"
+        f"bring the snapshot{size} from {source}",
+        None,
+        f"not measured: the way back from a {'bucket' if source == 'a bucket' else 'vault'} is not timed",
     )
     if measured is None:
         database = ForecastDocument("restore the database", None, "not measured: no drill was done yet")

@@ -18,13 +18,13 @@ _ON_ITS_WAY = timedelta(minutes=15)
 def promise_findings(
     promise: Promise, places: Sequence[PlaceDocument], proof: Proof, now: datetime
 ) -> Iterator[Finding]:
-    """Yield which promise would be broken now. Where there is no vault, other findings say that all would be lost."""
+    """Yield which promise would be broken now. Without another place, other findings say that all would be lost."""
     if promise.restore_minutes is not None and proof.restore_s is not None:
         limit_s = promise.restore_minutes * 60
         if proof.restore_s > limit_s:
             message = f"a restore takes about {span_text(proof.restore_s)}, and {span_text(limit_s)} are promised"
             yield Finding(FindingKind.RESTORE_SLOW, "restore_minutes", message)
-    kept = [place.restorable_to for place in places if place.kind == "vault" and place.restorable_to is not None]
+    kept = [place.restorable_to for place in places if place.kind != "server" and place.restorable_to is not None]
     if promise.lost_minutes is not None and kept:
         limit = timedelta(minutes=promise.lost_minutes)
         lost = now - max(kept)

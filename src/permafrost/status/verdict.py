@@ -1,8 +1,8 @@
 """The verdict: could the server come back right now, to when, from where, proven how, and in what time? Rules:
 
 1. Without a snapshot anywhere: no.
-2. What counts is what survives the loss of this server: the vaults. A vault that holds damaged or other bytes does not
-   count. Where no vault holds a snapshot, the server's own disk is named, as the only place.
+2. What counts is what survives the loss of this server: vaults and buckets. One that holds damaged or other bytes does
+   not count. Where none holds a snapshot, the server's own disk is named, as the only place.
 3. A snapshot that is older than the schedule allows is named with its age: limited.
 4. Nothing is promised that no restore has shown: without a successful drill, or after one that failed, it is unproven.
 5. Secrets that are missing from the snapshots make it unproven too: the rows alone bring no Mastodon back.
@@ -20,7 +20,13 @@ from permafrost.findings import Finding, FindingKind
 from permafrost.runs import Run
 
 _NOT_TRUSTED = frozenset(
-    {FindingKind.VAULT_CORRUPT, FindingKind.VAULT_DISAGREES, FindingKind.ROT, FindingKind.VAULT_REPLAYED}
+    {
+        FindingKind.VAULT_CORRUPT,
+        FindingKind.VAULT_DISAGREES,
+        FindingKind.ROT,
+        FindingKind.VAULT_REPLAYED,
+        FindingKind.BUCKET_CORRUPT,
+    }
 )
 _INVITE, _DRILL = "permafrost vault invite NAME", "permafrost drill"
 IsLate = Callable[[datetime], bool]
@@ -46,8 +52,9 @@ def server_verdict(
     """Return the verdict about a server, seen from the server; `is_late` tells whether a newer snapshot is due."""
     findings = tuple(findings)
     distrusted = {finding.vault or finding.subject for finding in findings if finding.kind in _NOT_TRUSTED}
-    vaults = [place for place in places if place.kind == "vault" and place.name not in distrusted]
-    sources, moment = _best(vaults)
+    elsewhere = [place for place in places if place.kind != "server"]
+    trusted = [place for place in elsewhere if place.name not in distrusted]
+    sources, moment = _best(trusted)
     limit, is_own_disk = "", False
     if moment is None:
         sources, moment = _best([place for place in places if place.kind == "server"])
@@ -55,14 +62,14 @@ def server_verdict(
             text = "No: there is no snapshot yet."
             return VerdictDocument("no", text, None, (), None, None, ("permafrost backup --audit",))
         is_own_disk = True
-        limit = f"from its own disk: no vault {'has it' if vaults else 'holds a copy yet'}"
+        what = "vault" if all(place.kind == "vault" for place in elsewhere) else "other place"
+        limit = f"from its own disk: no {what} {'has it' if trusted else 'holds a copy yet'}"
     elif is_late(moment):
         limit = f"{span_text((now - moment).total_seconds())} ago"
     doubts = [_doubt_of(proof, now), _secrets(findings)]
     stated = [doubt for doubt in doubts if doubt]
     verdict = _verdict(sources, moment, limit, stated, proof, now, zone, is_own_disk=is_own_disk)
-    no_vault = not any(place.kind == "vault" for place in places)
-    commands = [_INVITE] if no_vault else []
+    commands = [] if elsewhere else [_INVITE]
     return replace(verdict, commands=(*commands, *([_DRILL] if proof.done is None else [])))
 
 

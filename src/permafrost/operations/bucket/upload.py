@@ -29,7 +29,7 @@ from permafrost.errors import (
     PermafrostError,
     RepositoryError,
 )
-from permafrost.events import Note, Progress, Reporter, Steps
+from permafrost.events import Note, Progress, Reporter, Steps, ignore_events
 from permafrost.repository.layout import SnapshotId
 from permafrost.repository.lock import file_lock
 from permafrost.repository.repository import Repository
@@ -136,17 +136,20 @@ class _Upload:
         self._clock = clock
         address = address_of(request.bucket, repository.repository_id)
         self._store = BucketStore(address, request.bucket.credentials_file)
-        self._uploader = Uploader(repository.layout, self._store, record, request.bucket.lock_days, clock)
+        days = request.bucket.lock_days
+        self._uploader = Uploader(repository.layout, self._store, record, days, clock, self._file_was_put)
+        self._report: Reporter = ignore_events
 
     def run(self, report: Reporter) -> UploadResult:
         """Do all steps; see `upload`."""
         started = time.monotonic()
+        self._report = report
         steps = Steps(report, 3)
         with steps.step("compare clocks with the object store"):
             _check_clock(self._store.clock_ahead_s())
         with steps.step("upload objects, then snapshots"):
             self._uploader.send(list(base_files(self._repository.layout)))
-            made = self._send_snapshots(report)
+            made = self._send_snapshots()
         with steps.step("renew locks, and remove what is not needed"):
             renewed, removed = self._pass() if self._is_pass_due() else (0, 0)
         now = self._clock()
@@ -165,20 +168,22 @@ class _Upload:
             duration_s=round(time.monotonic() - started, 3),
         )
 
-    def _send_snapshots(self, report: Reporter) -> tuple[SnapshotId, ...]:
+    def _file_was_put(self) -> None:
+        self._report(Progress(self._uploader.sent, None, "files"))
+
+    def _send_snapshots(self) -> tuple[SnapshotId, ...]:
         """Put every snapshot into the bucket that is not there, the newest first; return those that now are."""
         here = complete_snapshots(self._repository.layout)
         known = self._record.whole()
         self._record.forget_whole(known.keys() - set(map(str, here)))
         waiting = [snapshot for snapshot in reversed(here) if str(snapshot) not in known]
         made = []
-        for number, snapshot in enumerate(waiting):
-            report(Progress(number, len(waiting), "objects"))
+        for snapshot in waiting:
             if self._send_snapshot(snapshot):
                 made.append(snapshot)
                 self._record.add_whole(str(snapshot), self._clock())
                 self._write({"tried_at": self._clock()})
-                report(Note(f"snapshot {snapshot} is in the bucket {self._request.bucket.name}"))
+                self._report(Note(f"snapshot {snapshot} is in the bucket {self._request.bucket.name}"))
         return tuple(made)
 
     def _send_snapshot(self, snapshot: SnapshotId) -> bool:

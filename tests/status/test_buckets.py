@@ -1,0 +1,92 @@
+"""Buckets in the status: as places, honestly, and with a finding for each thing that is wrong."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from permafrost.buckets.report import BucketReport
+from permafrost.config.buckets import Bucket
+from permafrost.repository.layout import SnapshotId
+from permafrost.status.buckets import bucket_findings, bucket_places
+
+NOW = datetime(2026, 11, 26, 20, 0, tzinfo=UTC)
+OLD, NEW = SnapshotId("20261124T120000Z-00000001"), SnapshotId("20261126T193000Z-00000002")
+BUCKET = Bucket(name="cellar", bucket="some-bucket", credentials_file=Path("/etc/permafrost/cellar"))
+WELL = BucketReport(
+    tried_at=NOW,
+    done_at=NOW,
+    passed_at=NOW,
+    snapshots=(str(OLD), str(NEW)),
+    has_lock=True,
+    locked_until=NOW + timedelta(days=40),
+    size_bytes=1000,
+)
+
+
+def codes(known: BucketReport, bucket: Bucket = BUCKET) -> list[str]:
+    """Return the codes of what is found."""
+    return [finding.code for finding in bucket_findings([(bucket, known)], (OLD, NEW), NOW)]
+
+
+def test_a_bucket_is_a_place() -> None:
+    """A bucket shows what was uploaded and which of it is proven, and claims neither room nor that all was read."""
+    (place,) = bucket_places([(BUCKET, WELL)], frozenset({str(OLD)}))
+    assert (place.kind, place.name, place.snapshots) == ("bucket", "cellar", 2)
+    assert (place.restorable_to, place.keeps_back_to, place.proven_to) == (NEW.made_at, OLD.made_at, OLD.made_at)
+    assert (place.all_read_since, place.free_bytes, place.heard_at) == (None, None, NOW)
+    assert codes(WELL) == []
+
+
+def test_an_unknown_bucket_holds_nothing() -> None:
+    """A bucket that nothing was uploaded to yet has no snapshot, and is late once one is older than allowed."""
+    (place,) = bucket_places([(BUCKET, BucketReport())], frozenset())
+    assert (place.restorable_to, place.snapshots, place.heard_at) == (None, 0, None)
+    assert codes(BucketReport()) == ["bucket-late"]
+
+
+@pytest.mark.parametrize("kind", ["unreachable", "refused", "full", "clock"])
+def test_each_failure_has_its_finding(kind: str) -> None:
+    """An outage of an hour, refused credentials, a full bucket and a wrong clock are findings of their own kinds."""
+    known = WELL.model_copy(
+        update={"failing_since": NOW - timedelta(hours=1), "problem_kind": kind, "problem": "it failed"}
+    )
+    assert codes(known) == [f"bucket-{kind}"]
+
+
+def test_a_short_outage_is_no_finding() -> None:
+    """An object store that fails for a few minutes needs nobody."""
+    since = NOW - timedelta(minutes=10)
+    assert codes(WELL.model_copy(update={"failing_since": since, "problem_kind": "unreachable"})) == []
+
+
+def test_a_bucket_is_late_by_its_newest() -> None:
+    """A bucket is late if its newest snapshot is older than one that has been here for longer than allowed."""
+    assert codes(WELL.model_copy(update={"snapshots": (str(OLD),)})) == [], "the newest is half an hour old"
+    assert codes(WELL.model_copy(update={"snapshots": ()})) == ["bucket-late"]
+
+
+def test_locks_that_end_too_soon() -> None:
+    """Locks that end before the days promised are a finding, and so is something without a lock."""
+    soon = WELL.model_copy(update={"locked_until": NOW + timedelta(days=20)})
+    none = WELL.model_copy(update={"locked_until": None})
+    assert codes(soon) == codes(none) == ["bucket-locks"]
+    assert codes(soon, BUCKET.model_copy(update={"lock_days": 0})) == []
+    assert codes(WELL.model_copy(update={"has_lock": False})) == ["bucket-unlocked"]
+
+
+def test_what_a_verification_found_is_an_alarm() -> None:
+    """Files that a verification found missing or damaged are an alarm."""
+    known = WELL.model_copy(update={"bad": ("objects/ab/x.gpg",), "bad_count": 1})
+    (finding,) = bucket_findings([(BUCKET, known)], (), NOW)
+    assert (finding.code, finding.severity.word) == ("bucket-corrupt", "alarm")
+
+
+def test_status_needs_no_boto3() -> None:
+    """What status imports does not import boto3, which is an extra, and takes most of a second."""
+    code = "import sys, permafrost.status.document; sys.exit('boto3' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
