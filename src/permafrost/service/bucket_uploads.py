@@ -14,10 +14,12 @@ from datetime import datetime
 from pathlib import Path
 
 from permafrost.events import Note, Reporter, Warned
-from permafrost.service.job import PATIENCE_S, Ended, Job
+from permafrost.service.job import Ended, Job
 
 EVERY_S = 3600.0
 AGAIN_S, AGAIN_AT_MOST_S = 60.0, 1800.0
+_PATIENCE_S = 1.0
+"""An upload loses nothing by being killed, and a request that stalls would hold up the end of the service."""
 
 
 @dataclass(slots=True)
@@ -49,7 +51,7 @@ class BucketUpload:
         if self._job is not None:
             self._job.ask_to_end()
 
-    def end(self, patience_s: float = PATIENCE_S) -> None:
+    def end(self, patience_s: float = _PATIENCE_S) -> None:
         """End the upload under way; the next one resumes it."""
         if self._job is not None:
             self._job.end(patience_s)
