@@ -57,6 +57,14 @@ def test_the_last_user_ends_it(settings: Syncthing) -> None:
     assert first._daemon.wait(1), "its starter reaps it"
 
 
+def test_a_start_measures_no_implementations(settings: Syncthing) -> None:
+    """A start does not spend a second of CPU time on finding out which SHA-256 is the quickest."""
+    with Instance(settings, "a").running():
+        log = (settings.home / "syncthing.log").read_text()
+    assert "syncthing v" in log
+    assert "Single thread SHA256 performance" not in log
+
+
 def test_an_instance_left_by_a_killed_process_is_joined(settings: Syncthing) -> None:
     """A Syncthing whose starter was killed is found, used, and ended by the next user."""
     home = prepare_home(settings, detect_dialect(), "a")
