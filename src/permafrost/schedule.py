@@ -14,9 +14,10 @@ was. Rules:
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
+from itertools import islice, takewhile
 from pathlib import Path
 from typing import Literal
 from zoneinfo import ZoneInfo
@@ -51,18 +52,18 @@ class Rhythm:
         local = local.replace(microsecond=local.microsecond or 1)
         return _utc(next(CronSim(self.expression, local, reverse=True), None))
 
+    def after(self, moment: datetime) -> Iterator[datetime]:
+        """Yield those after `moment`, as far as they are in reach."""
+        return (named.astimezone(UTC) for named in CronSim(self.expression, moment.astimezone(self.zone)))
+
     def next_after(self, moment: datetime) -> datetime | None:
         """Return the first of them after `moment`, None if there is none in reach."""
-        return _utc(next(CronSim(self.expression, moment.astimezone(self.zone)), None))
+        return next(self.after(moment), None)
 
     def count(self, after: datetime, until: datetime) -> int:
         """Return how many there are after `after` and up to `until`, at most `COUNTED_AT_MOST`."""
-        number = 0
-        for moment in CronSim(self.expression, after.astimezone(self.zone)):
-            if moment > until or number == COUNTED_AT_MOST:
-                break
-            number += 1
-        return number
+        up_to = takewhile(lambda moment: moment <= until, self.after(after))
+        return sum(1 for _ in islice(up_to, COUNTED_AT_MOST))
 
 
 @dataclass(frozen=True, slots=True)

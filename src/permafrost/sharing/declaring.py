@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from itertools import pairwise
+from itertools import islice, pairwise, takewhile
 
 from permafrost.config.models import Configuration
 from permafrost.repository.durable import write_durably
@@ -60,9 +60,4 @@ def longest_gap_s(calendar: Calendar, now: datetime) -> int | None:
 
 
 def _moments(rhythm: Rhythm, now: datetime) -> Iterator[datetime]:
-    moment = rhythm.next_after(now)
-    for _ in range(_MOST_MOMENTS):
-        if moment is None or moment - now > _LOOKED_AHEAD:
-            return
-        yield moment
-        moment = rhythm.next_after(moment)
+    return takewhile(lambda moment: moment - now <= _LOOKED_AHEAD, islice(rhythm.after(now), _MOST_MOMENTS))
