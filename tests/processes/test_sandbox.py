@@ -8,6 +8,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -69,6 +70,19 @@ def test_only_its_own_folder_can_be_written(own: Path) -> None:
     tries = f"for place in {places}; do (echo x > $place/written) 2>/dev/null && echo $place; done; echo x > {own}/file"
     assert inside(tries, own).stdout == b""
     assert (own / "file").read_text() == "x\n"
+
+
+def test_its_own_folder_may_be_in_memory(canaries: list[Path]) -> None:
+    """A folder of the program's own in /dev/shm is seen and can be written; nothing else is seen or written there."""
+    with tempfile.TemporaryDirectory(prefix="pf-", dir="/dev/shm") as place:
+        own = Path(place) / "own"
+        own.mkdir()
+        own.chmod(0o777)
+        Path(place).chmod(0o711)
+        tries = f"(echo x > /dev/shm/written) 2>/dev/null && echo written; cat {canaries[0]} 2>/dev/null"
+        ended = inside(f"{tries}; find /dev/shm -mindepth 1; echo x > {own}/file", own)
+        assert ended.stdout.decode().split() == [place, str(own)]
+        assert (own / "file").read_text() == "x\n"
 
 
 def test_no_other_process_is_seen(own: Path) -> None:

@@ -82,9 +82,10 @@ def sandboxed(program: Program, sandbox: Sandbox) -> Program:
         *(SANDBOX_PROGRAM, "--die-with-parent", "--clearenv", *_ISOLATED),
         *(() if _changes_user(sandbox) else ("--unshare-user",)),
         *(word for name, value in environment.items() for word in ("--setenv", name, value)),
+        *("--dev", "/dev"),  # first: it would hide a folder that the program was given in /dev/shm
         *(word for parent in _parents_of(shown) for word in ("--dir", str(parent))),
         *(word for bind in binds for word in bind),
-        *("--dev", "/dev", "--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/"),
+        *("--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/"),
         *_as_user(sandbox),
         *program.argv,
     ]
