@@ -12,6 +12,7 @@ settings.register_profile("permafrost", deadline=None)
 settings.load_profile("permafrost")
 
 pytest_plugins = [
+    "tests.fixtures.costs",
     "tests.fixtures.postgresql",
     "tests.fixtures.server",
     "tests.fixtures.vault",
@@ -27,10 +28,18 @@ pytest_plugins = [
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Let the longest tests be run as long as one likes."""
-    examples = 200 if os.environ.get("CI") else 20  # where somebody waits for the result, a tenth has to do
+    is_long = bool(os.environ.get("CI"))  # where somebody waits for the result, a tenth has to do
+    examples = 200 if is_long else 20
     parser.addoption("--model-examples", type=int, default=examples, help="examples of the segment log's model test")
+    parser.addoption("--long", action="store_true", default=is_long, help="data of full size, and every combination")
     parser.addoption("--debian-root", action="append", default=[], help="a root folder in which to try the package")
     parser.addoption("--vault-objects", type=int, default=2000, help="objects of the snapshot that a vault receives")
     parser.addoption("--fuzz-cases", type=int, default=30, help="cases of each of the fuzzer's tests")
     parser.addoption("--fuzz-seed", default="20261126", help="which cases: each is made from this and its number")
     parser.addoption("--fuzz-first", type=int, default=0, help="the number of the first case, to see one again")
+
+
+@pytest.fixture(scope="session")
+def is_long(request: pytest.FixtureRequest) -> bool:
+    """Whether to spend what a test of full size takes."""
+    return bool(request.config.getoption("--long"))
