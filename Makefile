@@ -1,6 +1,9 @@
 # demo and test install what is missing (scripts/bootstrap) and leave nothing running.
 PYTHON := .venv/bin/python
 
+# or each of pytest's workers compiles every test again
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test check coverage bench bootstrap reference matrix matrix-tools matrix-quick deb constraints
 
 demo:

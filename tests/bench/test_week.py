@@ -108,12 +108,12 @@ def test_a_week_is_kept_and_drawn(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not (shutil.which("restic") and shutil.which("borg")), reason="restic or borg is not installed")
-def test_six_hours_with_their_own_retention(server_folder: Path) -> None:
-    """Every system keeps the three last hours and a day, and both ends of what permafrost keeps can be restored."""
+def test_four_hours_with_their_own_retention(server_folder: Path) -> None:
+    """Every system keeps the two last hours and a day, and both ends of what permafrost keeps can be restored."""
     folder = server_folder / "week"
     folder.mkdir()
     folder.chmod(0o711)
-    retention, told = Retention(hourly=3, daily=2), list[str]()
+    retention, told = Retention(hourly=2, daily=2), list[str]()
     with running_servers(folder) as servers, temporary_home() as gpg_home:
         data = make_mastodon(servers, 17_000_000, told.append)
         major = servers.major
@@ -130,20 +130,20 @@ def test_six_hours_with_their_own_retention(server_folder: Path) -> None:
         runs = LogRuns(data, (_full(published, servers, told.append),), log_run(servers, log), (), HOURS[:1])
         measured = OneSize(FACTS, runs, (), (), others.measured())
         week = measure_week(
-            servers, WeekSystems(log, published, *systems), measured, 6, told.append, retention=retention
+            servers, WeekSystems(log, published, *systems), measured, 4, told.append, retention=retention
         )
         snapshots = list_snapshots(Layout(log.repository))
     assert runs.first.work_s.keys() >= {"connect", "scan", "fetch", "compress", "seal", "publish"}
     own, restic, borg = week.systems
-    assert [run.hour for run in own.runs] == [1, 2, 3, 4, 5, 6]
-    assert [run.hour for run in restic.runs] == [run.hour for run in borg.runs] == [4, 5, 6]
-    assert (own.kept, restic.kept) == (4, 4)  # the three and one from before the week
-    assert borg.kept in (4, 5)  # it keeps its oldest one too, as it has fewer days than it may keep
+    assert [run.hour for run in own.runs] == [1, 2, 3, 4]
+    assert [run.hour for run in restic.runs] == [run.hour for run in borg.runs] == [3, 4]
+    assert (own.kept, restic.kept) == (3, 3)  # the two and one from before the week
+    assert borg.kept in (3, 4)  # it keeps its oldest one too, as it has fewer days than it may keep
     assert len(snapshots) == own.kept
     assert all(run.sent_bytes > 300_000 for run in own.runs)
     assert own.stored_bytes < sum(run.sent_bytes for run in own.runs) + runs.first.stored_bytes
     assert own.stored_bytes < restic.stored_bytes
-    assert week.restores[0].hour == 6
+    assert week.restores[0].hour == 4
     assert (week.restores[0].rows_equal or 0) > data.rows
     assert week.restores[1].hour is None
     assert week.database_last_bytes > week.database_first_bytes

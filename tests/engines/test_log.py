@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -29,6 +28,7 @@ from permafrost.postgres.programs.scratch import ScratchCluster
 from permafrost.repository.layout import SnapshotId
 from permafrost.repository.snapshots import list_snapshots, read_object_list
 from tests.fixtures.backups import contents_of, drop, make_restore
+from tests.fixtures.commands import python
 from tests.fixtures.proxy import CuttableProxy
 from tests.fixtures.replication import base_backup, follow, wait_until_replayed
 from tests.fixtures.server import MakeServer, Server, free_port
@@ -231,7 +231,7 @@ def hook(event, arguments):
 armed = False
 sys.addaudithook(hook)
 import permafrost.cli.main as main
-sys.argv = ["permafrost", "backup", "--config", sys.argv[2]]
+sys.argv[1:] = ["backup", "--config", sys.argv[2]]
 armed = True
 try:
     main.run()
@@ -241,17 +241,11 @@ finally:
 """
 
 
-def test_killed_before_every_change(server: Server, tmp_path: Path) -> None:
+def test_killed_before_every_change(server: Server) -> None:
     """Killed with -9 before its n-th change of the disk, for every n: old snapshots restore, and the next run is
     right."""
     config = str(server.write_configuration())
-    script = tmp_path / "crash.py"
-    script.write_text(CRASH)
     url = server.configuration.database.url
-
-    def attempt(limit: int) -> int:
-        command = [sys.executable, str(script), str(limit), config]
-        return subprocess.run(command, check=False, capture_output=True).returncode
 
     run(server)
     outcomes = []
@@ -261,7 +255,7 @@ def test_killed_before_every_change(server: Server, tmp_path: Path) -> None:
             f"UPDATE big SET text = 'crash {limit}' WHERE id % 499 = {limit}",
             f"DELETE FROM big WHERE id = {limit}",
         )
-        outcomes.append(attempt(limit))
+        outcomes.append(python(CRASH, str(limit), config).returncode)
         if outcomes[-1] == 0:
             break
     assert outcomes[-1] == 0

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,7 +27,7 @@ from permafrost.repository.snapshots import list_snapshots
 from permafrost.runs import RunRecords
 from permafrost.status.document import status
 from tests.fixtures.backups import contents_of, drop, make_backup, make_restore
-from tests.fixtures.commands import json_of
+from tests.fixtures.commands import json_of, python
 from tests.fixtures.recipients import Recipient
 from tests.fixtures.server import PASSPHRASE, MakeServer, Server
 
@@ -243,9 +241,7 @@ def test_killed_at_any_moment(server: Server) -> None:
     assert waiting is not None
     were_waiting, kills = [], 0
     while True:
-        killed = subprocess.run(
-            [sys.executable, "-c", KILLED, str(kills + 1), config], capture_output=True, text=True, check=False
-        )
+        killed = python(KILLED, str(kills + 1), config)
         if killed.returncode != -signal.SIGKILL:
             break
         kills += 1

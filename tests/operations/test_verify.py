@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,23 +14,35 @@ from permafrost.events import Event, Progress, ignore_events
 from permafrost.openpgp.home import temporary_home
 from permafrost.openpgp.signing import export_public_key, generate_signing_key, sign_detached
 from permafrost.operations.verify import VerifyResult, verify
+from permafrost.postgres.programs.scratch import ScratchCluster
 from permafrost.repository.snapshots import list_snapshots, remove_snapshots
 from tests.fixtures.backups import make_backup
 from tests.fixtures.damage import flip_a_bit
-from tests.fixtures.server import MakeServer, Server
+from tests.fixtures.postgresql import temporary_database
+from tests.fixtures.server import Server, SigningKey, copied, new_server
 
 HOUR = timedelta(hours=1)
 
 
-@pytest.fixture
-def server(mastodon_database: str, make_server: MakeServer, tmp_path: Path) -> Server:
+@pytest.fixture(scope="module")
+def backed_up(
+    cluster: ScratchCluster, mastodon_template: str, signing_key: SigningKey, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
     """A server with two snapshots of database and secrets."""
-    secret = tmp_path / ".env.production"
+    folder = tmp_path_factory.mktemp("backed-up")
+    secret = folder / ".env.production"
     secret.write_text("LOCAL_DOMAIN=example.social\nSECRET_KEY_BASE=0123\n")
-    made = make_server(mastodon_database, secret_files=(secret,))
-    make_backup(made)
-    make_backup(made)
-    return made
+    with temporary_database(cluster, mastodon_template) as database:
+        made = new_server(folder / "server", signing_key, database, secret_files=(secret,))
+        make_backup(made)
+        make_backup(made)
+        yield made
+
+
+@pytest.fixture
+def server(backed_up: Server, tmp_path: Path) -> Server:
+    """A copy of that server."""
+    return copied(backed_up, tmp_path / "server")
 
 
 def look(server: Server, *, patience: timedelta = HOUR, later: timedelta = timedelta(0)) -> VerifyResult:

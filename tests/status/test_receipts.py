@@ -20,6 +20,7 @@ from permafrost.config.writing import effective_toml
 from permafrost.errors import IntegrityError
 from permafrost.findings import Finding, Severity
 from permafrost.openpgp.signing import export_public_key, generate_signing_key, sign_detached
+from permafrost.postgres.programs.scratch import ScratchCluster
 from permafrost.repository.layout import SnapshotId
 from permafrost.repository.snapshots import OBJECT_LIST, list_snapshots
 from permafrost.runs import RunRecords
@@ -40,7 +41,8 @@ from permafrost.vault.receipt import (
 from permafrost.vault.receipt_files import RECEIPT_FILE
 from permafrost.vault.report import VaultReport
 from tests.fixtures.backups import make_backup
-from tests.fixtures.server import MakeServer, Server
+from tests.fixtures.postgresql import temporary_database
+from tests.fixtures.server import MakeServer, Server, SigningKey, copied, new_server
 from tests.fixtures.syncthing import free_port, loopback_settings, wait_for
 
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -54,13 +56,22 @@ def key(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     return home, generate_signing_key(home, "permafrost vault attic")
 
 
-@pytest.fixture
-def server(mastodon_database: str, make_server: MakeServer) -> Server:
+@pytest.fixture(scope="module")
+def backed_up(
+    cluster: ScratchCluster, mastodon_template: str, signing_key: SigningKey, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
     """A server with two snapshots, of which runs are recorded."""
-    made = make_server(mastodon_database)
-    make_backup(made)
-    make_backup(made)
-    return made
+    with temporary_database(cluster, mastodon_template) as database:
+        made = new_server(tmp_path_factory.mktemp("backed-up") / "server", signing_key, database)
+        make_backup(made)
+        make_backup(made)
+        yield made
+
+
+@pytest.fixture
+def server(backed_up: Server, tmp_path: Path) -> Server:
+    """A copy of that server."""
+    return copied(backed_up, tmp_path / "server")
 
 
 def receipt_of(server: Server, **changes: object) -> Receipt:
