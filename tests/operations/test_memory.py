@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import psycopg
@@ -19,14 +19,15 @@ def peak_mb(config: Path) -> int:
     command = [sys.executable, "-m", "permafrost", "backup", "--config", str(config)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as backup:
         peak = 0
-        while backup.poll() is None:
+        while backup.returncode is None:
             try:
                 status = Path(f"/proc/{backup.pid}/status").read_text()
             except OSError:
                 break
             lines = [line.split() for line in status.splitlines() if line.startswith("VmHWM:")]
             peak = max([peak, *(int(words[1]) // 1024 for words in lines)])
-            os.waitid(os.P_PID, backup.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            with suppress(subprocess.TimeoutExpired):
+                backup.wait(0.02)
         _, said = backup.communicate()
         assert backup.returncode == 0, said
     return peak

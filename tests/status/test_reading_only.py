@@ -25,7 +25,7 @@ CHANGES = re.compile(
     r"(?:mkdir|rename|unlink|rmdir|link|symlink|chmod|chown|truncate)(?:at2?|at)?\()",
     re.MULTILINE,
 )
-HEAVY = ("httpx", "rich", "numpy", "cryptography", "zstandard")
+HEAVY = ("httpx", "rich", "numpy", "cryptography", "zstandard", "psycopg", "asyncio")
 
 
 @pytest.fixture

@@ -6,12 +6,11 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from psycopg import ProgrammingError
-from psycopg.conninfo import conninfo_to_dict
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from permafrost.config.alerting import Hook, Notify, check_names_differ
 from permafrost.config.buckets import Bucket, check_bucket_names_differ
+from permafrost.config.conninfo import parameters_of
 from permafrost.config.section import Section
 from permafrost.config.values import (
     AbsolutePath,
@@ -69,8 +68,8 @@ class Database(Section):
     @classmethod
     def _no_secret_in_the_url(cls, value: str) -> str:
         try:
-            parameters = conninfo_to_dict(value)
-        except ProgrammingError as error:
+            parameters = parameters_of(value)
+        except ValueError as error:
             # libpq quotes what it stumbled over, which may be a piece of a password
             raise ValueError(
                 "is not a libpq connection string or URI, like postgresql:///mastodon_production"
@@ -86,8 +85,8 @@ class Database(Section):
 
 def passfile_of(url: str) -> Path | None:
     """Return the pgpass file that a libpq connection string or URI names, None if it names none."""
-    name = conninfo_to_dict(url).get("passfile")
-    return Path(str(name)) if name else None
+    name = parameters_of(url).get("passfile")
+    return Path(name) if name else None
 
 
 class RepositorySettings(Section):
