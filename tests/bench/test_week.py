@@ -115,7 +115,7 @@ def test_four_hours_with_their_own_retention(server_folder: Path) -> None:
     folder.chmod(0o711)
     retention, told = Retention(hourly=2, daily=2), list[str]()
     with running_servers(folder) as servers, temporary_home() as gpg_home:
-        data = make_mastodon(servers, 17_000_000, told.append)
+        data = make_mastodon(servers, 2_000_000, told.append)
         major = servers.major
         published = PublishedSetup(folder / "published", servers.conninfo, gpg_home, major)
         log = Permafrost(folder / "log", servers.conninfo, "log")

@@ -38,12 +38,11 @@ _ON_WHAT_THE_TENANT_MADE = """
 _EVENT_TRIGGER = "CREATE EVENT TRIGGER attack ON ddl_command_end EXECUTE FUNCTION tenant.on_event()"
 
 
-@pytest.fixture(params=[OWN_MAJOR, *NEWER_MAJORS])
-def attacked(request: pytest.FixtureRequest, server_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """The connection string of a database in which a tenant has laid every kind of code that PostgreSQL will run."""
+@pytest.fixture(scope="module", params=[OWN_MAJOR, *NEWER_MAJORS])
+def attacked_by_all(request: pytest.FixtureRequest, server_folder: Path) -> Iterator[tuple[ScratchCluster, str]]:
+    """A server, and the connection string of its database, in which a tenant has laid every kind of code that
+    PostgreSQL will run."""
     binaries = None if request.param == OWN_MAJOR else binaries_or_skip(request.param)
-    if binaries is not None:
-        monkeypatch.setenv("PATH", f"{binaries}{os.pathsep}{os.environ['PATH']}")
     with (
         ScratchCluster(server_folder / f"attacked-{request.param}", binaries=binaries) as cluster,
         psycopg.connect(cluster.conninfo("postgres"), autocommit=True) as superuser,
@@ -59,7 +58,15 @@ def attacked(request: pytest.FixtureRequest, server_folder: Path, monkeypatch: p
                 with psycopg.connect(conninfo_for(conninfo, user="tenant"), autocommit=True) as tenant:
                     tenant.execute("CREATE INDEX ON tenant.by_operator_class (value public.of_tenant)")
                 connection.execute(_EVENT_TRIGGER)
-            yield conninfo_for(conninfo, user="reader")
+            yield cluster, conninfo_for(conninfo, user="reader")
+
+
+@pytest.fixture
+def attacked(attacked_by_all: tuple[ScratchCluster, str], monkeypatch: pytest.MonkeyPatch) -> str:
+    """The connection string of that database; the programs of its server come first on PATH."""
+    cluster, conninfo = attacked_by_all
+    monkeypatch.setenv("PATH", f"{cluster.binaries}{os.pathsep}{os.environ['PATH']}")
+    return conninfo
 
 
 def traced(trace: Path, *words: str) -> tuple[subprocess.CompletedProcess[str], str]:

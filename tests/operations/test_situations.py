@@ -142,15 +142,30 @@ def make_drill(server: Server, scratch: Path, report: Reporter) -> None:
     drill(DrillRequest(source, None, scratch, None), report=report, now=datetime.now(UTC))
 
 
+def make_export(server: Server, scratch: Path, file: Path) -> None:
+    """Export the newest snapshot as a script with something in it."""
+    source = Source(server.path, OpeningKey(server.passphrase_file))
+    request = ExportRequest(source, None, "plain", file, is_sealed=False, scratch=scratch)
+    export(request, report=ignore_events, now=datetime.now(UTC))
+    assert file.stat().st_size > 0
+
+
 @pytest.mark.parametrize(
     "situation",
     [pytest.param((script, major), id=f"{script.stem}-{major}") for script in SITUATIONS for major in majors(script)],
     indirect=True,
 )
 def test_situation(
-    situation: str, make_server: MakeServer, tmp_path: Path, server_folder: Path, request: pytest.FixtureRequest
+    situation: str,
+    make_server: MakeServer,
+    tmp_path: Path,
+    server_folder: Path,
+    request: pytest.FixtureRequest,
+    *,
+    is_long: bool,
 ) -> None:
-    """It is backed up with an audit, restored, drilled and exported; pg_dump says the same as of the copy by hand."""
+    """It is backed up with an audit and restored; pg_dump says the same as of the copy by hand. Then it is drilled or
+    exported, in turn, in a server of its own; in a long run both."""
     script, major = request.node.callspec.params["situation"]
     head = described(script)
     assert head["source"]
@@ -165,14 +180,13 @@ def test_situation(
         assert contents(restored, major) == contents(restored_by_hand(situation, major, tmp_path), major)
     else:
         assert contents(restored, major) == contents(situation, major)
-    events = []
-    make_drill(server, server_folder, events.append)
-    assert head.get("drill warning", head.get("warning", "")) in warnings_of(events)
-    file = tmp_path / "exported.sql"
-    source = Source(server.path, OpeningKey(server.passphrase_file))
-    export_request = ExportRequest(source, None, "plain", file, is_sealed=False, scratch=server_folder)
-    export(export_request, report=ignore_events, now=datetime.now(UTC))
-    assert file.stat().st_size > 0
+    is_exported = SITUATIONS.index(script) % 2 == 0 and "drill warning" not in head
+    if is_long or not is_exported:
+        events = []
+        make_drill(server, server_folder, events.append)
+        assert head.get("drill warning", head.get("warning", "")) in warnings_of(events)
+    if is_long or is_exported:
+        make_export(server, server_folder, tmp_path / "exported.sql")
 
 
 def test_there_are_enough() -> None:
