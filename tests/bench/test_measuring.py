@@ -12,6 +12,7 @@ from bench.data import check_equal, rows_for
 from bench.measuring import Measurement, measure, median, take
 from bench.memory import PeakMemory
 from bench.programs import BenchError, pipe
+from tests.fixtures.commands import end_server
 
 
 def test_the_median_is_of_each_quantity_by_itself() -> None:
@@ -50,6 +51,7 @@ def test_peak_memory_is_seen() -> None:
 
 def test_memory_of_all_programs_and_new_files_are_seen(tmp_path: Path) -> None:
     """A grandchild's memory counts, and only files that are new or changed are sent."""
+    end_server()
     (tmp_path / "old").write_bytes(b"x" * 10)
     greedy = f"import time; x = bytearray(80_000_000); open({str(tmp_path / 'new')!r}, 'w').write('abc'); time.sleep(1)"
     took = take(
