@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
+from itertools import islice, pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -107,6 +107,24 @@ def test_summer_time() -> None:
         gaps = [later - earlier for earlier, later in pairwise(backups)]
         assert max(gaps) <= HOUR
         assert all(due.missed == 0 for _, due in done)
+
+
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe"])
+@pytest.mark.parametrize(
+    "expression", [HOURLY, "*/10 * * * *", "30 2 * * *", "5 1,2,3 * * *", "* 2 * * *", "0 4 * * 0"]
+)
+def test_one_walk_meets_every_moment(zone: str, expression: str) -> None:
+    """The moments after one are those that are found one after the other, also at both changes of summer time."""
+    rhythm = Rhythm(expression, ZoneInfo(zone))
+    for start in (
+        datetime(2026, 3, 7, tzinfo=UTC),
+        datetime(2026, 3, 28, tzinfo=UTC),
+        datetime(2026, 10, 3, tzinfo=UTC),
+    ):
+        moment = start
+        for met in islice(rhythm.after(start), 250):
+            assert met == rhythm.next_after(moment)
+            moment = met
 
 
 def test_an_audit_takes_the_place_of_a_backup() -> None:

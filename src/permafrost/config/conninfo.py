@@ -1,8 +1,8 @@
 """The parameters of a libpq connection string or URI.
 
-libpq knows what they mean, but psycopg, through which we ask it, takes a third of the time in which `permafrost status`
-starts. So plain strings, which most are, are read here: known parameters, each given once, without quotes, escapes or
-lists. libpq reads all others.
+libpq knows what they mean, but psycopg, through which we ask it, takes a quarter of the time in which `permafrost
+status` starts. So plain strings, which most are, are read here: known parameters, each given once, without quotes,
+escapes or lists. libpq reads all others.
 """
 
 from __future__ import annotations
