@@ -5,18 +5,18 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from importlib.util import find_spec
 from pathlib import Path
 
 import click
 
 from permafrost.amounts import bytes_text, count_text, seconds_text
+from permafrost.buckets.extra import require_boto3
 from permafrost.cli.shared.options import config_option, config_path, json_option, reporting
 from permafrost.cli.shared.rendering import Rendering
 from permafrost.config.buckets import Bucket
 from permafrost.config.loading import load_configuration
 from permafrost.config.models import Configuration
-from permafrost.errors import ConfigurationError, UsageError
+from permafrost.errors import UsageError
 
 _NICE = 10
 """How much an upload steps back behind a backup that runs beside it."""
@@ -74,11 +74,3 @@ def named_bucket(buckets: Sequence[Bucket], name: str) -> Bucket:
             return found
     names = ", ".join(found.name for found in buckets)
     raise UsageError(f"there is no bucket {name}", hint=f"[[buckets]] has {names or 'none'}; see how-to/bucket.md")
-
-
-def require_boto3() -> None:
-    """Raise `ConfigurationError` if the extra that speaks S3 is not installed."""
-    if find_spec("boto3") is None:
-        raise ConfigurationError(
-            "buckets need the Python package boto3, which is not installed", hint="install permafrost-backup[s3]"
-        )
