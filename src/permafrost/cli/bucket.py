@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,14 +11,19 @@ from pathlib import Path
 import click
 
 from permafrost.amounts import bytes_text, count_text, seconds_text
+from permafrost.buckets.address import BucketAddress
 from permafrost.buckets.extra import require_boto3
-from permafrost.cli.shared.options import config_option, config_path, json_option, reporting
+from permafrost.buckets.wanted import WantedSnapshots
+from permafrost.cli.shared.bucket_place import PlaceType
+from permafrost.cli.shared.options import config_option, config_path, fingerprint_option, json_option, reporting
 from permafrost.cli.shared.rendering import Rendering
 from permafrost.config.buckets import Bucket
 from permafrost.config.loading import load_configuration
 from permafrost.config.models import Configuration
-from permafrost.errors import UsageError
+from permafrost.errors import EXIT_FINDINGS, UsageError
+from permafrost.repository.layout import parse_snapshot_choice
 
+_VERDICTS = {True: "yes", False: "NO", None: "?"}
 _NICE = 10
 """How much an upload steps back behind a backup that runs beside it."""
 
@@ -59,6 +65,77 @@ def upload_command(rendering: Rendering, name: str, config_file: Path | None) ->
     if result.renewed or result.removed:
         lines.insert(1, f"renewed {count_text(result.renewed, 'lock')}, removed {count_text(result.removed, 'file')}")
     rendering.result(result.document(), lines)
+
+
+@bucket.command("check")
+@click.argument("name")
+@config_option
+@json_option
+@reporting
+def check_command(rendering: Rendering, name: str, config_file: Path | None) -> int:
+    """Try each promise on the bucket NAME of [[buckets]], and say what holds.
+
+    Small objects are put into the bucket: with a wrong checksum, twice, locked, deleted and shortened again. Those that
+    are locked stay for a few minutes. Exit code 3 if something does not hold that is needed.
+
+    \b
+    Example:
+      permafrost bucket check cellar
+    """
+    configuration = load_configuration(config_path(config_file))
+    wanted = chosen_bucket(configuration, name)
+    from permafrost.operations.bucket.check import check_bucket  # noqa: PLC0415 - boto3 is an extra
+
+    result = check_bucket(wanted, configuration.repository.path, lambda: datetime.now(UTC))
+    rows = [(_VERDICTS[probe.holds], probe.promise, probe.text) for probe in result.probes]
+    rendering.result(result.document(), [f"{verdict:4} {promise:12} {text}" for verdict, promise, text in rows])
+    return 0 if result.is_good else EXIT_FINDINGS
+
+
+@bucket.command("fetch")
+@click.argument("address", type=PlaceType())
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@click.option(
+    "--credentials",
+    "credentials_file",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="A file with a key that may read and list: ACCESS_KEY_ID:SECRET_ACCESS_KEY.",
+)
+@click.option("--snapshot", default="latest", show_default=True, help="An id, or latest.")
+@click.option("--newest", type=click.IntRange(1), default=1, show_default=True, help="Fetch the newest N snapshots.")
+@fingerprint_option
+@json_option
+@reporting
+def fetch_command(
+    rendering: Rendering,
+    address: Path | BucketAddress,
+    folder: Path,
+    *,
+    credentials_file: Path,
+    snapshot: str,
+    newest: int,
+    fingerprint: str | None,
+) -> None:
+    """Fetch a repository at ADDRESS, s3://..., into FOLDER, and check signatures and names.
+
+    Needs no configuration: the address, a key that may read, and the fingerprint are on the recovery sheet. It resumes
+    a fetch that broke off. Then any command reads the folder: --repository FOLDER.
+
+    \b
+    Example:
+      permafrost bucket fetch "s3://cellar/0123...?endpoint=https://s3.example.com" copy --credentials bucket-key
+    """
+    if not isinstance(address, BucketAddress):
+        raise UsageError(f"{address} is not a bucket's address", hint="it begins with s3://; the recovery sheet has it")
+    require_boto3()
+    from permafrost.operations.bucket.fetch import FetchRequest, fetch  # noqa: PLC0415 - boto3 is an extra
+
+    wanted = WantedSnapshots(parse_snapshot_choice(snapshot), most=newest)
+    request = FetchRequest(address, credentials_file, fingerprint, wanted, folder)
+    result = fetch(request, report=rendering.report, clock=lambda: datetime.now(UTC))
+    size = f"{count_text(len(result.snapshots), 'snapshot')}, {bytes_text(result.size_bytes)} of objects"
+    rendering.result(result.document(), [f"fetched {size}; read it with: --repository {shlex.quote(str(folder))}"])
 
 
 def chosen_bucket(configuration: Configuration, name: str) -> Bucket:
