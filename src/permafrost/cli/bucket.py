@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -17,11 +18,15 @@ from permafrost.buckets.wanted import WantedSnapshots
 from permafrost.cli.shared.bucket_place import PlaceType
 from permafrost.cli.shared.options import config_option, config_path, fingerprint_option, json_option, reporting
 from permafrost.cli.shared.rendering import Rendering
+from permafrost.cli.vault.options import maybe_path_option
 from permafrost.config.buckets import Bucket
 from permafrost.config.loading import load_configuration
-from permafrost.config.models import Configuration
+from permafrost.documents.bucket import BucketUploadsDocument
 from permafrost.errors import EXIT_FINDINGS, UsageError
-from permafrost.repository.layout import parse_snapshot_choice
+from permafrost.repository.layout import Layout, parse_snapshot_choice
+
+if TYPE_CHECKING:
+    from permafrost.operations.bucket.upload import UploadResult
 
 _VERDICTS = {True: "yes", False: "NO", None: "?"}
 _NICE = 10
@@ -35,36 +40,56 @@ def bucket() -> None:
 
 @bucket.command("upload")
 @click.argument("name")
+@maybe_path_option
 @config_option
 @json_option
 @reporting
-def upload_command(rendering: Rendering, name: str, config_file: Path | None) -> None:
+def upload_command(rendering: Rendering, name: str, root: Path | None, config_file: Path | None) -> None:
     """Put every snapshot into the bucket NAME of [[buckets]], the newest first.
 
     The service does it by itself. It resumes wherever it ended; a backup may run beside it. Everything that a snapshot
     needs is locked for `lock_days` at any time, if the bucket has Object Lock. What no snapshot needs any more is
-    removed once its lock has run out.
+    removed once its lock has run out. On a vault, it is the history of each server that the vault keeps.
 
     \b
-    Example:
+    Examples:
       permafrost bucket upload cellar
+      permafrost bucket upload cellar --path /srv/permafrost
     """
-    configuration = load_configuration(config_path(config_file))
-    wanted = chosen_bucket(configuration, name)
+    wanted, repositories, state = _sources(name, root, config_file)
     from permafrost.operations.bucket.upload import UploadRequest, upload  # noqa: PLC0415 - boto3 is an extra
 
     os.nice(_NICE)
-    request = UploadRequest(wanted, configuration.repository.path, configuration.state.path)
-    result = upload(request, report=rendering.report, clock=lambda: datetime.now(UTC))
+    requests = [UploadRequest(wanted, repository, state) for repository in repositories]
+    results = [upload(one, report=rendering.report, clock=lambda: datetime.now(UTC)) for one in requests]
+    document = BucketUploadsDocument(tuple(result.document() for result in results))
+    rendering.result(document, [line for result in results for line in _upload_lines(result)])
+
+
+def _upload_lines(result: UploadResult) -> list[str]:
     sent = f"{count_text(result.files, 'file')}, {bytes_text(result.size_bytes)} in {seconds_text(result.duration_s)}"
     made, asked = count_text(len(result.snapshots), "new snapshot"), count_text(result.requests, "request")
     lines = [
-        f"{made} in {name}: {sent}, {asked}",
+        f"{made} in {result.bucket}: {sent}, {asked}",
         f"restore from it with: --repository '{result.address}'",
     ]
     if result.renewed or result.removed:
         lines.insert(1, f"renewed {count_text(result.renewed, 'lock')}, removed {count_text(result.removed, 'file')}")
-    rendering.result(result.document(), lines)
+    return lines
+
+
+def _sources(name: str, root: Path | None, config_file: Path | None) -> tuple[Bucket, list[Path], Path]:
+    """Return the bucket of that name, the repositories that go into it, and the folder of its records."""
+    if root is None:
+        configuration = load_configuration(config_path(config_file))
+        return chosen_bucket(configuration.buckets, name), [configuration.repository.path], configuration.state.path
+    from permafrost.status.vault_document import STATE  # noqa: PLC0415 - for a vault alone
+    from permafrost.vault.settings import open_vault  # noqa: PLC0415 - the same
+
+    vault = open_vault(root)
+    wanted = chosen_bucket(vault.settings.buckets, name)
+    histories = [vault.history(server) for server in vault.settings.servers]
+    return wanted, [history for history in histories if Layout(history).facts.exists()], root / STATE
 
 
 @bucket.command("check")
@@ -83,7 +108,7 @@ def check_command(rendering: Rendering, name: str, config_file: Path | None) -> 
       permafrost bucket check cellar
     """
     configuration = load_configuration(config_path(config_file))
-    wanted = chosen_bucket(configuration, name)
+    wanted = chosen_bucket(configuration.buckets, name)
     from permafrost.operations.bucket.check import check_bucket  # noqa: PLC0415 - boto3 is an extra
 
     result = check_bucket(wanted, configuration.repository.path, lambda: datetime.now(UTC))
@@ -138,14 +163,9 @@ def fetch_command(
     rendering.result(result.document(), [f"fetched {size}; read it with: --repository {shlex.quote(str(folder))}"])
 
 
-def chosen_bucket(configuration: Configuration, name: str) -> Bucket:
-    """Return the configured bucket of that name; raise `UsageError` if there is none."""
-    require_boto3()
-    return named_bucket(configuration.buckets, name)
-
-
-def named_bucket(buckets: Sequence[Bucket], name: str) -> Bucket:
+def chosen_bucket(buckets: Sequence[Bucket], name: str) -> Bucket:
     """Return the bucket of that name; raise `UsageError` if there is none."""
+    require_boto3()
     for found in buckets:
         if found.name == name:
             return found

@@ -113,7 +113,7 @@ def verify(
 
 
 def _verify_bucket(rendering: Rendering, options: BucketOptions, configuration: Configuration) -> int:
-    wanted = chosen_bucket(configuration, options.name)
+    wanted = chosen_bucket(configuration.buckets, options.name)
     credentials_file = options.credentials_file or wanted.read_credentials_file
     if credentials_file is None:
         raise UsageError("no key that may read the bucket was given", hint="give --bucket-credentials FILE")

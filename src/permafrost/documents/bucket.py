@@ -10,7 +10,7 @@ from permafrost.documents.document import Document
 
 @dataclass(frozen=True, slots=True)
 class BucketUploadDocument(Document):
-    """What was put into a bucket, renewed and removed there."""
+    """What was put into a bucket of one repository, and renewed and removed there."""
 
     bucket: str
     """its name in `[[buckets]]`"""
@@ -32,6 +32,14 @@ class BucketUploadDocument(Document):
     """whether what was uploaded is locked"""
     duration_s: float
     """how long it took"""
+
+
+@dataclass(frozen=True, slots=True)
+class BucketUploadsDocument(Document):
+    """What was put into a bucket; on a vault, about the history of each server."""
+
+    uploads: tuple[BucketUploadDocument, ...]
+    """by repository"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from permafrost.documents.backup import BackupDocument
 from permafrost.documents.bucket import (
     BucketCheckDocument,
     BucketFetchDocument,
-    BucketUploadDocument,
+    BucketUploadsDocument,
     BucketVerifyDocument,
 )
 from permafrost.documents.failure import ErrorDocument
@@ -75,7 +75,7 @@ COMMANDS: Mapping[str, tuple[type, ...]] = {
     "export": (ExportDocument,),
     "prune": (PruneDocument,),
     "status": (StatusDocument,),
-    "bucket upload": (BucketUploadDocument,),
+    "bucket upload": (BucketUploadsDocument,),
     "bucket check": (BucketCheckDocument,),
     "bucket fetch": (BucketFetchDocument,),
     "vault invite": (VaultInviteDocument,),

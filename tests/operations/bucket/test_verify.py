@@ -83,3 +83,17 @@ def test_hidden_and_overwritten_versions_are_no_finding(make_copied: MakeCopied)
         copied.hide(path, copied.store.writer)
     assert look(copied).bad == ()
     assert look(copied, asks_sums=True, download_s=60).bad == ()
+
+
+def test_many_objects_need_a_listing_alone(make_copied: MakeCopied, request: pytest.FixtureRequest) -> None:
+    """However many objects there are, a listing of a thousand with each request verifies them, and nothing else."""
+    count = int(request.config.getoption("--bucket-objects"))
+    copied = make_copied()
+    copied.sender.snapshot(datetime.now(UTC), new_objects=count)
+    uploaded = copied.upload()
+    result = look(copied)
+    print(f"{count} objects: upload {uploaded.requests} requests, {uploaded.duration_s} s; ", end="")  # noqa: T201
+    print(f"verify {result.requests} requests, {result.duration_s} s")  # noqa: T201
+    assert uploaded.requests == count + 3 + 4 + 1
+    assert (result.bad, result.files, result.downloaded, result.asked) == ((), count + 3, 0, 0)
+    assert result.requests == -(-(count + 7) // 1000)
