@@ -41,4 +41,7 @@ def list_repository(store: BucketStore, below: str = "") -> Listing:
     found: dict[str, list[Version]] = {}
     for version in store.versions(root + below):
         found.setdefault(version.key.removeprefix(root), []).append(version)
-    return Listing({path: sorted(versions, key=lambda one: one.modified_at) for path, versions in found.items()})
+    for versions in found.values():
+        versions.reverse()  # a listing has the newest first, and its times are whole seconds
+        versions.sort(key=lambda one: one.modified_at)
+    return Listing(found)

@@ -24,6 +24,7 @@ from permafrost.config.loading import load_configuration
 from permafrost.documents.bucket import BucketUploadsDocument
 from permafrost.errors import EXIT_FINDINGS, UsageError
 from permafrost.repository.layout import Layout, parse_snapshot_choice
+from permafrost.runs import RunRecords
 
 if TYPE_CHECKING:
     from permafrost.operations.bucket.upload import UploadResult
@@ -56,11 +57,11 @@ def upload_command(rendering: Rendering, name: str, root: Path | None, config_fi
       permafrost bucket upload cellar
       permafrost bucket upload cellar --path /srv/permafrost
     """
-    wanted, repositories, state = _sources(name, root, config_file)
+    wanted, sources, state = _sources(name, root, config_file)
     from permafrost.operations.bucket.upload import UploadRequest, upload  # noqa: PLC0415 - boto3 is an extra
 
     os.nice(_NICE)
-    requests = [UploadRequest(wanted, repository, state) for repository in repositories]
+    requests = [UploadRequest(wanted, repository, state, removed) for repository, removed in sources]
     results = [upload(one, report=rendering.report, clock=lambda: datetime.now(UTC)) for one in requests]
     document = BucketUploadsDocument(tuple(result.document() for result in results))
     rendering.result(document, [line for result in results for line in _upload_lines(result)])
@@ -78,18 +79,29 @@ def _upload_lines(result: UploadResult) -> list[str]:
     return lines
 
 
-def _sources(name: str, root: Path | None, config_file: Path | None) -> tuple[Bucket, list[Path], Path]:
-    """Return the bucket of that name, the repositories that go into it, and the folder of its records."""
+def _sources(
+    name: str, root: Path | None, config_file: Path | None
+) -> tuple[Bucket, list[tuple[Path, frozenset[str]]], Path]:
+    """Return the bucket of that name, what goes into it, and the folder of its records.
+
+    What goes into it are repositories, each with the snapshots that were removed from it on purpose.
+    """
     if root is None:
         configuration = load_configuration(config_path(config_file))
-        return chosen_bucket(configuration.buckets, name), [configuration.repository.path], configuration.state.path
-    from permafrost.status.vault_document import STATE  # noqa: PLC0415 - for a vault alone
+        state = configuration.state.path
+        removed = RunRecords(state, is_read_only=True).removed_by_prune()
+        return chosen_bucket(configuration.buckets, name), [(configuration.repository.path, removed)], state
+    from permafrost.status.vault_document import STATE, dropped_snapshots  # noqa: PLC0415 - for a vault alone
     from permafrost.vault.settings import open_vault  # noqa: PLC0415 - the same
 
     vault = open_vault(root)
     wanted = chosen_bucket(vault.settings.buckets, name)
-    histories = [vault.history(server) for server in vault.settings.servers]
-    return wanted, [history for history in histories if Layout(history).facts.exists()], root / STATE
+    sources = [
+        (vault.history(server), dropped_snapshots(vault, server))
+        for server in vault.settings.servers
+        if Layout(vault.history(server)).facts.exists()
+    ]
+    return wanted, sources, root / STATE
 
 
 @bucket.command("check")

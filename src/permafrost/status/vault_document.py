@@ -99,6 +99,15 @@ def vault_status(root: Path, now: datetime) -> VaultStatus:
     return VaultStatus(vault.settings.name, now, zone, servers, own)
 
 
+def dropped_snapshots(vault: Vault, server: VaultServer) -> frozenset[str]:
+    """Return the snapshots of a server that the vault's own rules have dropped from its history."""
+    try:
+        arrivals = _read(vault.records(server)).arrivals
+    except sqlite3.DatabaseError:
+        return frozenset()
+    return frozenset(arrival.snapshot for arrival in arrivals if arrival.state == DROPPED)
+
+
 def _about_buckets(vault: Vault, servers: Sequence[KeptServer], now: datetime) -> Iterator[Finding]:
     """Yield what is wrong with the vault's own buckets, about each server's history there."""
     for kept, server in zip(servers, vault.settings.servers, strict=True):
