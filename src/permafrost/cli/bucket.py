@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -30,8 +29,6 @@ if TYPE_CHECKING:
     from permafrost.operations.bucket.upload import UploadResult
 
 _VERDICTS = {True: "yes", False: "NO", None: "?"}
-_NICE = 10
-"""How much an upload steps back behind a backup that runs beside it."""
 
 
 @click.group("bucket")
@@ -60,7 +57,6 @@ def upload_command(rendering: Rendering, name: str, root: Path | None, config_fi
     wanted, sources, state = _sources(name, root, config_file)
     from permafrost.operations.bucket.upload import UploadRequest, upload  # noqa: PLC0415 - boto3 is an extra
 
-    os.nice(_NICE)
     requests = [UploadRequest(wanted, repository, state, removed) for repository, removed in sources]
     results = [upload(one, report=rendering.report, clock=lambda: datetime.now(UTC)) for one in requests]
     document = BucketUploadsDocument(tuple(result.document() for result in results))
