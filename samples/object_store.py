@@ -128,7 +128,7 @@ class ObjectStore:
                 "-master.peers=none",  # no election, which takes seconds
                 "-master.telemetry=false",
                 "-master.volumeSizeLimitMB=64",
-                "-volume.max=200",
+                "-volume.max=4000",  # each bucket takes some
                 "-volume.preStopSeconds=0",
                 "-filer",
                 "-s3",
@@ -138,7 +138,7 @@ class ObjectStore:
                 f"-s3.config={identities}",
                 *(f"-{name}={port}" for name, port in self._ports.items()),
             ),
-            self.environment,
+            {"WEED_MASTER_VOLUME_GROWTH_COPY_1": "1", **self.environment},  # not seven volumes for each bucket
         )
         self._daemon = Daemon(program, self.folder / "log", folder=self.folder)
         deadline = time.monotonic() + _UP_S

@@ -171,7 +171,7 @@ class _Upload:
                 raise self._failure
         now = self._clock()
         done = {"tried_at": now, "done_at": now, "failing_since": None, "problem_kind": None, "problem": ""}
-        self._write(done)
+        self._write({**done, **self._mended()})
         return UploadResult(
             bucket=self._request.bucket.name,
             address=str(self._store.address),
@@ -184,6 +184,11 @@ class _Upload:
             has_lock=self._uploader.has_lock,
             duration_s=round(time.monotonic() - started, 3),
         )
+
+    def _mended(self) -> Mapping[str, object]:
+        """Return that nothing is bad, if all that a verification has found bad is there again."""
+        bad = self._known.bad
+        return {"bad": (), "bad_count": 0} if bad and len(self._record.files(bad)) == len(bad) else {}
 
     def _file_was_put(self) -> None:
         self._report(Progress(self._uploader.sent, None, "files"))
