@@ -13,6 +13,7 @@ from pathlib import Path
 import psycopg
 
 from demo.account import INVITATION, Account
+from demo.bucket import cellar_of, fetch_from, fill_and_plunder
 from demo.comparison import Comparison, Original, compare
 from demo.machine import DemoError, Machine
 from demo.mastodon import DATABASE, Mastodon, Size
@@ -48,8 +49,7 @@ def tell(folder: Path, size: Size, account: Account) -> Comparison:
 
     Raise `DemoError` if a command fails. Whatever was started has been ended in either case.
     """
-    temporary = folder / "tmp"
-    temporary.mkdir()
+    (temporary := folder / "tmp").mkdir()
     server, vault, new = (Machine(name, folder / name, temporary, account) for name in ("server", "vault", "new"))
     server_gui, server_port, vault_gui, vault_port = _free_ports(4)
     kept = vault.folder / "permafrost" / LOCAL_DOMAIN
@@ -68,10 +68,13 @@ def tell(folder: Path, size: Size, account: Account) -> Comparison:
         with account.chapter("A vault: one command on each side"):
             invitation = old_server.enter_context(server.service("vault", "invite", "attic"))
             line = invitation.wait_for(INVITATION).strip()
-            address = ("--listen", f"tcp://127.0.0.1:{vault_port}", "--gui", f"127.0.0.1:{vault_gui}")
-            vault.permafrost("vault", "join", line, "--path", "permafrost", *address, "--no-discovery")
+            loopback = ("--listen", f"tcp://127.0.0.1:{vault_port}", "--gui", f"127.0.0.1:{vault_gui}")
+            vault.permafrost("vault", "join", line, "--path", "permafrost", *loopback, "--no-discovery")
             invitation.finish()
             rest.enter_context(vault.service("vault", "run", "--path", "permafrost", until="is up"))
+
+        with account.chapter("A bucket: a third place, whose locks nobody can open"):
+            cellar = rest.enter_context(cellar_of(account, server, folder / "store", temporary))
 
         with account.chapter("The first backup"):
             _back_up(account, server, "first backup, held by the vault")
@@ -81,6 +84,9 @@ def tell(folder: Path, size: Size, account: Account) -> Comparison:
             mastodon.live_on()
             _back_up(account, server, "second backup, held by the vault")
             server.permafrost("snapshots")
+
+        with account.chapter("All of it goes into the bucket; then a thief comes, with every key"):
+            address = fill_and_plunder(account, server, cellar)
 
         with account.chapter("The vault checks what it holds: signatures and every byte, without a passphrase"):
             _verify(account, vault, kept / "repository", sheet)
@@ -98,6 +104,9 @@ def tell(folder: Path, size: Size, account: Account) -> Comparison:
         with account.chapter("A new server, from the vault's copy and the recovery sheet"):
             empty = rest.enter_context(ScratchCluster(new.folder / "postgresql"))
             _restore(account, new, empty, sheet, kept / "repository")
+
+        with account.chapter("And from the plundered bucket, had there been no vault"):
+            fetch_from(account, new, cellar, address, sheet.fingerprint)
 
         with account.chapter("Is it what was lost?"):
             secrets = new.folder / "secrets" / mastodon.secrets.relative_to("/")

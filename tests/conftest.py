@@ -34,6 +34,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--long", action="store_true", default=is_long, help="data of full size, and every combination")
     parser.addoption("--debian-root", action="append", default=[], help="a root folder in which to try the package")
     parser.addoption("--vault-objects", type=int, default=2000, help="objects of the snapshot that a vault receives")
+    parser.addoption("--bucket-objects", type=int, default=200, help="objects of the snapshot that a bucket gets")
     parser.addoption("--fuzz-cases", type=int, default=30, help="cases of each of the fuzzer's tests")
     parser.addoption("--fuzz-seed", default="20261126", help="which cases: each is made from this and its number")
     parser.addoption("--fuzz-first", type=int, default=0, help="the number of the first case, to see one again")

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from permafrost.buckets.address import address_of
+from permafrost.config.buckets import Bucket
+from permafrost.repository.repository import Repository
 from tests.fixtures.buckets import MakeCopied
-from tests.fixtures.commands import command, json_of
+from tests.fixtures.commands import command, json_of, json_with
+from tests.fixtures.delivery import make_stage
 from tests.fixtures.seaweedfs import ObjectStore
-from tests.fixtures.server import MakeServer, Server
+from tests.fixtures.server import MakeServer, Server, SigningKey
 
 
 def with_bucket(server: Server, store: ObjectStore, bucket: str) -> Path:
@@ -34,7 +39,7 @@ def test_upload(make_server: MakeServer, object_store: ObjectStore, make_copied:
     server = make_server()
     file = with_bucket(server, object_store, copied.bucket.bucket)
     file.write_text(file.read_text().replace(str(server.path), str(copied.sender.repository.path)))
-    document = json_of("bucket", "upload", "cellar", "--config", str(file))
+    (document,) = json_of("bucket", "upload", "cellar", "--config", str(file))["uploads"]
     assert (document["files"], len(document["snapshots"]), document["has_lock"]) == (9, 1, True)
     assert document["address"] == str(copied.address)
     again = command("bucket", "upload", "cellar", "--config", str(file))
@@ -50,3 +55,33 @@ def test_unknown_bucket(make_server: MakeServer, object_store: ObjectStore) -> N
     finished = command("bucket", "upload", "attic", "--config", str(file))
     assert finished.returncode == 2
     assert "cellar" in finished.stderr
+
+
+def test_a_vault_uploads_its_history(
+    repository: Repository, signing_key: SigningKey, object_store: ObjectStore, tmp_path: Path
+) -> None:
+    """A vault mirrors the history of its server into a bucket whose key the server never has, and reports on it."""
+    stage = make_stage(tmp_path / "vault", repository, signing_key)
+    snapshot = stage.sender.snapshot(datetime.now(UTC) - timedelta(hours=30))
+    stage.deliver()
+    stage.keep()
+    bucket = Bucket(
+        name="cellar",
+        bucket=object_store.new_bucket(),
+        endpoint=object_store.endpoint,
+        credentials_file=object_store.writer.write(tmp_path / "key"),
+    )
+    settings = stage.vault.settings.model_copy(update={"buckets": (bucket,)})
+    stage.vault.model_copy(update={"settings": settings}).save()
+    root = str(tmp_path / "vault")
+    late = json_with(3, "vault", "status", "--path", root)["findings"]
+    assert "bucket-late" in {finding["kind"] for finding in late}
+    (document,) = json_of("bucket", "upload", "cellar", "--path", root)["uploads"]
+    assert document["snapshots"] == [str(snapshot)]
+    assert document["address"] == str(address_of(bucket, repository.repository_id))
+    found = {finding["kind"] for finding in json_with(3, "vault", "status", "--path", root)["findings"]}
+    assert "bucket-late" not in found
+    credentials = object_store.reader.write(tmp_path / "reading-key")
+    words = ("--credentials", str(credentials), "--fingerprint", signing_key.fingerprint)
+    fetched = json_of("bucket", "fetch", document["address"], str(tmp_path / "copy"), *words)
+    assert fetched["snapshots"] == [str(snapshot)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -19,8 +20,11 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
+from permafrost.config.buckets import Bucket
 from permafrost.config.models import Database
+from permafrost.events import ignore_events
 from permafrost.openpgp.fingerprints import in_groups
+from permafrost.operations.bucket.upload import UploadRequest, upload
 from permafrost.postgres.programs.scratch import ScratchCluster
 from permafrost.vault.settings import Vault, VaultSyncthing
 from samples.environment import environment_file
@@ -28,6 +32,7 @@ from samples.media import write_media
 from samples.rows import LOCAL_DOMAIN
 from tests.fixtures.backups import contents_of, make_backup
 from tests.fixtures.delivery import Clock, make_stage
+from tests.fixtures.seaweedfs import ObjectStore
 from tests.fixtures.server import PASSPHRASE, MakeServer, Server, SigningKey
 from tests.fixtures.syncthing import free_port
 
@@ -35,10 +40,10 @@ PAGE = Path(__file__).parents[2] / "docs/how-to/disaster-day.md"
 HEADING = re.compile(r"^#{2,3} (.+)$", re.MULTILINE)
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 NAME = "social.example"
-SENDING, COPYING = "Through Syncthing", "With ssh, or with the vault's disk"
+SENDING, COPYING, BUCKET = "Through Syncthing", "With ssh, or with the vault's disk", "From a bucket"
 BROKEN = "Only the database is broken"
-ONE_WAY = {SENDING: COPYING, COPYING: SENDING}
-"""The two ways to bring a copy; who goes one does not go the other."""
+WAYS = (SENDING, COPYING, BUCKET)
+"""The ways to bring a copy; who goes one does not go another."""
 FOLDERS = ("/opt/permafrost", "/usr/local/bin", "/srv/copy", "/srv/permafrost")
 """What lies elsewhere in a test."""
 TYPED = {"cat > ": PASSPHRASE + "\n"}
@@ -187,8 +192,26 @@ def new_cluster(folder: Path) -> Iterator[ScratchCluster]:
 
 
 @pytest.fixture
-def machine(folder: Path, new_cluster: ScratchCluster, old_server: Server, vault: Vault) -> Iterator[Machine]:
-    """The new server, and beside it the vault."""
+def address(old_server: Server, object_store: ObjectStore, tmp_path: Path) -> str:
+    """The address of a bucket that has the backup, too."""
+    key = object_store.writer.write(tmp_path / "bucket-key")
+    bucket = Bucket(
+        name="cellar", bucket=object_store.new_bucket(), endpoint=object_store.endpoint, credentials_file=key
+    )
+    request = UploadRequest(bucket, old_server.path, tmp_path)
+    return upload(request, report=ignore_events, clock=lambda: datetime.now(UTC)).address
+
+
+@pytest.fixture
+def machine(
+    folder: Path,
+    new_cluster: ScratchCluster,
+    old_server: Server,
+    vault: Vault,
+    address: str,
+    object_store: ObjectStore,
+) -> Iterator[Machine]:
+    """The new server, and beside it the vault and the bucket."""
     programs = folder / "stand-ins"
     programs.mkdir()
     for name, content in STAND_INS.items():
@@ -208,10 +231,12 @@ def machine(folder: Path, new_cluster: ScratchCluster, old_server: Server, vault
     replaced = {
         WAITS: f"{WAITS} {loopback}",
         '"FINGERPRINT OF THE SHEET"': f'"{in_groups(old_server.repository.fingerprint)}"',
+        "ADDRESS OF THE SHEET": address,
         "secrets/home/mastodon": f"secrets{folder}/home/mastodon",
         **{place: f"{folder}{place}" for place in FOLDERS},
     }
-    made = Machine(folder, environment, replaced, TYPED, directory=folder)
+    typed = {"bucket-key": f"{object_store.reader.access_key}:{object_store.reader.secret_key}\n", **TYPED}
+    made = Machine(folder, environment, replaced, typed, directory=folder)
     assert vault.root == folder / "srv/permafrost"
     yield made
     if made.receiving is not None:
@@ -220,17 +245,15 @@ def machine(folder: Path, new_cluster: ScratchCluster, old_server: Server, vault
             made.receiving.wait(10)
 
 
-@pytest.mark.parametrize("way", [SENDING, COPYING])
+@pytest.mark.parametrize("way", WAYS)
 def test_the_page_works(
     way: str, machine: Machine, old_server: Server, mastodon_database: str, new_cluster: ScratchCluster
 ) -> None:
-    """Every command of the page succeeds, either way, and in the end every row is back."""
-    found = sections()
-    wanted = [command for title, commands in found.items() if title != ONE_WAY[way] for command in commands]
+    """Every command of the page succeeds, whichever way, and in the end every row is back."""
+    found = {title: commands for title, commands in sections().items() if title == way or title not in WAYS}
+    wanted = [command for commands in found.values() for command in commands]
     restored = new_cluster.conninfo("mastodon_production")
     for title, commands in found.items():
-        if title == ONE_WAY[way]:
-            continue
         if title == BROKEN:
             assert contents_of(restored) == contents_of(mastodon_database)
             database = Database(url=restored, engine="dump")
@@ -239,6 +262,8 @@ def test_the_page_works(
             machine.environment["PERMAFROST_CONFIG"] = str(place)
         for command in commands:
             machine.run(command)
+        if title == BUCKET:  # which has no media: they are brought as the page says, from elsewhere
+            shutil.copytree(machine.folder / f"srv/permafrost/{NAME}/media", machine.folder / "srv/copy/media")
     assert machine.ran == wanted
     assert contents_of(restored) == contents_of(mastodon_database)
     assert (machine.folder / "srv/copy/media").is_dir()
@@ -247,7 +272,7 @@ def test_the_page_works(
         assert names.fetchone() == (1,)
 
 
-def test_both_ways_are_in_the_page() -> None:
+def test_the_ways_are_in_the_page() -> None:
     """The headings that the test tells apart are there, each with commands."""
     found = sections()
-    assert all(found[title] for title in (SENDING, COPYING, BROKEN))
+    assert all(found[title] for title in (*WAYS, BROKEN))

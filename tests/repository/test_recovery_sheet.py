@@ -17,14 +17,18 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from permafrost.buckets.address import address_of, parse_bucket_address
+from permafrost.config.buckets import Bucket
 from permafrost.events import ignore_events
 from permafrost.mastodon.initial_settings import InitRequest
 from permafrost.openpgp.home import gpg, stop_agent, temporary_home
 from permafrost.operations.backup import back_up
 from permafrost.operations.init import Initialized, initialize
+from permafrost.operations.own_sheet import own_sheet
 from permafrost.postgres.programs.binaries import server_binaries
 from permafrost.postgres.programs.scratch import ScratchCluster
 from permafrost.processes.run import run_checked
+from tests.fixtures.server import MakeServer
 
 AS_ROOT = [
     "apt-get install postgresql gnupg zstd python3",
@@ -159,3 +163,17 @@ def test_the_sheets_commands_restore(lost: Lost, tmp_path: Path, reader: str) ->
     assert owner == ("mastodon",)
     found = [file.read_text() for file in (folder / "secrets").rglob(".env.production")]
     assert found == ([ENV] if lost.has_secrets else [])
+
+
+def test_a_bucket_is_on_the_sheet(make_server: MakeServer, tmp_path: Path) -> None:
+    """The sheet has each bucket's address, room for a key that may read, and how to fetch from it; but no key."""
+    bucket = Bucket(name="cellar", bucket="some-bucket", credentials_file=tmp_path / "key")
+    configuration = make_server().configuration.model_copy(update={"buckets": (bucket,)})
+    sheet = own_sheet(
+        configuration, repository_id="ab" * 16, fingerprint="0" * 40, passphrase="wxyz", now=datetime.now(UTC)
+    )
+    address = str(address_of(bucket, "ab" * 16))
+    assert sheet.count(address) == 2
+    assert parse_bucket_address(address) == address_of(bucket, "ab" * 16)
+    assert f"permafrost bucket fetch '{address}'" in sheet
+    assert str(bucket.credentials_file) not in sheet

@@ -100,7 +100,7 @@ def test_each_new_snapshot_is_uploaded(copied: Copied, make_server: MakeServer) 
 
 def test_a_killed_upload_is_resumed(copied: Copied, make_server: MakeServer) -> None:
     """An upload that is killed while a request is under way leaves nothing that keeps the next from finishing it."""
-    for _ in range(40):
+    for _ in range(20):
         copied.snapshot()
     with uploads_of(copied, make_server) as service:
         assert service.turn()
@@ -108,12 +108,12 @@ def test_a_killed_upload_is_resumed(copied: Copied, make_server: MakeServer) -> 
         (pid,) = [pid for pid in descendants(os.getpid()) if b"upload" in Path(f"/proc/{pid}/cmdline").read_bytes()]
         os.kill(pid, signal.SIGKILL)
         service.until_done()
-        assert len(copied.report.snapshots) < 41
+        assert len(copied.report.snapshots) < 21
         assert any("signal 9" in event.message for event in service.told if isinstance(event, Warned))
         service.upload._next_s = 0
         assert service.turn()
         service.until_done()
-    assert len(copied.report.snapshots) == 41
+    assert len(copied.report.snapshots) == 21
     assert set(copied.paths()) == {*copied.record.files()}
 
 

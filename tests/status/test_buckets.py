@@ -10,9 +10,12 @@ from pathlib import Path
 import pytest
 
 from permafrost.buckets.report import BucketReport
+from permafrost.cli.shared.status_lines import place_lines
 from permafrost.config.buckets import Bucket
+from permafrost.findings import Finding, FindingKind
 from permafrost.repository.layout import SnapshotId
 from permafrost.status.buckets import bucket_findings, bucket_places
+from permafrost.status.verdict import Proof, server_verdict
 
 NOW = datetime(2026, 11, 26, 20, 0, tzinfo=UTC)
 OLD, NEW = SnapshotId("20261124T120000Z-00000001"), SnapshotId("20261126T193000Z-00000002")
@@ -40,6 +43,25 @@ def test_a_bucket_is_a_place() -> None:
     assert (place.restorable_to, place.keeps_back_to, place.proven_to) == (NEW.made_at, OLD.made_at, OLD.made_at)
     assert (place.all_read_since, place.free_bytes, place.heard_at) == (None, None, NOW)
     assert codes(WELL) == []
+
+
+def test_a_bucket_is_told_apart() -> None:
+    """The terminal's table says which place is a bucket, and leaves empty what nobody has read there."""
+    places = bucket_places([(BUCKET, WELL)], frozenset())
+    for columns in (40, 80):
+        text = "\n".join(place_lines(places, NOW, UTC, columns, here="this server"))
+        assert "cellar (bucket)" in text
+        assert max(map(len, text.splitlines())) <= columns
+
+
+def test_a_bucket_holds_after_the_server_is_lost() -> None:
+    """A bucket counts in the verdict like a vault, and no vault is asked for then; a damaged one does not count."""
+    places, proof = bucket_places([(BUCKET, WELL)], frozenset()), Proof(None, None)
+    verdict = server_verdict(places, (), proof, lambda _: False, NOW, UTC)
+    assert (verdict.sources, verdict.restorable_to) == (("cellar",), NEW.made_at)
+    assert verdict.commands == ("permafrost drill",)
+    damaged = Finding(FindingKind.BUCKET_CORRUPT, "cellar", "2 files are missing")
+    assert server_verdict(places, (damaged,), proof, lambda _: False, NOW, UTC).answer == "no"
 
 
 def test_an_unknown_bucket_holds_nothing() -> None:

@@ -17,6 +17,8 @@ from permafrost.repository.snapshots import MANIFEST, OBJECT_LIST, SIGNATURE, re
 from permafrost.small_files import read_small
 
 SNAPSHOT_FILES = (MANIFEST, OBJECT_LIST, SIGNATURE)
+MOST_VERSIONS = 200
+"""So many versions of a file are tried in search of the right one, which is nearly always the first."""
 
 
 @dataclass(frozen=True, slots=True)

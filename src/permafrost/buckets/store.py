@@ -103,7 +103,7 @@ class BucketStore:
             asked |= {"ObjectLockMode": "COMPLIANCE", "ObjectLockRetainUntilDate": locked_until}
         with self._request("PUT", f"storing {key}"):
             answer = self._client.put_object(Bucket=self.name, Key=key, Body=body, **asked)
-        return Stored(answer.get("VersionId", ""), answer["ETag"].strip('"'))
+        return Stored(_version_id(answer.get("VersionId")), answer["ETag"].strip('"'))
 
     def lock(self, key: str, version: str, until: datetime) -> None:
         """Lock a version until then, which is no earlier than its present lock. Raise as `put` does."""
@@ -127,7 +127,7 @@ class BucketStore:
         kept = answer.get("ChecksumSHA256", "")
         is_whole = kept and "-" not in kept  # of an upload in parts the sum is one of sums
         return Seen(
-            Stored(answer.get("VersionId", ""), answer["ETag"].strip('"')),
+            Stored(_version_id(answer.get("VersionId")), answer["ETag"].strip('"')),
             b64decode(kept).hex() if is_whole else None,
             answer["ContentLength"],
             answer.get("ObjectLockRetainUntilDate"),
@@ -151,10 +151,9 @@ class BucketStore:
             with self._request("LIST", f"listing {prefix}"):
                 answer = self._client.list_object_versions(Bucket=self.name, Prefix=prefix, **position)
             for one in answer.get("Versions", ()):
-                named = one.get("VersionId", "")
                 yield Version(
                     one["Key"],
-                    "" if named == "null" else named,
+                    _version_id(one.get("VersionId")),
                     one["ETag"].strip('"'),
                     one["Size"],
                     one["LastModified"],
@@ -186,6 +185,11 @@ class BucketStore:
         except (ClientError, BotoCoreError) as error:
             # its text, and that of what it comes from, may quote the request
             raise meaning_of(error, what, self.name) from None
+
+
+def _version_id(told: str | None) -> str:
+    """Return the version's id, "" where the bucket keeps no versions: then the only one is called null, or nothing."""
+    return "" if told in (None, "null") else told
 
 
 def _credentials(file: Path) -> tuple[str, str]:

@@ -49,13 +49,15 @@ class Uploader:
     clock: Callable[[], datetime]
     on_file: Callable[[], None]
     """Hears of each file that was put, from several threads."""
+    knows_no_lock: bool = False
+    """Whether the bucket took no lock before; a pass tries again."""
     sent: int = 0
     sent_bytes: int = 0
     _mode: int = field(init=False)
 
     def __post_init__(self) -> None:
         """Begin with what is wanted."""
-        self._mode = 0 if self.lock_days else 2
+        self._mode = 0 if self.lock_days and not self.knows_no_lock else 2
 
     @property
     def has_lock(self) -> bool:
@@ -71,14 +73,18 @@ class Uploader:
         missing = [file for file in files if file.path not in known or known[file.path].sha256 != file.sha256]
         with ThreadPoolExecutor(PARALLEL) as pool:
             for start in range(0, len(missing), BATCH):
-                self._settle(_attempt(pool, self._put, missing[start : start + BATCH]))
+                batch = missing[start : start + BATCH]
+                done, failure = _attempt(pool, self._put, batch)
+                self.sent += len(done)
+                self.sent_bytes += sum(file.size_bytes for file in done)
+                self._settle(done, failure)
 
     def renew(self, needed: Mapping[str, RepositoryFile]) -> tuple[int, tuple[str, ...]]:
         """Renew the locks of what is needed where less than promised is left; return how many, and what is gone.
 
-        What the bucket no longer has is forgotten, and so put there again.
+        What the bucket no longer has is forgotten, and so put there again. A bucket may have got locks since.
         """
-        if not self.has_lock:
+        if not self.lock_days:
             return 0, ()
         soon = self.clock() + timedelta(days=self.lock_days) + _AHEAD
         due = [
@@ -97,9 +103,15 @@ class Uploader:
                 return None
             return Uploaded(file.path, file.sha256, file.size_bytes, file.version, file.tag, until, file.read_at)
 
-        with ThreadPoolExecutor(PARALLEL) as pool:
-            for start in range(0, len(due), BATCH):
-                self._settle(_attempt(pool, lock, due[start : start + BATCH]))
+        try:
+            with ThreadPoolExecutor(PARALLEL) as pool:
+                for start in range(0, len(due), BATCH):
+                    self._settle(*_attempt(pool, lock, due[start : start + BATCH]))
+        except UnsupportedError:
+            self._mode = max(self._mode, 2)
+            return 0, ()
+        if due:
+            self._mode %= 2  # what was locked shows that locks are taken
         self.record.forget(gone)
         return len(due) - len(gone), tuple(gone)
 
@@ -124,8 +136,7 @@ class Uploader:
         self.record.forget(removed)
         return len(removed), len(unneeded) - len(removed)
 
-    def _settle(self, attempted: tuple[list[Uploaded], Exception | None]) -> None:
-        done, failure = attempted
+    def _settle(self, done: list[Uploaded], failure: Exception | None) -> None:
         self.record.put(done)
         if failure is not None:
             raise failure
@@ -140,8 +151,6 @@ class Uploader:
                 if mode + 1 == len(_MODES):
                     raise
                 self._mode = max(self._mode, mode + 1)
-        self.sent += 1
-        self.sent_bytes += file.size_bytes
         self.on_file()
         return uploaded
 

@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
-import os
+import shlex
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from permafrost.amounts import bytes_text, count_text, seconds_text
-from permafrost.cli.shared.options import config_option, config_path, json_option, reporting
+from permafrost.buckets.address import BucketAddress
+from permafrost.buckets.extra import require_boto3
+from permafrost.buckets.wanted import WantedSnapshots
+from permafrost.cli.shared.bucket_place import PlaceType
+from permafrost.cli.shared.options import config_option, config_path, fingerprint_option, json_option, reporting
 from permafrost.cli.shared.rendering import Rendering
+from permafrost.cli.vault.options import maybe_path_option
 from permafrost.config.buckets import Bucket
 from permafrost.config.loading import load_configuration
-from permafrost.config.models import Configuration
-from permafrost.errors import ConfigurationError, UsageError
+from permafrost.documents.bucket import BucketUploadsDocument
+from permafrost.errors import EXIT_FINDINGS, UsageError
+from permafrost.repository.layout import Layout, parse_snapshot_choice
+from permafrost.runs import RunRecords
 
-_NICE = 10
-"""How much an upload steps back behind a backup that runs beside it."""
+if TYPE_CHECKING:
+    from permafrost.operations.bucket.upload import UploadResult
+
+_VERDICTS = {True: "yes", False: "NO", None: "?"}
 
 
 @click.group("bucket")
@@ -29,56 +38,144 @@ def bucket() -> None:
 
 @bucket.command("upload")
 @click.argument("name")
+@maybe_path_option
 @config_option
 @json_option
 @reporting
-def upload_command(rendering: Rendering, name: str, config_file: Path | None) -> None:
+def upload_command(rendering: Rendering, name: str, root: Path | None, config_file: Path | None) -> None:
     """Put every snapshot into the bucket NAME of [[buckets]], the newest first.
 
     The service does it by itself. It resumes wherever it ended; a backup may run beside it. Everything that a snapshot
     needs is locked for `lock_days` at any time, if the bucket has Object Lock. What no snapshot needs any more is
-    removed once its lock has run out.
+    removed once its lock has run out. On a vault, it is the history of each server that the vault keeps.
 
     \b
-    Example:
+    Examples:
       permafrost bucket upload cellar
+      permafrost bucket upload cellar --path /srv/permafrost
     """
-    configuration = load_configuration(config_path(config_file))
-    wanted = chosen_bucket(configuration, name)
+    wanted, sources, state = _sources(name, root, config_file)
     from permafrost.operations.bucket.upload import UploadRequest, upload  # noqa: PLC0415 - boto3 is an extra
 
-    os.nice(_NICE)
-    request = UploadRequest(wanted, configuration.repository.path, configuration.state.path)
-    result = upload(request, report=rendering.report, clock=lambda: datetime.now(UTC))
+    requests = [UploadRequest(wanted, repository, state, removed) for repository, removed in sources]
+    results = [upload(one, report=rendering.report, clock=lambda: datetime.now(UTC)) for one in requests]
+    document = BucketUploadsDocument(tuple(result.document() for result in results))
+    rendering.result(document, [line for result in results for line in _upload_lines(result)])
+
+
+def _upload_lines(result: UploadResult) -> list[str]:
     sent = f"{count_text(result.files, 'file')}, {bytes_text(result.size_bytes)} in {seconds_text(result.duration_s)}"
     made, asked = count_text(len(result.snapshots), "new snapshot"), count_text(result.requests, "request")
     lines = [
-        f"{made} in {name}: {sent}, {asked}",
+        f"{made} in {result.bucket}: {sent}, {asked}",
         f"restore from it with: --repository '{result.address}'",
     ]
     if result.renewed or result.removed:
         lines.insert(1, f"renewed {count_text(result.renewed, 'lock')}, removed {count_text(result.removed, 'file')}")
-    rendering.result(result.document(), lines)
+    return lines
 
 
-def chosen_bucket(configuration: Configuration, name: str) -> Bucket:
-    """Return the configured bucket of that name; raise `UsageError` if there is none."""
+def _sources(
+    name: str, root: Path | None, config_file: Path | None
+) -> tuple[Bucket, list[tuple[Path, frozenset[str]]], Path]:
+    """Return the bucket of that name, what goes into it, and the folder of its records.
+
+    What goes into it are repositories, each with the snapshots that were removed from it on purpose.
+    """
+    if root is None:
+        configuration = load_configuration(config_path(config_file))
+        state = configuration.state.path
+        removed = RunRecords(state, is_read_only=True).removed_by_prune()
+        return chosen_bucket(configuration.buckets, name), [(configuration.repository.path, removed)], state
+    from permafrost.status.vault_document import STATE, dropped_snapshots  # noqa: PLC0415 - for a vault alone
+    from permafrost.vault.settings import open_vault  # noqa: PLC0415 - the same
+
+    vault = open_vault(root)
+    wanted = chosen_bucket(vault.settings.buckets, name)
+    sources = [
+        (vault.history(server), dropped_snapshots(vault, server))
+        for server in vault.settings.servers
+        if Layout(vault.history(server)).facts.exists()
+    ]
+    return wanted, sources, root / STATE
+
+
+@bucket.command("check")
+@click.argument("name")
+@config_option
+@json_option
+@reporting
+def check_command(rendering: Rendering, name: str, config_file: Path | None) -> int:
+    """Try each promise on the bucket NAME of [[buckets]], and say what holds.
+
+    Small objects are put into the bucket: with a wrong checksum, twice, locked, deleted and shortened again. Those that
+    are locked stay for a few minutes. Exit code 3 if something does not hold that is needed.
+
+    \b
+    Example:
+      permafrost bucket check cellar
+    """
+    configuration = load_configuration(config_path(config_file))
+    wanted = chosen_bucket(configuration.buckets, name)
+    from permafrost.operations.bucket.check import check_bucket  # noqa: PLC0415 - boto3 is an extra
+
+    result = check_bucket(wanted, configuration.repository.path, lambda: datetime.now(UTC))
+    rows = [(_VERDICTS[probe.holds], probe.promise, probe.text) for probe in result.probes]
+    rendering.result(result.document(), [f"{verdict:4} {promise:12} {text}" for verdict, promise, text in rows])
+    return 0 if result.is_good else EXIT_FINDINGS
+
+
+@bucket.command("fetch")
+@click.argument("address", type=PlaceType())
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@click.option(
+    "--credentials",
+    "credentials_file",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="A file with a key that may read and list: ACCESS_KEY_ID:SECRET_ACCESS_KEY.",
+)
+@click.option("--snapshot", default="latest", show_default=True, help="An id, or latest.")
+@click.option("--newest", type=click.IntRange(1), default=1, show_default=True, help="Fetch the newest N snapshots.")
+@fingerprint_option
+@json_option
+@reporting
+def fetch_command(
+    rendering: Rendering,
+    address: Path | BucketAddress,
+    folder: Path,
+    *,
+    credentials_file: Path,
+    snapshot: str,
+    newest: int,
+    fingerprint: str | None,
+) -> None:
+    """Fetch a repository at ADDRESS, s3://..., into FOLDER, and check signatures and names.
+
+    Needs no configuration: the address, a key that may read, and the fingerprint are on the recovery sheet. It resumes
+    a fetch that broke off. Then any command reads the folder: --repository FOLDER.
+
+    \b
+    Example:
+      permafrost bucket fetch "s3://cellar/0123...?endpoint=https://s3.example.com" copy --credentials bucket-key
+    """
+    if not isinstance(address, BucketAddress):
+        raise UsageError(f"{address} is not a bucket's address", hint="it begins with s3://; the recovery sheet has it")
     require_boto3()
-    return named_bucket(configuration.buckets, name)
+    from permafrost.operations.bucket.fetch import FetchRequest, fetch  # noqa: PLC0415 - boto3 is an extra
+
+    wanted = WantedSnapshots(parse_snapshot_choice(snapshot), most=newest)
+    request = FetchRequest(address, credentials_file, fingerprint, wanted, folder)
+    result = fetch(request, report=rendering.report, clock=lambda: datetime.now(UTC))
+    size = f"{count_text(len(result.snapshots), 'snapshot')}, {bytes_text(result.size_bytes)} of objects"
+    rendering.result(result.document(), [f"fetched {size}; read it with: --repository {shlex.quote(str(folder))}"])
 
 
-def named_bucket(buckets: Sequence[Bucket], name: str) -> Bucket:
+def chosen_bucket(buckets: Sequence[Bucket], name: str) -> Bucket:
     """Return the bucket of that name; raise `UsageError` if there is none."""
+    require_boto3()
     for found in buckets:
         if found.name == name:
             return found
     names = ", ".join(found.name for found in buckets)
     raise UsageError(f"there is no bucket {name}", hint=f"[[buckets]] has {names or 'none'}; see how-to/bucket.md")
-
-
-def require_boto3() -> None:
-    """Raise `ConfigurationError` if the extra that speaks S3 is not installed."""
-    if find_spec("boto3") is None:
-        raise ConfigurationError(
-            "buckets need the Python package boto3, which is not installed", hint="install permafrost-backup[s3]"
-        )

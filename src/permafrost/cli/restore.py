@@ -95,8 +95,8 @@ def restore(
 
     The snapshot is checked, loaded under a working name, compared with what was backed up, and then given its name. A
     copy of the repository and its key suffice. At the end, a runbook says how to get Mastodon running. With
-    --keep-going, what PostgreSQL refuses (rows, indexes, keys, extensions) is listed with the SQL that finishes the
-    database by hand; its comment says that it is NOT WHOLE, and the exit code is 3.
+    --keep-going, what PostgreSQL refuses is listed with the SQL that finishes the database by hand; its comment says
+    that it is NOT WHOLE, and the exit code is 3.
     """
     if replace and existing:
         raise UsageError("--replace and --existing exclude each other", hint="give one of them")

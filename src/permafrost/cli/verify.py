@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import click
 
 from permafrost.amounts import bytes_text, count_text, seconds_text
+from permafrost.cli.bucket import chosen_bucket
 from permafrost.cli.shared.options import (
     config_option,
     config_path,
@@ -18,10 +20,21 @@ from permafrost.cli.shared.options import (
 )
 from permafrost.cli.shared.rendering import Rendering
 from permafrost.config.loading import load_configuration
-from permafrost.errors import EXIT_FINDINGS, IntegrityError
+from permafrost.config.models import Configuration
+from permafrost.errors import EXIT_FINDINGS, IntegrityError, UsageError
 from permafrost.openpgp.fingerprints import in_groups
 from permafrost.operations.verify import DEFAULT_PATIENCE
 from permafrost.operations.verify import verify as verify_repository
+
+
+@dataclass(frozen=True, slots=True)
+class BucketOptions:
+    """What is verified of which bucket, with which key."""
+
+    name: str
+    credentials_file: Path | None
+    asks_sums: bool
+    minutes: float
 
 
 @click.command()
@@ -32,6 +45,10 @@ from permafrost.operations.verify import verify as verify_repository
     type=click.IntRange(0),
     help="Minutes that missing files may still be in transit  [default: 0 on the server itself, 360 elsewhere]",
 )
+@click.option("--bucket", metavar="NAME", help="Verify the bucket NAME of [[buckets]] instead, without a download.")
+@click.option("--bucket-credentials", type=click.Path(path_type=Path), help="A key that may read and list it.")
+@click.option("--checksums", is_flag=True, help="With --bucket: ask the store for every file's SHA-256.")
+@click.option("--minutes", type=click.FloatRange(0), help="With --bucket: also download and compare for so long.")
 @config_option
 @json_option
 @reporting
@@ -41,6 +58,10 @@ def verify(
     repository: Path | None,
     fingerprint: str | None,
     patience: int | None,
+    bucket: str | None,
+    bucket_credentials: Path | None,
+    checksums: bool,
+    minutes: float | None,
     config_file: Path | None,
 ) -> int:
     """Check every object's hash, and every snapshot's signature and completeness. Needs no passphrase.
@@ -50,11 +71,20 @@ def verify(
     server's own repository is damaged or missing, the next backup reads everything again; snapshots that need the
     object cannot be restored from here, but perhaps from a vault.
 
+    With --bucket, one listing shows whether every version that was uploaded is still there, hidden or not. What is
+    missing or damaged is uploaded again. Exit code 14 then.
+
     \b
     Examples:
       permafrost verify
       permafrost verify --repository /srv/vault/example.social/repository --fingerprint "1A2B ..."
+      permafrost verify --bucket cellar --minutes 10
     """
+    if bucket is not None:
+        given = BucketOptions(bucket, bucket_credentials, checksums, minutes or 0.0)
+        return _verify_bucket(rendering, given, load_configuration(config_path(config_file)))
+    if bucket_credentials is not None or checksums or minutes is not None:
+        raise UsageError("--bucket-credentials, --checksums and --minutes need --bucket NAME")
     waits = DEFAULT_PATIENCE
     state: Path | None = None
     if repository is None:
@@ -80,3 +110,27 @@ def verify(
     if result.is_corrupt:
         return IntegrityError.exit_code
     return EXIT_FINDINGS if result.findings else 0
+
+
+def _verify_bucket(rendering: Rendering, options: BucketOptions, configuration: Configuration) -> int:
+    wanted = chosen_bucket(configuration.buckets, options.name)
+    credentials_file = options.credentials_file or wanted.read_credentials_file
+    if credentials_file is None:
+        raise UsageError("no key that may read the bucket was given", hint="give --bucket-credentials FILE")
+    from permafrost.operations.bucket.verify import BucketVerifyRequest, verify_bucket  # noqa: PLC0415 - an extra
+
+    request = BucketVerifyRequest(
+        bucket=wanted,
+        repository=configuration.repository.path,
+        state=configuration.state.path,
+        credentials_file=credentials_file,
+        asks_sums=options.asks_sums,
+        download_s=options.minutes * 60,
+    )
+    result = verify_bucket(request, report=rendering.report, clock=lambda: datetime.now(UTC))
+    files = f"{count_text(result.files, 'file')} of {count_text(result.snapshots, 'snapshot')}"
+    found = f"{count_text(len(result.bad), 'file')} missing or damaged" if result.bad else "all good"
+    how = f"{result.downloaded} downloaded, {count_text(result.requests, 'request')}, {seconds_text(result.duration_s)}"
+    lines = [f"{options.name}: {path} is missing or damaged" for path in result.bad]
+    rendering.result(result.document(), [*lines, f"{files} in {options.name}, {how}: {found}"])
+    return IntegrityError.exit_code if result.bad else 0

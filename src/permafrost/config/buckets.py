@@ -37,7 +37,9 @@ def _is_near(host: str) -> bool:
 Endpoint = Annotated[str, AfterValidator(endpoint)]
 BucketName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")]
 Region = Annotated[str, Field(pattern=r"^[a-z0-9-]{1,60}$")]
-Prefix = Annotated[str, Field(pattern=r"^(?:[A-Za-z0-9._-]{1,100}(?:/[A-Za-z0-9._-]{1,100}){0,4})?$")]
+Prefix = Annotated[
+    str, Field(pattern=r"^(?:[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}(?:/[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}){0,4})?$")
+]
 
 
 class Bucket(Section):

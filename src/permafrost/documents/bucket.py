@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from permafrost.documents.document import Document
 
 
 @dataclass(frozen=True, slots=True)
 class BucketUploadDocument(Document):
-    """What was put into a bucket, renewed and removed there."""
+    """What was put into a bucket of one repository, and renewed and removed there."""
 
     bucket: str
     """its name in `[[buckets]]`"""
@@ -31,3 +32,82 @@ class BucketUploadDocument(Document):
     """whether what was uploaded is locked"""
     duration_s: float
     """how long it took"""
+
+
+@dataclass(frozen=True, slots=True)
+class BucketUploadsDocument(Document):
+    """What was put into a bucket; on a vault, about the history of each server."""
+
+    uploads: tuple[BucketUploadDocument, ...]
+    """by repository"""
+
+
+@dataclass(frozen=True, slots=True)
+class BucketProbeDocument(Document):
+    """A promise that was tried on a bucket."""
+
+    promise: str
+    """its name: `clock`, `write`, `checksum`, `create-only`, `versions`, `lock`, `lock-holds`, `lock-stays`, `renewal`,
+    `write-only`, `read` or `sha256`"""
+    holds: bool | None
+    """whether it holds; null if it could not be tried"""
+    is_needed: bool
+    """whether something is wrong if it does not"""
+    text: str
+    """what that means"""
+
+
+@dataclass(frozen=True, slots=True)
+class BucketCheckDocument(Document):
+    """What was tried on a bucket. Exit code 3 if something needed does not hold."""
+
+    bucket: str
+    """its name in `[[buckets]]`"""
+    address: str
+    """where the repository is, for `--repository`"""
+    is_good: bool
+    """whether everything holds that is needed"""
+    probes: tuple[BucketProbeDocument, ...]
+    """what was tried, in this order"""
+
+
+@dataclass(frozen=True, slots=True)
+class BucketVerifyDocument(Document):
+    """What was verified in a bucket. Exit code 14 if something is missing or damaged there."""
+
+    bucket: str
+    """its name in `[[buckets]]`"""
+    snapshots: int
+    """how many snapshots were looked at"""
+    files: int
+    """how many files they need"""
+    bytes: int
+    """their size"""
+    asked: int
+    """of how many the SHA-256 was asked for, since their version is another one, or all were to be asked for"""
+    downloaded: int
+    """how many were downloaded and compared"""
+    downloaded_bytes: int
+    """their size"""
+    bad: tuple[str, ...]
+    """the files that are missing or damaged; the next upload puts them there again"""
+    all_read_since: datetime | None
+    """everything was downloaded and compared since then; null if something never was"""
+    requests: int
+    """how many requests that took"""
+    duration_s: float
+    """how long it took"""
+
+
+@dataclass(frozen=True, slots=True)
+class BucketFetchDocument(Document):
+    """What was fetched from a bucket into a folder."""
+
+    address: str
+    """where the repository is"""
+    folder: str
+    """the folder, for `--repository`"""
+    snapshots: tuple[str, ...]
+    """ids of the snapshots, the newest first"""
+    bytes: int
+    """how many bytes of objects came; those that had come before are not counted"""

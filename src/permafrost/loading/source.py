@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,6 +21,7 @@ from permafrost.openpgp.signing import Verifier
 from permafrost.repository.durable import write_new_file
 from permafrost.repository.layout import SnapshotId, in_zone
 from permafrost.repository.newest import clock_warning, is_ahead, key_clock_warning
+from permafrost.repository.objects import StoredObject
 from permafrost.repository.reading import choose_snapshot, make_verifier, newest_not_after, read_snapshot
 from permafrost.repository.repository import Repository
 from permafrost.repository.snapshots import complete_snapshots
@@ -36,6 +37,8 @@ class Source:
     repository: Path
     key: OpeningKey
     fingerprint: str | None = None
+    fetch: Callable[[Sequence[StoredObject], Reporter], None] | None = None
+    """Brings objects of a snapshot into the folder before they are read, where they are elsewhere."""
 
 
 def source_of(
@@ -83,8 +86,14 @@ class OpenedRepository:
     def read(self, choice: SnapshotId | None, now: datetime, report: Reporter) -> OpenedSnapshot:
         """Return the chosen snapshot (None: the newest that the clock allows), signature, list and manifest checked.
 
-        Snapshots in the future are reported if the newest is requested.
+        Snapshots in the future are reported if the newest is requested. Its objects are fetched if they are elsewhere.
         """
+        read = self._read(choice, now, report)
+        if self.source.fetch is not None:
+            self.source.fetch(read.checked.object_list.objects, report)
+        return read
+
+    def _read(self, choice: SnapshotId | None, now: datetime, report: Reporter) -> OpenedSnapshot:
         if choice is None and (warning := clock_warning(complete_snapshots(self.repository.layout), now)):
             report(Warned(warning))
         if self.verifier.is_clock_behind:
@@ -106,9 +115,8 @@ class OpenedRepository:
         """Return the newest audited snapshot of the last `_MOST_LOOKED_AT`, the newest of all if none of them is."""
         dated = [snapshot for snapshot in complete_snapshots(self.repository.layout) if not is_ahead(snapshot, now)]
         for snapshot in sorted(dated, reverse=True)[:_MOST_LOOKED_AT]:
-            opened_snapshot = self.read(snapshot, now, report)
-            if opened_snapshot.manifest.is_audited:
-                return opened_snapshot
+            if self._read(snapshot, now, report).manifest.is_audited:
+                return self.read(snapshot, now, report)
         report(
             Note("no recent snapshot is audited: row counts are compared, not every row (permafrost backup --audit)")
         )

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from psycopg.conninfo import conninfo_to_dict
 
+from permafrost.buckets.address import address_of
 from permafrost.config.models import Configuration
 from permafrost.operations.init_parts import own_name
 from permafrost.repository.recovery_sheet import SheetFacts, recovery_sheet
@@ -38,5 +39,6 @@ def own_sheet(
             passphrase=passphrase,
             recipients=configuration.encryption.recipients,
             earlier=earlier,
+            buckets=tuple(str(address_of(bucket, repository_id)) for bucket in configuration.buckets),
         )
     )

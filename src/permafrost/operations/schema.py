@@ -14,7 +14,12 @@ from pydantic.json_schema import GenerateJsonSchema
 
 from permafrost.config.models import Configuration
 from permafrost.documents.backup import BackupDocument
-from permafrost.documents.bucket import BucketUploadDocument
+from permafrost.documents.bucket import (
+    BucketCheckDocument,
+    BucketFetchDocument,
+    BucketUploadsDocument,
+    BucketVerifyDocument,
+)
 from permafrost.documents.failure import ErrorDocument
 from permafrost.documents.notify import NotifyTestDocument
 from permafrost.documents.prune import PruneDocument
@@ -62,7 +67,7 @@ COMMANDS: Mapping[str, tuple[type, ...]] = {
     "backup": (BackupDocument,),
     "snapshots": (SnapshotsDocument,),
     "snapshots remove": (SnapshotsRemoveDocument,),
-    "verify": (VerifyDocument,),
+    "verify": (VerifyDocument, BucketVerifyDocument),
     "restore": (RestoreDocument,),
     "restore-table": (RestoreTableDocument,),
     "drill": (DrillDocument,),
@@ -70,7 +75,9 @@ COMMANDS: Mapping[str, tuple[type, ...]] = {
     "export": (ExportDocument,),
     "prune": (PruneDocument,),
     "status": (StatusDocument,),
-    "bucket upload": (BucketUploadDocument,),
+    "bucket upload": (BucketUploadsDocument,),
+    "bucket check": (BucketCheckDocument,),
+    "bucket fetch": (BucketFetchDocument,),
     "vault invite": (VaultInviteDocument,),
     "vault invitations": (VaultInvitationsDocument,),
     "vault revoke": (VaultRevokeDocument,),

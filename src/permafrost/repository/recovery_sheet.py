@@ -35,11 +35,13 @@ class SheetFacts:
     recipients: tuple[str, ...] = ()
     earlier: str | None = None
     """The last snapshot that the sheet before this one opens, if there was one."""
+    buckets: tuple[str, ...] = ()
+    """The repository's addresses in buckets."""
 
 
 def recovery_sheet(facts: SheetFacts) -> str:
     """Return the sheet, 80 columns wide, ready to print; lines that begin with eight spaces are commands."""
-    parts = (_head(facts), _key(facts), _earlier(facts), _vaults(facts), _disaster_day(facts))
+    parts = (_head(facts), _key(facts), _earlier(facts), _vaults(facts), _buckets(facts), _disaster_day(facts))
     return "\n".join(part for part in parts if part)
 
 
@@ -92,6 +94,17 @@ def _vaults(facts: SheetFacts) -> str:
     )
 
 
+def _buckets(facts: SheetFacts) -> str:
+    if not facts.buckets:
+        return ""
+    addresses = "".join(f"    {address}\n" for address in facts.buckets)
+    return (
+        "Buckets that have a copy, without media. For each, write down a key that may\n"
+        "read and list it, or who can make one at the provider\n"
+        f"{addresses}\n{_BLANK * len(facts.buckets)}"
+    )
+
+
 def _disaster_day(facts: SheetFacts) -> str:
     title = "On disaster day, on a new machine with Debian"
     steps = (
@@ -130,6 +143,21 @@ def _fetch(facts: SheetFacts) -> str:
             f"chown -R {_SUPERUSER}: {_PLACE} && chmod 0700 {_PLACE}",
             f"cd {_PLACE} && su {_SUPERUSER}",
         )
+        + _from_bucket(facts)
+    )
+
+
+def _from_bucket(facts: SheetFacts) -> str:
+    """Return how the copy comes from a bucket, if there is one; lines that are no commands of every disaster day."""
+    if not facts.buckets:
+        return ""
+    return (
+        "If no vault is left, fetch it from a bucket, as that user. Its key goes into\n"
+        "the file bucket-key, as ACCESS_KEY_ID:SECRET_ACCESS_KEY:\n\n"
+        "  (umask 077; cat > bucket-key)\n"
+        f"  permafrost bucket fetch '{facts.buckets[0]}' \\\n"
+        "    history --credentials bucket-key \\\n"
+        f'    --fingerprint "{in_groups(facts.fingerprint)}"\n\n'
     )
 
 

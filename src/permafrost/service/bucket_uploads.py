@@ -8,7 +8,8 @@ time, up to half an hour: however long an outage is, afterwards everything is se
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -106,9 +107,10 @@ class BucketUploads:
         folders: tuple[Path, ...],
         hung_after_s: float,
         report: Reporter,
+        more_words: tuple[str, ...] = (),
     ) -> BucketUploads:
-        """Return the uploads to the buckets of these names."""
-        words = (("bucket", "upload", name) for name in names)
+        """Return the uploads to the buckets of these names; `more_words` are added to each command."""
+        words = (("bucket", "upload", name, *more_words) for name in names)
         return cls(tuple(BucketUpload(one, begin, folders, hung_after_s, report) for one in words))
 
     def turn(self, now: datetime) -> None:
@@ -125,3 +127,13 @@ class BucketUploads:
         """End all."""
         for upload in self.uploads:
             upload.end()
+
+
+@contextmanager
+def closing_uploads(uploads: BucketUploads) -> Iterator[BucketUploads]:
+    """Yield the uploads, and end them after the block."""
+    try:
+        yield uploads
+    finally:
+        uploads.ask_to_end()
+        uploads.end()

@@ -47,16 +47,17 @@ class Ended:
 
 
 class Job:
-    """A command under way. Nobody waits for it: ask `ended()` from time to time."""
+    """A command under way; a vault's has no configuration file. Nobody waits: ask `ended()` from time to time."""
 
-    def __init__(self, words: tuple[str, ...], config_file: Path, started_at: datetime) -> None:
+    def __init__(self, words: tuple[str, ...], config_file: Path | None, started_at: datetime) -> None:
         self.words = words
         self.started_at = started_at
         self.step = ""
         self._lines: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._moved_at = time.monotonic()
         self._hung_after_s: float | None = None
-        argv = (*own_command(), *words, "--json", "--config", str(config_file))
+        where = ("--config", str(config_file)) if config_file is not None else ()
+        argv = (*own_command(), *words, "--json", *where)
         self._program = Attended(Program(argv, without_service_manager(os.environ)), self._lines.put)
 
     @property

@@ -12,9 +12,12 @@ from pathlib import Path
 
 from permafrost.errors import PermafrostError
 from permafrost.events import Note, Reporter, Warned
+from permafrost.repository.layout import Layout
 from permafrost.repository.lock import file_lock
 from permafrost.service.alerts import vault_alerts
+from permafrost.service.bucket_uploads import BucketUploads, closing_uploads
 from permafrost.service.declared_servers import DeclaredServers
+from permafrost.service.job import Job
 from permafrost.service.page import vault_page
 from permafrost.service.sd_notify import ServiceManager
 from permafrost.service.syncthing_uptime import SyncthingUptime
@@ -26,6 +29,7 @@ from permafrost.vault_keeping.receipts import ReceiptWriter
 
 LOCK_FILE = ".service.lock"
 TURN_S = 1.0
+HUNG_AFTER_S = 7200.0
 
 
 def run_vault(root: Path, report: Reporter, settings_file: Path | None = None) -> None:
@@ -66,6 +70,7 @@ def _serve(root: Path, report: Reporter) -> None:
                 vault_page(vault, report) as page,
                 vault_alerts(vault, report) as alerts,
                 Keeper(vault, uptime.client, report, publish=publish) as keeper,
+                closing_uploads(_uploads(vault, report)) as uploads,
             ):
                 client = uptime.client
                 # a keeper works with the existing Syncthing, or with none, and with the servers of its time
@@ -75,10 +80,22 @@ def _serve(root: Path, report: Reporter) -> None:
                     manager.alive()
                     page(datetime.now(UTC))
                     alerts.turn(datetime.now(UTC))
+                    uploads.turn(datetime.now(UTC))
     finally:
         manager.stopping()
         _give_name_back(declared, report)
         uptime.close()
+
+
+def _uploads(vault: Vault, report: Reporter) -> BucketUploads:
+    return BucketUploads.of(
+        [bucket.name for bucket in vault.settings.buckets],
+        lambda words, now: Job(words, None, now),
+        tuple(Layout(vault.history(server)).snapshots for server in vault.settings.servers),
+        HUNG_AFTER_S,
+        report,
+        ("--path", str(vault.root)),
+    )
 
 
 def _give_name_back(declared: DeclaredServers, report: Reporter) -> None:

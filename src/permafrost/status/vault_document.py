@@ -9,7 +9,7 @@ import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, tzinfo
 from itertools import pairwise
 from pathlib import Path
@@ -30,6 +30,7 @@ from permafrost.repository.newest import newest
 from permafrost.runs import DRILL, Run, RunRecords
 from permafrost.schedule import local_zone
 from permafrost.small_files import read_small
+from permafrost.status.buckets import bucket_findings, bucket_reports
 from permafrost.status.deliveries import delivery_findings
 from permafrost.status.finding_document import finding_document
 from permafrost.status.verdict import Proof, vault_verdict
@@ -66,15 +67,15 @@ class VaultStatus:
     as_of: datetime
     zone: tzinfo
     servers: tuple[KeptServer, ...]
-    deliveries: tuple[Finding, ...] = ()
-    """About receivers of alerts that cannot be reached."""
+    own_findings: tuple[Finding, ...] = ()
+    """About receivers of alerts that cannot be reached, and buckets."""
 
     @property
     def findings(self) -> tuple[StatusFindingDocument, ...]:
         """What needs attention, the most severe first."""
         found = [(server.name, entry) for server in self.servers for entry in server.findings]
         found.sort(key=lambda pair: (-pair[1].severity, pair[1].first_at))
-        own = (finding_document(delivery, None) for delivery in self.deliveries)
+        own = (finding_document(finding, None) for finding in self.own_findings)
         return (*(_finding(name, entry) for name, entry in found), *own)
 
     def document(self) -> VaultOwnStatusDocument:
@@ -94,8 +95,28 @@ def vault_status(root: Path, now: datetime) -> VaultStatus:
     records = RunRecords(root / STATE, is_read_only=True)
     drills = records.since(now - timedelta(days=400), DRILL)
     servers = tuple(_kept(vault, server, drills, now, zone) for server in vault.settings.servers)
-    deliveries = tuple(delivery_findings(root / STATE, vault.settings.notify, now))
-    return VaultStatus(vault.settings.name, now, zone, servers, deliveries)
+    own = (*delivery_findings(root / STATE, vault.settings.notify, now), *_about_buckets(vault, servers, now))
+    return VaultStatus(vault.settings.name, now, zone, servers, own)
+
+
+def dropped_snapshots(vault: Vault, server: VaultServer) -> frozenset[str]:
+    """Return the snapshots of a server that the vault's own rules have dropped from its history."""
+    try:
+        arrivals = _read(vault.records(server)).arrivals
+    except sqlite3.DatabaseError:
+        return frozenset()
+    return frozenset(arrival.snapshot for arrival in arrivals if arrival.state == DROPPED)
+
+
+def _about_buckets(vault: Vault, servers: Sequence[KeptServer], now: datetime) -> Iterator[Finding]:
+    """Yield what is wrong with the vault's own buckets, about each server's history there."""
+    for kept, server in zip(servers, vault.settings.servers, strict=True):
+        reports = bucket_reports(vault.root / STATE, vault.settings.buckets, server.repository_id)
+        held = [SnapshotId(arrival.snapshot) for arrival in kept.arrivals if arrival.state == KEPT]
+        for finding in bucket_findings(reports, held, now):
+            yield replace(
+                finding, subject=f"{server.name}: {finding.subject}", message=f"{server.name}: {finding.message}"
+            )
 
 
 def _kept(vault: Vault, server: VaultServer, drills: Sequence[Run], now: datetime, zone: tzinfo) -> KeptServer:

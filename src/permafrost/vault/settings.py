@@ -22,6 +22,7 @@ import tomli_w
 from pydantic import BaseModel, Field, field_validator, model_validator
 
 from permafrost.config.alerting import Notify, check_names_differ
+from permafrost.config.buckets import Bucket, check_bucket_names_differ
 from permafrost.config.key_lines import find_key_lines
 from permafrost.config.loading import load_toml, validated
 from permafrost.config.models import Syncthing, Web
@@ -169,6 +170,9 @@ class VaultSettings(Section):
     syncthing: VaultSyncthing = VaultSyncthing()
     web: Web = Web()
     notify: tuple[Notify, ...] = Field(default=(), description="One for each receiver of alerts.")
+    buckets: tuple[Bucket, ...] = Field(
+        default=(), description="One for each bucket that gets the history of every server that this vault keeps."
+    )
     servers: tuple[VaultServer, ...] = Field(
         default=(), description="The servers that it keeps. Written by older versions; now they are in servers.toml."
     )
@@ -178,6 +182,7 @@ class VaultSettings(Section):
         check_names_differ(self.notify)
         if any(set(receiver.jobs) - {"findings"} for receiver in self.notify):
             raise ValueError('a vault has no jobs: jobs in [[notify]] can only be ["findings"]')
+        check_bucket_names_differ(self.buckets)
         return self
 
     @model_validator(mode="after")

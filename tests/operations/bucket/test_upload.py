@@ -9,7 +9,7 @@ import pytest
 
 from permafrost.errors import BucketClockError, BucketRefusedError, BucketUnreachableError, IntegrityError
 from permafrost.operations.bucket.upload import PASS_EVERY
-from permafrost.repository.snapshots import remove_snapshots
+from permafrost.repository.snapshots import read_object_list, remove_snapshots
 from tests.fixtures.buckets import Copied, MakeCopied
 from tests.fixtures.damage import flip_a_bit
 from tests.fixtures.proxy import CuttableProxy
@@ -121,7 +121,7 @@ def test_what_is_not_needed_goes_when_its_lock_has_run_out(make_copied: MakeCopi
     copied.snapshot()
     copied.upload()
     remove_snapshots(copied.sender.layout, [doomed])
-    assert copied.upload(lambda: datetime.now(UTC) + PASS_EVERY).removed == 5
+    assert copied.upload(lambda: datetime.now(UTC) + PASS_EVERY, [doomed]).removed == 5
     assert not [path for path in copied.paths() if str(doomed) in path]
 
 
@@ -129,9 +129,54 @@ def test_locked_files_stay_after_a_prune(copied: Copied) -> None:
     """Locked files of a removed snapshot stay, and are counted as not needed."""
     (doomed, *_) = copied.upload().snapshots
     remove_snapshots(copied.sender.layout, [doomed])
-    assert copied.upload(lambda: datetime.now(UTC) + PASS_EVERY).removed == 0
+    assert copied.upload(lambda: datetime.now(UTC) + PASS_EVERY, [doomed]).removed == 0
     assert copied.report.unneeded == 5
     assert str(doomed) not in copied.report.snapshots
+
+
+def test_what_is_gone_here_for_no_known_reason_stays_there(make_copied: MakeCopied) -> None:
+    """If a snapshot is gone here and no prune explains it, nothing of it is removed there, or left without a lock."""
+    for is_locked, days in ((False, 0), (True, 1)):
+        copied = make_copied(name=f"locked-{is_locked}", is_locked=is_locked, lock_days=days)
+        lost = copied.snapshot()
+        copied.snapshot()
+        copied.upload()
+        before = copied.paths()
+        remove_snapshots(copied.sender.layout, [lost])
+        later = datetime.now(UTC) + 3 * DAY
+        again = copied.upload(lambda later=later: later)  # type: ignore[misc]
+        assert (again.removed, copied.paths()) == (0, before)
+        assert str(lost) in copied.report.snapshots
+        ends = [file.locked_until for file in copied.record.files().values()]
+        assert all(end is not None and end > later + DAY for end in ends) == is_locked
+
+
+def test_a_rotten_snapshot_keeps_neither_others_nor_locks_waiting(make_copied: MakeCopied) -> None:
+    """While one snapshot cannot be uploaded, older ones are, and locks are renewed; the failure is reported."""
+    copied = make_copied(lock_days=1)
+    copied.snapshot()
+    copied.upload()
+    older = copied.snapshot()
+    rotten = copied.snapshot(datetime.now(UTC) + timedelta(minutes=1))
+    (stored, *_) = read_object_list(copied.sender.layout, rotten)[0].objects
+    flip_a_bit(copied.sender.layout.object(stored.name), 3)
+    later = datetime.now(UTC) + 3 * DAY
+    with pytest.raises(IntegrityError):
+        copied.upload(lambda: later)
+    assert str(older) in copied.report.snapshots
+    assert str(rotten) not in copied.report.snapshots
+    assert copied.report.locked_until is None, "something that is needed is not there"
+    assert all(file.locked_until and file.locked_until > later + DAY for file in copied.record.files().values())
+
+
+def test_a_bucket_without_locks_stays_known_as_such(make_copied: MakeCopied) -> None:
+    """An upload that has nothing to send neither believes in locks again nor fails for want of them."""
+    copied = make_copied(is_locked=False)
+    copied.snapshot()
+    copied.upload()
+    for later in (timedelta(0), PASS_EVERY, 40 * DAY):
+        copied.upload(lambda later=later: datetime.now(UTC) + later)  # type: ignore[misc]
+        assert copied.report.has_lock is False
 
 
 def test_an_object_that_was_deleted_there_is_put_again(make_copied: MakeCopied) -> None:
@@ -181,8 +226,9 @@ def test_revoked_credentials_are_reported(copied: Copied) -> None:
         assert copied.store.stranger.secret_key not in text
 
 
-def test_an_outage_is_survived(copied: Copied, object_store: ObjectStore) -> None:
+def test_an_outage_is_survived(copied: Copied, object_store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """While the store cannot be reached uploads fail and are reported; afterwards all is there."""
+    monkeypatch.setattr("permafrost.buckets.store._ATTEMPTS", 1)
     with CuttableProxy(object_store.port) as proxy:
         behind = copied.bucket.model_copy(update={"endpoint": f"http://127.0.0.1:{proxy.port}"})
         away = Copied(copied.store, copied.sender, behind, copied.folder)

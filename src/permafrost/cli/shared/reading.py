@@ -8,14 +8,17 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
+from permafrost.buckets.address import BucketAddress
+from permafrost.buckets.wanted import WantedSnapshots
 from permafrost.cli.shared.asking import typed_passphrase
+from permafrost.cli.shared.bucket_place import PlaceType, folder_of, in_bucket
 from permafrost.cli.shared.choosing import at_option, check_choice, chosen
 from permafrost.cli.shared.options import config_option, config_path, fingerprint_option, json_option, reporting
 from permafrost.cli.shared.rendering import Rendering
@@ -25,9 +28,10 @@ from permafrost.errors import UsageError
 from permafrost.events import Reporter
 from permafrost.loading.source import Source, source_of
 from permafrost.postgres.connection import conninfo_for, named_database
-from permafrost.repository.layout import SnapshotId
+from permafrost.repository.layout import SnapshotId, parse_snapshot_choice
 
 _DEFAULT_JOBS = 2
+_MOST_AUDITED = 30
 _PATH = click.Path(path_type=Path)
 
 Command = Callable[..., Any]
@@ -96,7 +100,8 @@ def reading(
             config_file: Path | None,
             scratch: Path | None = None,
             jobs: int | None = None,
-            repository: Path | None,
+            repository: Path | BucketAddress | None,
+            bucket_credentials: Path | None,
             passphrase_file: Path | None,
             ask_passphrase: bool,
             secret_key_file: Path | None,
@@ -109,14 +114,23 @@ def reading(
             check_choice(snapshot, at)
             is_configured = repository is None or config_file is not None
             configuration = load_configuration(config_path(config_file)) if is_configured else None
-            with typed_passphrase() if ask_passphrase else nullcontext(passphrase_file) as given:
+            place = scratch or (configuration.state.scratch if configuration else DEFAULT_SCRATCH)
+            wanted = WantedSnapshots(
+                parse_snapshot_choice(snapshot) if snapshot else None, at, _MOST_AUDITED if own.get("audited") else 1
+            )
+            bucket = in_bucket(repository, bucket_credentials, configuration)
+            with (
+                typed_passphrase() if ask_passphrase else nullcontext(passphrase_file) as given,
+                folder_of(repository, bucket, fingerprint, wanted, place, rendering.report) as (folder, fetch),
+            ):
                 source = source_of(
                     configuration,
-                    repository=repository,
+                    repository=folder,
                     passphrase_file=given,
                     secret_key_file=secret_key_file,
                     fingerprint=fingerprint,
                 )
+                source = replace(source, fetch=fetch)
                 request = _request(configuration, source, snapshot, at, scratch, jobs, rendering.report)
                 code: int | None = command(rendering, request, **own)
                 return code
@@ -153,7 +167,10 @@ def _options(scratch_use: str | None, *, has_jobs: bool) -> list[Command]:
     options = [
         click.argument("snapshot", required=False),
         at_option,
-        click.option("--repository", type=_PATH, help="The repository's folder, on a server or a vault."),
+        click.option("--repository", type=PlaceType(), help="The repository's folder, or its address in a bucket."),
+        click.option(
+            "--bucket-credentials", type=_PATH, help="For a bucket: a file with a key that may read and list."
+        ),
         click.option("--passphrase-file", type=_PATH, help="The file with the passphrase (mode 0600)."),
         click.option("--ask-passphrase", is_flag=True, help="Ask for the passphrase on the recovery sheet instead."),
         click.option("--secret-key-file", type=_PATH, help="The secret key, if sealed to public keys."),

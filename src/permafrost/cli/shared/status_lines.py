@@ -54,7 +54,7 @@ def place_lines(places: Sequence[PlaceDocument], now: datetime, zone: tzinfo, co
 
     rows = [
         (
-            here if place.kind == "server" and here else place.name,
+            here if place.kind == "server" and here else _named(place),
             at(place.restorable_to),
             day(place.keeps_back_to),
             at(place.proven_to),
@@ -65,6 +65,11 @@ def place_lines(places: Sequence[PlaceDocument], now: datetime, zone: tzinfo, co
         for place in places
     ]
     return table(_PLACES, rows, columns)
+
+
+def _named(place: PlaceDocument) -> str:
+    """Return the name; of a bucket it is told apart from a vault, as nobody there reads anything again."""
+    return f"{place.name} (bucket)" if place.kind == "bucket" else place.name
 
 
 def _room(place: PlaceDocument) -> str:

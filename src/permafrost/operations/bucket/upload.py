@@ -2,6 +2,9 @@
 
 It holds no lock of the repository, so that it never delays a backup; what a prune removes meanwhile is left out. It
 resumes wherever it ended: what is there is recorded, file by file.
+
+What fails on the way does not keep locks from being renewed. And nothing is removed from the bucket, or left without a
+lock, because it is gone here for a reason that nobody recorded: a broken disk is no prune.
 """
 
 from __future__ import annotations
@@ -49,11 +52,15 @@ _KINDS: tuple[tuple[type[PermafrostError], Problem], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class UploadRequest:
-    """Which repository goes into which bucket; `state` is the folder that has its records."""
+    """Which repository goes into which bucket; `state` is the folder that has its records.
+
+    `removed` are the snapshots that were removed from the repository on purpose.
+    """
 
     bucket: Bucket
     repository: Path
     state: Path
+    removed: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,8 +143,17 @@ class _Upload:
         self._clock = clock
         address = address_of(request.bucket, repository.repository_id)
         self._store = BucketStore(address, request.bucket.credentials_file)
-        days = request.bucket.lock_days
-        self._uploader = Uploader(repository.layout, self._store, record, days, clock, self._file_was_put)
+        self._is_pass_due = known.passed_at is None or not timedelta(0) <= clock() - known.passed_at < PASS_EVERY
+        self._uploader = Uploader(
+            repository.layout,
+            self._store,
+            record,
+            request.bucket.lock_days,
+            clock,
+            self._file_was_put,
+            knows_no_lock=known.has_lock is False,
+        )
+        self._failure: PermafrostError | None = None
         self._report: Reporter = ignore_events
 
     def run(self, report: Reporter) -> UploadResult:
@@ -148,13 +164,14 @@ class _Upload:
         with steps.step("compare clocks with the object store"):
             _check_clock(self._store.clock_ahead_s())
         with steps.step("upload objects, then snapshots"):
-            self._uploader.send(list(base_files(self._repository.layout)))
-            made = self._send_snapshots()
+            made = self._send_everything()
         with steps.step("renew locks, and remove what is not needed"):
-            renewed, removed = self._pass() if self._is_pass_due() else (0, 0)
+            renewed, removed = self._pass() if self._is_pass_due else (0, 0)
+            if self._failure is not None:
+                raise self._failure
         now = self._clock()
         done = {"tried_at": now, "done_at": now, "failing_since": None, "problem_kind": None, "problem": ""}
-        self._write(done)
+        self._write({**done, **self._mended()})
         return UploadResult(
             bucket=self._request.bucket.name,
             address=str(self._store.address),
@@ -168,23 +185,47 @@ class _Upload:
             duration_s=round(time.monotonic() - started, 3),
         )
 
+    def _mended(self) -> Mapping[str, object]:
+        """Return that nothing is bad, if all that a verification has found bad is there again."""
+        bad = self._known.bad
+        return {"bad": (), "bad_count": 0} if bad and len(self._record.files(bad)) == len(bad) else {}
+
     def _file_was_put(self) -> None:
         self._report(Progress(self._uploader.sent, None, "files"))
 
-    def _send_snapshots(self) -> tuple[SnapshotId, ...]:
-        """Put every snapshot into the bucket that is not there, the newest first; return those that now are."""
-        here = complete_snapshots(self._repository.layout)
-        known = self._record.whole()
-        self._record.forget_whole(known.keys() - set(map(str, here)))
-        waiting = [snapshot for snapshot in reversed(here) if str(snapshot) not in known]
-        made = []
-        for snapshot in waiting:
-            if self._send_snapshot(snapshot):
-                made.append(snapshot)
-                self._record.add_whole(str(snapshot), self._clock())
-                self._write({"tried_at": self._clock()})
-                self._report(Note(f"snapshot {snapshot} is in the bucket {self._request.bucket.name}"))
+    def _send_everything(self) -> tuple[SnapshotId, ...]:
+        """Put every file and snapshot into the bucket that is not there, the newest first; return which now are.
+
+        A bucket that is full or refuses is given up, and a snapshot that has rotted here passed over; both are raised
+        later.
+        """
+        made: list[SnapshotId] = []
+        try:
+            self._uploader.send(list(base_files(self._repository.layout)))
+            for snapshot in self._waiting():
+                self._send_in_turn(snapshot, made)
+        except (BucketFullError, BucketRefusedError) as error:
+            self._failure = error
         return tuple(made)
+
+    def _waiting(self) -> list[SnapshotId]:
+        """Return the snapshots that are here and not in the bucket; those that were removed here are forgotten."""
+        known = self._record.whole().keys()
+        self._record.forget_whole(known & self._request.removed)
+        here = complete_snapshots(self._repository.layout)
+        return [snapshot for snapshot in reversed(here) if str(snapshot) not in known]
+
+    def _send_in_turn(self, snapshot: SnapshotId, made: list[SnapshotId]) -> None:
+        try:
+            is_there = self._send_snapshot(snapshot)
+        except IntegrityError as error:
+            self._failure = self._failure or error
+            return
+        if is_there:
+            made.append(snapshot)
+            self._record.add_whole(str(snapshot), self._clock())
+            self._write({"tried_at": self._clock()})
+            self._report(Note(f"snapshot {snapshot} is in the bucket {self._request.bucket.name}"))
 
     def _send_snapshot(self, snapshot: SnapshotId) -> bool:
         """Put the snapshot into the bucket; return False if a prune has removed it meanwhile."""
@@ -199,16 +240,13 @@ class _Upload:
             return False
         return True
 
-    def _is_pass_due(self) -> bool:
-        passed_at = self._known.passed_at
-        return passed_at is None or not timedelta(0) <= self._clock() - passed_at < PASS_EVERY
-
     def _pass(self) -> tuple[int, int]:
-        needed = self._needed()
+        needed, is_explained = self._needed()
         renewed, gone = self._uploader.renew(needed)
-        if gone:
-            self._send_again(gone)
-        removed, unneeded = self._uploader.remove_unneeded(needed, removes=self._request.bucket.removes)
+        if gone and self._failure is None:
+            self._uploader.send([needed[path] for path in gone])
+        removes = self._request.bucket.removes and is_explained
+        removed, unneeded = self._uploader.remove_unneeded(needed, removes=removes)
         files = self._record.files()
         self._write(
             {
@@ -221,21 +259,25 @@ class _Upload:
         )
         return renewed, removed
 
-    def _needed(self) -> dict[str, RepositoryFile]:
-        """Return all files that the repository and its snapshots need, by path."""
+    def _needed(self) -> tuple[dict[str, RepositoryFile], bool]:
+        """Return all files that are needed, by path, and whether it is known why each other one is not.
+
+        If a snapshot that is in the bucket is gone here for no known reason, or its list, everything there is needed.
+        """
         layout = self._repository.layout
         needed = {file.path: file for file in base_files(layout)}
-        for snapshot in complete_snapshots(layout):
+        here = complete_snapshots(layout)
+        is_explained = not (self._record.whole().keys() - set(map(str, here)) - self._request.removed)
+        for snapshot in here:
             try:
                 files: Iterable[RepositoryFile] = (*object_files(layout, snapshot), *snapshot_files(layout, snapshot))
-            except RepositoryError:
-                continue  # a prune has removed it meanwhile; its files are looked at again in the next pass
-            needed |= {file.path: file for file in files}
-        return needed
-
-    def _send_again(self, gone: Iterable[str]) -> None:
-        needed = self._needed()
-        self._uploader.send([needed[path] for path in gone if path in needed])
+                needed |= {file.path: file for file in files}
+            except (RepositoryError, IntegrityError):  # removed meanwhile, or damaged
+                is_explained = False
+        if not is_explained:
+            everything = self._record.files().values()
+            needed |= {one.path: RepositoryFile(one.path, one.sha256, one.size_bytes) for one in everything}
+        return needed, is_explained
 
     def _write(self, changed: Mapping[str, object]) -> None:
         snapshots = tuple(sorted(self._record.whole()))

@@ -1,0 +1,125 @@
+"""Disaster day with a bucket: an address, a key that may read, and what the recovery sheet says are enough."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from permafrost.config.buckets import Bucket
+from permafrost.postgres.connection import conninfo_for
+from tests.emergency.disaster import bare_path, ended
+from tests.fixtures.backups import contents_of, drop, make_backup
+from tests.fixtures.buckets import Copied
+from tests.fixtures.commands import command, json_of
+from tests.fixtures.delivery import Sender
+from tests.fixtures.seaweedfs import ObjectStore
+from tests.fixtures.server import MakeServer, Server, SigningKey
+
+SECRET = "LOCAL_DOMAIN=example.social\nSECRET_KEY_BASE=0123\n"
+
+
+@dataclass(frozen=True)
+class Lost:
+    """A server that is lost, and all that is left of it: its bucket, and what the recovery sheet says."""
+
+    server: Server
+    copied: Copied
+    database: str
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The options that the recovery sheet gives."""
+        return (
+            *("--repository", str(self.copied.address)),
+            *("--bucket-credentials", str(self.copied.bucket.read_credentials_file)),
+            *("--passphrase-file", str(self.server.passphrase_file)),
+            *("--fingerprint", str(self.server.configuration.signing.fingerprint)),
+        )
+
+
+@pytest.fixture
+def lost(
+    mastodon_database: str, make_server: MakeServer, object_store: ObjectStore, signing_key: SigningKey, tmp_path: Path
+) -> Lost:
+    """A server whose snapshots, of database and secrets, are in a bucket, after a thief was there with every key."""
+    secret = tmp_path / ".env.production"
+    secret.write_text(SECRET)
+    server = make_server(mastodon_database, secret_files=(secret,), engine="log")
+    make_backup(server, is_audited=True)
+    bucket = Bucket(
+        name="cellar",
+        bucket=object_store.new_bucket(),
+        endpoint=object_store.endpoint,
+        credentials_file=object_store.writer.write(tmp_path / "write-key"),
+        read_credentials_file=object_store.reader.write(tmp_path / "read-key"),
+    )
+    copied = Copied(object_store, Sender(server.repository, signing_key), bucket, tmp_path)
+    copied.upload()
+    for path in copied.paths():
+        copied.overwrite(path, b"stolen")
+        copied.hide(path)
+    return Lost(server, copied, mastodon_database)
+
+
+def test_restore_and_drill_from_a_plundered_bucket(lost: Lost, tmp_path: Path) -> None:
+    """From hidden and overwritten versions the database is restored and equal, the secrets too, and a drill passes."""
+    name = f"restored_{os.urandom(4).hex()}"
+    server = conninfo_for(lost.database, dbname="postgres")
+    try:
+        document = json_of(
+            *("restore", "latest", "--database", name, "--server", server),
+            *("--secrets-to", str(tmp_path / "secrets"), "--runbook", str(tmp_path / "runbook.txt")),
+            *lost.words,
+        )
+        assert contents_of(conninfo_for(lost.database, dbname=name)) == contents_of(lost.database)
+        assert document["rows"] == sum(table.rows for table in contents_of(lost.database))
+        (secret,) = [file for file in (tmp_path / "secrets").rglob(".env.production") if file.is_file()]
+        assert secret.read_text() == SECRET
+    finally:
+        drop(lost.database, name)
+    drilled = command("drill", "--audited", "--json", *lost.words)
+    assert drilled.returncode in (0, 3), drilled.stderr
+    assert json.loads(drilled.stdout)["audited"] is True
+    key = lost.copied.store.reader
+    assert key.secret_key not in drilled.stdout + drilled.stderr
+
+
+def test_fetch_and_restore_by_hand(lost: Lost, tmp_path: Path) -> None:
+    """What bucket fetch brings is a whole repository: verify has no finding, and restore.py of it restores it."""
+    folder, words = tmp_path / "copy", lost.words
+    given = ("bucket", "fetch", words[1], str(folder), "--credentials", words[3], *words[-2:])
+    assert json_of(*given)["bytes"] > 0
+    assert json_of(*given)["bytes"] == 0, "a second time nothing is fetched"
+    assert json_of("verify", "--repository", str(folder), *words[-2:])["findings"] == []
+    name = f"by_hand_{os.urandom(4).hex()}"
+    programs = bare_path(tmp_path / "bin")
+    try:
+        by_hand = ended(
+            (
+                *(str(programs / "python3"), "-I", str(folder / "restore.py"), "restore", "latest", "--database", name),
+                *("--server", conninfo_for(lost.database, dbname="postgres")),
+                *words[4:],
+            ),
+            {"PATH": str(programs), "HOME": str(programs)},
+        )
+        assert by_hand.returncode == 0, by_hand.stderr
+        assert contents_of(conninfo_for(lost.database, dbname=name)) == contents_of(lost.database)
+    finally:
+        drop(lost.database, name)
+
+
+def test_no_key_for_the_bucket(lost: Lost) -> None:
+    """Without a key for the bucket, or with a wrong address, the command says what is missing, before anything else."""
+    address, (_, _, _, _, *others) = str(lost.copied.address), lost.words
+    for words, said in (
+        (("--repository", address), "--bucket-credentials FILE"),
+        (("--repository", "s3://cellar/nothing"), "repository's id"),
+        (("--repository", "/nowhere", "--bucket-credentials", "key"), "no bucket's address"),
+    ):
+        finished = command("restore", "latest", "--database", "nowhere", *words, *others)
+        assert finished.returncode == 2
+        assert said in finished.stderr.replace("\n", " ")
