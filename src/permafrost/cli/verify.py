@@ -13,6 +13,7 @@ from permafrost.cli.shared.options import (
     config_path,
     fingerprint_option,
     json_option,
+    readers_option,
     reporting,
     repository_option,
 )
@@ -32,6 +33,7 @@ from permafrost.operations.verify import verify as verify_repository
     type=click.IntRange(0),
     help="Minutes that missing files may still be in transit  [default: 0 on the server itself, 360 elsewhere]",
 )
+@readers_option
 @config_option
 @json_option
 @reporting
@@ -41,6 +43,7 @@ def verify(
     repository: Path | None,
     fingerprint: str | None,
     patience: int | None,
+    jobs: int,
     config_file: Path | None,
 ) -> int:
     """Check every object's hash, and every snapshot's signature and completeness. Needs no passphrase.
@@ -65,7 +68,7 @@ def verify(
     if patience is not None:
         waits = timedelta(minutes=patience)
     result = verify_repository(
-        repository, fingerprint, patience=waits, report=rendering.report, now=datetime.now(UTC), state=state
+        repository, fingerprint, patience=waits, report=rendering.report, now=datetime.now(UTC), state=state, jobs=jobs
     )
     trusted = "the one given" if fingerprint else "the folder's own: compare it with the recovery sheet"
     lines = [finding.message for finding in result.findings]
