@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 
 from bench.growth_results import Grown, Size
+from bench.growth_vault import look_s
 from bench.hours import Say
 from bench.measuring import take
 from bench.programs import permafrost
@@ -46,6 +47,9 @@ COMMANDS: dict[str, Sequence[str]] = {
 }
 
 
+VAULT_LOOK = "a vault's look, nothing new"
+
+
 def measure_growth(folder: Path, facts: Facts, sizes: Sequence[Size], say: Say) -> Growth:
     """Measure every command at each size, the smallest first, on one repository that grows."""
     with running_servers(folder) as servers:
@@ -62,6 +66,9 @@ def measure_growth(folder: Path, facts: Facts, sizes: Sequence[Size], say: Say) 
                 run = take(command, server_pid=lambda: servers.source.pid)
                 taken.append(Grown(name, size, run.wall_s, run.cpu_s, run.peak_bytes))
                 say(f"  {name}: {run.wall_s:.2f} s, CPU {run.cpu_s:.2f} s, peak {run.peak_bytes / 1e6:.0f} MB")
+            wall_s, cpu_s = look_s(folder / "vault", Repository.open(system.repository))
+            taken.append(Grown(VAULT_LOOK, size, wall_s, cpu_s, 0))
+            say(f"  {VAULT_LOOK}: {wall_s:.3f} s, CPU {cpu_s:.3f} s")
     return Growth(facts, data, tuple(taken))
 
 

@@ -71,7 +71,7 @@ class ScratchCluster:
     may use it at a time. `binaries` is the folder of the server programs (by default the newest installed).
     `settings` are added to, and win over, the server settings chosen here. Without `durable` a crash of the
     machine, but not of the server, may lose the data. `is_sandboxed` needs bubblewrap, and ends with the thread that
-    starts the server.
+    starts the server. A new cluster is made with `initdb_options`.
     """
 
     def __init__(
