@@ -29,8 +29,9 @@ from permafrost.vault_keeping.silence import look_for_silence
 from permafrost.vault_keeping.withdrawals import Withdrawals
 
 LOOK_EVERY = timedelta(minutes=1)
-_SHARE = 20
-"""A look that takes long, as there is so much to look at, is followed by a pause of so many times as long."""
+_SHARE, _LONGEST_PAUSE = 20, timedelta(hours=1)
+"""A look that takes long, as there is so much to look at, is followed by a pause of so many times as long; but a server
+that sends very much must not buy itself more than an hour."""
 _MOST_ASKED = 50
 _PEAK_STAYS = timedelta(days=7)
 _COMPARED_AT, _DOUBT_SINCE, _MOST_SHOWN, _MOST_SHOWN_AT = "compared-at", "doubt-since", "most-shown", "most-shown-at"
@@ -79,7 +80,7 @@ class Removals:
             if seen is not None:
                 self._conclude(seen, take_in_declaration(self._received, self._records, self._found), now, wall)
                 took_s = self._took_s + time.monotonic() - began_s
-                self._pace.done(now, timedelta(seconds=_SHARE * took_s))
+                self._pace.done(now, min(timedelta(seconds=_SHARE * took_s), _LONGEST_PAUSE))
                 return True
         self._took_s += at_s - began_s
         self._steps = steps
