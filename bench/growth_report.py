@@ -42,13 +42,17 @@ def growth_rows(measured: Growth) -> list[tuple[str, ...]]:
             f"{run.size.snapshots:,}",
             f"{run.size.objects:,}",
             f"{run.size.runs:,}",
-            f"{run.wall_s:.2f} s",
-            f"{run.cpu_s:.2f} s",
+            _seconds(run.wall_s),
+            _seconds(run.cpu_s),
             bytes_text(run.peak_bytes) if run.peak_bytes else "",
             _each(run, before),
         )
         for run, before in _with_the_one_before(measured)
     ]
+
+
+def _seconds(value: float) -> str:
+    return f"{value:.2f} s" if value >= 0.1 else f"{value:.3f} s"
 
 
 def _each(run: Grown, before: Grown | None) -> str:
