@@ -1,9 +1,11 @@
 """python -m bench: measures, and writes docs/benchmarks.md, its plots, and the numbers that both are made of.
 
 One run measures one part: everything at one size; with --sizes the log engine at several sizes; with --churns the
-log engine with several amounts of churn; with --summaries the log engine at several sizes where PostgreSQL, 17
-or newer, says which blocks have changed; with --pgbench the log engine and others on pgbench's database; with --minutes
-a backup every minute, carried to a vault. The parts measured before stay in the document, each with its own date.
+log engine with several amounts of churn; with --limits first backup and restore next to what neither can do without;
+with --growth what commands cost as the repository and its records grow; with --summaries the log engine at several
+sizes where PostgreSQL, 17 or newer, says which blocks have changed; with --pgbench the log engine and others on
+pgbench's database; with --minutes a backup every minute, carried to a vault. The parts measured before stay in the
+document, each with its own date.
 """
 
 from __future__ import annotations
@@ -26,6 +28,9 @@ from pathlib import Path
 from types import FrameType
 
 from bench.changed_blocks import measure_changed_blocks
+from bench.growth import measure_growth
+from bench.growth_results import Size
+from bench.limits import measure_limits
 from bench.minutes import measure_minutes
 from bench.pgbench import measure_pgbench
 from bench.programs import BenchError
@@ -36,6 +41,7 @@ from permafrost import __version__
 from permafrost.errors import PermafrostError
 from permafrost.postgres.programs.binaries import server_binaries
 
+_OBJECTS, _RUNS = 100, 33  # of each snapshot that is kept: a server after some years
 DOCUMENTS = Path(__file__).resolve().parent.parent / "docs"
 
 
@@ -83,31 +89,48 @@ def _options() -> argparse.Namespace:
     parts.add_argument(
         "--pgbench", type=int, metavar="SCALE", help="another kind of database: pgbench's, of that scale"
     )
+    parts.add_argument("--limits", type=int, metavar="N", help="first backup and restore, and their limits, N rounds")
+    parts.add_argument("--growth", type=_counts, metavar="N,N", help="commands on a repository of so many snapshots")
     parts.add_argument("--minutes", type=int, metavar="N", help="a backup every minute, so many, carried to a vault")
     parts.add_argument("--render", action="store_true", help="measure nothing, write the document again")
     parser.add_argument("--output", type=Path, default=DOCUMENTS, metavar="DIR", help="where all of it goes")
     options = parser.parse_args()
-    amounts = (options.size, *(options.sizes or ()), *(options.churns or ()), *(options.summaries or ()))
+    amounts = (
+        options.size,
+        *(options.sizes or ()),
+        *(options.churns or ()),
+        *(options.summaries or ()),
+        *(options.growth or ()),
+    )
     if min(amounts) <= 0 or options.hours < 1:
         parser.error("sizes and churns have to be above 0, and --hours at least 1")
-    if any(one is not None and one < 1 for one in (options.pgbench, options.minutes)):
-        parser.error("--pgbench and --minutes have to be at least 1")
+    if any(one is not None and one < 1 for one in (options.pgbench, options.minutes, options.limits)):
+        parser.error("--pgbench, --minutes and --limits have to be at least 1")
     if options.week_hours < 0:
         parser.error("--week-hours has to be 0 or more")
     return options
 
 
 def _measure(options: argparse.Namespace, results: Results, folder: Path) -> Results:
-    size = round(options.size * 1e9)
     facts = _facts()
     if options.sizes:
         sizes = [round(one * 1e9) for one in options.sizes]
         return replace(results, sizes=measure_sizes(folder, facts, sizes, options.hours, _say))
+    if options.growth:
+        grown = [Size(count, _OBJECTS * count, _RUNS * count) for count in options.growth]
+        return replace(results, growth=measure_growth(folder, facts, grown, _say))
     if options.summaries:
         sizes = [round(one * 1e9) for one in options.summaries]
         return replace(results, changed_blocks=measure_changed_blocks(folder, facts, sizes, options.hours, _say))
+    return _measure_at_one_size(options, facts, results, folder)
+
+
+def _measure_at_one_size(options: argparse.Namespace, facts: Facts, results: Results, folder: Path) -> Results:
+    size = round(options.size * 1e9)
     if options.churns:
         return replace(results, churns=measure_churns(folder, facts, size, options.churns, options.hours, _say))
+    if options.limits:
+        return replace(results, limits=measure_limits(folder, facts, size, options.limits, _say))
     if options.minutes:
         return replace(results, minutes=measure_minutes(folder, facts, size, options.minutes, _say))
     if options.pgbench:
@@ -118,6 +141,10 @@ def _measure(options: argparse.Namespace, results: Results, folder: Path) -> Res
 
 def _numbers(text: str) -> tuple[float, ...]:
     return tuple(float(one) for one in text.split(","))
+
+
+def _counts(text: str) -> tuple[int, ...]:
+    return tuple(int(one) for one in text.split(","))
 
 
 def _facts() -> Facts:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,7 @@ class BenchError(Exception):
 
 
 def pipe(
-    *programs: Sequence[str],
+    *programs: Sequence[str | Path],
     source: Path | None = None,
     target: Path | None = None,
     extra: Mapping[str, str] = {},
@@ -102,8 +103,8 @@ def _environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith(("PG", "PERMAFROST_"))}
 
 
-def permafrost(*words: str) -> Told:
-    """Run the permafrost command of this environment to its end."""
+def permafrost(*words: str, codes: Sequence[int] = (0,)) -> Told:
+    """Run the permafrost command of this environment to its end, which is one of these exit codes."""
     with subprocess.Popen(
         _permafrost(words),
         stdin=subprocess.DEVNULL,
@@ -120,6 +121,31 @@ def permafrost(*words: str) -> Told:
             raise
         finally:
             memory.stop()
-    if running.returncode != 0:
+    if running.returncode not in codes:
         raise BenchError(f"permafrost {words[0]} ended with {running.returncode}: {told}{complained}")
     return Told(told, memory.peak_bytes)
+
+
+def permafrost_steps(*words: str, on_step: Callable[[str, int], object]) -> None:
+    """Run the permafrost command with --json to its end; `on_step` hears each step's title, and the process id."""
+    with subprocess.Popen(
+        _permafrost(words),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=_environment(),
+    ) as running:
+        assert running.stderr is not None  # noqa: S101 - it is a pipe
+        said = []
+        try:
+            for line in running.stderr:
+                said.append(line)
+                event = json.loads(line) if line.startswith('{"event"') else {}
+                if event.get("event") == "StepStarted":
+                    on_step(event["title"], running.pid)
+        except BaseException:
+            running.terminate()
+            raise
+    if running.returncode != 0:
+        raise BenchError(f"permafrost {words[0]} ended with {running.returncode}: {''.join(said[-20:])}")

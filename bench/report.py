@@ -7,7 +7,9 @@ from dataclasses import replace
 
 from bench import texts
 from bench.changed_blocks_report import CHANGED, CHANGED_JUDGED, changed_judged, changed_parts, changed_rows
+from bench.growth_report import GROWTH, growth_parts, growth_rows
 from bench.judgement import figures
+from bench.limits_report import LIMITS, limit_rows, limits_parts
 from bench.minutes_report import MINUTES, minute_rows, minutes_parts
 from bench.pgbench_report import pgbench_parts, pgbench_rows
 from bench.reasons import shortfalls
@@ -61,6 +63,10 @@ def summary(results: Results) -> list[str]:
     if results.changed_blocks:
         lines += ["", *text_table(CHANGED, changed_rows(results.changed_blocks))]
         lines += ["", *text_table(CHANGED_JUDGED, changed_judged(results.changed_blocks))]
+    if results.limits:
+        lines += ["", *text_table(LIMITS, limit_rows(results.limits))]
+    if results.growth:
+        lines += ["", *text_table(GROWTH, growth_rows(results.growth))]
     if results.pgbench:
         lines += ["", *text_table(OTHERS, pgbench_rows(results.pgbench))]
     return lines
@@ -73,12 +79,16 @@ def document(results: Results) -> str:
         parts += _one_size(results.one_size)
     if sizes := sizes_of(results):
         parts += _series("size", "The same hour at several sizes", texts.SIZES, sizes)
+    if results.limits:
+        parts += limits_parts(results.limits)
     if results.changed_blocks:
         parts += changed_parts(results.changed_blocks)
     if results.churns:
         parts += _series("churn", "Several amounts of churn", texts.CHURNS, results.churns)
     if results.minutes:
         parts += minutes_parts(results.minutes)
+    if results.growth:
+        parts += growth_parts(results.growth)
     if results.pgbench:
         parts += pgbench_parts(results.pgbench)
     return "\n\n".join(parts) + "\n"

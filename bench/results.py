@@ -9,6 +9,8 @@ from typing import Literal
 
 from pydantic import TypeAdapter
 
+from bench.growth_results import Grown
+from bench.limits_results import StepTaken, Way
 from bench.measuring import Measurement, Taken
 from bench.week_results import Week
 
@@ -258,6 +260,25 @@ class ChangedBlocks:
 
 
 @dataclass(frozen=True, slots=True)
+class Limits:
+    """First backup and restore next to what neither can do without; `steps` are those of each restore of ours."""
+
+    facts: Facts
+    data: Data
+    ways: tuple[Way, ...]
+    steps: tuple[tuple[StepTaken, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """Commands on one repository as it grows; `data` is the database whose snapshots it keeps."""
+
+    facts: Facts
+    data: Data
+    runs: tuple[Grown, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Results:
     """All that the document tells; a part that was not measured yet is None."""
 
@@ -267,6 +288,8 @@ class Results:
     pgbench: Pgbench | None = None
     minutes: Minutes | None = None
     changed_blocks: ChangedBlocks | None = None
+    limits: Limits | None = None
+    growth: Growth | None = None
 
 
 _FORM = TypeAdapter(Results)

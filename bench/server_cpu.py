@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+_TRIES = 10
 _PARENT, _UTIME, _STIME, _CUTIME, _CSTIME = 1, 11, 12, 13, 14  # in /proc/PID/stat, counted after the program's name
 
 
@@ -18,7 +19,13 @@ def cpu_of_server_s(pid: int | None) -> float:
     """Return user and system time of the server whose first process has this id, so far; 0 if there is none."""
     if pid is None:
         return 0.0
-    return _cpu_s((pid, *children()[pid]))
+    sessions = set(children()[pid])
+    for _ in range(_TRIES):  # one that ends just now might be counted twice, or not at all
+        found = _cpu_s((pid, *sessions))
+        before, sessions = sessions, set(children()[pid])
+        if sessions == before:
+            break
+    return found
 
 
 def cpu_of_tree_s(pid: int, without: int | None = None) -> float:

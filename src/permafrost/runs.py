@@ -207,6 +207,11 @@ class RunRecords:
             rows = database.execute("SELECT details FROM runs WHERE operation = 'prune'").fetchall()
         return frozenset(str(name) for (details,) in rows for name in _details(details).get("removed", ()))
 
+    def may_have_left_objects(self) -> bool:
+        """Return whether the last run that stored or removed objects did not come to its end, or is not known."""
+        backup, prune = self.newest("backup"), self.newest("prune")
+        return backup is None or any(run is not None and run.outcome != "done" for run in (backup, prune))
+
     def began(self) -> datetime | None:
         """Return when the first recorded run started; what was before that is not known."""
         with self._database() as database:

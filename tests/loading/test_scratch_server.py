@@ -14,6 +14,7 @@ from permafrost.errors import ConfigurationError, ToolError
 from permafrost.events import Warned, ignore_events
 from permafrost.loading.scratch_server import ScratchPlace, scratch_server
 from permafrost.repository.manifest import DatabaseFacts
+from tests.fixtures.newer_postgresql import NEWER_MAJORS, binaries_or_skip
 from tests.fixtures.other_user import OTHER_USER, as_other_user, as_root
 
 FACTS = DatabaseFacts(
@@ -97,3 +98,21 @@ def test_no_sandbox_no_server(place: Path, monkeypatch: pytest.MonkeyPatch, serv
         psycopg.connect(server.conninfo("postgres")).close()
     assert len(warnings) == 1
     assert 'sandbox is "off"' in warnings[0]
+
+
+def test_nothing_is_written_twice(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A drill's server has no checksums, waits for no disk, and writes rows of a table it has emptied only once."""
+    binaries = binaries_or_skip(max(NEWER_MAJORS, default=18))
+    monkeypatch.setenv("PATH", f"{binaries}{os.pathsep}{os.environ['PATH']}")
+    facts = FACTS.model_copy(update={"server_version": 180000})
+    with (
+        scratch_server(facts, ScratchPlace(place), ignore_events) as server,
+        psycopg.connect(server.conninfo("postgres")) as session,
+    ):
+        names = ("data_checksums", "fsync", "full_page_writes", "wal_level")
+        assert [session.execute(f"SHOW {name}").fetchone() for name in names] == [
+            ("off",),
+            ("off",),
+            ("off",),
+            ("minimal",),
+        ]

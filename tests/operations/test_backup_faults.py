@@ -15,6 +15,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from permafrost.config.models import Configuration
 from permafrost.errors import DatabaseError, LockedError, PermafrostError, SpaceError, ToolError
 from permafrost.events import Event, Progress, Reporter, ignore_events
 from permafrost.operations.backup import back_up
@@ -23,7 +24,9 @@ from permafrost.postgres.connection import conninfo_for
 from permafrost.postgres.programs.scratch import ScratchCluster
 from permafrost.repository.layout import SnapshotId
 from permafrost.repository.lock import repository_lock
+from permafrost.repository.objects import put_object
 from permafrost.repository.snapshots import list_snapshots
+from permafrost.runs import RunRecords
 from tests.fixtures.backups import contents_of, drop, make_backup, make_restore
 from tests.fixtures.postgresql import temporary_database
 from tests.fixtures.proxy import CuttableProxy
@@ -221,6 +224,34 @@ def test_kill_9(large_database: str, make_server: MakeServer) -> None:
     assert len(list(server.repository.layout.temporary.iterdir())) == 1
     assert_unharmed(server, [first])
     assert_next_run_succeeds(server, large_database, [first])
+
+
+def test_what_a_run_left(mastodon_database: str, make_server: MakeServer) -> None:
+    """What a run stored before it failed goes with the next one; after one that ended well nothing is looked for."""
+    server = make_server(mastodon_database)
+    first = make_backup(server).snapshot
+    layout = server.repository.layout
+    orphan = put_object(layout, [b"left by a run"], lambda: None)
+    make_backup(server)
+    assert layout.object(orphan.name).exists()
+    with pytest.raises(DatabaseError):
+        back_up(unreachable(server), report=ignore_events, now=datetime.now(UTC))
+    assert layout.object(orphan.name).exists()
+    make_backup(server)
+    assert not layout.object(orphan.name).exists()
+    put_object(layout, [b"left by a run"], lambda: None)
+    remaining = RunRecords(server.configuration.state.path)
+    remaining.begin("prune", datetime.now(UTC))
+    newest = make_backup(server).snapshot
+    assert not layout.object(orphan.name).exists()
+    assert_unharmed(server, [first, *list_snapshots(layout)[1:-1], newest])
+
+
+def unreachable(server: Server) -> Configuration:
+    """Return the server's configuration with a database that does not exist."""
+    database = server.configuration.database
+    url = conninfo_for(database.url, dbname="not_there")
+    return server.configuration.model_copy(update={"database": database.model_copy(update={"url": url})})
 
 
 def test_two_runs_at_once(mastodon_database: str, make_server: MakeServer) -> None:

@@ -75,6 +75,28 @@ def test_one_bit_in_each_object(server: Server) -> None:
     assert look(server).findings == ()
 
 
+@pytest.mark.parametrize("jobs", [1, 2, 7])
+def test_several_at_a_time(server: Server, jobs: int) -> None:
+    """However many objects are read at the same time, all are read once, and the same ones are found to be bad."""
+    files = sorted(server.repository.layout.objects.rglob("*.gpg"))
+    for file in files[1:3]:
+        flip_a_bit(file, 0)
+    seen: list[Progress] = []
+    result = verify(
+        server.path,
+        server.configuration.signing.fingerprint,
+        patience=timedelta(0),
+        report=lambda event: seen.append(event) if isinstance(event, Progress) else None,
+        now=datetime.now(UTC),
+        jobs=jobs,
+    )
+    bad = [finding.subject for finding in result.findings if finding.code == "corrupt-object"]
+    assert bad == [file.stem for file in files[1:3]]
+    assert (result.objects, result.size_bytes) == (4, sum(file.stat().st_size for file in files))
+    assert [event.done for event in seen] == sorted({event.done for event in seen})
+    assert seen[-1].done == seen[-1].total == result.size_bytes
+
+
 def test_a_prune_meanwhile(server: Server) -> None:
     """A snapshot that is removed while its objects are read is no finding, and neither are its objects."""
     layout = server.repository.layout
@@ -87,7 +109,7 @@ def test_a_prune_meanwhile(server: Server) -> None:
 
     fingerprint = server.configuration.signing.fingerprint
     now = datetime.now(UTC)
-    result = verify(server.path, fingerprint, patience=timedelta(0), report=prune_at_the_first_object, now=now)
+    result = verify(server.path, fingerprint, patience=timedelta(0), report=prune_at_the_first_object, now=now, jobs=1)
     assert (result.findings, result.snapshots, result.objects) == ((), 0, 1)
 
 

@@ -17,7 +17,7 @@ from permafrost.postgres.scan import copy_table
 from permafrost.postgres.wal_position import lowest_running
 from permafrost.postgres.wal_summaries import NoSummariesError, check_summarizing
 from permafrost.segments import chain, changed_pages, rows, worker
-from permafrost.segments.chain import Chain
+from permafrost.segments.chain import Outline
 from permafrost.segments.reconcile import forget_what_changed, reason_to_forget_everything, remember
 from permafrost.segments.scan_start import ScanStart, note_start, read_start
 from permafrost.segments.state import SegmentState
@@ -107,10 +107,10 @@ class LoggedRuns:
 
     def _update(
         self, snapshot: LockedSnapshot, tables: tuple[LoggedTable, ...], scope: ScanScope
-    ) -> tuple[Mapping[tuple[int, int], Chain], int, int]:
+    ) -> tuple[Mapping[tuple[int, int], Outline], int, int]:
         self._minute += 60
         context = SegmentContext(self.store, self._minute)
-        chains: dict[tuple[int, int], Chain] = {}
+        chains: dict[tuple[int, int], Outline] = {}
         overlooked = pages_scanned = 0
         for table in tables:
             for number in segments_of(table):
@@ -118,7 +118,7 @@ class LoggedRuns:
                 work = SegmentWork(table, number, known, scope.pages_of(table), is_read_whole=bool(scope.reason))
                 result = update_segment(snapshot.connection, work, context)
                 self.state.set_segment(table.oid, number, result.segment)
-                chains[table.oid, number] = result.segment.chain
+                chains[table.oid, number] = result.segment.outline
                 overlooked += result.overlooked
                 pages_scanned += result.pages_scanned
         name = self.store.finish()
@@ -128,11 +128,12 @@ class LoggedRuns:
                 for one in elements
             )
             chains[oid, number] = named
-            self.state.set_chain(oid, number, named)
+            if name:
+                self.state.name_objects(oid, number, {THIS_RUNS_DELTA: name})
         return chains, overlooked, pages_scanned
 
     def _wrong(
-        self, snapshot: LockedSnapshot, tables: tuple[LoggedTable, ...], chains: Mapping[tuple[int, int], Chain]
+        self, snapshot: LockedSnapshot, tables: tuple[LoggedTable, ...], chains: Mapping[tuple[int, int], Outline]
     ) -> tuple[str, ...]:
         wrong = []
         for table in tables:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Iterable
 
-from permafrost.segments.chain import Chain
+from permafrost.segments.chain import Outline
 from permafrost.segments.delta_file import DeltaWriter, read_delta
 from permafrost.segments.rows import Uint32
 
@@ -58,11 +58,11 @@ def members_of(tar: bytes) -> Members:
     return found
 
 
-def rebuilt(chain: Chain, object_of: Callable[[str], bytes]) -> list[bytes]:
+def rebuilt(outline: Outline, object_of: Callable[[str], bytes]) -> list[bytes]:
     """Return a segment's rows: all lines of its chain in order, less all that are gone."""
     lines: list[bytes] = []
     gone: set[int] = set()
-    for element in chain:
+    for element in outline:
         if element.member is None:
             text = object_of(element.object_name)
         else:

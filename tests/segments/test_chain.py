@@ -2,18 +2,38 @@
 
 from __future__ import annotations
 
+import json
 import random
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
 import pytest
+import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from permafrost.segments import chain
-from permafrost.segments.chain import Element, NewBase, NewDelta, minute_of, plan, rows_after_base, rows_after_delta
+from permafrost.segments.chain import (
+    Element,
+    NewBase,
+    NewDelta,
+    minute_of,
+    outline_of,
+    plan,
+    rows_after_base,
+    rows_after_delta,
+)
+from permafrost.segments.packing import (
+    pack_chain,
+    pack_rows,
+    unpack_chain,
+    unpack_outline,
+    unpack_rows,
+    with_objects_named,
+)
 from permafrost.segments.rows import NO_ROWS, Difference, KnownRows, RowVersions, Uint32, compare
-from permafrost.segments.state import pack_chain, pack_rows, unpack_chain, unpack_rows
+from permafrost.state_files import DamagedStateError
 
 HOURS_A_DAY = 24
 NONE = np.empty(0, np.uint32)
@@ -252,14 +272,72 @@ def test_a_segment_that_hardly_changes_is_not_sent_again_and_again() -> None:
     assert len(world.chain) <= 30
 
 
-@given(st.sets(st.integers(0, 2**32 - 1)), st.integers(0, 9), st.none() | st.integers(0, 99), st.integers(0, 10**9))
-def test_chain_round_trip(gone: set[int], level: int, member: int | None, minute: int) -> None:
-    """A packed chain is unpacked as it was."""
-    element = Element("ab" * 32, member, level, 7, 3, 99, np.array(sorted(gone), dtype=np.uint32), minute)
-    (unpacked,) = unpack_chain(pack_chain((element,)))
-    assert unpacked.gone.tolist() == element.gone.tolist()
-    for name in ("object_name", "member", "level", "first_line", "lines", "size_bytes", "minute"):
-        assert getattr(unpacked, name) == getattr(element, name)
+GONE = st.sets(st.integers(0, 2**32 - 1))
+FIELDS = ("object_name", "member", "level", "first_line", "lines", "size_bytes", "minute")
+
+
+def elements_of(gone: list[set[int]], level: int, member: int | None, minute: int) -> tuple[Element, ...]:
+    """Return a chain of elements that call these lines gone."""
+    return tuple(
+        Element(f"{number:064x}", member, level, 7, 3, 99, np.array(sorted(lines), dtype=np.uint32), minute)
+        for number, lines in enumerate(gone)
+    )
+
+
+def assert_same(unpacked: tuple[Element, ...], elements: tuple[Element, ...]) -> None:
+    """The elements are equal in every field."""
+    assert [element.gone.tolist() for element in unpacked] == [element.gone.tolist() for element in elements]
+    for name in FIELDS:
+        assert [getattr(element, name) for element in unpacked] == [getattr(element, name) for element in elements]
+
+
+@given(st.lists(GONE, max_size=4), st.integers(0, 9), st.none() | st.integers(0, 99), st.integers(0, 10**9))
+def test_chain_round_trip(gone: list[set[int]], level: int, member: int | None, minute: int) -> None:
+    """A packed chain is unpacked as it was, and so are its outline, and the chain once its objects have other names."""
+    elements = elements_of(gone, level, member, minute)
+    packed = pack_chain(elements)
+    assert_same(unpack_chain(packed), elements)
+    assert unpack_outline(packed) == outline_of(elements)
+    names = {element.object_name: f"named {number}" for number, element in enumerate(elements) if number % 2 == 0}
+    named = tuple(
+        replace(element, object_name=names.get(element.object_name, element.object_name)) for element in elements
+    )
+    assert_same(unpack_chain(with_objects_named(packed, names)), named)
+
+
+def test_chain_of_an_older_version() -> None:
+    """A chain that has its gone lines in the header, as older versions wrote it, is read, and named, as well."""
+    elements = elements_of([set(), {5, 9, 4_000_000_000}], 2, 1, 70)
+    header = [
+        {
+            **dict(zip(("object", "member", "level", "first", "lines", "size", "minute"), fields, strict=True)),
+            "gone": np.diff(element.gone, prepend=np.uint32(0)).tolist(),
+        }
+        for element in elements
+        for fields in [[getattr(element, name) for name in FIELDS]]
+    ]
+    packed = zstandard.ZstdCompressor().compress(json.dumps(header).encode())
+    assert_same(unpack_chain(packed), elements)
+    assert unpack_outline(packed) == outline_of(elements)
+    renamed = with_objects_named(packed, {"0" * 64: "named"})
+    assert [element.object_name for element in unpack_chain(renamed)] == ["named", f"{1:064x}"]
+    assert_same(unpack_chain(renamed)[1:], elements[1:])
+
+
+def test_the_outline_of_a_long_history_is_cheap() -> None:
+    """Gone lines are a small part of their four bytes, the outline does without them, and a damaged part is noticed."""
+    lines = random.Random(1).sample(range(400_000), 100_000)
+    elements = elements_of([set(lines[:70_000]), set(lines[70_000:])], 1, 1, 5)
+    packed = pack_chain(elements)
+    assert len(packed) < len(lines)
+    assert unpack_outline(packed[: len(packed) // 2]) == outline_of(elements)
+    with pytest.raises(DamagedStateError, match="the chain of a segment"):
+        unpack_chain(packed[: len(packed) // 2])
+    for position in range(0, len(packed), 997):
+        flipped = bytearray(packed)
+        flipped[position] ^= 1
+        with pytest.raises(DamagedStateError):
+            unpack_chain(bytes(flipped))
 
 
 def test_ordinary_state_is_small() -> None:

@@ -6,8 +6,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from permafrost.segments.packing import pack_rows, unpack_rows
 from permafrost.segments.rows import SEGMENT_PAGES, KnownRows, RowVersions, compare
-from permafrost.segments.state import pack_rows, unpack_rows
 
 Named = dict[tuple[int, int], int]
 

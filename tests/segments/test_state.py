@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from permafrost.segments.packing import pack_chain, pack_rows
 from permafrost.segments.rows import KnownRows
-from permafrost.segments.state import KnownSegment, SegmentState, pack_rows
+from permafrost.segments.state import KnownSegment, SegmentState
 from permafrost.state_files import DamagedStateError
 
 TABLE = 16384
@@ -31,8 +32,8 @@ def file(tmp_path: Path) -> Path:
         state.replace_objects({"a" * 64: ("base", 4096)})
         state.set_signature(TABLE, "id integer")
         for number in (0, 1):
-            state.set_segment(TABLE, number, KnownSegment(bytes([number]) * 16, 5, (), pack_rows(ROWS)))
-        state.set_chain(TABLE, 0, ())
+            state.set_segment(TABLE, number, KnownSegment(bytes([number]) * 16, 5, (), pack_chain(()), pack_rows(ROWS)))
+        state.name_objects(TABLE, 0, {})
     state.close()
     return file
 

@@ -15,6 +15,7 @@ from permafrost.cli.shared.options import (
     config_path,
     fingerprint_option,
     json_option,
+    readers_option,
     reporting,
     repository_option,
 )
@@ -49,6 +50,7 @@ class BucketOptions:
 @click.option("--bucket-credentials", type=click.Path(path_type=Path), help="A key that may read and list it.")
 @click.option("--checksums", is_flag=True, help="With --bucket: ask the store for every file's SHA-256.")
 @click.option("--minutes", type=click.FloatRange(0), help="With --bucket: also download and compare for so long.")
+@readers_option
 @config_option
 @json_option
 @reporting
@@ -62,6 +64,7 @@ def verify(
     bucket_credentials: Path | None,
     checksums: bool,
     minutes: float | None,
+    jobs: int,
     config_file: Path | None,
 ) -> int:
     """Check every object's hash, and every snapshot's signature and completeness. Needs no passphrase.
@@ -95,7 +98,7 @@ def verify(
     if patience is not None:
         waits = timedelta(minutes=patience)
     result = verify_repository(
-        repository, fingerprint, patience=waits, report=rendering.report, now=datetime.now(UTC), state=state
+        repository, fingerprint, patience=waits, report=rendering.report, now=datetime.now(UTC), state=state, jobs=jobs
     )
     trusted = "the one given" if fingerprint else "the folder's own: compare it with the recovery sheet"
     lines = [finding.message for finding in result.findings]

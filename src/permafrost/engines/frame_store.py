@@ -10,6 +10,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 
+import zstandard
+
 from permafrost.engines.context import RunContext
 from permafrost.openpgp.sealing import explain_sealing, seal_program
 from permafrost.postgres.programs.archive_header import HEAD_BYTES, mask_archive_time
@@ -19,7 +21,7 @@ from permafrost.processes.program import Program
 from permafrost.repository.objects import StoredObject, put_object
 from permafrost.repository.sealed import SILENCE_S, compressed
 
-_LEVEL = 3
+_LEVEL = zstandard.ZstdCompressionParameters.from_level(3)
 
 
 class _SameAsBeforeError(Exception):

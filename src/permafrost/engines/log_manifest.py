@@ -9,21 +9,21 @@ from permafrost.postgres.catalog import TableName
 from permafrost.postgres.digest import TableContents
 from permafrost.postgres.loggable_tables import LoggedTable
 from permafrost.repository.manifest import Segment, Table
-from permafrost.segments.chain import Chain
+from permafrost.segments.chain import Outline
 from permafrost.segments.worker import segments_of
 
-Chains = Mapping[tuple[int, int], Chain]
-"""The chain of each segment, by table oid and number."""
+Outlines = Mapping[tuple[int, int], Outline]
+"""The outline of each segment's chain, by table oid and number."""
 
 
-def objects_of_chains(chains: Chains) -> list[str]:
+def objects_of_chains(outlines: Outlines) -> list[str]:
     """Return the names of the objects that the chains need, each once, in a steady order."""
-    return list(dict.fromkeys(element.object_name for chain in chains.values() for element in chain))
+    return list(dict.fromkeys(element.object_name for outline in outlines.values() for element in outline))
 
 
 def manifest_tables(
     tables: Sequence[LoggedTable],
-    chains: Chains,
+    outlines: Outlines,
     rows: Mapping[TableName, int],
     others: Sequence[TableContents],
     digests: Mapping[TableName, TableContents],
@@ -41,7 +41,7 @@ def manifest_tables(
             digest=digests[table.name].digest if table.name in digests else None,
             digest_without_generated=digests[table.name].digest_without_generated if table.name in digests else None,
             columns=table.columns,
-            segments=tuple(_segment(chains[table.oid, number], index_of) for number in segments_of(table)),
+            segments=tuple(_segment(outlines[table.oid, number], index_of) for number in segments_of(table)),
         )
         for table in tables
     )
@@ -49,10 +49,10 @@ def manifest_tables(
     return tuple(sorted(found, key=lambda table: (table.schema_name, table.name)))
 
 
-def _segment(chain: Chain, index_of: Mapping[str, int]) -> Segment:
+def _segment(outline: Outline, index_of: Mapping[str, int]) -> Segment:
     base = None
     deltas = []
-    for element in chain:
+    for element in outline:
         index = index_of[element.object_name]
         if element.member is None:
             base = (index, element.lines)

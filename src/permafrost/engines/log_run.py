@@ -27,7 +27,7 @@ from permafrost.postgres.workers import Task, Workers, snapshot_connection
 from permafrost.processes.own_memory import return_large_blocks
 from permafrost.repository.manifest import ObjectKind
 from permafrost.repository.objects import StoredObject
-from permafrost.segments.chain import Chain, minute_of
+from permafrost.segments.chain import Outline, minute_of
 from permafrost.segments.reconcile import forget_what_changed, reason_to_forget_everything, remember
 from permafrost.segments.repository_store import RepositoryStore
 from permafrost.segments.rows import SEGMENT_PAGES
@@ -62,7 +62,7 @@ class _Job:
 class _Found:
     """What the workers found; they fill it in under `lock`."""
 
-    chains: dict[tuple[int, int], Chain] = field(default_factory=dict)
+    outlines: dict[tuple[int, int], Outline] = field(default_factory=dict)
     rows: dict[TableName, int] = field(default_factory=dict)
     others: list[TableContents] = field(default_factory=list)
     digests: dict[TableName, TableContents] = field(default_factory=dict)
@@ -205,7 +205,7 @@ def _tasks(
             if result.segment is not work.known:
                 state.set_segment(table.oid, number, result.segment)
             with found.lock:
-                found.chains[table.oid, number] = result.segment.chain
+                found.outlines[table.oid, number] = result.segment.outline
                 found.rows[table.name] = found.rows.get(table.name, 0) + result.segment.row_count
                 found.rows_new += result.rows_new
                 found.rows_gone += result.rows_gone
@@ -282,7 +282,7 @@ def _settle(
     for until_now, stored_object in stored.items():
         known[stored_object.name] = ("delta" if until_now == THIS_RUNS_DELTA else "base", stored_object.size_bytes)
     known[frame.name] = ("frame", frame.size_bytes)
-    names = [frame.name, *objects_of_chains(found.chains)]
+    names = [frame.name, *objects_of_chains(found.outlines)]
     objects = tuple((StoredObject(name, known[name][1]), known[name][0]) for name in names)
     new = {stored_object.name for stored_object in stored.values()} | ({frame.name} if beside.frame.is_new else set())
     state.replace_objects({name: known[name] for name in names})
@@ -295,21 +295,21 @@ def _settle(
         engine="log",
         description=beside.description,
         schema_version=beside.schema_version,
-        tables=manifest_tables(job.tables, found.chains, rows, found.others, found.digests, index_of),
+        tables=manifest_tables(job.tables, found.outlines, rows, found.others, found.digests, index_of),
         sequences=beside.sequences,
         objects=objects,
         new_objects=frozenset(new & set(names)),
-        counts=Counts(found.rows_new, found.rows_gone, len(found.chains), found.segments_changed),
+        counts=Counts(found.rows_new, found.rows_gone, len(found.outlines), found.segments_changed),
         scanned=Scanned(found.pages_scanned, sum(table.pages for table in job.tables), scope.reason, found.overlooked),
     )
 
 
 def _name_objects(state: SegmentState, found: _Found, name_of: Mapping[str, str]) -> None:
     """An object's name is its hash, so the elements in it learn it only when it is whole."""
-    for (oid, number), chain in list(found.chains.items()):
-        if any(element.object_name in name_of for element in chain):
-            named = tuple(
-                replace(element, object_name=name_of.get(element.object_name, element.object_name)) for element in chain
+    for (oid, number), outline in list(found.outlines.items()):
+        if any(element.object_name in name_of for element in outline):
+            found.outlines[oid, number] = tuple(
+                replace(element, object_name=name_of.get(element.object_name, element.object_name))
+                for element in outline
             )
-            found.chains[oid, number] = named
-            state.set_chain(oid, number, named)
+            state.name_objects(oid, number, name_of)

@@ -33,6 +33,7 @@ _PREFIX = "permafrost-scratch-"
 # Nothing of it outlives the run, so nothing is written twice: rows that are loaded into a table that was emptied in
 # the same transaction need no WAL (manual, "Populating a Database", "Disable WAL Archival and Streaming Replication").
 _SETTINGS = {"wal_level": "minimal", "max_wal_senders": "0", "autovacuum": "off", "full_page_writes": "off"}
+_CHECKSUMS_SINCE = 18  # since when initdb turns them on; a drill compares all rows, and nothing reads its files later
 _EVENT_TRIGGERS_SINCE = (
     17  # since when they can be switched off, and a login can be an event; nothing of a drill is one
 )
@@ -63,7 +64,13 @@ def scratch_server(facts: DatabaseFacts, place: ScratchPlace, report: Reporter) 
         with space_errors(place.folder):
             own = stack.enter_context(locked_folder(place.folder, _PREFIX))
         report(Note(f"starting a server in {own}, which nobody else can enter"))
-        cluster = ScratchCluster(own, binaries=binaries, settings=settings, is_sandboxed=place.is_sandboxed)
+        cluster = ScratchCluster(
+            own,
+            binaries=binaries,
+            settings=settings,
+            is_sandboxed=place.is_sandboxed,
+            initdb_options=("--no-data-checksums",) if major >= _CHECKSUMS_SINCE else (),
+        )
         server = stack.enter_context(cluster)
         _make_roles(server, facts)
         yield server

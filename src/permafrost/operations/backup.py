@@ -182,6 +182,7 @@ def _make_snapshot(
     steps = Steps(report, _STEPS)
     with (
         repository_lock(repository.layout, "backup", now),
+        nullcontext(records.may_have_left_objects()) as has_orphans,
         records.recorded("backup", now) as record,
         temporary_home() as home,
         _nothing_published(),
@@ -192,7 +193,7 @@ def _make_snapshot(
         record.update(is_audited=is_audited)
         times = WorkTimes()
         run = RunContext(configuration, repository, sealing, home, steps, report, is_audited, is_full, times, now)
-        written = _write(run, steps)
+        written = _write(run, steps, has_orphans=has_orphans)
         if is_full:
             trust_again(configuration.state.path)
         if on_new_key is not None:
@@ -247,10 +248,10 @@ class _Written:
     published_bytes: int
 
 
-def _write(run: RunContext, steps: Steps) -> _Written:
+def _write(run: RunContext, steps: Steps, *, has_orphans: bool) -> _Written:
     """Read the database, seal everything, and publish the snapshot once all that it needs is durable."""
     with steps.step("clean up after unfinished runs"):
-        _clear(run)
+        _clear(run, has_orphans=has_orphans)
     with engine_named(run.configuration.database.engine)(run) as contents:
         with steps.step("seal the secrets"), run.times.of("seal"):
             secrets = _seal_secrets(run)
@@ -312,10 +313,16 @@ def _nothing_published() -> Iterator[None]:
         raise
 
 
-def _clear(run: RunContext) -> None:
-    """Remove unfinished files, and objects that a run stored before it died; a damaged list leaves the latter."""
+def _clear(run: RunContext, *, has_orphans: bool) -> None:
+    """Remove unfinished files, and objects that a run stored before it died; a damaged list leaves the latter.
+
+    Which objects no snapshot uses, only the lists of all snapshots say: where many are kept, that takes longer than
+    the backup, so it is not done for nothing. What else may be left, prune removes.
+    """
     run.repository.prepare_for_writing()
     run.repository.place_emergency_files()
+    if not has_orphans:
+        return
     try:
         remove_snapshots(run.layout, ())
     except PermafrostError as error:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Lock
+from typing import TypeVar
 
 from permafrost.documents.verify import VerifyDocument
 from permafrost.errors import IntegrityError, RepositoryError
@@ -21,11 +24,12 @@ from permafrost.repository.layout import SnapshotId
 from permafrost.repository.newest import key_clock_warning
 from permafrost.repository.object_list import ObjectList
 from permafrost.repository.objects import StoredObject, hash_file, stored_objects
-from permafrost.repository.reading import make_verifier
+from permafrost.repository.reading import READERS, make_verifier
 from permafrost.repository.repository import Repository
 from permafrost.repository.snapshots import MANIFEST, list_snapshots, read_object_list
 from permafrost.small_files import NotAFileError, read_small
 
+T = TypeVar("T")
 _MENDED_BY_NEW_BASES = (FindingKind.CORRUPT_OBJECT, FindingKind.CORRUPT_SNAPSHOT, FindingKind.OVERDUE)
 _MOST_UNNAMED_BYTES = 64 << 30
 """An object that no signed list names, and that is larger, is taken for junk: reading it could take for ever."""
@@ -76,8 +80,9 @@ def verify(
     report: Reporter,
     now: datetime,
     state: Path | None = None,
+    jobs: int = READERS,
 ) -> VerifyResult:
-    """Read everything in the repository at `path` and return what was found.
+    """Read everything in the repository at `path`, `jobs` objects at a time, and return what was found.
 
     A snapshot with files missing is in flight until `patience` after its folder appeared here, then overdue.
     `state` is the state folder of the server whose repository it is: if new bases repair what was found, its next
@@ -95,9 +100,9 @@ def verify(
         lists = _Lists(repository, verifier)
         with steps.step("check every snapshot's signature and list"):
             snapshots = list_snapshots(repository.layout)
-            sizes = {stored.name: stored.size_bytes for listed in snapshots for stored in lists.read(listed).objects()}
+            sizes = _listed_sizes(snapshots, lists, jobs)
         with steps.step("read every object and compare it with its name"):
-            states, found, size = _hash_objects(repository, sizes, report)
+            states, found, size = _hash_objects(repository, sizes, jobs, report)
         for snapshot in snapshots:
             seen = _look_at(repository, snapshot, lists, states)
             if seen is not None:
@@ -115,6 +120,20 @@ def verify(
         findings=tuple(found),
         is_mended_next=is_mended_next,
     )
+
+
+def _listed_sizes(snapshots: Sequence[SnapshotId], lists: _Lists, jobs: int) -> dict[str, int]:
+    """Return the size of every object that a signed list names; each list takes a run of gpg."""
+    sizes: dict[str, int] = {}
+    lock = Lock()
+
+    def add(snapshot: SnapshotId) -> None:
+        objects = lists.read(snapshot).objects()
+        with lock:
+            sizes.update((stored.name, stored.size_bytes) for stored in objects)
+
+    _side_by_side(jobs, snapshots, add)
+    return sizes
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,29 +192,62 @@ class _Lists:
 
 
 def _hash_objects(
-    repository: Repository, sizes: Mapping[str, int], report: Reporter
+    repository: Repository, sizes: Mapping[str, int], jobs: int, report: Reporter
 ) -> tuple[dict[str, _ObjectState], list[Finding], int]:
     """Return each object's state, findings and bytes read; what is larger than it can be is bad without being read."""
-    files = list(stored_objects(repository.layout))
-    total = sum(size for _, file in files if (size := _size_of(file)) is not None)
+    total = sum(size for _, file in stored_objects(repository.layout) if (size := _size_of(file)) is not None)
     states: dict[str, _ObjectState] = {}
-    findings = []
     done = 0
-    for name, file in files:
+    lock = Lock()
+
+    def read(stored: tuple[str, Path]) -> None:
+        nonlocal done
+        name, file = stored
         size = _size_of(file)
         if size is None:
-            continue
-        state: FileState | None = FileState.BAD
-        if size == sizes.get(name, size) and (name in sizes or size <= _MOST_UNNAMED_BYTES):
-            state = _hashed_state(name, file)
-            done += size
-        if state is None:
-            continue
-        if state is FileState.BAD:
-            findings.append(Finding(FindingKind.CORRUPT_OBJECT, name, f"the object {name} is not what its name says"))
-        states[name] = _ObjectState(state, size)
-        report(Progress(done, total, "bytes"))
-    return states, findings, done
+            return
+        can_be = size == sizes.get(name, size) and (name in sizes or size <= _MOST_UNNAMED_BYTES)
+        state = _hashed_state(name, file) if can_be else FileState.BAD
+        with lock:
+            done += size if can_be else 0
+            if state is not None:
+                states[name] = _ObjectState(state, size)
+                report(Progress(done, total, "bytes"))
+
+    _side_by_side(jobs, stored_objects(repository.layout), read)
+    bad = sorted(name for name, found in states.items() if found.state is FileState.BAD)
+    message = "the object {} is not what its name says"
+    return states, [Finding(FindingKind.CORRUPT_OBJECT, name, message.format(name)) for name in bad], done
+
+
+def _side_by_side(jobs: int, items: Iterable[T], work: Callable[[T], object]) -> None:
+    """Do the work on every item, in `jobs` threads, none of which is an item ahead: nothing waits in memory."""
+    waiting = iter(items)
+    lock = Lock()
+    is_over = False
+
+    def work_on() -> None:
+        nonlocal is_over
+        while True:
+            with lock:
+                if is_over:
+                    return
+                try:
+                    item = next(waiting)
+                except StopIteration:
+                    return
+            try:
+                work(item)
+            except BaseException:
+                is_over = True
+                raise
+
+    with ThreadPoolExecutor(jobs) as threads:
+        try:
+            for thread in [threads.submit(work_on) for _ in range(jobs)]:
+                thread.result()
+        finally:
+            is_over = True
 
 
 def _size_of(file: Path) -> int | None:

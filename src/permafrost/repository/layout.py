@@ -10,6 +10,7 @@ import re
 import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
+from functools import lru_cache
 from pathlib import Path
 
 from permafrost.errors import IntegrityError, UsageError
@@ -37,13 +38,7 @@ class SnapshotId:
 
     def __post_init__(self) -> None:
         """Raise `IntegrityError` unless the text is a snapshot's name with a real date in it."""
-        match = _SNAPSHOT_ID.fullmatch(self.text)
-        if not match:
-            raise IntegrityError(f"{self.text!r} is not a snapshot's name")
-        try:
-            _parse_time(match[1])
-        except ValueError as error:
-            raise IntegrityError(f"{self.text!r} is not a snapshot's name: no such date") from error
+        _check_name(self.text)
 
     def __str__(self) -> str:
         return self.text
@@ -73,6 +68,18 @@ class SnapshotId:
         except IntegrityError:
             return False
         return True
+
+
+@lru_cache(maxsize=16384)
+def _check_name(text: str) -> None:
+    """Raise `IntegrityError` unless the text is a snapshot's name; a vault meets the same ones at each look."""
+    match = _SNAPSHOT_ID.fullmatch(text)
+    if not match:
+        raise IntegrityError(f"{text!r} is not a snapshot's name")
+    try:
+        _parse_time(match[1])
+    except ValueError as error:
+        raise IntegrityError(f"{text!r} is not a snapshot's name: no such date") from error
 
 
 def _parse_time(text: str) -> datetime:

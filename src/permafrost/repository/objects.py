@@ -130,13 +130,19 @@ def open_object(layout: Layout, expected: StoredObject) -> Iterator[int]:
 
 
 def stored_objects(layout: Layout) -> Iterator[tuple[str, Path]]:
-    """Yield the name and file of everything in objects/ that has an object's name, in order of name."""
+    """Yield the name and file of everything in objects/ that has an object's name, in order of name.
+
+    The names of one folder are in memory at a time: a repository may have hundreds of thousands.
+    """
     if not layout.objects.is_dir():
         return
-    for folder in sorted(layout.objects.iterdir()):
-        if not folder.is_dir() or folder.is_symlink():
-            continue
-        for file in sorted(folder.iterdir()):
-            name = object_name_of_file(file.name)
-            if name is not None and name.startswith(folder.name):
-                yield name, file
+    with os.scandir(layout.objects) as entries:
+        folders = sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
+    for folder in folders:
+        place = layout.objects / folder
+        with os.scandir(place) as entries:
+            file_names = sorted(entry.name for entry in entries)
+        for file_name in file_names:
+            name = object_name_of_file(file_name)
+            if name is not None and name.startswith(folder):
+                yield name, place / file_name

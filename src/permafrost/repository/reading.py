@@ -20,7 +20,8 @@ from permafrost.repository.repository import SMALL_BYTES, Repository
 from permafrost.repository.snapshots import complete_snapshots, list_snapshots, read_object_list, read_sealed_manifest
 from permafrost.small_files import read_small
 
-_READERS = 2  # hashing lets go of the interpreter, and small machines have two processors
+READERS = 2
+"""Objects read at the same time: hashing lets go of the interpreter, and small machines have two processors."""
 _MANIFEST_BYTES = 256 << 20
 _ELSEWHERE = "trust nothing in this folder until you know why; restore from another vault"
 
@@ -147,7 +148,7 @@ def check_objects(
         with open_object(repository.layout, stored):
             return stored.size_bytes
 
-    with ThreadPoolExecutor(_READERS) as readers:
+    with ThreadPoolExecutor(READERS) as readers:
         try:
             for size in readers.map(check, checked.object_list.objects):
                 done += size

@@ -51,9 +51,11 @@ def put_sealed(
         return put(metered)
 
 
-def compressed(chunks: Iterable[bytes], level: int, times: WorkTimes) -> Iterator[bytes]:
+def compressed(
+    chunks: Iterable[bytes], parameters: zstandard.ZstdCompressionParameters, times: WorkTimes
+) -> Iterator[bytes]:
     """Yield `chunks` compressed by zstd, as one frame."""
-    compressor = zstandard.ZstdCompressor(level=level).compressobj()
+    compressor = zstandard.ZstdCompressor(compression_params=parameters).compressobj()
     for chunk in chunks:
         with times.of("compress"):
             out = compressor.compress(chunk)

@@ -60,6 +60,24 @@ Chain = tuple[Element, ...]
 
 
 @dataclass(frozen=True, slots=True)
+class ElementOutline:
+    """What a manifest says of an element: where its bytes lie, and how many lines it brought."""
+
+    object_name: str
+    member: int | None
+    lines: int
+
+
+Outline = tuple[ElementOutline, ...]
+"""A chain without its gone lines, of which a large server's may hold tens of millions."""
+
+
+def outline_of(chain: Chain) -> Outline:
+    """Return the chain's outline."""
+    return tuple(ElementOutline(element.object_name, element.member, element.lines) for element in chain)
+
+
+@dataclass(frozen=True, slots=True)
 class NewBase:
     """Read the whole segment again as its base."""
 

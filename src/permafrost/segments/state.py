@@ -13,25 +13,22 @@ import hashlib
 import json
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import zstandard
 
-from permafrost.segments.chain import Chain, Element
-from permafrost.segments.rows import NO_ROWS, KnownRows, Uint32
+from permafrost.segments.chain import Chain, Outline
+from permafrost.segments.packing import BYTES_PER_ROW, unpack_chain, unpack_outline, unpack_rows, with_objects_named
+from permafrost.segments.rows import KnownRows
 from permafrost.state_files import DamagedStateError, is_no_file, other_reason
 
 NOT_SCANNED = b""
 """The scan digest of a segment of which the last run read only the pages that had changed."""
 _VERSION = "1"
-_BYTES_PER_ROW = 12
-_LEVEL = 3
 _UNREADABLE = (zstandard.ZstdError, ValueError, LookupError, TypeError, AttributeError, RecursionError, OverflowError)
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL, hash BLOB) STRICT;
@@ -54,13 +51,18 @@ _COLUMNS = {
 
 @dataclass(frozen=True, slots=True)
 class KnownSegment:
-    """A segment as the last run left it. Its rows are decoded only when they are needed."""
+    """A segment as the last run left it. Its rows and its chain's gone lines are decoded only when they are needed."""
 
     scan_digest: bytes
     """Of the scan's raw answer: equal means that nothing changed."""
     row_count: int
-    chain: Chain
+    outline: Outline
+    packed_chain: bytes
     packed_rows: bytes
+
+    def chain(self) -> Chain:
+        """Return its chain with the gone lines."""
+        return unpack_chain(self.packed_chain)
 
     def rows(self) -> KnownRows:
         """Return its row versions with their lines."""
@@ -197,20 +199,17 @@ class SegmentState:
     def set_segment(self, table: int, number: int, segment: KnownSegment) -> None:
         """Set a segment."""
         with self._judged():
-            chain = pack_chain(segment.chain)
-            row = (table, number, segment.scan_digest, segment.row_count, chain, segment.packed_rows)
+            row = (table, number, segment.scan_digest, segment.row_count, segment.packed_chain, segment.packed_rows)
             self._database.execute(
                 "INSERT OR REPLACE INTO segments VALUES (?, ?, ?, ?, ?, ?, ?)", (*row, _hash_of(*row))
             )
 
-    def set_chain(self, table: int, number: int, chain: Chain) -> None:
-        """Set the chain of a segment that this run has read, and so checked."""
-        with self._judged():
-            self._database.execute(
-                "UPDATE segments SET chain = ?1, hash = hash_of(?2, ?3, scan_digest, row_count, ?1, known)"
-                " WHERE table_id = ?2 AND number = ?3",
-                (pack_chain(chain), table, number),
-            )
+    def name_objects(self, table: int, number: int, name_of: Mapping[str, str]) -> None:
+        """Give objects in the chain of a segment that is known their names, by those that they have until now."""
+        known = self.segment(table, number)
+        assert known is not None  # noqa: S101 - the run has just set it
+        packed = with_objects_named(known.packed_chain, name_of)
+        self.set_segment(table, number, replace(known, outline=unpack_outline(packed), packed_chain=packed))
 
     def forget_segments(self, table: int, from_number: int) -> None:
         """Forget a table's segments from this number on."""
@@ -260,84 +259,6 @@ def _add_hashes(database: sqlite3.Connection) -> None:
 
 def _known_segment(scan_digest: bytes, row_count: int, chain: bytes, known: bytes) -> KnownSegment:
     """Return the segment of a row; raise `ValueError` if its parts do not belong together."""
-    if zstandard.frame_content_size(known) != _BYTES_PER_ROW * row_count:
+    if zstandard.frame_content_size(known) != BYTES_PER_ROW * row_count:
         raise ValueError(f"a segment of {row_count} rows has as many places, writers and lines as another number")
-    return KnownSegment(scan_digest, row_count, unpack_chain(chain), known)
-
-
-def pack_rows(rows: KnownRows) -> bytes:
-    """Return rows as bytes, small: differences of neighbours, in planes of equal significance, compressed by zstd.
-
-    Places and lines mostly go up by one and xmins are mostly the neighbour's, so most bytes are the same. With zstd's
-    checksum: a flipped bit must not become other rows.
-    """
-    compressor = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True).compressobj(
-        size=_BYTES_PER_ROW * len(rows)
-    )
-    packed = [compressor.compress(_planes(column)) for column in (rows.places, rows.xmins, rows.lines)]
-    return b"".join([*packed, compressor.flush()])
-
-
-def _planes(column: Uint32) -> bytes:
-    differences = np.diff(column, prepend=np.uint32(0))  # modulo 2^32
-    planes = np.empty((4, len(column)), np.uint8)
-    for number, plane in enumerate(planes):
-        plane[:] = (differences >> np.uint32(8 * number)).astype(np.uint8)
-    return planes.tobytes()
-
-
-def unpack_rows(packed: bytes) -> KnownRows:
-    """Return the rows that `pack_rows` packed; raise `DamagedStateError` if it has packed something else."""
-    try:
-        size = zstandard.frame_content_size(packed) // 3
-        if not size:
-            return NO_ROWS
-        unpacked = np.frombuffer(zstandard.ZstdDecompressor().decompress(packed), np.uint8)
-        places, xmins, lines = (_column(planes) for planes in unpacked.reshape(3, 4, size // 4))
-    except (zstandard.ZstdError, ValueError) as error:
-        raise DamagedStateError(f"rows of a segment: {error}") from error
-    return KnownRows(places, xmins, lines)
-
-
-def _column(planes: npt.NDArray[np.uint8]) -> Uint32:
-    """Return the column whose differences lie in these planes; most planes are nothing but zeros."""
-    differences = np.zeros(planes.shape[1], np.uint32)
-    for number, plane in enumerate(planes):
-        if plane.any():
-            differences |= plane.astype(np.uint32) << np.uint32(8 * number)
-    return np.cumsum(differences, out=differences)
-
-
-def pack_chain(chain: Chain) -> bytes:
-    """Return a chain as bytes: a line of JSON for each element, its gone lines packed as differences."""
-    elements = [
-        {
-            "object": element.object_name,
-            "member": element.member,
-            "level": element.level,
-            "first": element.first_line,
-            "lines": element.lines,
-            "size": element.size_bytes,
-            "gone": np.diff(element.gone, prepend=np.uint32(0)).tolist(),
-            "minute": element.minute,
-        }
-        for element in chain
-    ]
-    return zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True).compress(json.dumps(elements).encode())
-
-
-def unpack_chain(packed: bytes) -> Chain:
-    """Return the chain that `pack_chain` packed."""
-    return tuple(
-        Element(
-            object_name=packed_element["object"],
-            member=packed_element["member"],
-            level=packed_element["level"],
-            first_line=packed_element["first"],
-            lines=packed_element["lines"],
-            size_bytes=packed_element["size"],
-            gone=np.cumsum(np.array(packed_element["gone"], dtype=np.uint32), dtype=np.uint32),
-            minute=packed_element.get("minute", 0),
-        )
-        for packed_element in json.loads(zstandard.ZstdDecompressor().decompress(packed))
-    )
+    return KnownSegment(scan_digest, row_count, unpack_outline(chain), chain, known)

@@ -6,7 +6,7 @@ import hashlib
 import threading
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
@@ -24,8 +24,9 @@ from permafrost.postgres.scan import (
     scan_ranges,
     scan_table,
 )
-from permafrost.segments.chain import Chain, Element, NewDelta, plan, rows_after_base, rows_after_delta
+from permafrost.segments.chain import Chain, Element, NewDelta, outline_of, plan, rows_after_base, rows_after_delta
 from permafrost.segments.changed_pages import ChangedPages, FilePages
+from permafrost.segments.packing import pack_chain, pack_rows
 from permafrost.segments.rows import (
     NO_ROWS,
     SEGMENT_PAGES,
@@ -37,7 +38,7 @@ from permafrost.segments.rows import (
     decode_scan,
     join_scans,
 )
-from permafrost.segments.state import NOT_SCANNED, KnownSegment, pack_rows
+from permafrost.segments.state import NOT_SCANNED, KnownSegment
 from permafrost.timing import WorkTimes
 
 SMALL_BASE_PAGES = 64
@@ -139,7 +140,7 @@ class SegmentContext:
 def update_segment(connection: psycopg.Connection, work: SegmentWork, context: SegmentContext) -> SegmentResult:
     """Look at a segment under the connection's snapshot, store what changed, and return what the log now knows."""
     known = work.known
-    if known is not None and any(element.object_name in context.missing for element in known.chain):
+    if known is not None and any(element.object_name in context.missing for element in known.outline):
         known = None
     changed = work.changed
     if known is not None and changed is not None and not work.is_read_whole:
@@ -175,7 +176,7 @@ def _update_changed(
         difference = changed.compare(known.rows(), decode_scan(raw, work.first_page))
         if not difference:
             return SegmentResult(known, 0, 0, is_changed=False, pages_scanned=changed.count)
-        planned = plan(known.chain, difference, context.minute)
+        planned = plan(known.chain(), difference, context.minute)
     if not isinstance(planned, NewDelta):
         return None
     segment = _new_delta(connection, work, planned, NOT_SCANNED, context)
@@ -199,12 +200,12 @@ def _update(
             rows = known.rows()
             difference = compare(rows, seen)
             if not difference:  # another answer, the same rows: they came in another order, or not all were asked for
-                segment = _known(known.chain, digest, difference.stayed)
+                segment = replace(known, scan_digest=digest, packed_rows=pack_rows(difference.stayed))
                 return SegmentResult(segment, 0, 0, is_changed=False, pages_scanned=work.pages)
             if (changed := work.changed) is not None:
                 overlooked = changed.overlooked(rows, difference)
             del rows
-            planned = plan(known.chain, difference, context.minute)
+            planned = plan(known.chain(), difference, context.minute)
     new, gone = (len(seen), 0) if difference is None else (len(difference.new), len(difference.gone))
     is_changed = difference is not None or bool(len(seen))
     del difference  # of a dense segment these are many MB
@@ -293,7 +294,7 @@ def _new_delta(
 
 
 def _known(chain: Chain, digest: bytes, rows: KnownRows) -> KnownSegment:
-    return KnownSegment(digest, len(rows), chain, pack_rows(rows))
+    return KnownSegment(digest, len(rows), outline_of(chain), pack_chain(chain), pack_rows(rows))
 
 
 class CountedLines:

@@ -73,6 +73,9 @@ class KeptObject:
 class Records:
     """The records of one server."""
 
+    _all: tuple[int, tuple[Arrival, ...]] | None = None
+    """All arrivals, and SQLite's number for the state of the file that they were read from; None if some changed."""
+
     def __init__(self, file: Path) -> None:
         """Open or make them; raise `ConfigurationError` if the file cannot be used."""
         self._file = file
@@ -120,6 +123,7 @@ class Records:
         try:
             yield
         except BaseException:
+            self._all = None
             self.database.execute("ROLLBACK")
             raise
         self.database.execute("COMMIT")
@@ -141,11 +145,16 @@ class Records:
     # --- snapshots ---
 
     def arrivals(self, *states: str) -> tuple[Arrival, ...]:
-        """Return the snapshots in those states (in any, if none is given), by name."""
-        marks = ", ".join("?" * len(states))
-        where = f" WHERE state IN ({marks})" if states else ""
-        rows = self.database.execute(f"{_SELECT_ARRIVALS}{where} ORDER BY snapshot", states)
-        return tuple(_arrival(row) for row in rows)
+        """Return the snapshots in those states (in any, if none is given), by name.
+
+        A vault asks several times at each look, and there may be thousands: they are read again only if they changed.
+        """
+        (version,) = self.database.execute("PRAGMA data_version").fetchone()  # another one if somebody else wrote
+        if self._all is None or self._all[0] != version:
+            rows = self.database.execute(f"{_SELECT_ARRIVALS} ORDER BY snapshot")
+            self._all = version, tuple(_arrival(row) for row in rows)
+        known = self._all[1]
+        return tuple(arrival for arrival in known if arrival.state in states) if states else known
 
     def arrival(self, snapshot: str) -> Arrival | None:
         """Return what is known of one snapshot."""
@@ -154,6 +163,7 @@ class Records:
 
     def record(self, arrival: Arrival) -> None:
         """Record what is known of a snapshot now."""
+        self._all = None
         self.database.execute(
             "INSERT OR REPLACE INTO snapshots VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             (
@@ -170,13 +180,17 @@ class Records:
 
     def set_state(self, snapshots: Iterable[str], state: str) -> None:
         """Record the state of snapshots that are known."""
-        self.database.executemany(
-            "UPDATE snapshots SET state = ? WHERE snapshot = ?", [(state, snapshot) for snapshot in snapshots]
-        )
+        changes = [(state, snapshot) for snapshot in snapshots]
+        if changes:
+            self._all = None
+            self.database.executemany("UPDATE snapshots SET state = ? WHERE snapshot = ?", changes)
 
     def forget(self, snapshots: Iterable[str]) -> None:
         """Forget snapshots."""
-        self.database.executemany("DELETE FROM snapshots WHERE snapshot = ?", [(snapshot,) for snapshot in snapshots])
+        names = [(snapshot,) for snapshot in snapshots]
+        if names:
+            self._all = None
+            self.database.executemany("DELETE FROM snapshots WHERE snapshot = ?", names)
 
     # --- objects ---
 

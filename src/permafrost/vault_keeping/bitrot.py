@@ -24,9 +24,11 @@ from permafrost.syncthing.client import Client
 from permafrost.vault.arrivals import KeptObject, Records
 from permafrost.vault.history_folder import HistoryFolder
 from permafrost.vault.linking import HashSteps, finished, hashing, hashing_within, status_of
+from permafrost.vault_keeping.pace import Pace
 
 _BATCH = 32
 _AGAIN_S = 3600.0
+_SIZE_EVERY = timedelta(minutes=1)
 _DAY = "audit-day"
 _DONE = "audit-bytes"
 
@@ -54,6 +56,8 @@ class Audit:
         self._folder_id = folder_id
         self._asked: dict[str, float] = {}
         self._begun: tuple[str, HashSteps] | None = None
+        self._size_bytes = 0
+        self._size_pace = Pace(_SIZE_EVERY)
 
     def slice(self, now: datetime, days: int, until: float) -> None:
         """Read what is due at `now` (the vault's own time), so that within `days` all is read; until `until`."""
@@ -80,9 +84,11 @@ class Audit:
         late = self._records.oldest_verified(now - timedelta(days=days), _BATCH)
         if late:
             return late
-        _, size, _ = self._records.size()
+        if self._size_pace.is_due(now):  # not for each object: it takes a look at every one
+            self._size_bytes = self._records.size()[1]
+            self._size_pace.done(now)
         day_part = (now - now.replace(hour=0, minute=0, second=0, microsecond=0)) / timedelta(days=1)
-        allowed = math.ceil(size / max(1, days - 1)) * day_part
+        allowed = math.ceil(self._size_bytes / max(1, days - 1)) * day_part
         if self._done_today(now) >= allowed:
             return ()
         return self._records.oldest_verified(now - timedelta(days=1), 1)

@@ -87,7 +87,7 @@ class Comparison:
             seen.absent.add(snapshot)
         except OSError as error:
             self._unreadable(f"snapshots/{snapshot}", error)
-        if snapshot not in seen.absent | seen.broken:
+        if snapshot not in seen.absent and snapshot not in seen.broken:
             seen.shown.add(SnapshotId(snapshot))
         yield
 

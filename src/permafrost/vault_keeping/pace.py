@@ -18,7 +18,8 @@ class Pace:
         """Return whether it is time, at `now` by the vault's own clock."""
         return self._next_at is None or time.monotonic() >= self._next_s or now >= self._next_at
 
-    def done(self, now: datetime) -> None:
-        """Let the next time come after the whole interval."""
-        self._next_s = time.monotonic() + self._every.total_seconds()
-        self._next_at = now + self._every
+    def done(self, now: datetime, at_least: timedelta = timedelta(0)) -> None:
+        """Let the next time come after the whole interval, or after `at_least` if that is longer."""
+        every = max(self._every, at_least)
+        self._next_s = time.monotonic() + every.total_seconds()
+        self._next_at = now + every

@@ -29,6 +29,9 @@ from permafrost.vault_keeping.silence import look_for_silence
 from permafrost.vault_keeping.withdrawals import Withdrawals
 
 LOOK_EVERY = timedelta(minutes=1)
+_SHARE, _LONGEST_PAUSE = 20, timedelta(hours=1)
+"""A look that takes long, as there is so much to look at, is followed by a pause of so many times as long; but a server
+that sends very much must not buy itself more than an hour."""
 _MOST_ASKED = 50
 _PEAK_STAYS = timedelta(days=7)
 _COMPARED_AT, _DOUBT_SINCE, _MOST_SHOWN, _MOST_SHOWN_AT = "compared-at", "doubt-since", "most-shown", "most-shown-at"
@@ -59,6 +62,7 @@ class Removals:
         self._pace = Pace(LOOK_EVERY)
         self._steps: Iterator[Compared | None] | None = None
         self._began: datetime | None = None
+        self._took_s = 0.0
 
     def look(self, now: datetime, wall: datetime, until: float) -> bool:
         """Begin a look if it is time, or continue one until `until` (monotonic); return whether none is left over."""
@@ -68,13 +72,17 @@ class Removals:
             declaration = take_in_declaration(self._received, self._records, self._found)
             look_for_silence(self._records, declaration, self._nothing_new_minutes, now, self._found)
             self._steps, self._began = self._comparison.look(), now
+            self._took_s = 0.0
         steps, self._steps = self._steps, None  # what raises is begun again by the next look
-        while time.monotonic() <= until:
+        began_s = time.monotonic()
+        while (at_s := time.monotonic()) <= until:
             seen = next(steps)
             if seen is not None:
                 self._conclude(seen, take_in_declaration(self._received, self._records, self._found), now, wall)
-                self._pace.done(now)
+                took_s = self._took_s + time.monotonic() - began_s
+                self._pace.done(now, min(timedelta(seconds=_SHARE * took_s), _LONGEST_PAUSE))
                 return True
+        self._took_s += at_s - began_s
         self._steps = steps
         return False
 

@@ -37,6 +37,8 @@ LOOK_S = 2.0
 """How often it looks for what has come: a folder's names, which costs nothing."""
 MEDIA_EVERY = timedelta(minutes=30)
 STATEMENT_EVERY = timedelta(hours=1)
+DROP_EVERY = timedelta(minutes=1)
+"""How often it looks whether retention has let go of something though nothing has come."""
 Work = Callable[[OpenedHistory, datetime, datetime, float], float | None]
 """Does a kind of work at a time of the vault's own and of the machine's clock until a monotonic time, and returns after
 how many seconds to continue; 0 if there is more to do at once."""
@@ -58,6 +60,7 @@ class ServerKeeper:
         self._stack = ExitStack()
         self._opened: OpenedHistory | None = None
         self._media_pace, self._statement_pace = Pace(MEDIA_EVERY), Pace(STATEMENT_EVERY)
+        self._drop_pace = Pace(DROP_EVERY)
 
     def __enter__(self) -> Self:
         self._stack.callback(self._noting.close)
@@ -190,6 +193,9 @@ class ServerKeeper:
         return LOOK_S if opened.receiving.look(now, until) else 0.0
 
     def _drop(self, opened: OpenedHistory, now: datetime, _wall: datetime, _until: float) -> None:
+        if not (self._noting.has_news or self._drop_pace.is_due(now)):
+            return
+        self._drop_pace.done(now)
         done = drop_old(opened.folder, self.records, self._vault.settings.history, now, self._noting.found)
         if done is not None:
             opened.intake.begin_again()

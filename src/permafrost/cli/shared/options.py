@@ -60,6 +60,9 @@ repository_option = click.option(
     type=click.Path(path_type=Path),
     help="The repository's folder; needs no configuration  [default: the configuration's]",
 )
+readers_option = click.option(
+    "--jobs", type=click.IntRange(1, 64), default=2, show_default=True, help="Objects read at the same time."
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from permafrost.amounts import bytes_text, count_text, seconds_text
-from permafrost.cli.shared.options import json_option, reporting
+from permafrost.cli.shared.options import json_option, readers_option, reporting
 from permafrost.cli.shared.rendering import Rendering
 from permafrost.cli.vault.options import path_option, server_option
 from permafrost.documents.vault_copies import VaultHistoryDocument, VaultVerifyDocument
@@ -45,9 +45,10 @@ def history_command(rendering: Rendering, *, root: Path, server_name: str | None
 @click.command("verify")
 @path_option
 @server_option
+@readers_option
 @json_option
 @reporting
-def verify_command(rendering: Rendering, *, root: Path, server_name: str | None) -> int:
+def verify_command(rendering: Rendering, *, root: Path, server_name: str | None, jobs: int) -> int:
     """Read everything the vault keeps again, now, and compare it.
 
     `permafrost vault run` does this by itself, a part each day, and requests damaged objects from the server again.
@@ -57,7 +58,7 @@ def verify_command(rendering: Rendering, *, root: Path, server_name: str | None)
     Example:
       permafrost vault verify --path /srv/permafrost
     """
-    verified = verify_vault(open_vault(root), server_name, rendering.report)
+    verified = verify_vault(open_vault(root), server_name, rendering.report, jobs)
     lines: list[str] = []
     for history in verified:
         result = history.result

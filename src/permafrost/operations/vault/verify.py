@@ -12,6 +12,7 @@ from permafrost.events import Note, Reporter
 from permafrost.findings import Finding, FindingKind
 from permafrost.operations.verify import VerifyResult, verify
 from permafrost.repository.layout import Layout
+from permafrost.repository.reading import READERS
 from permafrost.vault.arrivals import KeptObject, Records
 from permafrost.vault.settings import Vault, VaultServer
 
@@ -37,8 +38,8 @@ class VerifiedServer:
         )
 
 
-def verify_vault(vault: Vault, name: str | None, report: Reporter) -> tuple[VerifiedServer, ...]:
-    """Read every object of every server's history (or of the one named), and record how each is.
+def verify_vault(vault: Vault, name: str | None, report: Reporter, jobs: int = READERS) -> tuple[VerifiedServer, ...]:
+    """Read every object of every server's history (or of the one named), `jobs` at a time, and record how each is.
 
     A running `vault run` then asks for the damaged ones again, and tells in its receipts. Raise `RepositoryError` if
     there is no history yet.
@@ -54,7 +55,12 @@ def verify_vault(vault: Vault, name: str | None, report: Reporter) -> tuple[Veri
                 hint="check that permafrost vault run is running: it keeps what has arrived completely",
             )
         result = verify(
-            path, server.fingerprint, patience=timedelta(0), report=report, now=datetime.now(UTC) + timedelta(hours=1)
+            path,
+            server.fingerprint,
+            patience=timedelta(0),
+            report=report,
+            now=datetime.now(UTC) + timedelta(hours=1),
+            jobs=jobs,
         )
         _record(vault, server, result)
         verified.append(VerifiedServer(server.name, str(path), result))

@@ -20,7 +20,7 @@ import os
 import secrets
 import signal
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -71,7 +71,7 @@ class ScratchCluster:
     may use it at a time. `binaries` is the folder of the server programs (by default the newest installed).
     `settings` are added to, and win over, the server settings chosen here. Without `durable` a crash of the
     machine, but not of the server, may lose the data. `is_sandboxed` needs bubblewrap, and ends with the thread that
-    starts the server.
+    starts the server. A new cluster is made with `initdb_options`.
     """
 
     def __init__(
@@ -84,6 +84,7 @@ class ScratchCluster:
         locale: str = "C.UTF-8",
         settings: Mapping[str, str] | None = None,
         is_sandboxed: bool = False,
+        initdb_options: Sequence[str] = (),
     ) -> None:
         self._user = SERVER_USER if os.geteuid() == 0 else None
         self._place = ScratchFolder(folder.absolute(), self._user)
@@ -94,6 +95,7 @@ class ScratchCluster:
         self.tcp_port = tcp_port
         self.binaries = binaries or server_binaries()
         self._locale = locale
+        self._initdb_options = initdb_options
         self._settings = {**_SETTINGS, **({} if durable else _NOT_DURABLE), **(settings or {})}
         self._name = f"scratch-{hashlib.sha256(os.fsencode(self.folder)).hexdigest()[:16]}"
         self._is_sandboxed = is_sandboxed
@@ -216,6 +218,7 @@ class ScratchCluster:
         initdb = (
             *(str(self.binaries / "initdb"), f"--pgdata={unfinished}", f"--username={SERVER_USER}", "--auth=trust"),
             *("--encoding=UTF8", f"--locale={self._locale}", "--no-sync", "--no-instructions"),
+            *self._initdb_options,
         )
         finished = run(self._enclosed(Program(initdb), unfinished), folder=Path("/"))
         if finished.returncode != 0:
