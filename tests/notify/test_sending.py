@@ -6,7 +6,9 @@ import json
 import socket
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 
@@ -14,7 +16,7 @@ from permafrost.findings import Severity
 from permafrost.notify.alert import Ping
 from permafrost.notify.sending import NotSentError, Sender
 from permafrost.notify.wording import Message
-from tests.fixtures.receivers import TOKEN, Mailbox, Recorder, dripping, receiver_at
+from tests.fixtures.receivers import TOKEN, Mailbox, Recorder, dripping, receiver_at, recording
 from tests.fixtures.server import free_port
 
 MESSAGE = Message("attic: alarm: lost", "ALARM lost: a snapshot has disappeared", Severity.ALARM)
@@ -50,6 +52,16 @@ def test_what_a_receiver_answers(tmp_path: Path, recorder: Recorder, capfd: pyte
     with pytest.raises(NotSentError, match=r"^the monitor answered with HTTP status 404$"):
         Sender(receiver_at(recorder.ping_url(), tmp_path, kind="healthchecks")).send_ping(PING)
     assert capfd.readouterr() == ("", "")
+
+
+def test_two_receivers_fail_at_once(tmp_path: Path) -> None:
+    """Of two receivers that refuse in the same moment, each error has the HTTP status of its own receiver."""
+    with recording() as one, recording() as other, ThreadPoolExecutor(2) as sending:
+        one.status, other.status = 500, 403
+        one.meeting = other.meeting = Barrier(2)
+        senders = [Sender(receiver_at(at.ntfy, tmp_path, name=f"phone{at.status}")) for at in (one, other)]
+        errors = [attempt.exception() for attempt in [sending.submit(send, sender) for sender in senders]]
+    assert [str(error)[-3:] for error in errors] == ["500", "403"]
 
 
 @pytest.mark.parametrize("scheme", ["ntfy", "mailto", "http", "nonsense"])

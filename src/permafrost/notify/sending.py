@@ -15,6 +15,7 @@ import logging
 import re
 import threading
 from collections.abc import Callable
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from io import StringIO
 
@@ -135,7 +136,8 @@ def _reason(said: str) -> str:
 class _Overheard(logging.Handler):
     """Hears what apprise logs, which then goes nowhere else: it may hold hosts and tokens.
 
-    apprise sends in threads of its own, so what it logs for two receivers at once cannot be told apart.
+    Only what its own attempt logs, since another receiver's may fail at the same time. apprise sends in threads of its
+    own, but in the context of the one that asks it.
     """
 
     def __init__(self) -> None:
@@ -151,13 +153,18 @@ class _Overheard(logging.Handler):
         return self._heard.getvalue()
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keep what was logged."""
-        self._heard.write(record.getMessage() + "\n")
+        """Keep what was logged in the context of this attempt."""
+        if _LISTENER.get() is self:
+            self._heard.write(record.getMessage() + "\n")
 
     def __enter__(self) -> _Overheard:
         self._logger.addHandler(self)
         self._logger.propagate = False
+        _LISTENER.set(self)  # for the rest of the attempt, which has its thread and so its context to itself
         return self
 
     def __exit__(self, *_: object) -> None:
         self._logger.removeHandler(self)
+
+
+_LISTENER: ContextVar[_Overheard | None] = ContextVar("_LISTENER", default=None)
