@@ -301,6 +301,7 @@ def _settle(
         new_objects=frozenset(new & set(names)),
         counts=Counts(found.rows_new, found.rows_gone, len(found.chains), found.segments_changed),
         scanned=Scanned(found.pages_scanned, sum(table.pages for table in job.tables), scope.reason, found.overlooked),
+        media_list=beside.media_list,
     )
 
 

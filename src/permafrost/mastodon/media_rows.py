@@ -1,0 +1,89 @@
+"""What a media list says of local rows, read from the database: all of them, or those that have changed.
+
+A row version that was written since an earlier snapshot has a transaction number from that snapshot's `xmin` on,
+modulo 2**32, and one that has been gone since is no longer among the ids. An old number that has come round again only
+lists a row once more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+import numpy.typing as npt
+import psycopg
+from psycopg import sql
+
+from permafrost.mastodon.columns import SCHEMA, columns_of
+from permafrost.mastodon.media_paths import ATTACHMENTS, EXTENSION, Attachment
+from permafrost.postgres.copy_out import copy_out
+
+_CHUNK_BYTES = 1 << 20
+_HEADER_BYTES = 19  # of COPY's binary format: a signature, flags, and no extension
+_ID = np.dtype([("fields", ">i2"), ("length", ">i4"), ("id", ">i8")])
+Ids = npt.NDArray[np.int64]
+
+# as id_partition: nine digits or twelve or more, in threes, without what is left over
+_DIGITS = "lpad(t.id::text, greatest(length(t.id::text), CASE WHEN t.id < 1000000000 THEN 9 ELSE 12 END), '0')"
+_PARTITION = (
+    rf"rtrim(regexp_replace(left({_DIGITS}, length({_DIGITS}) - length({_DIGITS}) % 3), '(\d{{3}})', '\1/', 'g'), '/')"
+)
+
+
+def listed_attachments(connection: psycopg.Connection) -> dict[Attachment, str]:
+    """Return the classes of files that this database has, each with the condition of its rows; none if it has none."""
+    found = {}
+    for one in ATTACHMENTS:
+        where = one.condition(columns_of(connection, one.table))
+        if where is not None:
+            found[one] = where
+    return found
+
+
+def snapshot_xmin(connection: psycopg.Connection) -> int:
+    """Return the lowest transaction number that may be unknown to the transaction's snapshot, 64 bits wide."""
+    row = connection.execute("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::int8").fetchone()
+    assert row is not None  # noqa: S101 - the function gives one row
+    return int(row[0])
+
+
+def ids_of_rows(connection: psycopg.Connection, one: Attachment, where: str) -> Ids:
+    """Return the ids of all rows that have files, in order."""
+    query = f"COPY (SELECT t.id::int8 FROM {SCHEMA}.{one.table} t WHERE {where}) TO STDOUT (FORMAT binary)"  # noqa: S608
+    content = b"".join(copy_out(connection, sql.Composed([sql.SQL(query)]), _CHUNK_BYTES))
+    count = (len(content) - _HEADER_BYTES) // _ID.itemsize
+    read = np.frombuffer(content, _ID, count, _HEADER_BYTES)["id"]
+    return np.sort(read.astype(np.int64))
+
+
+def listed_rows(
+    connection: psycopg.Connection, attachments: Mapping[Attachment, str], repository_id: str, since: int | None
+) -> Iterator[bytes]:
+    """Yield the lines of a media list (docs/format.md, section 9), in chunks of whole lines.
+
+    Of all rows, or of those with a version that the snapshot with the xmin `since` did not see.
+    """
+    for one, where in attachments.items():
+        yield from copy_out(connection, _lines(connection, one, where, repository_id, since), _CHUNK_BYTES)
+
+
+def _lines(
+    connection: psycopg.Connection, one: Attachment, where: str, repository_id: str, since: int | None
+) -> sql.Composed:
+    size_column = f"{one.prefix}_file_size"
+    size = f"t.{size_column}::int8" if size_column in columns_of(connection, one.table) else "NULL"
+    name, extension = f"t.{one.name_column}", EXTENSION.format(name=f"t.{one.name_column}")
+    recent = ""
+    if since is not None:
+        recent = f" AND ((t.xmin::text::int8 - {since}) & 4294967295) < 2147483648"
+    query = f"""COPY (
+        SELECT row_folder, size, left(encode(sha256({{salt}} || convert_to(
+                row_folder || '/' || left(name, length(name) - length(extension)), getdatabaseencoding())), 'hex'), 24),
+            'original' || extension || CASE WHEN styles <> '' THEN ',' || styles ELSE '' END
+        FROM (SELECT '{one.folder}/' || {_PARTITION} AS row_folder, {size} AS size, {name} AS name,
+                {extension} AS extension, {one.styles_of_rows()} AS styles
+            FROM {SCHEMA}.{one.table} t WHERE {where}{recent} OFFSET 0) AS listed
+        ) TO STDOUT"""  # noqa: S608 - every part is one of ours
+    before, after = query.split("{salt}")
+    salt = sql.SQL("convert_to({}, 'SQL_ASCII')").format(f"{repository_id}/")
+    return sql.Composed([sql.SQL(before), salt, sql.SQL(after)])
