@@ -67,13 +67,13 @@ class Listing:
             for table, is_remote in (("accounts", "domain IS NOT NULL"), ("media_attachments", "remote_url <> ''"))
             for (number,) in self.connection.execute(f"SELECT id FROM {table} WHERE {is_remote}")
         }
-        for one in expected_files(self.connection):
-            table, *_ = one.path.parts
-            if table == "cache" or (table, "/".join(one.path.parts[2:-2])) in remote:
+        for expected in expected_files(self.connection):
+            table, *_ = expected.path.parts
+            if table == "cache" or (table, "/".join(expected.path.parts[2:-2])) in remote:
                 continue  # what is remote lies outside cache/ in old rows
-            masked = masked_path(self.server.repository.repository_id, str(one.path).encode())
+            masked = masked_path(self.server.repository.repository_id, str(expected.path).encode())
             assert masked is not None
-            found[masked] = one.size_bytes if one.path.parts[-2] == "original" else None
+            found[masked] = expected.size_bytes if expected.path.parts[-2] == "original" else None
         return found
 
 
@@ -129,9 +129,48 @@ def test_what_has_changed_is_added(listing: Listing) -> None:
     assert listing.needed() == listing.expected()
 
 
+def test_nothing_is_written_while_no_row_with_media_changes(listing: Listing) -> None:
+    """A list stays the same signed file while its tables, or their local rows, are as they were."""
+    folder = listing.server.path / MEDIA_LIST
+    before = {file.name: file.stat().st_mtime_ns for file in folder.iterdir()}
+    change = listing.connection.execute
+    for statement in (
+        "SELECT 1",
+        "UPDATE statuses SET updated_at = now()",
+        "UPDATE accounts SET updated_at = now() WHERE domain IS NOT NULL",
+    ):
+        change(statement)
+        listing.back_up()
+        assert {file.name: file.stat().st_mtime_ns for file in folder.iterdir()} == before
+    change("DELETE FROM site_uploads WHERE id = (SELECT min(id) FROM site_uploads)")
+    listing.back_up()
+    assert listing.needed() == listing.expected()
+    change("TRUNCATE custom_emojis CASCADE")
+    listing.back_up()
+    assert listing.needed() == listing.expected()
+    assert len(listing.index().parts) == 3
+
+
+def test_a_list_that_could_not_be_published_is_made_by_the_next_run(listing: Listing) -> None:
+    """The snapshot is made where its list cannot be written, and what the list lacks is added later."""
+    told: list[str] = []
+    folder = listing.server.path / MEDIA_LIST
+    listing.connection.execute("UPDATE custom_emojis SET image_file_name = '0123456789abcdef.png' WHERE domain IS NULL")
+    aside = folder.rename(folder.with_name("aside"))
+    folder.write_text("no folder")
+    configuration = listing.server.configuration
+    back_up(configuration, report=lambda event: told.append(str(event)), now=listing.now + HOUR)
+    assert [text for text in told if "the list of media files stays as it was" in text]
+    folder.unlink()
+    aside.rename(folder)
+    listing.back_up(2 * HOUR)
+    assert len(listing.index().parts) == 2
+    assert listing.needed() == listing.expected()
+
+
 def test_names_cannot_be_read(listing: Listing) -> None:
     """Whoever has only the repository learns no file's name, so no address of a picture on the web."""
-    names = {one.path.stem for one in expected_files(listing.connection)}
+    names = {expected.path.stem for expected in expected_files(listing.connection)}
     packed = (listing.server.path / MEDIA_LIST / listing.index().parts[0].file_name).read_bytes()
     text = zstandard.ZstdDecompressor().stream_reader(packed).read().decode()
     assert len(names) > 100

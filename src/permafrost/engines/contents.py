@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from permafrost.engines.media_list import PreparedMediaList
+from permafrost.engines.media_list import CurrentList
 from permafrost.findings import FindingKind
 from permafrost.postgres.building.sequences import SequenceValue
 from permafrost.postgres.catalog import DatabaseDescription
@@ -74,4 +74,4 @@ class SnapshotContents:
     new_objects: frozenset[str]
     counts: Counts
     scanned: Scanned | None = None
-    media_list: PreparedMediaList | None = None
+    media_list: CurrentList | None = None

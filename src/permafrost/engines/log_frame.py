@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 
 from permafrost.engines.context import RunContext
 from permafrost.engines.frame_store import store_frame
-from permafrost.engines.media_list import PreparedMediaList, read_media_list
 from permafrost.events import Note
 from permafrost.postgres.building.sequences import SequenceValue, read_sequences
 from permafrost.postgres.catalog import DatabaseDescription, describe_database, is_standby, schema_migrations_version
@@ -44,7 +43,6 @@ class Surroundings:
     schema_version: str | None
     sequences: tuple[SequenceValue, ...]
     frame: Frame
-    media_list: PreparedMediaList | None = None
 
 
 def known_frame(fact: Mapping[str, str | None] | None, there: Mapping[str, int]) -> Frame | None:
@@ -69,9 +67,8 @@ def read_surroundings(
         schema_version = schema_migrations_version(connection)
         sequences = read_sequences(connection, left_out)
         mark = catalog_mark(connection, [table.oid for table in tables], left_out)
-        media_list = read_media_list(run, connection)
         if known is not None and mark is not None and mark == known.mark:
-            return Surroundings(description, schema_version, sequences, known, media_list)
+            return Surroundings(description, schema_version, sequences, known)
         if said := note_on_version(description.server_major):
             run.report(Note(said))
         # pg_dump also locks what the holder does not (views, partitioned tables), so its last try is a patient one
@@ -87,4 +84,4 @@ def read_surroundings(
         )
         before = (known.digest, known.stored) if known is not None and known.digest is not None else None
         stored, digest, is_new = store_frame(run, dump, before)
-    return Surroundings(description, schema_version, sequences, Frame(stored, digest, mark, is_new), media_list)
+    return Surroundings(description, schema_version, sequences, Frame(stored, digest, mark, is_new))

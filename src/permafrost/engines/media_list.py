@@ -1,20 +1,20 @@
 """Makes the media list of a snapshot: the whole of it once a day, otherwise what has changed since the last run.
 
-What the last run listed is known by the ids of its rows and by its snapshot's xmin, in the state folder. If that does
-not belong to the list in the repository, or to this server's history, the whole is listed again. A list that cannot be
-made is a warning: it must not stand in the way of a backup.
+What the last run listed is known by the ids of its rows and by its snapshot's xmin (media_list_state.py). If that does
+not belong to the list in the repository, or to this server's history, the whole is listed again. Tables that the
+segment log found unchanged are not read; if none has changed, the published list is the new snapshot's too. A list
+that cannot be made or published is a warning: it must not stand in the way of a backup.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import time
-import zipfile
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -22,9 +22,11 @@ import psycopg
 import zstandard
 
 from permafrost.engines.context import RunContext
+from permafrost.engines.media_list_state import ListHead, Unchanged, known_head, known_ids, remember_list
 from permafrost.errors import PermafrostError
 from permafrost.events import Warned
-from permafrost.mastodon.media_paths import id_partition
+from permafrost.mastodon.columns import SCHEMA
+from permafrost.mastodon.media_paths import Attachment, id_partition
 from permafrost.mastodon.media_rows import Ids, ids_of_rows, listed_attachments, listed_rows, snapshot_xmin
 from permafrost.openpgp.signing import sign_detached
 from permafrost.postgres.catalog import TableName
@@ -44,47 +46,45 @@ from permafrost.repository.media_list import (
 )
 from permafrost.small_files import read_small
 
-STATE_FILE = "media-list.npz"
 WHOLE_EVERY = timedelta(hours=24)
-_HEAD = "head"
+PARTS_BEFORE_WHOLE = MOST_PARTS // 4
+"""With a backup a minute the index, which is sent again with each part, stays below 60 kB."""
 _LEVEL = 3
 
 
 @dataclass(frozen=True, slots=True)
-class _Known:
-    """What the last run listed: its index's digest, its place in the server's history, and ids by folder."""
+class PreparedMediaList:
+    """A list that is read, and not published yet: the parts of the last one, and the new one as a file in `tmp/`.
 
-    head: Mapping[str, object]
+    `ids` are those of the rows that have files, by folder.
+    """
+
+    before: tuple[ListPart, ...]
+    part: ListPart
+    file: Path
+    head: ListHead
     ids: Mapping[str, Ids]
-
-    @property
-    def whole_at(self) -> datetime:
-        """When the whole was listed last."""
-        return datetime.fromisoformat(str(self.head["whole_at"]))
-
-    @property
-    def xmin(self) -> int:
-        """The xmin of that run's snapshot."""
-        return int(str(self.head["xmin"]))
 
 
 @dataclass(frozen=True, slots=True)
-class PreparedMediaList:
-    """A list that is read, and not published yet: its parts, of which the last may be new, in the folder for such."""
+class CurrentList:
+    """The list that a snapshot has: as it is published already (`prepared` is None), or to be published."""
 
-    parts: tuple[ListPart, ...]
-    new_part: Path | None
-    rows: int
-    head: Mapping[str, object]
-    ids: Mapping[str, Ids]
-
-    @property
-    def new_bytes(self) -> int:
-        """The size of the new part."""
-        return self.parts[-1].size_bytes if self.new_part is not None else 0
+    listed_at: str
+    prepared: PreparedMediaList | None
 
 
-def read_media_list(run: RunContext, connection: psycopg.Connection) -> PreparedMediaList | None:
+@dataclass(frozen=True, slots=True)
+class _Last:
+    """The published list, with what is known of the rows that it names."""
+
+    index: MediaListIndex
+    head: ListHead
+
+
+def read_media_list(
+    run: RunContext, connection: psycopg.Connection, unchanged: Unchanged | None = None
+) -> CurrentList | None:
     """Read the list in the transaction of `connection`, and return it; None if there is none to be had.
 
     That is so without `[media]`, and for a database without Mastodon's tables.
@@ -92,114 +92,145 @@ def read_media_list(run: RunContext, connection: psycopg.Connection) -> Prepared
     if run.configuration.media is None:
         return None
     try:
-        with connection.transaction():
-            return _read(run, connection)
+        last = _last(run)
+        if (
+            last is not None
+            and unchanged is not None
+            and unchanged.is_all
+            and unchanged.listed_at == last.head.listed_at
+        ):
+            return CurrentList(last.head.listed_at, None)
+        with run.times.of("frame"), connection.transaction():
+            return _read(run, connection, last, unchanged)
     except (psycopg.Error, PermafrostError) as error:
-        run.report(Warned(f"the list of media files stays as it was: {str(error).partition(chr(10))[0]}"))
+        _warn(run, error)
         return None
 
 
-def _read(run: RunContext, connection: psycopg.Connection) -> PreparedMediaList | None:
-    found = listed_attachments(connection)
+def _warn(run: RunContext, error: Exception) -> None:
+    run.report(Warned(f"the list of media files stays as it was: {str(error).partition(chr(10))[0]}"))
+
+
+def _last(run: RunContext) -> _Last | None:
+    """Return the published list if what changes can be added to it, as far as this can be said without the database."""
+    index, digest = _published(run)
+    head = known_head(run.configuration.state.path, digest)
+    if index is None or head is None or run.is_full:
+        return None
+    is_recent = timedelta(0) <= run.now - head.whole_at < WHOLE_EVERY and len(index.parts) < PARTS_BEFORE_WHOLE
+    is_there = all((run.layout.root / MEDIA_LIST / part.file_name).is_file() for part in index.parts)
+    return _Last(index, head) if is_recent and is_there else None
+
+
+def _read(
+    run: RunContext, connection: psycopg.Connection, last: _Last | None, unchanged: Unchanged | None
+) -> CurrentList | None:
     attachments = {
-        one: where for one, where in found.items() if not run.left_out.covers(TableName("public", one.table))
+        attachment: where
+        for attachment, where in listed_attachments(connection).items()
+        if not run.left_out.covers(TableName(SCHEMA, attachment.table))
     }
     if not attachments:
         return None
     identity, xmin = read_identity(connection), snapshot_xmin(connection)
-    ids = {one.folder: ids_of_rows(connection, one, where) for one, where in attachments.items()}
-    index, digest = _published(run)
-    known = _known(run, digest)
-    reads_changes = known is not None and index is not None and _continues(run, known, index, identity, set(ids))
-    since = known.xmin if reads_changes and known is not None else None
-    rows = listed_rows(connection, attachments, run.repository.repository_id, since)
-    before = index.parts if reads_changes and index is not None else ()
-    gone = _gone(known.ids, ids) if reads_changes and known is not None else iter(())
-    part, file = _write_part(run, rows, gone, is_whole=not reads_changes)
-    whole_at = known.whole_at if reads_changes and known is not None else run.now
-    head = {"xmin": xmin, "whole_at": whole_at.isoformat(), "identity": asdict(identity)}
-    parts = (*before, part) if part is not None else before
-    return PreparedMediaList(parts, file, sum(map(len, ids.values())), head, ids)
+    before = known_ids(run.configuration.state.path) if last is not None else None
+    repository_id = run.repository.repository_id
+    if last is None or before is None or not _continues(last.head, before, attachments, identity):
+        ids = _ids(connection, attachments)
+        parts = _written(run, listed_rows(connection, attachments, repository_id, None))
+        head = ListHead(run.now.isoformat(), run.now, xmin, identity)
+        return CurrentList(head.listed_at, PreparedMediaList((), *parts, head, ids))
+    skipped = unchanged.tables if unchanged is not None and unchanged.listed_at == last.head.listed_at else frozenset()
+    read = {attachment: where for attachment, where in attachments.items() if attachment.table not in skipped}
+    ids = {**before, **_ids(connection, read)}
+    changes = chain(_gone(before, ids), listed_rows(connection, read, repository_id, last.head.xmin))
+    first = next(changes, None)
+    if first is None:
+        return CurrentList(last.head.listed_at, None)
+    parts = _written(run, chain((first,), changes))
+    head = ListHead(run.now.isoformat(), last.head.whole_at, xmin, identity)
+    return CurrentList(head.listed_at, PreparedMediaList(last.index.parts, *parts, head, ids))
+
+
+def _ids(connection: psycopg.Connection, attachments: Mapping[Attachment, str]) -> dict[str, Ids]:
+    return {attachment.folder: ids_of_rows(connection, attachment, where) for attachment, where in attachments.items()}
 
 
 def _continues(
-    run: RunContext, known: _Known, index: MediaListIndex, identity: ServerIdentity, folders: set[str]
+    head: ListHead, before: Mapping[str, Ids], attachments: Mapping[Attachment, str], identity: ServerIdentity
 ) -> bool:
-    """Return whether what has changed since the known run, added to the published list, is the whole again."""
-    earlier = ServerIdentity(**known.head["identity"])  # type: ignore[arg-type] # as it was put in
-    return (
-        not run.is_full
-        and timedelta(0) <= run.now - known.whole_at < WHOLE_EVERY
-        and len(index.parts) < MOST_PARTS
-        and known.ids.keys() == folders
-        and identity.may_continue(earlier)
-        and all((run.layout.root / MEDIA_LIST / part.file_name).is_file() for part in index.parts)
-    )
+    """Return whether what has changed since the last list, added to it, is the whole again."""
+    return before.keys() == {attachment.folder for attachment in attachments} and identity.may_continue(head.identity)
 
 
 def _gone(before: Mapping[str, Ids], now: Mapping[str, Ids]) -> Iterator[bytes]:
-    """Yield the lines of the rows that were listed, and have no files any more."""
+    """Yield the lines of the rows that were listed, and have no files any more.
+
+    They come first: a row that is gone may have given its folder to another.
+    """
     for folder, ids in before.items():
-        for number in np.setdiff1d(ids, now[folder], assume_unique=True):
-            yield gone_row(f"{folder}/{id_partition(int(number))}")
+        if ids is not now[folder]:
+            for number in np.setdiff1d(ids, now[folder], assume_unique=True):
+                yield gone_row(f"{folder}/{id_partition(int(number))}")
 
 
-def _write_part(
-    run: RunContext, rows: Iterator[bytes], gone: Iterator[bytes], *, is_whole: bool
-) -> tuple[ListPart | None, Path | None]:
-    """Write a part into the folder for unfinished files; none if nothing has changed."""
+def _written(run: RunContext, chunks: Iterator[bytes]) -> tuple[ListPart, Path]:
+    """Write a part into the folder for unfinished files."""
     file = run.layout.temporary / f"media-list-{time.monotonic_ns()}"
-    compressor = zstandard.ZstdCompressor(level=_LEVEL).compressobj()
-    digest, size, is_empty = hashlib.sha256(), 0, True
+    digest, size = hashlib.sha256(), 0
     with space_errors(file.parent), file.open("xb") as writing:
-        for chunks in (gone, rows):  # a row that is gone may have given its folder to another
-            for chunk in chunks:
-                is_empty = False
-                packed = compressor.compress(chunk)
-                digest.update(packed)
-                size += writing.write(packed)
-        packed = compressor.flush()
-        digest.update(packed)
-        size += writing.write(packed)
+        for packed in _packed(chunks):
+            digest.update(packed)
+            size += writing.write(packed)
         writing.flush()
         os.fsync(writing.fileno())
         os.fchmod(writing.fileno(), OBJECT_MODE)
-    if is_empty and not is_whole:
-        file.unlink()
-        return None, None
     return ListPart(name=digest.hexdigest(), size_bytes=size), file
 
 
-def publish_media_list(run: RunContext, prepared: PreparedMediaList | None, snapshot: SnapshotId) -> int:
+def _packed(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    compressor = zstandard.ZstdCompressor(level=_LEVEL).compressobj()
+    yield from map(compressor.compress, chunks)
+    yield compressor.flush()
+
+
+def publish_media_list(run: RunContext, current: CurrentList | None, snapshot: SnapshotId) -> int:
     """Make the repository's media list that of the snapshot, and return how many bytes are new.
 
     After the snapshot itself: what is lost between the two is made again by the next run.
     """
     folder = run.layout.root / MEDIA_LIST
-    if prepared is None:
+    try:
+        if current is not None and current.prepared is not None:
+            return _publish(run, folder, current.prepared, snapshot)
         if run.configuration.media is None and folder.is_dir():
             _remove_others(folder, set())
-        return 0
+    except (OSError, PermafrostError) as error:
+        _warn(run, error)
+    return 0
+
+
+def _publish(run: RunContext, folder: Path, prepared: PreparedMediaList, snapshot: SnapshotId) -> int:
+    before, _ = _published(run)
+    parts = (*prepared.before, prepared.part)
     make_folder_durably(folder)
-    if prepared.new_part is not None:
-        prepared.new_part.replace(folder / prepared.parts[-1].file_name)
-        fsync_folder(folder)
+    prepared.file.replace(folder / prepared.part.file_name)
+    fsync_folder(folder)
     index = MediaListIndex(
         repository=run.repository.repository_id,
         snapshot=str(snapshot),
         made_at=run.now,
-        rows=prepared.rows,
-        parts=prepared.parts,
+        rows=sum(map(len, prepared.ids.values())),
+        parts=parts,
     )
     text = index.model_dump_json()
-    before, _ = _published(run)
     signature = sign_detached(run.configuration.signing.gnupg_home, run.repository.fingerprint, text.encode())
     content = SignedMediaList(content=text, signature=signature.decode("ascii")).encode()
     write_durably(folder / INDEX_FILE, content, OBJECT_MODE)
-    needed = [*index.parts, *(before.parts if before is not None else ())]  # a vault may be reading the last ones
+    needed = [*parts, *(before.parts if before is not None else ())]  # a vault may be reading the last ones
     _remove_others(folder, {INDEX_FILE, *(part.file_name for part in needed)})
-    _remember(run, prepared, hashlib.sha256(content).hexdigest())
-    return prepared.new_bytes + len(content)
+    remember_list(run.configuration.state.path, prepared.head, prepared.ids, hashlib.sha256(content).hexdigest())
+    return prepared.part.size_bytes + len(content)
 
 
 def _remove_others(folder: Path, needed: set[str]) -> None:
@@ -215,25 +246,3 @@ def _published(run: RunContext) -> tuple[MediaListIndex | None, str]:
         return parse_signed_list(content).index(run.repository.repository_id), hashlib.sha256(content).hexdigest()
     except (OSError, PermafrostError):
         return None, ""
-
-
-def _known(run: RunContext, digest: str) -> _Known | None:
-    """Return what the last run listed, None if that is not known, or is not about the list with that digest."""
-    try:
-        file = run.configuration.state.path / STATE_FILE
-        with file.open("rb") as opened, np.load(opened, allow_pickle=False) as arrays:
-            head = json.loads(bytes(arrays[_HEAD]))
-            ids = {name: arrays[name] for name in arrays.files if name != _HEAD}
-        return _Known(head, ids) if head["index"] == digest else None
-    except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile):
-        return None
-
-
-def _remember(run: RunContext, prepared: PreparedMediaList, digest: str) -> None:
-    head = json.dumps({**prepared.head, "index": digest}).encode()
-    file = run.configuration.state.path / STATE_FILE
-    temporary = file.with_name(f".{STATE_FILE}.new")
-    arrays: dict[str, np.ndarray] = {_HEAD: np.frombuffer(head, np.uint8), **prepared.ids}
-    with temporary.open("wb") as writing:
-        np.savez(writing, allow_pickle=False, **arrays)
-    temporary.replace(file)

@@ -91,23 +91,26 @@ def id_partition(number: int) -> str:
     return "/".join(digits[place : place + 3] for place in range(0, len(digits) - len(digits) % 3, 3))
 
 
-def expected_files(connection: psycopg.Connection, one: Attachment) -> Iterator[tuple[str, bool]]:
+def expected_files(connection: psycopg.Connection, attachment: Attachment) -> Iterator[tuple[str, bool]]:
     """Yield the path of every file that local rows of a class speak of, and whether it has to be closed to others.
 
     Within a transaction whose `search_path` finds Mastodon's tables.
     """
-    where = one.condition(columns_of(connection, one.table))
+    where = attachment.condition(columns_of(connection, attachment.table))
     if where is None:
         return
     closed = "false"
-    if one.owner and "suspended_at" in columns_of(connection, "accounts"):
-        closed = f"EXISTS (SELECT FROM accounts a WHERE a.id = t.{one.owner} AND a.suspended_at IS NOT NULL)"
+    if attachment.owner and "suspended_at" in columns_of(connection, "accounts"):
+        closed = f"EXISTS (SELECT FROM accounts a WHERE a.id = t.{attachment.owner} AND a.suspended_at IS NOT NULL)"
     # every part is one of ours, above
-    query = f"SELECT t.id, t.{one.name_column}, {one.styles_of_rows()}, {closed} FROM {one.table} t WHERE {where}"  # noqa: S608
+    query = (
+        f"SELECT t.id, t.{attachment.name_column}, {attachment.styles_of_rows()}, {closed}"  # noqa: S608
+        f" FROM {attachment.table} t WHERE {where}"
+    )
     with connection.cursor(name="media") as cursor:
         cursor.itersize = FETCHED_ROWS
         for number, file_name, styles, is_closed in cursor.execute(sql.SQL(query)):
-            folder = f"{one.folder}/{id_partition(number)}"
+            folder = f"{attachment.folder}/{id_partition(number)}"
             yield f"{folder}/original/{file_name}", is_closed
             stem = file_name.removesuffix(PurePosixPath(file_name).suffix)
             for named in filter(None, styles.split(",")):

@@ -33,10 +33,10 @@ _PARTITION = (
 def listed_attachments(connection: psycopg.Connection) -> dict[Attachment, str]:
     """Return the classes of files that this database has, each with the condition of its rows; none if it has none."""
     found = {}
-    for one in ATTACHMENTS:
-        where = one.condition(columns_of(connection, one.table))
+    for attachment in ATTACHMENTS:
+        where = attachment.condition(columns_of(connection, attachment.table))
         if where is not None:
-            found[one] = where
+            found[attachment] = where
     return found
 
 
@@ -47,9 +47,9 @@ def snapshot_xmin(connection: psycopg.Connection) -> int:
     return int(row[0])
 
 
-def ids_of_rows(connection: psycopg.Connection, one: Attachment, where: str) -> Ids:
+def ids_of_rows(connection: psycopg.Connection, attachment: Attachment, where: str) -> Ids:
     """Return the ids of all rows that have files, in order."""
-    query = f"COPY (SELECT t.id::int8 FROM {SCHEMA}.{one.table} t WHERE {where}) TO STDOUT (FORMAT binary)"  # noqa: S608
+    query = f"COPY (SELECT t.id::int8 FROM {SCHEMA}.{attachment.table} t WHERE {where}) TO STDOUT (FORMAT binary)"  # noqa: S608
     content = b"".join(copy_out(connection, sql.Composed([sql.SQL(query)]), _CHUNK_BYTES))
     count = (len(content) - _HEADER_BYTES) // _ID.itemsize
     read = np.frombuffer(content, _ID, count, _HEADER_BYTES)["id"]
@@ -63,16 +63,16 @@ def listed_rows(
 
     Of all rows, or of those with a version that the snapshot with the xmin `since` did not see.
     """
-    for one, where in attachments.items():
-        yield from copy_out(connection, _lines(connection, one, where, repository_id, since), _CHUNK_BYTES)
+    for attachment, where in attachments.items():
+        yield from copy_out(connection, _lines(connection, attachment, where, repository_id, since), _CHUNK_BYTES)
 
 
 def _lines(
-    connection: psycopg.Connection, one: Attachment, where: str, repository_id: str, since: int | None
+    connection: psycopg.Connection, attachment: Attachment, where: str, repository_id: str, since: int | None
 ) -> sql.Composed:
-    size_column = f"{one.prefix}_file_size"
-    size = f"t.{size_column}::int8" if size_column in columns_of(connection, one.table) else "NULL"
-    name, extension = f"t.{one.name_column}", EXTENSION.format(name=f"t.{one.name_column}")
+    size_column = f"{attachment.prefix}_file_size"
+    size = f"t.{size_column}::int8" if size_column in columns_of(connection, attachment.table) else "NULL"
+    name, extension = f"t.{attachment.name_column}", EXTENSION.format(name=f"t.{attachment.name_column}")
     recent = ""
     if since is not None:
         recent = f" AND ((t.xmin::text::int8 - {since}) & 4294967295) < 2147483648"
@@ -80,9 +80,9 @@ def _lines(
         SELECT row_folder, size, left(encode(sha256({{salt}} || convert_to(
                 row_folder || '/' || left(name, length(name) - length(extension)), getdatabaseencoding())), 'hex'), 24),
             'original' || extension || CASE WHEN styles <> '' THEN ',' || styles ELSE '' END
-        FROM (SELECT '{one.folder}/' || {_PARTITION} AS row_folder, {size} AS size, {name} AS name,
-                {extension} AS extension, {one.styles_of_rows()} AS styles
-            FROM {SCHEMA}.{one.table} t WHERE {where}{recent} OFFSET 0) AS listed
+        FROM (SELECT '{attachment.folder}/' || {_PARTITION} AS row_folder, {size} AS size, {name} AS name,
+                {extension} AS extension, {attachment.styles_of_rows()} AS styles
+            FROM {SCHEMA}.{attachment.table} t WHERE {where}{recent} OFFSET 0) AS listed
         ) TO STDOUT"""  # noqa: S608 - every part is one of ours
     before, after = query.split("{salt}")
     salt = sql.SQL("convert_to({}, 'SQL_ASCII')").format(f"{repository_id}/")

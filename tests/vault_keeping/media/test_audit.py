@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import sqlite3
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
@@ -9,6 +12,7 @@ import pytest
 
 from permafrost.repository.repository import Repository
 from permafrost.vault.media.layout import lay_out_media
+from permafrost.vault.media.versions import MediaVersions
 from permafrost.vault_keeping.keeper import Keeper
 from tests.fixtures.damage import flip_a_bit
 from tests.fixtures.delivery import Stage, make_stage, put_as_syncthing_does
@@ -122,10 +126,34 @@ def test_permissions_are_those_of_the_moment(stage: Stage) -> None:
     stage.deliver()
     _pass(stage, HOUR)
     with Keeper(stage.vault, None, stage.told.append, moment=stage.clock.read) as keeper:
-        *_, before, after = [one.snapshot for one in keeper.servers[0].records.arrivals()]
+        *_, before, after = [arrival.snapshot for arrival in keeper.servers[0].records.arrivals()]
     assert _kept(stage).stat().st_mode & 0o777 == 0o600
     for snapshot, mode in ((before, 0o644), (after, 0o600)):
         target = stage.vault.root / f"laid-out-{mode}"
         lay_out_media(stage.vault, "example.social", snapshot, target, stage.told.append)
         assert (target / PICTURE).stat().st_mode & 0o777 == mode
         assert (target / PICTURE).read_bytes() == _kept(stage).read_bytes()
+
+
+def test_records_of_an_older_version(stage: Stage) -> None:
+    """A history whose records know nothing of hashes and permissions is kept as it is, and learns them."""
+    with closing(sqlite3.connect(stage.vault.records(stage.server), isolation_level=None)) as database:
+        for (index,) in database.execute(
+            "SELECT name FROM sqlite_master WHERE type = 'index' AND tbl_name = 'media' AND sql IS NOT NULL"
+        ).fetchall():
+            database.execute(f"DROP INDEX {index}")
+        for column in ("masked", "sha256", "verified_at", "state", "mode"):
+            database.execute(f"ALTER TABLE media DROP COLUMN {column}")
+        database.execute("DROP TABLE media_modes")
+        database.execute("DROP TABLE media_needed")
+    inode = _kept(stage).stat().st_ino
+    _pass(stage, HOUR)
+    assert _kept(stage).stat().st_ino == inode
+    with Keeper(stage.vault, None, stage.told.append, moment=stage.clock.read) as keeper:
+        versions = MediaVersions(keeper.servers[0].records.database, stage.server.repository_id)
+        known = versions.present(PICTURE.encode())
+        assert known is not None
+        assert known.sha256 == hashlib.sha256(_kept(stage).read_bytes()).hexdigest()
+        assert known.mode == _kept(stage).stat().st_mode & 0o777
+        assert versions.mask(10)
+        assert not stage.findings()

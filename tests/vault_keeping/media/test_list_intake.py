@@ -218,3 +218,14 @@ def test_what_is_no_list_is_refused(stage: Stage, fault: str, foreign_key: Signi
     assert stage.findings() & {"odd-file", "bad-signature"}
     assert _balance(stage) == before
     assert len(stage.kept()) >= 3
+
+
+def test_a_full_disk_takes_no_list(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the disk has no room a list is not taken in, whatever its size; afterwards it is."""
+    with monkeypatch.context() as full:
+        full.setattr("permafrost.vault_keeping.quota.free_bytes", lambda _: (0, 1 << 40))
+        _publish(stage, _row(stage, VIDEO, 200))
+        assert _balance(stage) is None
+        assert "disk-full" in stage.findings()
+    _scan(stage, HOUR)
+    assert _balance(stage) == MediaBalance(1, 200, 1, 200, 0, 0, 0)

@@ -66,7 +66,7 @@ def lay_out_media(vault: Vault, name: str, snapshot: str | None, target: Path, r
                 f"the history of {name} has no snapshot" + (f" {snapshot}" if snapshot else ""),
                 hint="permafrost vault history --path DIR lists them",
             )
-        newest = max(chosen, key=lambda one: (str(one.arrived_at), one.snapshot))
+        newest = max(chosen, key=lambda arrival: (str(arrival.arrived_at), arrival.snapshot))
         assert newest.arrived_at is not None  # noqa: S101 - as chosen above
         files = size = missing = 0
         with space_errors(target.parent):

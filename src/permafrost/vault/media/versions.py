@@ -128,9 +128,9 @@ class MediaVersions:
         The last version of a file that the database needs is kept for as long, whatever the server has deleted.
         """
         return self._all(
-            "AS one WHERE gone_at < ? AND NOT (masked IN (SELECT path FROM media_needed) AND NOT EXISTS"
-            " (SELECT 1 FROM media AS other WHERE other.path = one.path AND (other.gone_at IS NULL"
-            "  OR other.number > one.number))) ORDER BY gone_at LIMIT ?",
+            "AS gone WHERE gone_at < ? AND NOT (masked IN (SELECT path FROM media_needed) AND NOT EXISTS"
+            " (SELECT 1 FROM media AS other WHERE other.path = gone.path AND (other.gone_at IS NULL"
+            "  OR other.number > gone.number))) ORDER BY gone_at LIMIT ?",
             _text(moment),
             count,
         )
@@ -182,6 +182,8 @@ class MediaVersions:
 
     def set_mode(self, version: MediaVersion, mode: int, now: datetime) -> None:
         """Record the permission bits that a version has from now on."""
+        if version.mode is None:  # an older permafrost, which forgets no modes, may have had a version of this number
+            self._database.execute("DELETE FROM media_modes WHERE number = ?", (version.number,))
         self._database.execute("UPDATE media SET mode = ? WHERE number = ?", (mode, version.number))
         since = version.first_at if version.mode is None else now
         self._database.execute("INSERT INTO media_modes VALUES (?, ?, ?)", (version.number, _text(since), mode))
@@ -203,8 +205,8 @@ class MediaVersions:
         """
         at = _text(moment)
         rows = self._database.execute(
-            f"SELECT {_COLUMNS} FROM media AS one WHERE (gone_at IS NULL OR gone_at > ?) AND NOT EXISTS"  # noqa: S608
-            " (SELECT 1 FROM media AS other WHERE other.path = one.path AND other.first_at < one.first_at"
+            f"SELECT {_COLUMNS} FROM media AS version WHERE (gone_at IS NULL OR gone_at > ?) AND NOT EXISTS"  # noqa: S608
+            " (SELECT 1 FROM media AS other WHERE other.path = version.path AND other.first_at < version.first_at"
             "  AND (other.gone_at IS NULL OR other.gone_at > ?)) ORDER BY first_at > ?, path",
             (at, at, at),
         )
@@ -236,8 +238,8 @@ class MediaVersions:
         """Return how many versions have ended since: without, and with another one present in their place."""
         gone, replaced = self._database.execute(
             "SELECT count(*) FILTER (WHERE NOT has_next), count(*) FILTER (WHERE has_next) FROM (SELECT EXISTS"
-            " (SELECT 1 FROM media AS next WHERE next.path = one.path AND next.gone_at IS NULL) AS has_next"
-            "  FROM media AS one WHERE one.gone_at >= ?)",
+            " (SELECT 1 FROM media AS next WHERE next.path = ended.path AND next.gone_at IS NULL) AS has_next"
+            "  FROM media AS ended WHERE ended.gone_at >= ?)",
             (_text(moment),),
         ).fetchone()
         return int(gone), int(replaced)

@@ -11,14 +11,14 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
 
 import zstandard
 
-from permafrost.errors import IntegrityError
+from permafrost.errors import IntegrityError, SpaceError
 from permafrost.findings import FindingKind, FindingSink
 from permafrost.openpgp.signing import Verifier
 from permafrost.repository.media_list import (
@@ -53,6 +53,8 @@ class ListIntake:
         verifier: Verifier,
         repository_id: str,
         found: FindingSink,
+        *,
+        has_room: Callable[[], bool],
     ) -> None:
         self._received = received
         self._records = records
@@ -60,17 +62,23 @@ class ListIntake:
         self._verifier = verifier
         self._repository_id = repository_id
         self._found = found
+        self._has_room = has_room
         self._looked_at = ""
         self._begun: Iterator[None] | None = None
 
     def work(self, now: datetime, until: float) -> bool:
-        """Take in what has come, until `until` (monotonic); return whether there is nothing more to do now."""
+        """Take in what has come, until `until` (monotonic); return whether there is nothing more to do now.
+
+        Raise `SpaceError` while the disk has no room for it: a server may list what it likes.
+        """
         while time.monotonic() <= until:
             if self._begun is None:
                 index = self._new_index()
                 if index is None:
                     return True
                 self._begun = self._take(index, now)
+            if not self._has_room():
+                raise SpaceError("no space left on the disk for the server's media list")
             begun, self._begun = self._begun, None  # what raises is begun again by the next turn
             try:
                 next(begun)
