@@ -77,7 +77,7 @@ class PlaceMediaDocument(Document):
     different: int
     """how many it holds with another size than the database says"""
     rotten: int
-    """how many are damaged and not mended yet"""
+    """how many are damaged and not repaired yet"""
     all_read_since: datetime | None
     """every media file was read again since then; null if some were never read"""
 

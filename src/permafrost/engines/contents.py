@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from permafrost.engines.media_list import CurrentList
+from permafrost.engines.media_list_publishing import CurrentList
 from permafrost.findings import FindingKind
 from permafrost.postgres.building.sequences import SequenceValue
 from permafrost.postgres.catalog import DatabaseDescription

@@ -12,7 +12,6 @@ import psycopg
 from permafrost.engines.contents import Counts, SnapshotContents
 from permafrost.engines.context import RunContext
 from permafrost.engines.facts import table_facts
-from permafrost.engines.media_list import read_media_list
 from permafrost.events import Note, Progress
 from permafrost.postgres.catalog import TableName, describe_database, is_standby, list_tables, schema_migrations_version
 from permafrost.postgres.digest import TableContents, count_rows, digest_rows
@@ -34,6 +33,8 @@ def dumped(run: RunContext) -> Iterator[SnapshotContents]:
         description = describe_database(connection, run.left_out.schemas, left_out.values())
         tables = tuple(name for name in list_tables(connection) if not run.left_out.covers(name))
         schema_version = schema_migrations_version(connection)
+        from permafrost.engines.media_list import read_media_list  # noqa: PLC0415 - numpy, which nothing else needs here
+
         media_list = read_media_list(run, connection)
         if said := note_on_version(description.server_major):
             run.report(Note(said))

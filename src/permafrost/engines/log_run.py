@@ -13,7 +13,8 @@ from permafrost.engines.contents import OVERLOOKED, Counts, Scanned, SnapshotCon
 from permafrost.engines.context import STATE_FILE, RunContext
 from permafrost.engines.log_frame import Surroundings, known_frame, read_surroundings
 from permafrost.engines.log_manifest import manifest_tables, objects_of_chains
-from permafrost.engines.media_list import CurrentList, read_media_list
+from permafrost.engines.media_list import read_media_list
+from permafrost.engines.media_list_publishing import CurrentList
 from permafrost.engines.media_list_state import ListedTables
 from permafrost.engines.scan_scope import ScanScope, find_scope, reason_to_check, report_scope
 from permafrost.events import Note, Progress

@@ -22,56 +22,22 @@ import psycopg
 import zstandard
 
 from permafrost.engines.context import RunContext
-from permafrost.engines.media_list_state import ListHead, Unchanged, known_head, known_ids, remember_list
+from permafrost.engines.media_list_publishing import CurrentList, PreparedMediaList, published_list, warn_of_list
+from permafrost.engines.media_list_state import ListHead, Unchanged, known_head, known_ids
 from permafrost.errors import PermafrostError
-from permafrost.events import Warned
 from permafrost.mastodon.columns import SCHEMA
 from permafrost.mastodon.media_paths import Attachment, id_partition
 from permafrost.mastodon.media_rows import Ids, ids_of_rows, listed_attachments, listed_rows, snapshot_xmin
-from permafrost.openpgp.signing import sign_detached
 from permafrost.postgres.catalog import TableName
 from permafrost.postgres.identity import ServerIdentity, read_identity
-from permafrost.repository.durable import fsync_folder, make_folder_durably, space_errors, write_durably
-from permafrost.repository.layout import OBJECT_MODE, SnapshotId
-from permafrost.repository.media_list import (
-    INDEX_FILE,
-    MAXIMUM_INDEX_BYTES,
-    MEDIA_LIST,
-    MOST_PARTS,
-    ListPart,
-    MediaListIndex,
-    SignedMediaList,
-    gone_row,
-    parse_signed_list,
-)
-from permafrost.small_files import read_small
+from permafrost.repository.durable import space_errors
+from permafrost.repository.layout import OBJECT_MODE
+from permafrost.repository.media_list import MEDIA_LIST, MOST_PARTS, ListPart, MediaListIndex, gone_row
 
 WHOLE_EVERY = timedelta(hours=24)
 PARTS_BEFORE_WHOLE = MOST_PARTS // 4
 """With a backup a minute the index, which is sent again with each part, stays below 60 kB."""
 _LEVEL = 3
-
-
-@dataclass(frozen=True, slots=True)
-class PreparedMediaList:
-    """A list that is read, and not published yet: the parts of the last one, and the new one as a file in `tmp/`.
-
-    `ids` are those of the rows that have files, by folder.
-    """
-
-    before: tuple[ListPart, ...]
-    part: ListPart
-    file: Path
-    head: ListHead
-    ids: Mapping[str, Ids]
-
-
-@dataclass(frozen=True, slots=True)
-class CurrentList:
-    """The list that a snapshot has: as it is published already (`prepared` is None), or to be published."""
-
-    listed_at: str
-    prepared: PreparedMediaList | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,17 +69,13 @@ def read_media_list(
         with run.times.of("frame"), connection.transaction():
             return _read(run, connection, last, unchanged)
     except (psycopg.Error, PermafrostError) as error:
-        _warn(run, error)
+        warn_of_list(run, error)
         return None
-
-
-def _warn(run: RunContext, error: Exception) -> None:
-    run.report(Warned(f"the list of media files stays as it was: {str(error).partition(chr(10))[0]}"))
 
 
 def _last(run: RunContext) -> _Last | None:
     """Return the published list if what changes can be added to it, as far as this can be said without the database."""
-    index, digest = _published(run)
+    index, digest = published_list(run)
     head = known_head(run.configuration.state.path, digest)
     if index is None or head is None or run.is_full:
         return None
@@ -192,57 +154,3 @@ def _packed(chunks: Iterator[bytes]) -> Iterator[bytes]:
     compressor = zstandard.ZstdCompressor(level=_LEVEL).compressobj()
     yield from map(compressor.compress, chunks)
     yield compressor.flush()
-
-
-def publish_media_list(run: RunContext, current: CurrentList | None, snapshot: SnapshotId) -> int:
-    """Make the repository's media list that of the snapshot, and return how many bytes are new.
-
-    After the snapshot itself: what is lost between the two is made again by the next run.
-    """
-    folder = run.layout.root / MEDIA_LIST
-    try:
-        if current is not None and current.prepared is not None:
-            return _publish(run, folder, current.prepared, snapshot)
-        if run.configuration.media is None and folder.is_dir():
-            _remove_others(folder, set())
-    except (OSError, PermafrostError) as error:
-        _warn(run, error)
-    return 0
-
-
-def _publish(run: RunContext, folder: Path, prepared: PreparedMediaList, snapshot: SnapshotId) -> int:
-    before, _ = _published(run)
-    parts = (*prepared.before, prepared.part)
-    make_folder_durably(folder)
-    prepared.file.replace(folder / prepared.part.file_name)
-    fsync_folder(folder)
-    index = MediaListIndex(
-        repository=run.repository.repository_id,
-        snapshot=str(snapshot),
-        made_at=run.now,
-        rows=sum(map(len, prepared.ids.values())),
-        parts=parts,
-    )
-    text = index.model_dump_json()
-    signature = sign_detached(run.configuration.signing.gnupg_home, run.repository.fingerprint, text.encode())
-    content = SignedMediaList(content=text, signature=signature.decode("ascii")).encode()
-    write_durably(folder / INDEX_FILE, content, OBJECT_MODE)
-    needed = [*parts, *(before.parts if before is not None else ())]  # a vault may be reading the last ones
-    _remove_others(folder, {INDEX_FILE, *(part.file_name for part in needed)})
-    remember_list(run.configuration.state.path, prepared.head, prepared.ids, hashlib.sha256(content).hexdigest())
-    return prepared.part.size_bytes + len(content)
-
-
-def _remove_others(folder: Path, needed: set[str]) -> None:
-    for file in folder.iterdir():
-        if file.name not in needed and not file.name.startswith("."):
-            file.unlink()
-
-
-def _published(run: RunContext) -> tuple[MediaListIndex | None, str]:
-    """Return the repository's list and its file's digest; None if there is none that can be read."""
-    try:
-        content = read_small(run.layout.root / MEDIA_LIST / INDEX_FILE, MAXIMUM_INDEX_BYTES)
-        return parse_signed_list(content).index(run.repository.repository_id), hashlib.sha256(content).hexdigest()
-    except (OSError, PermafrostError):
-        return None, ""

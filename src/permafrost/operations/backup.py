@@ -22,7 +22,7 @@ from permafrost.engines.contents import Scanned, SnapshotContents
 from permafrost.engines.context import RunContext
 from permafrost.engines.engine import engine_named
 from permafrost.engines.facts import database_facts, mastodon_facts, sequence_facts
-from permafrost.engines.media_list import publish_media_list
+from permafrost.engines.media_list_publishing import publish_media_list
 from permafrost.errors import OverlookedRowsError, PermafrostError, ReportedError
 from permafrost.events import Note, Reporter, Steps, Warned
 from permafrost.findings import FindingKind
