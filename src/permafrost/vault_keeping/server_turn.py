@@ -6,7 +6,7 @@ import math
 import os
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import datetime, timedelta
 from functools import partial
@@ -59,6 +59,8 @@ class ServerKeeper:
         self._noting = Noting(vault, server, report)
         self._stack = ExitStack()
         self._opened: OpenedHistory | None = None
+        self._compared_list: str | None = None
+        self._comparing: Iterator[None] | None = None
         self._media_pace, self._statement_pace = Pace(MEDIA_EVERY), Pace(STATEMENT_EVERY)
 
     def __enter__(self) -> Self:
@@ -222,15 +224,20 @@ class ServerKeeper:
         return LOOK_S if is_done else 0.0
 
     def _take_media_list(self, opened: OpenedHistory, now: datetime, _wall: datetime, until: float) -> float:
-        """Take in the server's media list, and judge by it at once if it is another one than before."""
+        """Take in the server's media list, and compare with it if it is another one than was compared with last."""
         if opened.media is None:
             return LOOK_S
-        before = self.records.note(LIST_SNAPSHOT)
         if not opened.media.intake.work(now, until):
             return 0.0
-        if self.records.note(LIST_SNAPSHOT) != before:
-            report_balance(opened.media.history.needed, self.records, self._noting.found, now)
-            self._noting.has_news = True
+        snapshot = self.records.note(LIST_SNAPSHOT)
+        if snapshot != self._compared_list:
+            self._compared_list = snapshot
+            self._comparing = report_balance(opened.media.history.needed, self.records, self._noting.found, now)
+        while self._comparing is not None:
+            if time.monotonic() > until:
+                return 0.0
+            if next(self._comparing, self) is self:
+                self._comparing, self._noting.has_news = None, True
         return LOOK_S
 
     def _audit_media(self, opened: OpenedHistory, now: datetime, _wall: datetime, until: float) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from datetime import datetime
 
 from permafrost.findings import FindingKind, FindingSink
@@ -11,18 +12,21 @@ from permafrost.vault.media.needed import MediaBalance, NeededMedia
 
 _BALANCE = "media-balance"
 _SUBJECT = "media"
-_SHOWN = 3
 
 
-def report_balance(needed: NeededMedia, records: Records, found: FindingSink, now: datetime) -> None:
-    """Note what is held of what is needed, and report what is not on its way; nothing while no list has come."""
-    balance = needed.balance(now)
+def report_balance(needed: NeededMedia, records: Records, found: FindingSink, now: datetime) -> Iterator[None]:
+    """Note what is held of what is needed, and report what is not on its way; nothing while no list has come.
+
+    Yields after each small step: of millions of files, this is continued by later turns.
+    """
+    compared = yield from needed.compare(now)
+    balance = compared.balance
     if not balance.needed:
         records.forget_note(_BALANCE)
     else:
         records.set_note(_BALANCE, json.dumps(balance.document()))
     if balance.overdue:
-        names = ", ".join(needed.overdue(now)[:_SHOWN])
+        names = ", ".join(compared.overdue)
         message = (
             f"{balance.overdue} of {balance.needed} media files that the database needs never came, such as {names}"
         )
@@ -30,7 +34,7 @@ def report_balance(needed: NeededMedia, records: Records, found: FindingSink, no
     else:
         records.ledger.end(FindingKind.MEDIA_INCOMPLETE.code, _SUBJECT, now)
     if balance.overdue_different:
-        names = ", ".join(needed.different(now)[:_SHOWN])
+        names = ", ".join(compared.different)
         message = (
             f"{balance.overdue_different} of {balance.needed} media files have another size than the database says, "
             f"such as {names}"

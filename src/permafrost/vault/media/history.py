@@ -110,6 +110,7 @@ class MediaHistory:
             for step in version:
                 self._remove(step)
                 yield
+        yield from report_balance(self.needed, self._records, self._found, now)
         self._conclude(now)
 
     # --- what is there ---
@@ -137,7 +138,6 @@ class MediaHistory:
         if self._not_taken:
             message = f"{self._not_taken} new media files are not kept: the history has reached its share of the disk"
             self._found(FindingKind.MEDIA_FULL, "media", message)
-        report_balance(self.needed, self._records, self._found, now)
         gone, replaced = self.versions.ended_after(now - SUDDEN)
         total = self.versions.totals()[0] + gone
         if _is_sudden(replaced, total):

@@ -130,7 +130,8 @@ class ListIntake:
                 descriptor = open_regular(part.file_name, folder=folder)
             with os.fdopen(descriptor, "rb") as file:
                 yield from _check(file.fileno(), part)
-                yield from self._take_part(_decompressed(file.fileno()), generation, now)
+                rows = _decompressed(file.fileno())
+                yield from self._take_part(rows, generation, now, is_first=is_whole and not taken)
             taken = [*taken, part.name]
             if not is_whole:
                 self._note(generation, taken)
@@ -140,14 +141,15 @@ class ListIntake:
             self._note(generation, names)
             self._records.set_note(LIST_SNAPSHOT, index.snapshot)
 
-    def _take_part(self, chunks: Iterator[bytes], generation: int, now: datetime) -> Iterator[None]:
+    def _take_part(self, chunks: Iterator[bytes], generation: int, now: datetime, *, is_first: bool) -> Iterator[None]:
+        take = self._needed.add_rows if is_first else self._needed.replace_rows
         lines = lines_of(chunks)
         for _ in range(MOST_ROWS // _BATCH):
             batch = [parse_row(line) for line in islice(lines, _BATCH)]
             if not batch:
                 return
             with self._records.together():
-                self._needed.replace_rows(batch, generation, now)
+                take(batch, generation, now)
             yield
         raise IntegrityError(f"a part has more than {MOST_ROWS} rows")
 
