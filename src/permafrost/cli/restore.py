@@ -37,7 +37,6 @@ def _moved(*words: str, is_flag: bool = False) -> Callable[[Command], Command]:
     epilog="""\b
 Examples:
   permafrost restore latest --database mastodon_test
-  permafrost restore latest --database mastodon_production --replace
   permafrost restore latest --database mastodon_production --repository /srv/copy/repository \\
       --passphrase-file passphrase --fingerprint "1A2B ..." --secrets-to secrets
 """
@@ -81,7 +80,7 @@ Examples:
     "--media-from",
     type=click.Path(path_type=Path),
     metavar="DIR",
-    help="With it, take them from this copy  [default: the repository, if it is a vault's history]",
+    help="With it, take them from this copy  [default: the vault's history]",
 )
 @click.option("--media-merge", is_flag=True, help="With it, DIR may have files, and they may be replaced.")
 @_moved("--table")
@@ -110,11 +109,9 @@ def restore(
 ) -> int:
     """Restore SNAPSHOT, an id or `latest`, into a database. For one table: permafrost restore-table.
 
-    The snapshot is checked, loaded under a working name, compared with what was backed up, and then given its name. A
-    copy of the repository and its key suffice. At the end, a runbook says how to get Mastodon running. With
-    --keep-going, what PostgreSQL refuses (rows, indexes, keys, extensions) is listed with the SQL that finishes the
-    database by hand; its comment says that it is NOT WHOLE, and the exit code is 3. With --media-to, media files that
-    rows expect and that were never there are listed, and the exit code is 3.
+    The snapshot is checked, loaded under a working name, compared, and then given its name. A copy of the repository
+    and its key suffice. A runbook says how to get Mastodon running. What is left out with --keep-going is listed as
+    SQL. Exit code 3 if it, or the media, lack something.
     """
     if replace and existing:
         raise UsageError("--replace and --existing exclude each other", hint="give one of them")
