@@ -24,7 +24,7 @@ Ids = npt.NDArray[np.int64]
 # as id_partition: nine digits or twelve or more, in threes, without what is left over; by to_char, since a regular
 # expression takes ten times as long
 _GROUPS = {count: "FM" + '"/"'.join(["000"] * count) for count in (3, 4, 5, 6)}
-_PARTITION = (
+PARTITION = (
     f"CASE WHEN t.id < 1000000000 THEN to_char(t.id, '{_GROUPS[3]}')"
     f" WHEN t.id < 1000000000000 THEN to_char(t.id, '{_GROUPS[4]}') "
     + " ".join(
@@ -84,7 +84,7 @@ def _lines(
         SELECT row_folder, size, left(encode(sha256({{salt}} || convert_to(
                 row_folder || '/' || left(name, length(name) - length(extension)), getdatabaseencoding())), 'hex'), 24),
             'original' || extension || CASE WHEN styles <> '' THEN ',' || styles ELSE '' END
-        FROM (SELECT '{attachment.folder}/' || {_PARTITION} AS row_folder, {size} AS size,
+        FROM (SELECT '{attachment.folder}/' || {PARTITION} AS row_folder, {size} AS size,
                 t.{attachment.name_column} AS name, t.extension, {styles} AS styles
             FROM (SELECT t.*, {attachment.extension} AS extension
                 FROM {SCHEMA}.{attachment.table} t WHERE {where}{recent} OFFSET 0) AS t OFFSET 0) AS listed
