@@ -68,7 +68,7 @@ def read_media_list(
             return CurrentList(last.head.listed_at, None)
         with run.times.of("frame"), connection.transaction():
             return _read(run, connection, last, unchanged)
-    except (psycopg.Error, PermafrostError) as error:
+    except (psycopg.Error, PermafrostError, OSError) as error:
         warn_of_list(run, error)
         return None
 
