@@ -103,14 +103,14 @@ def tell(folder: Path, size: Size, account: Account) -> Comparison:
 
         with account.chapter("A new server, from the vault's copy and the recovery sheet"):
             empty = rest.enter_context(ScratchCluster(new.folder / "postgresql"))
-            _restore(account, new, empty, sheet, kept / "repository")
+            _restore(account, new, empty, sheet, kept)
 
         with account.chapter("And from the plundered bucket, had there been no vault"):
             fetch_from(account, new, cellar, address, sheet.fingerprint)
 
         with account.chapter("Is it what was lost?"):
             secrets = new.folder / "secrets" / mastodon.secrets.relative_to("/")
-            return compare(original, portray_database(empty.conninfo(DATABASE)), kept / "media", secrets)
+            return compare(original, portray_database(empty.conninfo(DATABASE)), new.folder / "media", secrets)
 
 
 def _free_ports(count: int) -> tuple[int, ...]:
@@ -202,7 +202,7 @@ def _remember(account: Account, mastodon: Mastodon) -> Original:
     return Original(database, media, portray_file(mastodon.secrets))
 
 
-def _restore(account: Account, new: Machine, empty: ScratchCluster, sheet: Sheet, repository: Path) -> None:
+def _restore(account: Account, new: Machine, empty: ScratchCluster, sheet: Sheet, kept: Path) -> None:
     account.say("an empty PostgreSQL with Mastodon's role, and the vault's disk plugged in")
     socket_folder = str(empty.socket_folder)
     createuser = str(server_binaries() / "createuser")
@@ -213,15 +213,18 @@ def _restore(account: Account, new: Machine, empty: ScratchCluster, sheet: Sheet
     passphrase = new.folder / "passphrase"
     passphrase.touch(mode=0o600)
     passphrase.write_text(f"{sheet.passphrase}\n")
+    disk = f"../{kept.relative_to(new.folder.parent)}"
     began = time.monotonic()
     new.permafrost(
-        *("restore", "latest", "--repository", f"../{repository.relative_to(new.folder.parent)}"),
+        *("restore", "latest", "--repository", f"{disk}/repository"),
         *("--passphrase-file", "passphrase", "--fingerprint", sheet.fingerprint),
-        *("--database", DATABASE, "--secrets-to", "secrets"),
+        *("--database", DATABASE, "--secrets-to", "secrets", "--media-from", f"{disk}/media", "--media-to", "media"),
         *("--server", f"host={socket_folder} user=postgres"),
     )
     with psycopg.connect(empty.conninfo(DATABASE)) as connection:
         row = connection.execute("SELECT pg_database_size(current_database())").fetchone()
     account.figure(
-        "restore from the vault's copy", time.monotonic() - began, f"{bytes_text(row[0] if row else 0)} database"
+        "restore from the vault's copy, with media",
+        time.monotonic() - began,
+        f"{bytes_text(row[0] if row else 0)} database",
     )

@@ -416,7 +416,7 @@ class FindingKind(Enum):
     MENDED = (
         "mended",
         _N,
-        "An object was damaged and has been replaced by a good copy.",
+        "An object or a media file was damaged and has been replaced by a good copy.",
         "Check the disk: this may happen again.",
     )
     ODD_FILE = (
@@ -442,6 +442,24 @@ class FindingKind(Enum):
         _W,
         "The server has deleted many media files at once.",
         "If that was not a cleanup, restore them: `permafrost vault media`; they are kept for a time.",
+    )
+    MEDIA_INCOMPLETE = (
+        "media-incomplete",
+        _A,
+        "Media files that the server's database needs have not come to the vault within two hours.",
+        "See whether the server has them: `permafrost check --media DIR`. If so, check that Syncthing is connected.",
+    )
+    MEDIA_DIFFERENT = (
+        "media-different",
+        _W,
+        "Media files on the vault have another size than the server's database says.",
+        "Compare them with the server's. Earlier versions are kept for a time: `permafrost vault media`.",
+    )
+    MEDIA_ROT = (
+        "media-rot",
+        _A,
+        "A media file in the history is damaged; a new copy is requested from the server.",
+        "Check the disk: `smartctl -a DEVICE`.",
     )
     MEDIA_FULL = (
         "media-full",

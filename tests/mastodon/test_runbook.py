@@ -132,6 +132,14 @@ def test_nixos() -> None:
     assert "services.mastodon.database.name must name mastodon_restored" in " ".join(book.text().split())
 
 
+def test_media_that_were_laid_out() -> None:
+    """Media that the restore has laid out are copied from there."""
+    book = runbook(replace(FACTS, media="/srv/laid out"))
+    commands = [command for step in book.steps for command in step.commands]
+    assert "rsync -a '/srv/laid out'/ /home/mastodon/live/public/system/" in commands
+    assert "Copy what was laid out, with the modes" in " ".join(book.text().split())
+
+
 def test_another_folder() -> None:
     """A folder that is named in the configuration replaces the usual one, and a layout of the future is the guide's."""
     text = runbook(replace(FACTS, folder="/srv/my mastodon/", layout="of 2040")).text()

@@ -9,10 +9,11 @@ from typing import Any
 
 import click
 
-from permafrost.amounts import count_text, seconds_text
+from permafrost.amounts import bytes_text, count_text, seconds_text
 from permafrost.cli.shared.reading import ReadRequest, reading, server_option
 from permafrost.cli.shared.rendering import Rendering
 from permafrost.errors import EXIT_FINDINGS, UsageError
+from permafrost.loading.media.laying_out import MediaRequest
 from permafrost.loading.preflight import Target
 from permafrost.operations.restore import RestoreRequest, RestoreResult
 from permafrost.operations.restore import restore as restore_snapshot
@@ -36,7 +37,6 @@ def _moved(*words: str, is_flag: bool = False) -> Callable[[Command], Command]:
     epilog="""\b
 Examples:
   permafrost restore latest --database mastodon_test
-  permafrost restore latest --database mastodon_production --replace
   permafrost restore latest --database mastodon_production --repository /srv/copy/repository \\
       --passphrase-file passphrase --fingerprint "1A2B ..." --secrets-to secrets
 """
@@ -70,6 +70,19 @@ Examples:
     metavar="DIR",
     help="With it, list the rest here  [default: ./permafrost-missing-NAME]",
 )
+@click.option(
+    "--media-to",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Lay the media of that moment out here, and compare them with the rows.",
+)
+@click.option(
+    "--media-from",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="With it, take them from this copy  [default: the vault's history]",
+)
+@click.option("--media-merge", is_flag=True, help="With it, DIR may have files, and they may be replaced.")
 @_moved("--table")
 @_moved("--schema")
 @_moved("--stdout", is_flag=True)
@@ -90,16 +103,20 @@ def restore(
     runbook_file: Path | None,
     keep_going: bool,
     missing_to: Path | None,
+    media_to: Path | None,
+    media_from: Path | None,
+    media_merge: bool,
 ) -> int:
     """Restore SNAPSHOT, an id or `latest`, into a database. For one table: permafrost restore-table.
 
-    The snapshot is checked, loaded under a working name, compared with what was backed up, and then given its name. A
-    copy of the repository and its key suffice. At the end, a runbook says how to get Mastodon running. With
-    --keep-going, what PostgreSQL refuses is listed with the SQL that finishes the database by hand; its comment says
-    that it is NOT WHOLE, and the exit code is 3.
+    The snapshot is checked, loaded under a working name, compared, and then given its name. A copy of the repository
+    and its key suffice. A runbook says how to get Mastodon running. What is left out with --keep-going is listed as
+    SQL. Exit code 3 if it, or the media, lack something.
     """
     if replace and existing:
         raise UsageError("--replace and --existing exclude each other", hint="give one of them")
+    if media_to is None and (media_from is not None or media_merge):
+        raise UsageError("--media-from and --media-merge need --media-to")
     wanted = RestoreRequest(
         request.source,
         request.choice,
@@ -121,10 +138,11 @@ def restore(
         jobs=request.jobs,
         keeps_going=keep_going,
         missing_to=missing_to,
+        media=MediaRequest(media_to, media_from, merges=media_merge) if media_to is not None else None,
     )
     result = restore_snapshot(wanted, report=rendering.report, now=datetime.now(UTC))
     rendering.result(result.document(), [*_lines(result), "", result.runbook.text()])
-    return EXIT_FINDINGS if result.missing else 0
+    return EXIT_FINDINGS if result.has_findings else 0
 
 
 def _lines(result: RestoreResult) -> list[str]:
@@ -141,4 +159,24 @@ def _lines(result: RestoreResult) -> list[str]:
     if result.kept_as:
         lines.append(f"the former database is kept as {result.kept_as}; drop it when you no longer need it")
     lines += [f"wrote {path}" for path in result.secrets]
+    return lines + _media_lines(result)
+
+
+def _media_lines(result: RestoreResult) -> list[str]:
+    media = result.media
+    if media is None:
+        return []
+    laid = (
+        f"laid {count_text(media.files, 'media file')} ({bytes_text(media.size_bytes)}) out in {media.request.to}; "
+        f"rows expect {media.expected}, {media.closed} of them closed, as their accounts are suspended"
+    )
+    lines = [laid]
+    if media.missing:
+        named = ", ".join(media.first_missing)
+        lines.append(
+            f"{count_text(media.missing, 'expected file')} never there, listed in {media.request.missing_list}: {named}"
+        )
+    if media.not_copied:
+        named = "; ".join(media.first_not_copied)
+        lines.append(f"{count_text(media.not_copied, 'path')} not copied: {named}")
     return lines

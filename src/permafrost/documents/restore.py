@@ -21,6 +21,28 @@ class RunbookStepDocument(Document):
 
 
 @dataclass(frozen=True, slots=True)
+class RestoredMediaDocument(Document):
+    """The media that `--media-to` laid out, compared with the restored rows."""
+
+    path: str
+    """the folder"""
+    files: int
+    """how many files it has got, those included that it had already"""
+    bytes: int
+    """their size"""
+    expected: int
+    """how many files the rows expect"""
+    missing: int
+    """how many of them were never there (exit code 3)"""
+    missing_list: str | None
+    """the file that names them; null if nothing is missing"""
+    closed: int
+    """how many belong to suspended accounts, and are 0600"""
+    not_copied: int
+    """how many paths of the source are not regular files, or could not be read"""
+
+
+@dataclass(frozen=True, slots=True)
 class RestoreDocument(Document):
     """What was restored, and what to do next."""
 
@@ -52,6 +74,8 @@ class RestoreDocument(Document):
     """the file with the SQL that finishes the database by hand; otherwise null"""
     rows_refused: int
     """how many rows PostgreSQL refused; they are in files beside that list"""
+    media: RestoredMediaDocument | None = None
+    """the media, with `--media-to`; otherwise null"""
 
 
 @dataclass(frozen=True, slots=True)

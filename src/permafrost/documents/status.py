@@ -59,6 +59,30 @@ class VerdictDocument(Document):
 
 
 @dataclass(frozen=True, slots=True)
+class PlaceMediaDocument(Document):
+    """The media files of a place against those that the database needs, by the server's media list."""
+
+    snapshot: str
+    """of which snapshot the list is"""
+    needed: int
+    """how many files the database needs"""
+    needed_bytes: int
+    """the size of the originals among them; the database knows no other sizes"""
+    held: int
+    """how many of them the place holds"""
+    held_bytes: int
+    """their size"""
+    missing: int
+    """how many it does not hold, those included that are on their way"""
+    different: int
+    """how many it holds with another size than the database says"""
+    rotten: int
+    """how many are damaged and not repaired yet"""
+    all_read_since: datetime | None
+    """every media file was read again since then; null if some were never read"""
+
+
+@dataclass(frozen=True, slots=True)
 class PlaceDocument(Document):
     """A place where snapshots are kept."""
 
@@ -79,6 +103,8 @@ class PlaceDocument(Document):
     """every object was read again since then; null if it is not known"""
     media_files: int | None
     """how many media files it keeps; null if none are copied, or it is not known"""
+    media: PlaceMediaDocument | None
+    """how these compare with what the database needs; null if it is not known"""
     size_bytes: int | None
     """the size of its snapshots; null if it is not known"""
     free_bytes: int | None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from permafrost.engines.media_list_publishing import CurrentList
 from permafrost.findings import FindingKind
 from permafrost.postgres.building.sequences import SequenceValue
 from permafrost.postgres.catalog import DatabaseDescription
@@ -73,3 +74,4 @@ class SnapshotContents:
     new_objects: frozenset[str]
     counts: Counts
     scanned: Scanned | None = None
+    media_list: CurrentList | None = None

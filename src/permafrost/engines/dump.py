@@ -33,6 +33,9 @@ def dumped(run: RunContext) -> Iterator[SnapshotContents]:
         description = describe_database(connection, run.left_out.schemas, left_out.values())
         tables = tuple(name for name in list_tables(connection) if not run.left_out.covers(name))
         schema_version = schema_migrations_version(connection)
+        from permafrost.engines.media_list import read_media_list  # noqa: PLC0415 - numpy, which nothing else needs here
+
+        media_list = read_media_list(run, connection)
         if said := note_on_version(description.server_major):
             run.report(Note(said))
         dump = pg_dump_program(
@@ -65,6 +68,7 @@ def dumped(run: RunContext) -> Iterator[SnapshotContents]:
         objects=((frame, "frame"),),
         new_objects=frozenset({frame.name}),
         counts=Counts(rows_new=sum(table.rows for table in contents), rows_gone=0),
+        media_list=media_list,
     )
 
 

@@ -13,6 +13,9 @@ from permafrost.engines.contents import OVERLOOKED, Counts, Scanned, SnapshotCon
 from permafrost.engines.context import STATE_FILE, RunContext
 from permafrost.engines.log_frame import Surroundings, known_frame, read_surroundings
 from permafrost.engines.log_manifest import manifest_tables, objects_of_chains
+from permafrost.engines.media_list import read_media_list
+from permafrost.engines.media_list_publishing import CurrentList
+from permafrost.engines.media_list_state import ListedTables
 from permafrost.engines.scan_scope import ScanScope, find_scope, reason_to_check, report_scope
 from permafrost.events import Note, Progress
 from permafrost.postgres.catalog import TableName, list_tables
@@ -72,6 +75,7 @@ class _Found:
     pages_done: int = 0
     pages_scanned: int = 0
     overlooked: int = 0
+    tables_changed: set[int] = field(default_factory=set)
     lock: Lock = field(default_factory=Lock)
 
 
@@ -101,12 +105,13 @@ def read_log(
         beside = workers.beside(lambda: read_surroundings(run, snapshot, job.tables, known, is_last=is_last))
         scope = ScanScope(None, job.unsummarized) if finding is None else finding.result()
         workers.do_all(_tasks(run, job, state, store, scope, found))
-        stored = store.finish()
+        listing = workers.beside(lambda: _list_media(run, snapshot, state, job, found))
+        stored, media_list = store.finish(), listing.result()
         mark = leave_mark(url)
         wait_until_flushed(snapshot.connection, job.identity.lsn, snapshot.taken_at)
     remember(state, job.identity, mark)
     _note_start(run, state, snapshot, job, scope, found, mark)
-    return _settle(run, state, job, scope, beside.result(), found, stored)
+    return replace(_settle(run, state, job, scope, beside.result(), found, stored), media_list=media_list)
 
 
 def _prepare(run: RunContext, snapshot: LockedSnapshot, state: SegmentState, sealing_mark: str) -> _Job:
@@ -205,6 +210,8 @@ def _tasks(
             if result.segment is not work.known:
                 state.set_segment(table.oid, number, result.segment)
             with found.lock:
+                if result.segment is not work.known:
+                    found.tables_changed.add(table.oid)
                 found.outlines[table.oid, number] = result.segment.outline
                 found.rows[table.name] = found.rows.get(table.name, 0) + result.segment.row_count
                 found.rows_new += result.rows_new
@@ -234,6 +241,17 @@ def _tasks(
     segments.sort(key=lambda named: min(named[0].pages - named[1] * SEGMENT_PAGES, SEGMENT_PAGES), reverse=True)
     counts = [measure(name, is_logged=False) for name in job.others]
     return [*audits, *(segment(table, number) for table, number in segments), *counts]
+
+
+def _list_media(
+    run: RunContext, snapshot: LockedSnapshot, state: SegmentState, job: _Job, found: _Found
+) -> CurrentList | None:
+    """Read the media list, as far as the rows that it is made of have changed."""
+    tables = ListedTables.among(job.tables)
+    unchanged = tables.unchanged(state.fact("media_list"), frozenset(found.tables_changed))
+    current = read_media_list(run, snapshot.connection, unchanged)
+    state.set_fact("media_list", tables.fact(current.listed_at) if current is not None else None)
+    return current
 
 
 def _by_size(tables: tuple[LoggedTable, ...]) -> list[LoggedTable]:

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from permafrost.events import Note, Reporter, Warned
 from permafrost.mastodon.runbook import Runbook, RunbookFacts, runbook
 from permafrost.repository.manifest import Manifest
+
+
+@dataclass(frozen=True, slots=True)
+class Lacks:
+    """What a restored database lacks, and the file with the SQL that finishes it."""
+
+    reasons: tuple[str, ...]
+    listed_in: Path | None
 
 
 def runbook_for(
@@ -19,8 +28,8 @@ def runbook_for(
     secrets: Sequence[Path],
     secrets_to: Path | None,
     is_rehearsal: bool,
-    missing: Sequence[str] = (),
-    missing_list: Path | None = None,
+    lacks: Lacks,
+    media_to: Path | None,
 ) -> Runbook:
     """Return the runbook for what has just been restored into `database`, with `secrets` written below `secrets_to`.
 
@@ -48,8 +57,9 @@ def runbook_for(
             is_rehearsal=is_rehearsal,
             layout=mastodon.layout if mastodon else None,
             folder=mastodon.folder if mastodon else None,
-            missing=tuple(missing),
-            missing_list=str(missing_list) if missing_list else None,
+            missing=lacks.reasons,
+            missing_list=str(lacks.listed_in) if lacks.listed_in else None,
+            media=str(media_to.absolute()) if media_to else None,
         )
     )
 

@@ -52,10 +52,11 @@ class MastodonLayout:
         made = f"{sudo}install -d -o mastodon -g mastodon -m 0700 {folder}"
         return (made, *copies, f"{sudo}chown -R mastodon:mastodon {folder}")
 
-    def copy_media(self) -> str:
-        """Return the command that brings a vault's media back."""
+    def copy_media(self, laid_out: str | None = None) -> str:
+        """Return the command that brings the media back: from the folder where they are laid out, or a vault's copy."""
         sudo = "sudo " if self.needs_root else ""
-        return f"{sudo}rsync -a --exclude=/.stfolder --exclude=/.stignore COPY/media/ {self.media}/"
+        source = shlex.quote(laid_out) if laid_out else "--exclude=/.stfolder --exclude=/.stignore COPY/media"
+        return f"{sudo}rsync -a {source}/ {self.media}/"
 
 
 def layout_of(name: str | None, folder: str | None) -> MastodonLayout:

@@ -49,6 +49,8 @@ class RunbookFacts:
     layout: str | None = None
     """How Mastodon was installed (mastodon/layouts.py), None for its own guide; `folder` if it is not the usual one."""
     folder: str | None = None
+    media: str | None = None
+    """The folder with the media that the restore has laid out, None if it has not."""
 
     @property
     def installed(self) -> MastodonLayout:
@@ -117,7 +119,7 @@ def runbook(facts: RunbookFacts) -> Runbook:
         _code(facts),
         _secrets(facts),
         _connection(facts),
-        *_before_the_start(facts.installed),
+        *_before_the_start(facts.installed, facts.media),
         *_start(facts.installed),
         *_refill(facts.installed.tootctl),
         _backups(facts),
@@ -125,13 +127,14 @@ def runbook(facts: RunbookFacts) -> Runbook:
     return Runbook(facts, steps, _warnings(facts))
 
 
-def _before_the_start(installed: MastodonLayout) -> tuple[RunbookStep, ...]:
+def _before_the_start(installed: MastodonLayout, media: str | None) -> tuple[RunbookStep, ...]:
     return (
         RunbookStep(
             "Bring the media back",
-            "Copy what the vault keeps, with the modes: files of suspended accounts are 0600 and must stay so, and "
+            f"Copy {'what was laid out' if media else 'what the vault keeps'}, with the modes: files of suspended "
+            "accounts are 0600 and must stay so, and "
             "nginx must be able to read all others. If media are in an object store, there is nothing to copy.",
-            (installed.copy_media(),),
+            (installed.copy_media(media),),
         ),
         RunbookStep(
             "Leave Redis empty",

@@ -22,6 +22,7 @@ from permafrost.engines.contents import Scanned, SnapshotContents
 from permafrost.engines.context import RunContext
 from permafrost.engines.engine import engine_named
 from permafrost.engines.facts import database_facts, mastodon_facts, sequence_facts
+from permafrost.engines.media_list_publishing import publish_media_list
 from permafrost.errors import OverlookedRowsError, PermafrostError, ReportedError
 from permafrost.events import Note, Reporter, Steps, Warned
 from permafrost.findings import FindingKind
@@ -261,6 +262,7 @@ def _write(run: RunContext, steps: Steps, *, has_orphans: bool) -> _Written:
         missing = _identity_keys_missing(run, mastodon, secrets.files)
         with steps.step("publish the snapshot"), run.times.of("publish"):
             snapshot, published = _publish(run, contents, secrets.stored, mastodon, run.now)
+            published += publish_media_list(run, contents.media_list, snapshot)
     return _Written(snapshot, contents, secrets.stored, missing, published)
 
 

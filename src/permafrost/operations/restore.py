@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -23,10 +23,12 @@ from permafrost.events import Note, Progress, Reporter, Steps, Warned
 from permafrost.loading.existing_database import check_existing, existing_database
 from permafrost.loading.frame import FrameLoader, frame_loader
 from permafrost.loading.load import Load
+from permafrost.loading.media.laying_out import MediaRequest, RestoredMedia, restore_media, source_for
+from permafrost.loading.media.source import MediaSource
 from permafrost.loading.missing import Missing, make_folder, not_whole
 from permafrost.loading.opened_snapshot import OpenedSnapshot
 from permafrost.loading.preflight import Target, check_target, tell_whose_code_runs
-from permafrost.loading.restored_runbook import runbook_for, write_runbook
+from permafrost.loading.restored_runbook import Lacks, runbook_for, write_runbook
 from permafrost.loading.rows.log_map import check_log_manifest
 from permafrost.loading.source import OpenedRepository, Source, opened
 from permafrost.loading.working_database import WorkingDatabase, clear_unfinished, working_database
@@ -68,6 +70,7 @@ class RestoreRequest:
     keeps_going: bool = False
     missing_to: Path | None = None
     lists_missing: bool = True
+    media: MediaRequest | None = None
     logs_in_as_owners: bool = False
     state: Path | None = None
     """The state folder to record the run in, that of the repository's own server."""
@@ -105,6 +108,13 @@ class RestoreResult:
     missing: Missing
     missing_list: Path | None
     """Where the list of what is missing was written, None if it was not, or nothing is."""
+    media: RestoredMedia | None = None
+    """What was laid out, None if nobody has asked for that."""
+
+    @property
+    def has_findings(self) -> bool:
+        """Whether the database lacks something, or the media do."""
+        return bool(self.missing) or (self.media is not None and self.media.missing > 0)
 
     def document(self) -> RestoreDocument:
         """Return it for JSON."""
@@ -123,6 +133,7 @@ class RestoreResult:
             missing=self.missing.reasons,
             missing_list=str(self.missing_list) if self.missing_list else None,
             rows_refused=sum(self.missing.rows_refused.values()),
+            media=self.media.document() if self.media is not None else None,
         )
 
 
@@ -159,11 +170,12 @@ def _restore(request: RestoreRequest, *, report: Reporter, now: datetime) -> Res
     database has every row and lacks what its rows do not allow, unless the request keeps going.
     """
     started = time.monotonic()
-    steps = Steps(report, _STEPS)
+    steps = Steps(report, _STEPS + (request.media is not None))
     with opened(request.source, report) as repository:
         with _unchanged_until_here(), steps.step("check the snapshot: signature, list, every object's bytes"):
             snapshot = _checked_snapshot(repository, request, report, now)
             secrets = _read_secrets(snapshot, request.secrets_to)
+            media_from = source_for(request.media, request.source.repository, str(snapshot.id))
         manifest = snapshot.manifest
         with connected(conninfo_for(request.server)) as connection:
             restored = _into_server(connection, snapshot, request, steps, report, now)
@@ -177,12 +189,14 @@ def _restore(request: RestoreRequest, *, report: Reporter, now: datetime) -> Res
         secrets=written,
         secrets_to=request.secrets_to,
         is_rehearsal=is_rehearsal,
-        missing=restored.missing.reasons,
-        missing_list=restored.missing_list,
+        lacks=Lacks(restored.missing.reasons, restored.missing_list),
+        media_to=request.media.to if request.media is not None else None,
     )
     runbook_file = None
     if request.writes_runbook:
         runbook_file = write_runbook(runbook.text(), request.runbook_file, restored.target.database, report)
+    with steps.step("lay the media out") if request.media is not None else nullcontext():
+        media = _restore_media(request, media_from, snapshot.id, restored.target.database, report)
     if restored.missing and not request.keeps_going:
         raise not_whole(restored.target.database, restored.missing, restored.missing_list)
     return RestoreResult(
@@ -198,7 +212,22 @@ def _restore(request: RestoreRequest, *, report: Reporter, now: datetime) -> Res
         runbook_file=runbook_file,
         missing=restored.missing,
         missing_list=restored.missing_list,
+        media=media,
     )
+
+
+def _restore_media(
+    request: RestoreRequest, source: MediaSource | None, snapshot: SnapshotId, database: str, report: Reporter
+) -> RestoredMedia | None:
+    """Lay the media out; if that fails, the database is there all the same."""
+    if request.media is None or source is None:
+        return None
+    try:
+        conninfo = conninfo_for(request.server, dbname=database)
+        return restore_media(request.media, source, str(snapshot), conninfo, report)
+    except ReportedError as error:
+        error.unchanged = error.unchanged or f"the database {database}, which is restored and compared"
+        raise
 
 
 def _checked_snapshot(

@@ -18,7 +18,7 @@ from permafrost.repository.layout import BASE_FILES, FOLDER_MODE, Layout, Snapsh
 from permafrost.repository.snapshots import list_snapshots, read_object_list
 from permafrost.small_files import opened_folder
 from permafrost.vault.linking import take
-from permafrost.vault.media_layout import lay_out_media
+from permafrost.vault.media.layout import lay_out_media
 from permafrost.vault.sending import MEDIA, REPOSITORY, SENT_FILE, Sent, sum_of
 from permafrost.vault.settings import Vault, VaultServer
 

@@ -50,6 +50,7 @@ def _place(bucket: Bucket, known: BucketReport, proven: frozenset[str]) -> Place
         proven_to=max((snapshot.made_at for snapshot in held if str(snapshot) in proven), default=None),
         all_read_since=known.all_read_since,
         media_files=None,
+        media=None,
         size_bytes=known.size_bytes if known.passed_at else None,
         free_bytes=None,
         disk_bytes=None,

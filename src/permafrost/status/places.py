@@ -9,9 +9,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
-from permafrost.documents.status import PlaceDocument
+from permafrost.documents.status import PlaceDocument, PlaceMediaDocument
 from permafrost.repository.layout import SnapshotId
 from permafrost.repository.newest import newest
+from permafrost.vault.receipt import MediaReceipt
 from permafrost.vault.report import VaultReport
 
 
@@ -34,6 +35,7 @@ def server_place(
         proven_to=_made_at(max((snapshot for snapshot in snapshots if str(snapshot) in proven), default=None)),
         all_read_since=None,
         media_files=None,
+        media=None,
         size_bytes=None,
         free_bytes=free,
         disk_bytes=disk,
@@ -62,12 +64,30 @@ def _vault_place(report: VaultReport, proven: frozenset[str], growth: float | No
         proven_to=_made_at(max((snapshot for snapshot in held if str(snapshot) in proven), default=None)),
         all_read_since=receipt.all_verified_since if receipt else None,
         media_files=receipt.media_files if receipt else None,
+        media=media_document(receipt.media) if receipt else None,
         size_bytes=receipt.history_bytes if receipt else None,
         free_bytes=receipt.free_bytes if receipt else None,
         disk_bytes=receipt.disk_bytes if receipt else None,
         growth_bytes_per_day=growth,
         room_days=room_days(receipt.free_bytes, growth) if receipt else None,
         heard_at=receipt.written_at if receipt else None,
+    )
+
+
+def media_document(media: MediaReceipt | None) -> PlaceMediaDocument | None:
+    """Return what a receipt says of media against the server's list."""
+    if media is None:
+        return None
+    return PlaceMediaDocument(
+        snapshot=media.snapshot,
+        needed=media.needed,
+        needed_bytes=media.needed_bytes,
+        held=media.held,
+        held_bytes=media.held_bytes,
+        missing=media.missing,
+        different=media.different,
+        rotten=media.rotten,
+        all_read_since=media.all_read_since,
     )
 
 

@@ -33,9 +33,10 @@ from permafrost.small_files import read_small
 from permafrost.status.buckets import bucket_findings, bucket_reports
 from permafrost.status.deliveries import delivery_findings
 from permafrost.status.finding_document import finding_document
+from permafrost.status.places import media_document
 from permafrost.status.verdict import Proof, vault_verdict
 from permafrost.vault.arrivals import DROPPED, KEPT, Arrival, Records
-from permafrost.vault.receipt import MAXIMUM_BYTES, parse_signed
+from permafrost.vault.receipt import MAXIMUM_BYTES, Receipt, parse_signed
 from permafrost.vault.receipt_files import RECEIPT_FILE, RECEIPTS
 from permafrost.vault.settings import Vault, VaultServer, open_vault
 
@@ -196,6 +197,7 @@ def _place(
     latest = newest(ids, now)
     tried = max((snapshot for snapshot in ids if str(snapshot) in proven), default=None)
     disk = os.statvfs(vault.root)
+    receipt = _last_receipt(vault.root / server.name / RECEIPTS / RECEIPT_FILE)
     return PlaceDocument(
         name=server.name,
         kind="vault",
@@ -204,7 +206,8 @@ def _place(
         snapshots=len(ids),
         proven_to=tried.made_at if tried else None,
         all_read_since=known.all_read_since,
-        media_files=_media_files(vault.root / server.name / RECEIPTS / RECEIPT_FILE),
+        media_files=receipt.media_files if receipt else None,
+        media=media_document(receipt.media) if receipt else None,
         size_bytes=known.size_bytes,
         free_bytes=disk.f_bavail * disk.f_frsize,
         disk_bytes=disk.f_blocks * disk.f_frsize,
@@ -214,10 +217,10 @@ def _place(
     )
 
 
-def _media_files(receipt: Path) -> int | None:
-    """Return how many media files there are, as the last receipt says that this vault has written."""
+def _last_receipt(file: Path) -> Receipt | None:
+    """Return the last receipt that this vault has written, None if it has written none."""
     with suppress(OSError, IntegrityError):
-        return parse_signed(read_small(receipt, MAXIMUM_BYTES)).receipt().media_files
+        return parse_signed(read_small(file, MAXIMUM_BYTES)).receipt()
     return None
 
 

@@ -68,6 +68,27 @@ class ReceiptFinding(ReceiptPart):
     last_at: Time
 
 
+class MediaReceipt(ReceiptPart):
+    """The media in the history against what the server's media list names, in files and bytes."""
+
+    snapshot: Annotated[str, Field(max_length=40)]
+    """Of which snapshot the list is."""
+    needed: Number
+    needed_bytes: Number
+    """Of originals, whose size the database knows."""
+    held: Number
+    held_bytes: Number
+    missing: Number
+    different: Number
+    """Held with another size than the database says."""
+    overdue: Number
+    """Missing for longer than they could be on their way."""
+    rotten: Number = 0
+    """Damaged, and not mended yet."""
+    all_read_since: Time | None = None
+    """Every media file was read again since then, by the vault's own time; None if some were never read."""
+
+
 class Receipt(ReceiptPart):
     """What a vault says of one server at `written_at`, by the vault's clock."""
 
@@ -86,6 +107,8 @@ class Receipt(ReceiptPart):
     media_files: Number
     media_not_kept: Number = 0
     """Paths that were received and are not in the history, by the last whole scan; the findings say why."""
+    media: MediaReceipt | None = None
+    """None from a vault that no list has come to, and of an older version."""
     free_bytes: Number
     disk_bytes: Number
     findings: Annotated[tuple[ReceiptFinding, ...], Field(max_length=MOST_FINDINGS)] = ()

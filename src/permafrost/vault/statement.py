@@ -7,7 +7,20 @@ from datetime import datetime
 
 from permafrost.ledger import LedgerEntry
 from permafrost.vault.arrivals import KEPT, Arrival, Records
-from permafrost.vault.media_history import NOT_KEPT
+from permafrost.vault.media.balance import noted_balance
+from permafrost.vault.media.history import NOT_KEPT
+from permafrost.vault.media.needed import LIST_SNAPSHOT, MediaBalance
+from permafrost.vault.media.versions import MediaVersions
+
+
+@dataclass(frozen=True, slots=True)
+class StatedMedia:
+    """The media against the list of that snapshot, how many are rotten, and since when all were read."""
+
+    snapshot: str
+    balance: MediaBalance
+    rotten: int
+    all_read_since: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +40,8 @@ class Statement:
     """Since when, by the vault's own time, no object has not been read again; None if there is none."""
     media_files: int
     media_kept_after_removal: int
+    media_list: StatedMedia | None
+    """None if no list has come."""
     media_not_kept: int
     """Paths that were received and are not in the history, by the last whole scan."""
     free_bytes: int
@@ -40,12 +55,13 @@ class Statement:
 
 
 def statement_of(
-    records: Records, repository_id: str, made_at: datetime, free_bytes: int, media: tuple[int, int]
+    records: Records, repository_id: str, made_at: datetime, free_bytes: int, media: MediaVersions | None
 ) -> Statement:
-    """Return what the records say; `media`: how many files are present, and how many versions are kept that are not."""
+    """Return what the records say; `media` is None if the server sends none."""
     known = records.arrivals()
     kept = [arrival for arrival in known if arrival.state == KEPT]
     count, size, oldest = records.size()
+    present, gone, _ = media.totals() if media is not None else (0, 0, 0)
     return Statement(
         repository_id=repository_id,
         made_at=made_at,
@@ -55,9 +71,15 @@ def statement_of(
         size_bytes=size,
         bad_objects=len(records.bad_objects()),
         all_verified_since=oldest,
-        media_files=media[0],
-        media_kept_after_removal=media[1],
+        media_files=present,
+        media_kept_after_removal=gone,
+        media_list=_stated_media(records, media) if media is not None else None,
         media_not_kept=int(records.note(NOT_KEPT) or 0),
         free_bytes=free_bytes,
         findings=records.ledger.open(),
     )
+
+
+def _stated_media(records: Records, media: MediaVersions) -> StatedMedia | None:
+    balance, snapshot = noted_balance(records), records.note(LIST_SNAPSHOT)
+    return StatedMedia(snapshot, balance, *media.read_since()) if balance is not None and snapshot else None

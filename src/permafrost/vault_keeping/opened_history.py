@@ -14,11 +14,11 @@ from permafrost.repository.reading import make_verifier
 from permafrost.syncthing.client import Client
 from permafrost.vault.arrivals import KEPT, Arrival, KeptObject
 from permafrost.vault.history_folder import HistoryFolder
-from permafrost.vault.media_history import MediaHistory
 from permafrost.vault.settings import Vault, VaultServer
 from permafrost.vault_keeping.bitrot import Audit
 from permafrost.vault_keeping.intake import Intake
 from permafrost.vault_keeping.local_changes import LocalChanges
+from permafrost.vault_keeping.media.kept_media import KeptMedia, kept_media
 from permafrost.vault_keeping.noting import LONG_AGO, Noting
 from permafrost.vault_keeping.quota import Usage
 from permafrost.vault_keeping.receiving import Receiving
@@ -34,7 +34,7 @@ class OpenedHistory:
     removals: Removals
     local_changes: LocalChanges
     audit: Audit
-    media: MediaHistory | None
+    media: KeptMedia | None
     usage: Usage
     receiving: Receiving
 
@@ -60,13 +60,8 @@ def open_history(
         _reconcile(history, noting, wall)
         stack.enter_context(opening.pop_all())
     folder_id = next(folder.folder_id for folder in server.folders if folder.kind == "repository")
-    received_media = vault.media(server)
-    media = (
-        MediaHistory(received_media, history.layout.root, noting.records, noting.found)
-        if received_media is not None
-        else None
-    )
-    usage = Usage(history, noting.records, vault.records(server), media)
+    media = kept_media(vault, server, history, verifier, noting, report, client=client)
+    usage = Usage(history, noting.records, vault.records(server), media.history if media is not None else None)
     return OpenedHistory(
         folder=history,
         intake=Intake(received, history, verifier, noting.records, noting.found, report),

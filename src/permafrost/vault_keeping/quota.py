@@ -13,7 +13,7 @@ from permafrost.repository.layout import SnapshotId
 from permafrost.vault.arrivals import KEPT, Records
 from permafrost.vault.cost import snapshot_cost
 from permafrost.vault.history_folder import HistoryFolder, free_bytes
-from permafrost.vault.media_history import MediaHistory
+from permafrost.vault.media.history import MediaHistory
 from permafrost.vault.settings import Vault
 from permafrost.vault_keeping.candidates import Candidate
 from permafrost.vault_keeping.intake import Intake

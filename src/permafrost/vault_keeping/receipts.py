@@ -13,6 +13,7 @@ from permafrost.vault.receipt import (
     MOST_FINDINGS,
     MOST_LETTERS,
     MOST_SNAPSHOTS,
+    MediaReceipt,
     Receipt,
     ReceiptFinding,
     ReceivedSnapshot,
@@ -20,7 +21,7 @@ from permafrost.vault.receipt import (
 )
 from permafrost.vault.receipt_files import RECEIPT_FILE
 from permafrost.vault.settings import Vault, VaultServer
-from permafrost.vault.statement import Statement
+from permafrost.vault.statement import StatedMedia, Statement
 
 
 class ReceiptWriter:
@@ -84,6 +85,7 @@ def receipt_of(vault: Vault, statement: Statement, device_id: str) -> Receipt:
         all_verified_since=statement.all_verified_since,
         media_files=statement.media_files,
         media_not_kept=statement.media_not_kept,
+        media=_media_of(statement.media_list),
         free_bytes=statement.free_bytes,
         disk_bytes=shutil.disk_usage(vault.root).total,
         findings=tuple(
@@ -99,6 +101,24 @@ def receipt_of(vault: Vault, statement: Statement, device_id: str) -> Receipt:
                 -MOST_FINDINGS:
             ]
         ),
+    )
+
+
+def _media_of(stated: StatedMedia | None) -> MediaReceipt | None:
+    if stated is None:
+        return None
+    balance = stated.balance
+    return MediaReceipt(
+        snapshot=stated.snapshot,
+        needed=balance.needed,
+        needed_bytes=balance.needed_bytes,
+        held=balance.held,
+        held_bytes=balance.held_bytes,
+        missing=balance.missing,
+        different=balance.different,
+        overdue=balance.overdue,
+        rotten=stated.rotten,
+        all_read_since=stated.all_read_since,
     )
 
 

@@ -21,7 +21,7 @@ from permafrost.errors import ReplicationError
 from permafrost.findings import FindingKind, FindingSink
 from permafrost.syncthing.client import Client
 from permafrost.vault.cost import ENTRY_BYTES, FOLDER_BYTES, file_cost
-from permafrost.vault.media_walk import files_below
+from permafrost.vault.media.walk import files_below
 from permafrost.vault.settings import Vault, VaultServer
 from permafrost.vault_keeping.pace import Pace
 from permafrost.vault_keeping.quota import Usage, share_bytes

@@ -6,7 +6,7 @@ import math
 import os
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import datetime, timedelta
 from functools import partial
@@ -20,6 +20,8 @@ from permafrost.syncthing.client import Client
 from permafrost.vault.arrivals import WAITING, Records
 from permafrost.vault.clock import Moment, OwnTime
 from permafrost.vault.history_folder import free_bytes
+from permafrost.vault.media.balance import report_balance
+from permafrost.vault.media.needed import LIST_SNAPSHOT
 from permafrost.vault.settings import Vault, VaultServer
 from permafrost.vault.statement import Statement, statement_of
 from permafrost.vault_keeping.noting import Noting
@@ -28,9 +30,9 @@ from permafrost.vault_keeping.pace import Pace
 from permafrost.vault_keeping.quota import refusal, room_on_disk, share_bytes
 from permafrost.vault_keeping.retention import drop_old
 
-TAKE_S, COMPARE_S, RECEIVE_S, AUDIT_S, MEDIA_S = 2.0, 1.0, 0.5, 1.0, 1.0
+TAKE_S, COMPARE_S, RECEIVE_S, AUDIT_S, MEDIA_S, MEDIA_LIST_S = 2.0, 1.0, 0.5, 1.0, 1.0, 0.5
 """How long each kind of work may take of a turn. One that takes long, or fails, takes nothing from the others."""
-TURN_S = TAKE_S + COMPARE_S + RECEIVE_S + AUDIT_S + MEDIA_S
+TURN_S = TAKE_S + COMPARE_S + RECEIVE_S + 2 * AUDIT_S + MEDIA_S + MEDIA_LIST_S
 """How long a turn may take: what the others leave of it goes to those that have more to do."""
 AFTER_FAILURE_S = 30.0
 LOOK_S = 2.0
@@ -59,6 +61,8 @@ class ServerKeeper:
         self._noting = Noting(vault, server, report)
         self._stack = ExitStack()
         self._opened: OpenedHistory | None = None
+        self._compared_list: str | None = None
+        self._comparing: Iterator[None] | None = None
         self._media_pace, self._statement_pace = Pace(MEDIA_EVERY), Pace(STATEMENT_EVERY)
         self._drop_pace = Pace(DROP_EVERY)
 
@@ -100,7 +104,9 @@ class ServerKeeper:
             (self._receive, RECEIVE_S),
             (self._drop, 0.0),
             (self._audit, AUDIT_S),
+            (self._take_media_list, MEDIA_LIST_S),
             (self._keep_media, MEDIA_S),
+            (self._audit_media, AUDIT_S),
         ]
         waits, latest = [AFTER_FAILURE_S], math.inf  # in the first round each has its whole share
         while works:
@@ -209,7 +215,7 @@ class ServerKeeper:
 
     def _keep_media(self, opened: OpenedHistory, now: datetime, _wall: datetime, until: float) -> float:
         """Resume the scan of the media if it is time, for its share of the turn."""
-        media = opened.media
+        media = opened.media.history if opened.media is not None else None
         if media is None or not (media.is_scanning or self._media_pace.is_due(now)):
             return LOOK_S
         others_bytes = opened.usage.total_bytes() - media.cost_bytes()
@@ -223,6 +229,30 @@ class ServerKeeper:
             self._media_pace.done(now)
         return LOOK_S if is_done else 0.0
 
+    def _take_media_list(self, opened: OpenedHistory, now: datetime, _wall: datetime, until: float) -> float:
+        """Take in the server's media list, and compare with it if it is another one than was compared with last."""
+        if opened.media is None:
+            return LOOK_S
+        if not opened.media.intake.work(now, until):
+            return 0.0
+        snapshot = self.records.note(LIST_SNAPSHOT)
+        if snapshot != self._compared_list:
+            self._compared_list = snapshot
+            self._comparing = report_balance(opened.media.history.needed, self.records, self._noting.found, now)
+        while self._comparing is not None:
+            if time.monotonic() > until:
+                return 0.0
+            if next(self._comparing, self) is self:
+                self._comparing, self._noting.has_news = None, True
+        return LOOK_S
+
+    def _audit_media(self, opened: OpenedHistory, now: datetime, _wall: datetime, until: float) -> float:
+        """Read the media that have come, and again what is due."""
+        if opened.media is None:
+            return LOOK_S
+        opened.media.audit.mend(now, until)
+        return LOOK_S if opened.media.audit.slice(now, self._vault.settings.history.audit_days, until) else 0.0
+
     def _say(self, wall: datetime) -> None:
         """Publish what can be said of the server, if it has changed, or was not said for an hour."""
         now = self._noting.now
@@ -234,7 +264,7 @@ class ServerKeeper:
 
     def statement(self, wall: datetime) -> Statement:
         """Return what can be said of the server now, by the machine's clock."""
-        media = self._opened.media if self._opened is not None else None
-        counts = media.versions.totals()[:2] if media is not None else (0, 0)
+        kept = self._opened.media if self._opened is not None else None
+        media = kept.history.versions if kept is not None else None
         free, _ = free_bytes(self._vault.root)
-        return statement_of(self.records, self.server.repository_id, wall, free, counts)
+        return statement_of(self.records, self.server.repository_id, wall, free, media)

@@ -13,6 +13,7 @@ from permafrost.documents.status import (
     ForecastDocument,
     JobDocument,
     PlaceDocument,
+    PlaceMediaDocument,
     RunningDocument,
     StatusFindingDocument,
     VerdictDocument,
@@ -64,7 +65,26 @@ def place_lines(places: Sequence[PlaceDocument], now: datetime, zone: tzinfo, co
         )
         for place in places
     ]
-    return table(_PLACES, rows, columns)
+    lines = table(_PLACES, rows, columns)
+    for place in places:
+        if place.media is not None:
+            lines += paragraph(f"media on {place.name}: {media_text(place.media)}", columns)
+    return lines
+
+
+def media_text(media: PlaceMediaDocument) -> str:
+    """Return how the media of a place compare with what the database needs."""
+    text = f"{media.held:,} of {media.needed:,} files that the database needs ({bytes_text(media.held_bytes)})"
+    lacks = [
+        f"{count:,} {what}"
+        for count, what in (
+            (media.missing, "missing"),
+            (media.different, "of another size than the database says"),
+            (media.rotten, "damaged"),
+        )
+        if count
+    ]
+    return f"{text}; {list_text(lacks)}" if lacks else text
 
 
 def _named(place: PlaceDocument) -> str:

@@ -14,7 +14,7 @@ from permafrost.documents.vault_copies import VaultHistoryDocument, VaultVerifyD
 from permafrost.errors import EXIT_FINDINGS, IntegrityError
 from permafrost.operations.vault.history import ServerHistory, history_of
 from permafrost.operations.vault.verify import verify_vault
-from permafrost.vault.media_layout import lay_out_media
+from permafrost.vault.media.layout import lay_out_media
 from permafrost.vault.settings import open_vault
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import psycopg
 from psycopg import sql
 
-from permafrost.mastodon.health.queries import SCHEMA, columns_of
+from permafrost.mastodon.columns import SCHEMA, columns_of
 from permafrost.mastodon.health.report import MOST_IDS, Check
 from permafrost.postgres.integrity.rules import OWN_SCHEMAS
 from permafrost.postgres.integrity.unique_indexes import UniqueIndex

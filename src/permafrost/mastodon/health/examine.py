@@ -9,10 +9,11 @@ from urllib.parse import urlsplit
 import psycopg
 
 from permafrost.events import Note, Reporter
+from permafrost.mastodon.columns import SCHEMA, columns_of
 from permafrost.mastodon.health.duplicates import check_duplicates, check_indexes
 from permafrost.mastodon.health.integrity import check_integrity
 from permafrost.mastodon.health.media_files import check_media
-from permafrost.mastodon.health.queries import SCHEMA, columns_of, reading
+from permafrost.mastodon.health.queries import reading
 from permafrost.mastodon.health.releases import release_of
 from permafrost.mastodon.health.report import Check, HealthReport
 from permafrost.mastodon.health.secrets_proof import check_secrets

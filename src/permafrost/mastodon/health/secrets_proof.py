@@ -20,13 +20,13 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_public_key,
 )
 
+from permafrost.mastodon.columns import columns_of
 from permafrost.mastodon.health.encryption import (
     EncryptionKeys,
     UnreadableValueError,
     decrypt,
     decrypt_old_second_factor,
 )
-from permafrost.mastodon.health.queries import columns_of
 from permafrost.mastodon.health.report import Check
 from permafrost.mastodon.secrets import ALL, SINCE_4_3
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import stat
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,7 +16,7 @@ from permafrost.errors import RepositoryError, UsageError
 from permafrost.events import Progress, Reporter
 from permafrost.repository.durable import space_errors
 from permafrost.vault.arrivals import KEPT, Records
-from permafrost.vault.media_versions import MediaVersion, MediaVersions
+from permafrost.vault.media.versions import MediaVersion, MediaVersions
 from permafrost.vault.settings import Vault
 
 _TELL_EVERY = 1000
@@ -65,14 +66,16 @@ def lay_out_media(vault: Vault, name: str, snapshot: str | None, target: Path, r
                 f"the history of {name} has no snapshot" + (f" {snapshot}" if snapshot else ""),
                 hint="permafrost vault history --path DIR lists them",
             )
-        newest = max(chosen, key=lambda one: (str(one.arrived_at), one.snapshot))
+        newest = max(chosen, key=lambda arrival: (str(arrival.arrived_at), arrival.snapshot))
         assert newest.arrived_at is not None  # noqa: S101 - as chosen above
         files = size = missing = 0
         with space_errors(target.parent):
             target.mkdir(parents=True)
-            for version in MediaVersions(records.database).as_of(newest.arrived_at):
+            versions = MediaVersions(records.database, server.repository_id)
+            for version in versions.as_of(newest.arrived_at):
                 try:
-                    _place(os.fsencode(history), version, os.fsencode(target))
+                    mode = versions.mode_at(version, newest.arrived_at)
+                    _place(os.fsencode(history), version, os.fsencode(target), mode)
                 except (FileNotFoundError, FileExistsError, NotADirectoryError):
                     # what came later may be a folder where a file was, and has to stand back
                     missing += version.first_at <= newest.arrived_at
@@ -84,13 +87,20 @@ def lay_out_media(vault: Vault, name: str, snapshot: str | None, target: Path, r
     return LaidOut(name, newest.snapshot, newest.arrived_at, files, size, missing, target)
 
 
-def _place(history: bytes, version: MediaVersion, target: bytes) -> None:
+def _place(history: bytes, version: MediaVersion, target: bytes, mode: int | None) -> None:
+    """Link the version to its path below `target`, or copy it if it must have other permissions there."""
     source = os.path.join(history, version.place)
     place = os.path.join(target, version.path)
     os.makedirs(os.path.dirname(place), exist_ok=True)
-    try:
-        os.link(source, place, follow_symlinks=False)
-    except OSError as error:
-        if error.errno not in (errno.EXDEV, errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK):
-            raise
-        shutil.copy2(source, place, follow_symlinks=False)
+    if mode is None or stat.S_IMODE(os.lstat(source).st_mode) == mode:
+        try:
+            os.link(source, place, follow_symlinks=False)
+        except OSError as error:
+            if error.errno not in (errno.EXDEV, errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK):
+                raise
+        else:
+            return
+    shutil.copyfile(source, place, follow_symlinks=False)
+    shutil.copystat(source, place, follow_symlinks=False)
+    if mode is not None:
+        os.chmod(place, mode)

@@ -11,7 +11,7 @@ import pytest
 
 from permafrost.events import ignore_events
 from permafrost.repository.repository import Repository
-from permafrost.vault.media_layout import lay_out_media
+from permafrost.vault.media.layout import lay_out_media
 from permafrost.vault_keeping.keeper import Keeper
 from permafrost.vault_keeping.receipts import receipt_of
 from tests.fixtures.delivery import Stage, make_stage, put_as_syncthing_does

@@ -12,6 +12,7 @@ replaced it, since Syncthing replaces by rename.
 from __future__ import annotations
 
 import os
+import stat
 import time
 from collections.abc import Iterator
 from contextlib import closing, suppress
@@ -24,8 +25,10 @@ from permafrost.small_files import NotAFileError
 from permafrost.vault.arrivals import Records
 from permafrost.vault.cost import FOLDER_BYTES, media_cost
 from permafrost.vault.linking import take
-from permafrost.vault.media_versions import MediaVersion, MediaVersions
-from permafrost.vault.media_walk import Presence, files_below
+from permafrost.vault.media.balance import report_balance
+from permafrost.vault.media.needed import NeededMedia
+from permafrost.vault.media.versions import ROTTEN, MediaVersion, MediaVersions
+from permafrost.vault.media.walk import Presence, files_below
 
 PRESENT = b"media"
 REPLACED = b"media-replaced"
@@ -44,11 +47,12 @@ _STAMP = "%Y%m%dT%H%M%S.%fZ"
 class MediaHistory:
     """The media of one server."""
 
-    def __init__(self, received: Path, history: Path, records: Records, found: FindingSink) -> None:
+    def __init__(self, received: Path, history: Path, records: Records, found: FindingSink, repository_id: str) -> None:
         self._received = os.fsencode(received)
         self._root = os.fsencode(history)
         self._records = records
-        self.versions = MediaVersions(records.database)
+        self.versions = MediaVersions(records.database, repository_id)
+        self.needed = NeededMedia(records.database)
         self._found = found
         self._allowed_bytes = 0
         self._folders = int(records.note(_FOLDERS) or 0)
@@ -96,6 +100,8 @@ class MediaHistory:
     def _scan(self, now: datetime, keep: timedelta) -> Iterator[None]:
         """Do the whole scan, yielding after each small step."""
         self._not_kept = self._not_taken = 0
+        while not self.versions.mask(BATCH):
+            yield
         if self.versions.is_empty():
             yield from self._find_again(now)
         yield from self._take_new(now)
@@ -104,6 +110,7 @@ class MediaHistory:
             for step in version:
                 self._remove(step)
                 yield
+        yield from report_balance(self.needed, self._records, self._found, now)
         self._conclude(now)
 
     # --- what is there ---
@@ -150,7 +157,10 @@ class MediaHistory:
         except FileNotFoundError:
             return
         known = self.versions.present(path)
+        if known is not None and known.state == ROTTEN:
+            return  # what comes in its place is compared with it first, by whoever asked for it
         if known is not None and (known.inode, known.size_bytes) == (status.st_ino, status.st_size):
+            self._note_mode(known, status.st_mode & 0o777, now)
             return
         # the most that it takes: one more version, and every folder on its way and on that of the one that is set aside
         folders = (path.count(b"/") + 2) * (1 if known is None else 2)
@@ -163,6 +173,22 @@ class MediaHistory:
         place = self._link(folder, name, path, now)
         if place is not None:
             self.versions.add(path, place, status.st_ino, status.st_size, now)
+            added = self.versions.present(path)
+            if added is not None:
+                self._note_mode(added, status.st_mode & 0o777, now)
+
+    def _note_mode(self, version: MediaVersion, mode: int, now: datetime) -> None:
+        """Record the permissions if they have changed: Mastodon closes the files of suspended accounts by them alone.
+
+        A history of links has the received file's; one of copies gets them here.
+        """
+        if version.mode == mode:
+            return
+        place = os.path.join(self._root, version.place)
+        with suppress(FileNotFoundError):
+            if stat.S_IMODE(os.lstat(place).st_mode) != mode:
+                os.chmod(place, mode)
+        self.versions.set_mode(version, mode, now)
 
     def _link(self, folder: int, name: bytes, path: bytes, now: datetime) -> bytes | None:
         """Return where the file was linked to: at its path, or among the replaced ones if something is in the way."""
@@ -231,7 +257,7 @@ class MediaHistory:
                     number = version.number
                     if kept.is_gone(version.place):
                         self.versions.forget(version)  # a power cut took the link; the next scan makes it again
-                    elif received.is_gone(version.path):
+                    elif version.state != ROTTEN and received.is_gone(version.path):
                         self.versions.end(version, now)
                     yield
 

@@ -1,0 +1,156 @@
+"""Makes the media list of a snapshot: the whole of it once a day, otherwise what has changed since the last run.
+
+What the last run listed is known by the ids of its rows and by its snapshot's xmin (media_list_state.py). If that does
+not belong to the list in the repository, or to this server's history, the whole is listed again. Tables that the
+segment log found unchanged are not read; if none has changed, the published list is the new snapshot's too. A list
+that cannot be made or published is a warning: it must not stand in the way of a backup.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+import psycopg
+import zstandard
+
+from permafrost.engines.context import RunContext
+from permafrost.engines.media_list_publishing import CurrentList, PreparedMediaList, published_list, warn_of_list
+from permafrost.engines.media_list_state import ListHead, Unchanged, known_head, known_ids
+from permafrost.errors import PermafrostError
+from permafrost.mastodon.columns import SCHEMA
+from permafrost.mastodon.media_paths import Attachment, id_partition
+from permafrost.mastodon.media_rows import Ids, ids_of_rows, listed_attachments, listed_rows, snapshot_xmin
+from permafrost.postgres.catalog import TableName
+from permafrost.postgres.identity import ServerIdentity, read_identity
+from permafrost.repository.durable import space_errors
+from permafrost.repository.layout import OBJECT_MODE
+from permafrost.repository.media_list import MEDIA_LIST, MOST_PARTS, ListPart, MediaListIndex, gone_row
+
+WHOLE_EVERY = timedelta(hours=24)
+PARTS_BEFORE_WHOLE = MOST_PARTS // 4
+"""With a backup a minute the index, which is sent again with each part, stays below 60 kB."""
+_LEVEL = 3
+
+
+@dataclass(frozen=True, slots=True)
+class _Last:
+    """The published list, with what is known of the rows that it names."""
+
+    index: MediaListIndex
+    head: ListHead
+
+
+def read_media_list(
+    run: RunContext, connection: psycopg.Connection, unchanged: Unchanged | None = None
+) -> CurrentList | None:
+    """Read the list in the transaction of `connection`, and return it; None if there is none to be had.
+
+    That is so without `[media]`, and for a database without Mastodon's tables.
+    """
+    if run.configuration.media is None:
+        return None
+    try:
+        last = _last(run)
+        if (
+            last is not None
+            and unchanged is not None
+            and unchanged.is_all
+            and unchanged.listed_at == last.head.listed_at
+        ):
+            return CurrentList(last.head.listed_at, None)
+        with run.times.of("frame"), connection.transaction():
+            return _read(run, connection, last, unchanged)
+    except (psycopg.Error, PermafrostError, OSError) as error:
+        warn_of_list(run, error)
+        return None
+
+
+def _last(run: RunContext) -> _Last | None:
+    """Return the published list if what changes can be added to it, as far as this can be said without the database."""
+    index, digest = published_list(run)
+    head = known_head(run.configuration.state.path, digest)
+    if index is None or head is None or run.is_full:
+        return None
+    is_recent = timedelta(0) <= run.now - head.whole_at < WHOLE_EVERY and len(index.parts) < PARTS_BEFORE_WHOLE
+    is_there = all((run.layout.root / MEDIA_LIST / part.file_name).is_file() for part in index.parts)
+    return _Last(index, head) if is_recent and is_there else None
+
+
+def _read(
+    run: RunContext, connection: psycopg.Connection, last: _Last | None, unchanged: Unchanged | None
+) -> CurrentList | None:
+    attachments = {
+        attachment: where
+        for attachment, where in listed_attachments(connection).items()
+        if not run.left_out.covers(TableName(SCHEMA, attachment.table))
+    }
+    if not attachments:
+        return None
+    identity, xmin = read_identity(connection), snapshot_xmin(connection)
+    before = known_ids(run.configuration.state.path) if last is not None else None
+    repository_id = run.repository.repository_id
+    if last is None or before is None or not _continues(last.head, before, attachments, identity):
+        ids = _ids(connection, attachments)
+        parts = _written(run, listed_rows(connection, attachments, repository_id, None))
+        head = ListHead(run.now.isoformat(), run.now, xmin, identity)
+        return CurrentList(head.listed_at, PreparedMediaList((), *parts, head, ids))
+    skipped = unchanged.tables if unchanged is not None and unchanged.listed_at == last.head.listed_at else frozenset()
+    read = {attachment: where for attachment, where in attachments.items() if attachment.table not in skipped}
+    ids = {**before, **_ids(connection, read)}
+    changes = chain(_gone(before, ids), listed_rows(connection, read, repository_id, last.head.xmin))
+    first = next(changes, None)
+    if first is None:
+        return CurrentList(last.head.listed_at, None)
+    parts = _written(run, chain((first,), changes))
+    head = ListHead(run.now.isoformat(), last.head.whole_at, xmin, identity)
+    return CurrentList(head.listed_at, PreparedMediaList(last.index.parts, *parts, head, ids))
+
+
+def _ids(connection: psycopg.Connection, attachments: Mapping[Attachment, str]) -> dict[str, Ids]:
+    return {attachment.folder: ids_of_rows(connection, attachment, where) for attachment, where in attachments.items()}
+
+
+def _continues(
+    head: ListHead, before: Mapping[str, Ids], attachments: Mapping[Attachment, str], identity: ServerIdentity
+) -> bool:
+    """Return whether what has changed since the last list, added to it, is the whole again."""
+    return before.keys() == {attachment.folder for attachment in attachments} and identity.may_continue(head.identity)
+
+
+def _gone(before: Mapping[str, Ids], now: Mapping[str, Ids]) -> Iterator[bytes]:
+    """Yield the lines of the rows that were listed, and have no files any more.
+
+    They come first: a row that is gone may have given its folder to another.
+    """
+    for folder, ids in before.items():
+        if ids is not now[folder]:
+            for number in np.setdiff1d(ids, now[folder], assume_unique=True):
+                yield gone_row(f"{folder}/{id_partition(int(number))}")
+
+
+def _written(run: RunContext, chunks: Iterator[bytes]) -> tuple[ListPart, Path]:
+    """Write a part into the folder for unfinished files."""
+    file = run.layout.temporary / f"media-list-{time.monotonic_ns()}"
+    digest, size = hashlib.sha256(), 0
+    with space_errors(file.parent), file.open("xb") as writing:
+        for packed in _packed(chunks):
+            digest.update(packed)
+            size += writing.write(packed)
+        writing.flush()
+        os.fsync(writing.fileno())
+        os.fchmod(writing.fileno(), OBJECT_MODE)
+    return ListPart(name=digest.hexdigest(), size_bytes=size), file
+
+
+def _packed(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    compressor = zstandard.ZstdCompressor(level=_LEVEL).compressobj()
+    yield from map(compressor.compress, chunks)
+    yield compressor.flush()

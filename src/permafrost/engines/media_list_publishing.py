@@ -1,0 +1,113 @@
+"""Publishes a snapshot's media list: its new part, then the signed index, then what the next run has to know."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from permafrost.engines.context import RunContext
+from permafrost.errors import PermafrostError
+from permafrost.events import Warned
+from permafrost.openpgp.signing import sign_detached
+from permafrost.repository.durable import fsync_folder, make_folder_durably, write_durably
+from permafrost.repository.layout import OBJECT_MODE, SnapshotId
+from permafrost.repository.media_list import (
+    INDEX_FILE,
+    MAXIMUM_INDEX_BYTES,
+    MEDIA_LIST,
+    ListPart,
+    MediaListIndex,
+    SignedMediaList,
+    parse_signed_list,
+)
+from permafrost.small_files import read_small
+
+if TYPE_CHECKING:
+    from permafrost.engines.media_list_state import ListHead
+    from permafrost.mastodon.media_rows import Ids
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedMediaList:
+    """A list that is read, and not published yet: the parts of the last one, and the new one as a file in `tmp/`.
+
+    `ids` are those of the rows that have files, by folder.
+    """
+
+    before: tuple[ListPart, ...]
+    part: ListPart
+    file: Path
+    head: ListHead
+    ids: Mapping[str, Ids]
+
+
+@dataclass(frozen=True, slots=True)
+class CurrentList:
+    """The list that a snapshot has: as it is published already (`prepared` is None), or to be published."""
+
+    listed_at: str
+    prepared: PreparedMediaList | None
+
+
+def publish_media_list(run: RunContext, current: CurrentList | None, snapshot: SnapshotId) -> int:
+    """Make the repository's media list that of the snapshot, and return how many bytes are new.
+
+    After the snapshot itself: what is lost between the two is made again by the next run.
+    """
+    folder = run.layout.root / MEDIA_LIST
+    try:
+        if current is not None and current.prepared is not None:
+            return _publish(run, folder, current.prepared, snapshot)
+        if run.configuration.media is None and folder.is_dir():
+            _remove_others(folder, set())
+    except (OSError, PermafrostError) as error:
+        warn_of_list(run, error)
+    return 0
+
+
+def _publish(run: RunContext, folder: Path, prepared: PreparedMediaList, snapshot: SnapshotId) -> int:
+    before, _ = published_list(run)
+    parts = (*prepared.before, prepared.part)
+    make_folder_durably(folder)
+    prepared.file.replace(folder / prepared.part.file_name)
+    fsync_folder(folder)
+    index = MediaListIndex(
+        repository=run.repository.repository_id,
+        snapshot=str(snapshot),
+        made_at=run.now,
+        rows=sum(map(len, prepared.ids.values())),
+        parts=parts,
+    )
+    text = index.model_dump_json()
+    signature = sign_detached(run.configuration.signing.gnupg_home, run.repository.fingerprint, text.encode())
+    content = SignedMediaList(content=text, signature=signature.decode("ascii")).encode()
+    write_durably(folder / INDEX_FILE, content, OBJECT_MODE)
+    needed = [*parts, *(before.parts if before is not None else ())]  # a vault may be reading the last ones
+    _remove_others(folder, {INDEX_FILE, *(part.file_name for part in needed)})
+    from permafrost.engines.media_list_state import remember_list  # noqa: PLC0415 - numpy, which the log has loaded
+
+    remember_list(run.configuration.state.path, prepared.head, prepared.ids, hashlib.sha256(content).hexdigest())
+    return prepared.part.size_bytes + len(content)
+
+
+def _remove_others(folder: Path, needed: set[str]) -> None:
+    for file in folder.iterdir():
+        if file.name not in needed and not file.name.startswith("."):
+            file.unlink()
+
+
+def warn_of_list(run: RunContext, error: Exception) -> None:
+    """Report that the list is not this snapshot's: no reason to make none."""
+    run.report(Warned(f"the list of media files stays as it was: {str(error).partition(chr(10))[0]}"))
+
+
+def published_list(run: RunContext) -> tuple[MediaListIndex | None, str]:
+    """Return the repository's list and its file's digest; None if there is none that can be read."""
+    try:
+        content = read_small(run.layout.root / MEDIA_LIST / INDEX_FILE, MAXIMUM_INDEX_BYTES)
+        return parse_signed_list(content).index(run.repository.repository_id), hashlib.sha256(content).hexdigest()
+    except (OSError, PermafrostError):
+        return None, ""

@@ -1,0 +1,177 @@
+"""Reads each media file when it has come, and again within a set time; mends what has rotted from the server's copy.
+
+A media file has no name that says what its bytes are, so what they come to is recorded when they are read first. Later
+they are compared with that. Other bytes in the same file have rotted: a server replaces a file by another one, which
+is another version (vault/media/history.py). The received file and the history's are links to the same bytes, so the
+received one is taken away, and Syncthing told to fetch it again; the damaged one stays until a good one has come.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from permafrost.errors import ReplicationError
+from permafrost.events import Note, Reporter
+from permafrost.findings import FindingKind, FindingSink
+from permafrost.ledger import Ledger
+from permafrost.small_files import NotAFileError, opened_folder
+from permafrost.syncthing.client import Client
+from permafrost.vault.linking import HashSteps, finished, hashing, status_of, take
+from permafrost.vault.media.versions import ROTTEN, SOUND, SUPERSEDED, MediaVersion, MediaVersions
+
+_BATCH = 100
+_AGAIN_S = 3600.0
+
+
+@dataclass(slots=True)
+class _Reading:
+    """A file that is being read."""
+
+    version: MediaVersion
+    steps: HashSteps
+
+
+class MediaAudit:
+    """The audit of one server's media."""
+
+    def __init__(
+        self,
+        received: Path,
+        history: Path,
+        versions: MediaVersions,
+        ledger: Ledger,
+        found: FindingSink,
+        report: Reporter,
+        *,
+        client: Client | None,
+        folder_id: str,
+    ) -> None:
+        self._received = received
+        self._history = history
+        self._versions = versions
+        self._ledger = ledger
+        self._found = found
+        self._report = report
+        self._client = client
+        self._folder_id = folder_id
+        self._asked: dict[int, float] = {}
+        self._reading: _Reading | None = None
+
+    def slice(self, now: datetime, days: int, until: float) -> bool:
+        """Read what was never read, then what is due so that all is read within `days`; return whether that is done."""
+        while time.monotonic() <= until:
+            if self._reading is None:
+                due = self._versions.unread(_BATCH) or self._versions.verified_before(
+                    now - timedelta(days=days) * 0.9, _BATCH
+                )
+                if not due:
+                    return True
+            else:
+                due = (self._reading.version,)
+            for version in due:
+                if not self._read(version, now, until):
+                    return False
+        return False
+
+    def _read(self, version: MediaVersion, now: datetime, until: float) -> bool:
+        """Read a version from the disk and record how it is; return False if the rest is for the next turn."""
+        if time.monotonic() > until:
+            return False
+        try:
+            if self._reading is None or self._reading.version != version:
+                self._reading = _Reading(version, hashing(self._place(version), from_disk=version.sha256 is not None))
+            name, size = "", 0
+            while True:
+                try:
+                    next(self._reading.steps)
+                except StopIteration as end:
+                    name, size = end.value.name, end.value.size_bytes
+                    break
+                if time.monotonic() > until:
+                    return False
+        except FileNotFoundError:
+            self._reading = None
+            self._versions.was_read(version, version.sha256 or "", version.state, now)
+            return True  # the scan notices what is gone
+        except OSError:
+            name, size = "", -1  # the disk cannot read it
+        self._reading = None
+        self._judge(version, name, size, now)
+        return True
+
+    def _judge(self, version: MediaVersion, name: str, size: int, now: datetime) -> None:
+        expected = version.sha256 or name
+        if size == version.size_bytes and name == expected and name:
+            self._versions.was_read(version, name, SOUND, now)
+            if version.state != SOUND:
+                self._ledger.end(FindingKind.MEDIA_ROT.code, _shown(version), now)
+            return
+        state = SUPERSEDED if version.gone_at is not None or version.state == SUPERSEDED else ROTTEN
+        self._versions.was_read(version, expected, state, now)
+        what = "requesting a new copy" if state == ROTTEN else "the server no longer has it"
+        self._found(
+            FindingKind.MEDIA_ROT,
+            _shown(version),
+            f"the media file {_shown(version)} in the history is damaged; {what}",
+        )
+
+    def mend(self, now: datetime, until: float) -> None:
+        """Replace each damaged file with a good copy, if one has arrived; otherwise request it again."""
+        number = 0
+        while damaged := self._versions.rotten(number, _BATCH):
+            for version in damaged:
+                number = version.number
+                if time.monotonic() > until:
+                    return
+                self._mend(version, now)
+
+    def _mend(self, version: MediaVersion, now: datetime) -> None:
+        *folders, name = os.fsdecode(version.path).split("/")
+        staged = self._history / "tmp" / "media-mend"
+        try:
+            with opened_folder(self._received, *folders) as folder:
+                status = status_of(folder, name)
+                if status is None or status.st_ino == version.inode:
+                    self._ask_for(version, folder if status is not None else None, name)
+                    return
+                inode = take(folder, name, staged).st_ino
+        except (FileNotFoundError, NotAFileError):
+            self._ask_for(version, None, name)
+            return
+        try:
+            read = finished(hashing(staged))
+            if (read.name, read.size_bytes) == (version.sha256, version.size_bytes):
+                staged.replace(self._place(version))
+                self._versions.was_read(version, read.name, SOUND, now, inode)
+                self._ledger.end(FindingKind.MEDIA_ROT.code, _shown(version), now)
+                message = f"the media file {_shown(version)} was damaged and has been fetched again"
+                self._found(FindingKind.MENDED, _shown(version), message)
+            else:  # the scan keeps what the server has now, and sets this one aside
+                self._versions.was_read(version, version.sha256 or "", SUPERSEDED, now)
+        finally:
+            staged.unlink(missing_ok=True)
+
+    def _ask_for(self, version: MediaVersion, folder: int | None, name: str) -> None:
+        """Make Syncthing fetch the file again, at most once an hour; the damaged one is taken away in `folder`."""
+        if self._client is None or time.monotonic() < self._asked.get(version.number, 0.0):
+            return
+        self._asked[version.number] = time.monotonic() + _AGAIN_S
+        if folder is not None:
+            os.unlink(name, dir_fd=folder)
+        try:
+            self._client.scan(self._folder_id, [os.fsdecode(version.path)])
+            self._client.revert(self._folder_id)
+        except ReplicationError as error:
+            self._asked[version.number] = 0.0
+            self._report(Note(f"the media file {_shown(version)} could not be requested yet: {error.message}"))
+
+    def _place(self, version: MediaVersion) -> Path:
+        return self._history / os.fsdecode(version.place)
+
+
+def _shown(version: MediaVersion) -> str:
+    return f"media/{version.path.decode('utf-8', 'backslashreplace')}"
