@@ -28,10 +28,9 @@ pytest_plugins = [
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Let the longest tests be run as long as one likes."""
-    is_long = bool(os.environ.get("CI"))  # where somebody waits for the result, a tenth has to do
-    examples = 200 if is_long else 20
+    examples = 200 if os.environ.get("CI") else 20  # where somebody waits for the result, a tenth has to do
     parser.addoption("--model-examples", type=int, default=examples, help="examples of the segment log's model test")
-    parser.addoption("--long", action="store_true", default=is_long, help="data of full size, and every combination")
+    parser.addoption("--long", action="store_true", help="data of full size, and every combination")
     parser.addoption("--debian-root", action="append", default=[], help="a root folder in which to try the package")
     parser.addoption("--vault-objects", type=int, default=2000, help="objects of the snapshot that a vault receives")
     parser.addoption("--bucket-objects", type=int, default=200, help="objects of the snapshot that a bucket gets")

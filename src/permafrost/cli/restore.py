@@ -74,7 +74,7 @@ Examples:
     "--media-to",
     type=click.Path(path_type=Path),
     metavar="DIR",
-    help="Lay the media of that moment out here, and compare them with the rows.",
+    help="Lay the media of that moment out here, and compare them.",
 )
 @click.option(
     "--media-from",
@@ -109,9 +109,8 @@ def restore(
 ) -> int:
     """Restore SNAPSHOT, an id or `latest`, into a database. For one table: permafrost restore-table.
 
-    The snapshot is checked, loaded under a working name, compared, and then given its name. A copy of the repository
-    and its key suffice. A runbook says how to get Mastodon running. What is left out with --keep-going is listed as
-    SQL. Exit code 3 if it, or the media, lack something.
+    The snapshot is loaded under a working name, compared, and renamed. A copy of the repository and
+    its key suffice. A runbook says what to do next. Exit code 3 if rows or media are left out.
     """
     if replace and existing:
         raise UsageError("--replace and --existing exclude each other", hint="give one of them")
