@@ -32,6 +32,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--model-examples", type=int, default=examples, help="examples of the segment log's model test")
     parser.addoption("--long", action="store_true", help="data of full size, and every combination")
     parser.addoption("--debian-root", action="append", default=[], help="a root folder in which to try the package")
+    parser.addoption("--container-image", help="an image built from packaging/container, to go through the page with")
     parser.addoption("--vault-objects", type=int, default=2000, help="objects of the snapshot that a vault receives")
     parser.addoption("--bucket-objects", type=int, default=200, help="objects of the snapshot that a bucket gets")
     parser.addoption("--fuzz-cases", type=int, default=30, help="cases of each of the fuzzer's tests")
