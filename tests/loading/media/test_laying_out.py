@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -141,6 +143,20 @@ def test_media_are_those_of_the_moment(kept: Kept, tmp_path: Path) -> None:
     assert result.has_findings
     assert result.media.request.missing_list.read_text() == f"{deleted}\n"
     assert not [name for name in second if (tmp_path / "after" / name).stat().st_mode & 0o777 == 0o600]
+
+
+@pytest.mark.parametrize("column", ["path", "place"])
+def test_records_that_somebody_has_changed_lead_nowhere_else(kept: Kept, tmp_path: Path, column: str) -> None:
+    """Records that came with a copy, and name a file outside of their folder, are refused before anything is made."""
+    (tmp_path / "secret").write_text("a key")
+    kept.back_up()
+    with closing(sqlite3.connect(kept.stage.history.parent / "keeping.sqlite")) as records, records:
+        first = records.execute("SELECT number FROM media ORDER BY path LIMIT 1").fetchone()
+        records.execute(f"UPDATE media SET {column} = CAST('../' || {column} AS BLOB) WHERE number = ?", first)
+    with pytest.raises(RestoreRefusedError, match="name a file outside of its folder"):
+        kept.restore(MediaRequest(tmp_path / "out/media"))
+    assert not (tmp_path / "out").exists()
+    assert not _restored(kept)
 
 
 def test_a_copy_of_the_folder_does_as_well(kept: Kept, tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from permafrost.mastodon.media_paths import ATTACHMENTS, expected_files
 from permafrost.postgres.connection import connected
 from permafrost.repository.durable import space_errors
 from permafrost.small_files import NotAFileError, open_regular, opened_folder
+from permafrost.vault.media.moment import leads_outside
 
 NAMED_AT_MOST = 5
 _CLOSED, _READABLE = 0o600, 0o044
@@ -196,9 +197,9 @@ def _compare(
 
 def _set_mode(target: Path, file: str, *, is_closed: bool) -> bool:
     """Close or open a file; return whether it is there, as a regular file in its place."""
-    *folders, name = file.split("/")
-    if "\0" in file or not name or any(part in ("", ".", "..") for part in (*folders, name)):
+    if leads_outside(os.fsencode(file)):
         return False
+    *folders, name = file.split("/")
     try:
         with opened_folder(target, *folders) as folder:
             descriptor = open_regular(name, folder=folder)

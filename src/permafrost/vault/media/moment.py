@@ -39,7 +39,8 @@ class KeptFile:
 def media_of(records: Path, snapshot: str) -> Iterator[KeptFile]:
     """Yield the files of when the snapshot came; of those that came later only the first versions, and last.
 
-    Raise `RepositoryError` if the records cannot be read, or do not know the snapshot as one that is kept.
+    Raise `RepositoryError` if the records cannot be read, do not know the snapshot as one that is kept, or name a file
+    outside of its folder: the records may have come with a copy that somebody hands over.
     """
     try:
         with closing(sqlite3.connect(f"file:{quote(os.fspath(records.absolute()))}?mode=ro", uri=True)) as database:
@@ -51,6 +52,17 @@ def media_of(records: Path, snapshot: str) -> Iterator[KeptFile]:
             has_modes = database.execute("SELECT 1 FROM sqlite_master WHERE name = 'media_modes'").fetchone()
             query = _AS_OF.format(mode=_MODE if has_modes else "NULL")
             for path, place, mode in database.execute(query, {"at": row[0]}):
-                yield KeptFile(bytes(path), bytes(place), mode)
+                kept = KeptFile(bytes(path), bytes(place), mode)
+                if leads_outside(kept.path) or leads_outside(kept.place):
+                    raise RepositoryError(
+                        f"the records in {records} name a file outside of its folder: {kept.path[:100]!r}",
+                        hint="a vault writes no such records: somebody else has changed them",
+                    )
+                yield kept
     except sqlite3.Error as error:
         raise RepositoryError(f"the vault's records in {records} cannot be read: {error}") from error
+
+
+def leads_outside(path: bytes) -> bool:
+    """Return whether a path does not go down from its folder, name by name."""
+    return b"\0" in path or any(name in (b"", b".", b"..") for name in path.split(b"/"))
