@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -123,8 +123,8 @@ class _Verification:
         steps = Steps(report, 3)
         with steps.step("list what the bucket holds"):
             listing = list_repository(self._store)
-        snapshots = [SnapshotId(name) for name in self._record.whole()]
-        known = self._needed(snapshots)
+        paths = {snapshot: self._paths(snapshot) for snapshot in map(SnapshotId, self._record.whole())}
+        known = self._needed(paths.values())
         with steps.step("compare versions, and ask for checksums"):
             found = self._find(list(known.values()), listing, report)
         good = {one.path: one for one in found if one is not None}
@@ -132,9 +132,9 @@ class _Verification:
         with steps.step("download and compare"):
             read, read_bytes, rotten = self._download(good, report)
         bad |= rotten
-        self._record.put(one for one in good.values() if one.path not in rotten)
-        self._forget(bad, snapshots)
-        kept = [one for one in self._needed(snapshots).values() if one.path not in bad]
+        kept = [one for one in good.values() if one.path not in rotten]
+        self._record.put(kept)
+        self._forget(bad, paths)
         moments = [one.read_at for one in kept]
         dated = [moment for moment in moments if moment is not None]
         all_read_since = min(dated, default=None) if len(dated) == len(moments) else None
@@ -148,7 +148,7 @@ class _Verification:
         write_report(file, read_report(file).model_copy(update=changed))
         return BucketVerifyResult(
             bucket=self._request.bucket.name,
-            snapshots=len(snapshots),
+            snapshots=len(paths),
             files=len(known),
             size_bytes=sum(one.size_bytes for one in known.values()),
             asked=self._asked,
@@ -160,15 +160,13 @@ class _Verification:
             duration_s=round(time.monotonic() - started, 3),
         )
 
-    def _needed(self, snapshots: Iterable[SnapshotId]) -> dict[str, Uploaded]:
-        """Return what was uploaded and these snapshots need; of what a prune has removed here, nothing."""
+    def _needed(self, paths: Iterable[Iterable[str]]) -> dict[str, Uploaded]:
+        """Return those of the paths that were uploaded."""
         files = self._record.files()
-        needed: dict[str, Uploaded] = {}
-        for snapshot in snapshots:
-            needed |= {path: files[path] for path in self._paths(snapshot) if path in files}
-        return needed
+        return {path: files[path] for of_one in paths for path in of_one if path in files}
 
     def _paths(self, snapshot: SnapshotId) -> list[str]:
+        """Return what the snapshot needs; of one that a prune has removed here, nothing."""
         try:
             return [
                 one.path for one in (*object_files(self._layout, snapshot), *snapshot_files(self._layout, snapshot))
@@ -237,9 +235,8 @@ class _Verification:
             return False
         return digest.hexdigest() == file.sha256
 
-    def _forget(self, bad: Iterable[str], snapshots: Iterable[SnapshotId]) -> None:
+    def _forget(self, bad: Collection[str], paths: Mapping[SnapshotId, Iterable[str]]) -> None:
         """Let the next upload put there again what is bad, with the snapshots that need it."""
-        gone = set(bad)
-        if gone:
-            self._record.forget(gone)
-            self._record.forget_whole(str(one) for one in snapshots if gone & set(self._paths(one)))
+        if bad:
+            self._record.forget(bad)
+            self._record.forget_whole(str(snapshot) for snapshot, its in paths.items() if not set(bad).isdisjoint(its))
