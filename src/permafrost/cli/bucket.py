@@ -55,10 +55,10 @@ def upload_command(rendering: Rendering, name: str, root: Path | None, config_fi
       permafrost bucket upload cellar --path /srv/permafrost
     """
     wanted, sources, state = _sources(name, root, config_file)
-    from permafrost.operations.bucket.upload import UploadRequest, upload  # noqa: PLC0415 - boto3 is an extra
+    from permafrost.operations.bucket.upload import UploadRequest, upload_all  # noqa: PLC0415 - boto3 is an extra
 
     requests = [UploadRequest(wanted, repository, state, removed) for repository, removed in sources]
-    results = [upload(one, report=rendering.report, clock=lambda: datetime.now(UTC)) for one in requests]
+    results = upload_all(requests, report=rendering.report, clock=lambda: datetime.now(UTC))
     document = BucketUploadsDocument(tuple(result.document() for result in results))
     rendering.result(document, [line for result in results for line in _upload_lines(result)])
 

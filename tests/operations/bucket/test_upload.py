@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from permafrost.errors import BucketClockError, BucketRefusedError, BucketUnreachableError, IntegrityError
-from permafrost.operations.bucket.upload import PASS_EVERY
+from permafrost.events import ignore_events
+from permafrost.operations.bucket.upload import PASS_EVERY, upload_all
 from permafrost.repository.snapshots import read_object_list, remove_snapshots
 from tests.fixtures.buckets import Copied, MakeCopied
 from tests.fixtures.damage import flip_a_bit
@@ -92,6 +93,17 @@ def test_rotten_bytes_do_not_arrive(copied: Copied) -> None:
     with pytest.raises(IntegrityError, match="not what its name says"):
         copied.upload()
     assert len(copied.report.snapshots) < 2
+    assert copied.report.problem_kind == "damaged"
+
+
+def test_a_damaged_repository_holds_no_other_up(copied: Copied, make_copied: MakeCopied) -> None:
+    """Of several repositories, all that are sound arrive, and then the failure of the damaged one is raised."""
+    flip_a_bit(next(iter(copied.sender.layout.objects.rglob("*.gpg"))), 3)
+    sound = make_copied(name="sound", bucket=copied.bucket.bucket)
+    sound.snapshot()
+    with pytest.raises(IntegrityError, match="not what its name says"):
+        upload_all((copied.request(), sound.request()), report=ignore_events, clock=lambda: datetime.now(UTC))
+    assert len(sound.report.snapshots) == 1
     assert copied.report.problem_kind == "damaged"
 
 

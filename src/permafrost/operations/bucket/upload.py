@@ -115,6 +115,25 @@ def upload(request: UploadRequest, *, report: Reporter, clock: Callable[[], date
             raise
 
 
+def upload_all(
+    requests: Iterable[UploadRequest], *, report: Reporter, clock: Callable[[], datetime]
+) -> tuple[UploadResult, ...]:
+    """Do every upload, whatever becomes of the others, as `upload` does; raise the first failure at the end.
+
+    A vault keeps several servers' histories, and one of them may be damaged, or hostile.
+    """
+    results: list[UploadResult] = []
+    failure: PermafrostError | None = None
+    for request in requests:
+        try:
+            results.append(upload(request, report=report, clock=clock))
+        except PermafrostError as error:
+            failure = failure or error
+    if failure is not None:
+        raise failure
+    return tuple(results)
+
+
 def _report_failure(file: Path, error: PermafrostError, now: datetime) -> None:
     kind: Problem = next((kind for made, kind in _KINDS if isinstance(error, made)), "other")
     known = read_report(file)
