@@ -6,7 +6,9 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 
 import pytest
 
@@ -133,3 +135,24 @@ def test_a_place_that_others_can_exchange(server_folder: Path) -> None:
             check_place(refused)
     open_to_all.chmod(0o1777)
     check_place(open_to_all)
+
+
+def test_a_place_that_comes_and_goes(tmp_path: Path) -> None:
+    """Where other processes make and remove the place itself at any moment, looking into it finds what is there."""
+    place, looks = tmp_path / "place", 3000
+    is_over = Event()
+
+    def come_and_go() -> None:
+        while not is_over.is_set():
+            place.mkdir()
+            place.rmdir()
+
+    with ThreadPoolExecutor(1) as other:
+        going = other.submit(come_and_go)
+        try:
+            for _ in range(looks):
+                remove_abandoned(place, "gpg-")
+                assert own_folders(place, "gpg-") == []
+        finally:
+            is_over.set()
+        going.result()

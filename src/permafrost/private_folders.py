@@ -84,7 +84,7 @@ def remove_abandoned(parent: Path, prefix: str, end: Callable[[Path], object] = 
 
     Those in use, and anything else with such a name, stay as they are.
     """
-    for folder in sorted(parent.glob(f"{prefix}*")):
+    for folder in _named(parent, prefix):
         remove_if_abandoned(folder, end)
 
 
@@ -102,7 +102,15 @@ def remove_if_abandoned(folder: Path, end: Callable[[Path], object], lock_name: 
 
 def own_folders(place: Path, prefix: str) -> list[Path]:
     """Return the private folders of ours in `place` whose names begin with `prefix`, sorted."""
-    return [folder for folder in sorted(place.glob(f"{prefix}*")) if is_own_folder(folder)]
+    return [folder for folder in _named(place, prefix) if is_own_folder(folder)]
+
+
+def _named(parent: Path, prefix: str) -> list[Path]:
+    """Return what has a name in `parent` that begins with `prefix`, sorted; nothing if another process removes it."""
+    try:
+        return sorted(file for file in parent.iterdir() if file.name.startswith(prefix))
+    except FileNotFoundError:
+        return []
 
 
 def check_place(parent: Path) -> None:
