@@ -12,9 +12,11 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import math
 import os
 import stat
-from collections.abc import Generator
+import time
+from collections.abc import Callable, Generator
 from contextlib import suppress
 from pathlib import Path
 
@@ -88,12 +90,27 @@ def hashing_within(folder: int, name: str) -> HashSteps:
 
 def finished(steps: HashSteps) -> StoredObject:
     """Return what the steps come to, however long that takes."""
+    found = finished_by(math.inf, steps)
+    assert found is not None  # noqa: S101 - there is no end of the time
+    return found
+
+
+def finished_by(
+    until: float, steps: HashSteps, on_bytes: Callable[[int], object] = lambda _done: None
+) -> StoredObject | None:
+    """Return what the steps come to, None if that takes longer than until `until` (monotonic): they can be resumed.
+
+    `on_bytes` hears how many bytes were read so far.
+    """
     while True:
         try:
-            next(steps)
+            done = next(steps)
         except StopIteration as end:
             found: StoredObject = end.value
             return found
+        on_bytes(done)
+        if time.monotonic() > until:
+            return None
 
 
 def _steps(descriptor: int, *, from_disk: bool = False) -> HashSteps:

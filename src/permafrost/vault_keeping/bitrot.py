@@ -14,20 +14,19 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from permafrost.errors import ReplicationError
-from permafrost.events import Note, Progress, Reporter
+from permafrost.events import Progress, Reporter
 from permafrost.findings import FindingKind, FindingSink
 from permafrost.repository.layout import object_path
 from permafrost.repository.objects import StoredObject
 from permafrost.small_files import opened_folder
 from permafrost.syncthing.client import Client
+from permafrost.syncthing.refetching import Refetching
 from permafrost.vault.arrivals import KeptObject, Records
 from permafrost.vault.history_folder import HistoryFolder
-from permafrost.vault.linking import HashSteps, finished, hashing, hashing_within, status_of
+from permafrost.vault.linking import HashSteps, finished, finished_by, hashing, hashing_within, status_of
 from permafrost.vault_keeping.pace import Pace
 
 _BATCH = 32
-_AGAIN_S = 3600.0
 _SIZE_EVERY = timedelta(minutes=1)
 _DAY = "audit-day"
 _DONE = "audit-bytes"
@@ -52,9 +51,7 @@ class Audit:
         self._records = records
         self._found = found
         self._report = report
-        self._client = client
-        self._folder_id = folder_id
-        self._asked: dict[str, float] = {}
+        self._refetching = Refetching(client, folder_id, report)
         self._begun: tuple[str, HashSteps] | None = None
         self._size_bytes = 0
         self._size_pace = Pace(_SIZE_EVERY)
@@ -108,7 +105,9 @@ class Audit:
         try:
             if self._begun is None or self._begun[0] != known.name:
                 self._begun = (known.name, hashing(self._history.layout.object(known.name), from_disk=True))
-            read = self._read_on(self._begun[1], known, until)
+            read = finished_by(
+                until, self._begun[1], lambda done: self._report(Progress(done, known.size_bytes, "bytes"))
+            )
             if read is None:
                 return False
             is_good = read == StoredObject(known.name, known.size_bytes)
@@ -123,17 +122,6 @@ class Audit:
                 f"the object {known.name} in the history is damaged or missing; requesting a new copy",
             )
         return True
-
-    def _read_on(self, steps: HashSteps, known: KeptObject, until: float) -> StoredObject | None:
-        while True:
-            try:
-                done = next(steps)
-            except StopIteration as end:
-                read: StoredObject = end.value
-                return read
-            self._report(Progress(done, known.size_bytes, "bytes"))
-            if time.monotonic() > until:
-                return None
 
     def mend(self, now: datetime, until: float) -> None:
         """Replace each damaged object with another copy, if one has arrived; otherwise request it again."""
@@ -164,17 +152,12 @@ class Audit:
 
     def _ask_for(self, name: str) -> None:
         """Make Syncthing fetch the object again, at most once an hour."""
-        if self._client is None or time.monotonic() < self._asked.get(name, 0.0):
+        path = object_path(name)
+        if not self._refetching.is_due(path):
             return
-        self._asked[name] = time.monotonic() + _AGAIN_S
         try:
             with opened_folder(self._received, "objects", name[:2]) as folder:
                 os.unlink(f"{name}.gpg", dir_fd=folder)
         except OSError:
             pass  # it was taken away before, or the server has pruned it: then whoever else has it has to give it
-        try:
-            self._client.scan(self._folder_id, [object_path(name)])
-            self._client.revert(self._folder_id)
-        except ReplicationError as error:
-            self._asked[name] = 0.0
-            self._report(Note(f"the object {name} could not be requested yet: {error.message}"))
+        self._refetching.request(path, f"the object {name}")

@@ -14,17 +14,16 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from permafrost.errors import ReplicationError
-from permafrost.events import Note, Reporter
+from permafrost.events import Reporter
 from permafrost.findings import FindingKind, FindingSink
 from permafrost.ledger import Ledger
 from permafrost.small_files import NotAFileError, opened_folder
 from permafrost.syncthing.client import Client
-from permafrost.vault.linking import HashSteps, finished, hashing, status_of, take
+from permafrost.syncthing.refetching import Refetching
+from permafrost.vault.linking import HashSteps, finished, finished_by, hashing, status_of, take
 from permafrost.vault.media.versions import ROTTEN, SOUND, SUPERSEDED, MediaVersion, MediaVersions
 
 _BATCH = 100
-_AGAIN_S = 3600.0
 
 
 @dataclass(slots=True)
@@ -55,10 +54,7 @@ class MediaAudit:
         self._versions = versions
         self._ledger = ledger
         self._found = found
-        self._report = report
-        self._client = client
-        self._folder_id = folder_id
-        self._asked: dict[int, float] = {}
+        self._refetching = Refetching(client, folder_id, report)
         self._reading: _Reading | None = None
 
     def slice(self, now: datetime, days: int, until: float) -> bool:
@@ -84,15 +80,10 @@ class MediaAudit:
         try:
             if self._reading is None or self._reading.version != version:
                 self._reading = _Reading(version, hashing(self._place(version), from_disk=version.sha256 is not None))
-            name, size = "", 0
-            while True:
-                try:
-                    next(self._reading.steps)
-                except StopIteration as end:
-                    name, size = end.value.name, end.value.size_bytes
-                    break
-                if time.monotonic() > until:
-                    return False
+            read = finished_by(until, self._reading.steps)
+            if read is None:
+                return False
+            name, size = read.name, read.size_bytes
         except FileNotFoundError:
             self._reading = None
             self._versions.was_read(version, version.sha256 or "", version.state, now)
@@ -157,17 +148,12 @@ class MediaAudit:
 
     def _ask_for(self, version: MediaVersion, folder: int | None, name: str) -> None:
         """Make Syncthing fetch the file again, at most once an hour; the damaged one is taken away in `folder`."""
-        if self._client is None or time.monotonic() < self._asked.get(version.number, 0.0):
+        path = os.fsdecode(version.path)
+        if not self._refetching.is_due(path):
             return
-        self._asked[version.number] = time.monotonic() + _AGAIN_S
         if folder is not None:
             os.unlink(name, dir_fd=folder)
-        try:
-            self._client.scan(self._folder_id, [os.fsdecode(version.path)])
-            self._client.revert(self._folder_id)
-        except ReplicationError as error:
-            self._asked[version.number] = 0.0
-            self._report(Note(f"the media file {_shown(version)} could not be requested yet: {error.message}"))
+        self._refetching.request(path, f"the media file {_shown(version)}")
 
     def _place(self, version: MediaVersion) -> Path:
         return self._history / os.fsdecode(version.place)
