@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 WEED = Path(sys.executable).with_name("weed")  # its wheel puts the program beside this environment's interpreter
 REGION = "us-east-1"
 _UP_S, _LOOK_S, _ENDS_WITHIN_S = 90.0, 0.05, 2.0
+_ATTEMPTS = 3
 _PORTS = ("master.port", "volume.port", "filer.port", "s3.port")
 _RIGHTS = {
     "admin": ("Admin", "Read", "Write", "List", "Tagging"),
@@ -109,15 +110,29 @@ class ObjectStore:
         return self.keys["stranger"]
 
     def start(self) -> None:
-        """Start it, on the ports that it had before, if it ran before; return once S3 answers."""
+        """Start it, on the ports that it had before, if it ran before; return once S3 answers.
+
+        A port that was free may be another program's before SeaweedFS listens on it: then others are tried.
+        """
+        attempts = 1 if self._ports else _ATTEMPTS
+        for attempt in range(1, attempts + 1):
+            if attempts > 1:
+                names = [*_PORTS, *(f"{name}.grpc" for name in _PORTS)]
+                self._ports = dict(zip(names, _free_ports(len(names)), strict=True))
+            try:
+                self._start()
+            except RuntimeError:
+                if attempt == attempts:
+                    raise
+            else:
+                return
+
+    def _start(self) -> None:
         data = self.folder / "data"
         data.mkdir(exist_ok=True)
         identities = self.folder / "identities.json"
         identities.touch(0o600)
         identities.write_text(json.dumps({"identities": [self._identity(name) for name in _RIGHTS]}))
-        if not self._ports:
-            names = [*_PORTS, *(f"{name}.grpc" for name in _PORTS)]
-            self._ports = dict(zip(names, _free_ports(len(names)), strict=True))
         program = Program(
             (
                 str(WEED),
