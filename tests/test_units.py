@@ -17,6 +17,7 @@ from permafrost.processes.program import Program
 from permafrost.processes.sandbox import Sandbox, sandboxed
 from tests.fixtures.other_user import OTHER_USER
 
+ALERTS = Path(__file__).parent.parent / "docs/how-to/get-alerts.md"
 UNITS = sorted((Path(__file__).parent.parent / "systemd").glob("*.service"))
 ANALYZE = shutil.which("systemd-analyze")
 MOST_EXPOSED = {"permafrost.service": 2.4, "permafrost-vault.service": 1.3}  # a drill makes namespaces
@@ -41,6 +42,18 @@ def test_systemd_takes_it(unit: Path, tmp_path: Path) -> None:
     text = unit.read_text().replace("/usr/local/bin/permafrost", sys.executable)
     (tmp_path / unit.name).write_text(text)
     assert _analyze("verify", "--man=no", str(tmp_path / unit.name)) == ""
+
+
+def test_systemd_takes_the_unit_that_tells_of_a_failure(tmp_path: Path) -> None:
+    """The unit and the drop-in that the how-to on alerts prints are what systemd takes, together with the service."""
+    told, drop_in = re.findall(r"```ini\n(.*?)```", ALERTS.read_text(), re.DOTALL)
+    service = next(unit for unit in UNITS if unit.name == "permafrost.service")
+    text = service.read_text().replace("/usr/local/bin/permafrost", sys.executable)
+    assert "[Unit]\n" in text
+    (tmp_path / service.name).write_text(text.replace("[Unit]\n", drop_in, 1))
+    (tmp_path / "permafrost-ended@.service").write_text(told)
+    names = (service.name, "permafrost-ended@permafrost.service")
+    assert _analyze("verify", "--man=no", *(str(tmp_path / name) for name in names)) == ""
 
 
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)

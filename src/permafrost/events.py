@@ -59,10 +59,33 @@ class Warned(Document):
     """the text"""
 
 
-Event = StepStarted | Progress | Note | Warned
+Outcome = Literal["done", "failed", "waiting"]
+
+
+@dataclass(frozen=True, slots=True)
+class JobEnded(Document):
+    """A job of a service has ended; in systemd's journal its fields can be searched by."""
+
+    message: str
+    """the text"""
+    job: str
+    """the job, as its command is typed"""
+    outcome: Outcome
+    """`done`, `failed`, or `waiting`: another run held the repository, and the job runs again soon"""
+    exit_code: int
+    """how its process ended; negative for a signal"""
+    duration_s: float
+    """how long it took, in seconds"""
+    snapshot: str | None = None
+    """the snapshot that it made or tried; null if it names none"""
+    bytes_new: int | None = None
+    """how many bytes it added to the repository; null if it adds none"""
+
+
+Event = StepStarted | Progress | Note | Warned | JobEnded
 Reporter = Callable[[Event], None]
-_KINDS: dict[str, type[StepStarted | Progress | Note | Warned]] = {
-    kind.__name__: kind for kind in (StepStarted, Progress, Note, Warned)
+_KINDS: dict[str, type[StepStarted | Progress | Note | Warned | JobEnded]] = {
+    kind.__name__: kind for kind in (StepStarted, Progress, Note, Warned, JobEnded)
 }
 """The names are those of the JSON lines that commands write with --json, and that the service reads from its jobs."""
 

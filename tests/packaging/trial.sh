@@ -19,6 +19,7 @@ await() { # await SECONDS COMMAND...: until the command succeeds
 snapshots() { sudo -u mastodon permafrost snapshots --json | grep -o '[0-9]\{8\}T[0-9]\{6\}Z-[0-9a-f]\{8\}' | sort -u; }
 has_another_than() { [ "$(snapshots | tail -n 1)" != "$1" ]; }
 runs_a_backup() { systemctl show --property=StatusText --value permafrost.service | grep -q '^backup, '; }
+has_entry() { [ -n "$(journalctl --quiet --unit=permafrost.service --output=cat "$@")" ]; }
 could_come_back() { sudo -u mastodon permafrost status | grep '^Yes: could come back .* from attic; proven' >/dev/null; }
 has_in_history() { sudo -u permafrost permafrost vault history --path /srv/permafrost | grep "$1" >/dev/null; }
 install_package() { DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends "$@" </dev/null; }
@@ -80,6 +81,7 @@ wait "$holder" || true
 sudo -u postgres psql --quiet --tuples-only --output=/dev/null --command="SELECT pg_terminate_backend(pid)
     FROM pg_stat_activity WHERE query LIKE '%pg_sleep(600)%' AND pid <> pg_backend_pid()"
 await 60 has_another_than "$newest"
+await 20 has_entry PERMAFROST_JOB=backup PERMAFROST_OUTCOME=done "PERMAFROST_SNAPSHOT=$(snapshots | tail -n 1)"
 check sudo -u mastodon permafrost verify
 
 step an upgrade starts no service that was stopped

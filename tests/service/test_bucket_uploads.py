@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from permafrost.events import Event, Warned
+from permafrost.events import Event, JobEnded, Warned
 from permafrost.processes.proc import descendants
 from permafrost.service.bucket_uploads import BucketUpload, BucketUploads
 from permafrost.service.job import Job
@@ -95,7 +95,7 @@ def test_each_new_snapshot_is_uploaded(copied: Copied, make_server: MakeServer) 
         assert service.turn()
         service.until_done()
         assert str(new) in copied.report.snapshots
-        assert not [event for event in service.told if isinstance(event, Warned)]
+        assert not [event for event in service.told if isinstance(event, Warned | JobEnded)]
 
 
 def test_a_killed_upload_is_resumed(copied: Copied, make_server: MakeServer) -> None:
@@ -109,7 +109,9 @@ def test_a_killed_upload_is_resumed(copied: Copied, make_server: MakeServer) -> 
         os.kill(pid, signal.SIGKILL)
         service.until_done()
         assert len(copied.report.snapshots) < 21
-        assert any("signal 9" in event.message for event in service.told if isinstance(event, Warned))
+        (told,) = [event for event in service.told if isinstance(event, JobEnded)]
+        assert (told.outcome, told.exit_code, told.job) == ("failed", -signal.SIGKILL, "bucket upload cellar")
+        assert "signal 9" in told.message
         service.upload._next_s = 0
         assert service.turn()
         service.until_done()

@@ -42,7 +42,7 @@ class BucketUpload:
     def turn(self, now: datetime) -> None:
         """Attend to the upload under way, or begin one that is due."""
         if self._job is not None:
-            self._attend(self._job)
+            self._attend(self._job, now)
         elif time.monotonic() >= self._next_s or (not self._is_failing and self._versions() != self._seen):
             self._seen = self._versions()
             self._job = self.begin(self.words, now)
@@ -57,7 +57,7 @@ class BucketUpload:
         if self._job is not None:
             self._job.end(patience_s)
 
-    def _attend(self, job: Job) -> None:
+    def _attend(self, job: Job, now: datetime) -> None:
         ended = job.ended()
         for event in job.events():
             if isinstance(event, Note | Warned):
@@ -67,18 +67,18 @@ class BucketUpload:
             ended = job.ended()
         if ended is not None:
             self._job = None
-            self._settle(job, ended)
+            self._settle(job, ended, now)
 
-    def _settle(self, job: Job, ended: Ended) -> None:
+    def _settle(self, job: Job, ended: Ended, now: datetime) -> None:
         self._is_failing = not ended.is_done
         if ended.is_done:
             if self._problem:
-                self.report(Note(f"{job.name}: done again"))
+                self.report(ended.told(job, f"{job.name}: done again", now))
             self._problem, self._again_s, self._next_s = "", AGAIN_S, time.monotonic() + EVERY_S
             return
         if ended.error != self._problem:
             hint = f"; hint: {ended.hint}" if ended.hint else ""
-            self.report(Warned(f"{job.name} failed, and is tried again: {ended.error}{hint}"))
+            self.report(ended.told(job, f"{job.name} failed, and is tried again: {ended.error}{hint}", now))
         self._problem, self._next_s = ended.error, time.monotonic() + self._again_s
         self._again_s = min(2 * self._again_s, AGAIN_AT_MOST_S)
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from permafrost.errors import EXIT_DONE, EXIT_FINDINGS, LockedError
-from permafrost.events import Event, StepStarted, decode_event
+from permafrost.events import Event, JobEnded, Outcome, StepStarted, decode_event
 from permafrost.processes.attended import Attended
 from permafrost.processes.program import Program
 from permafrost.service.own_command import own_command
@@ -44,6 +44,20 @@ class Ended:
     def is_locked_out(self) -> bool:
         """Whether another run held the repository, and it did nothing."""
         return self.exit_code == LockedError.exit_code
+
+    def told(self, job: Job, message: str, now: datetime) -> JobEnded:
+        """Return the event that tells of this end, with `message` for whoever reads it."""
+        outcome: Outcome = "done" if self.is_done else "waiting" if self.is_locked_out else "failed"
+        snapshot, bytes_new = self.document.get("snapshot"), self.document.get("bytes_new")
+        return JobEnded(
+            message,
+            job.name,
+            outcome,
+            self.exit_code,
+            round((now - job.started_at).total_seconds(), 1),
+            snapshot if isinstance(snapshot, str) else None,
+            bytes_new if isinstance(bytes_new, int) else None,
+        )
 
 
 class Job:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from dataclasses import asdict
 from datetime import datetime
 from threading import RLock
 from typing import TYPE_CHECKING
 
+from permafrost.cli.shared import journal
 from permafrost.errors import ReportedError, exit_code_of
-from permafrost.events import Event, Note, Progress, StepStarted, Warned, encode_event
+from permafrost.events import Event, JobEnded, Note, Progress, StepStarted, Warned, encode_event
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -55,7 +54,16 @@ class Rendering:
             case Note(message):
                 self._say("", f"    {message}")
             case Warned(message):
-                self._say("", f"{journal_level(4)}permafrost: warning: {message}")
+                self._say("", f"{journal.level(journal.WARNING)}permafrost: warning: {message}")
+            case JobEnded(message):
+                self._say_end(event, message)
+
+    def _say_end(self, event: JobEnded, message: str) -> None:
+        has_failed = event.outcome == "failed"
+        fields = asdict(event)
+        del fields["message"]
+        if not journal.send(message, journal.WARNING if has_failed else journal.NOTICE, fields):
+            self._render(Warned(message) if has_failed else Note(message))
 
     def _say(self, bold: str, plain: str) -> None:
         if self._console is None:
@@ -132,18 +140,6 @@ def _terminal() -> Console:
     return Console(stderr=True, highlight=False, soft_wrap=True)
 
 
-def journal_level(level: int) -> str:
-    """Return what makes the journal take a line for a warning (4) or an error (3): sd-daemon(3); otherwise nothing.
-
-    $JOURNAL_STREAM names device and inode of the journal's socket, which stderr is, or is not (systemd.exec(5)).
-    """
-    with suppress(OSError, ValueError):
-        stderr = os.fstat(sys.stderr.fileno())
-        if os.environ.get("JOURNAL_STREAM") == f"{stderr.st_dev}:{stderr.st_ino}":
-            return f"<{level}>"
-    return ""
-
-
 def print_error(error: ReportedError, *, as_json: bool) -> None:
     """Say on stderr what failed, at which step, what was left unchanged, and what to do; on stdout if JSON."""
     if as_json:
@@ -160,7 +156,7 @@ def print_error(error: ReportedError, *, as_json: bool) -> None:
         _print_json(asdict(ErrorDocument(details)))
         return
     where = f" ({error.step})" if error.step else ""
-    print(f"{journal_level(3)}permafrost: error: {error.message}{where}", file=sys.stderr)  # noqa: T201
+    print(f"{journal.level(journal.ERROR)}permafrost: error: {error.message}{where}", file=sys.stderr)  # noqa: T201
     if error.unchanged:
         print(f"permafrost: unchanged: {error.unchanged}", file=sys.stderr)  # noqa: T201
     if error.hint:
