@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from permafrost.config.buckets import Bucket
+from permafrost.operations.bucket.check import check_bucket
 from permafrost.postgres.connection import conninfo_for
+from permafrost.postgres.digest import TableContents
 from tests.emergency.disaster import bare_path, ended
 from tests.fixtures.backups import contents_of, drop, make_backup
 from tests.fixtures.buckets import Copied
@@ -45,7 +48,7 @@ class Lost:
 def lost(
     mastodon_database: str, make_server: MakeServer, object_store: ObjectStore, signing_key: SigningKey, tmp_path: Path
 ) -> Lost:
-    """A server whose snapshots, of database and secrets, are in a bucket, after a thief was there with every key."""
+    """A server whose snapshots, of database and secrets, are in a bucket."""
     secret = tmp_path / ".env.production"
     secret.write_text(SECRET)
     server = make_server(mastodon_database, secret_files=(secret,), engine="log")
@@ -59,57 +62,82 @@ def lost(
     )
     copied = Copied(object_store, Sender(server.repository, signing_key), bucket, tmp_path)
     copied.upload()
-    for path in copied.paths():
-        copied.overwrite(path, b"stolen")
-        copied.hide(path)
     return Lost(server, copied, mastodon_database)
 
 
-def test_restore_and_drill_from_a_plundered_bucket(lost: Lost, tmp_path: Path) -> None:
+@pytest.fixture
+def plundered(lost: Lost) -> Lost:
+    """The same, after a thief was in the bucket with every key."""
+    for path in lost.copied.paths():
+        lost.copied.overwrite(path, b"stolen")
+        lost.copied.hide(path)
+    return lost
+
+
+def test_restore_and_drill_from_a_plundered_bucket(plundered: Lost, tmp_path: Path) -> None:
     """From hidden and overwritten versions the database is restored and equal, the secrets too, and a drill passes."""
     name = f"restored_{os.urandom(4).hex()}"
-    server = conninfo_for(lost.database, dbname="postgres")
+    server = conninfo_for(plundered.database, dbname="postgres")
     try:
         document = json_of(
             *("restore", "latest", "--database", name, "--server", server),
             *("--secrets-to", str(tmp_path / "secrets"), "--runbook", str(tmp_path / "runbook.txt")),
-            *lost.words,
+            *plundered.words,
         )
-        assert contents_of(conninfo_for(lost.database, dbname=name)) == contents_of(lost.database)
-        assert document["rows"] == sum(table.rows for table in contents_of(lost.database))
+        assert contents_of(conninfo_for(plundered.database, dbname=name)) == contents_of(plundered.database)
+        assert document["rows"] == sum(table.rows for table in contents_of(plundered.database))
         (secret,) = [file for file in (tmp_path / "secrets").rglob(".env.production") if file.is_file()]
         assert secret.read_text() == SECRET
     finally:
-        drop(lost.database, name)
-    drilled = command("drill", "--audited", "--json", *lost.words)
+        drop(plundered.database, name)
+    drilled = command("drill", "--audited", "--json", *plundered.words)
     assert drilled.returncode in (0, 3), drilled.stderr
     assert json.loads(drilled.stdout)["audited"] is True
-    key = lost.copied.store.reader
+    key = plundered.copied.store.reader
     assert key.secret_key not in drilled.stdout + drilled.stderr
 
 
-def test_fetch_and_restore_by_hand(lost: Lost, tmp_path: Path) -> None:
-    """What bucket fetch brings is a whole repository: verify has no finding, and restore.py of it restores it."""
-    folder, words = tmp_path / "copy", lost.words
-    given = ("bucket", "fetch", words[1], str(folder), "--credentials", words[3], *words[-2:])
-    assert json_of(*given)["bytes"] > 0
-    assert json_of(*given)["bytes"] == 0, "a second time nothing is fetched"
-    assert json_of("verify", "--repository", str(folder), *words[-2:])["findings"] == []
+def restored_by_hand(folder: Path, lost: Lost, scratch: Path) -> list[TableContents]:
+    """Return what restore.py in `folder` makes of the newest snapshot, with nothing but its own programs."""
     name = f"by_hand_{os.urandom(4).hex()}"
-    programs = bare_path(tmp_path / "bin")
+    programs = bare_path(scratch / "bin")
+    server = conninfo_for(lost.database, dbname="postgres")
     try:
         by_hand = ended(
             (
                 *(str(programs / "python3"), "-I", str(folder / "restore.py"), "restore", "latest", "--database", name),
-                *("--server", conninfo_for(lost.database, dbname="postgres")),
-                *words[4:],
+                *("--server", server, *lost.words[4:]),
             ),
             {"PATH": str(programs), "HOME": str(programs)},
         )
         assert by_hand.returncode == 0, by_hand.stderr
-        assert contents_of(conninfo_for(lost.database, dbname=name)) == contents_of(lost.database)
+        return contents_of(conninfo_for(lost.database, dbname=name))
     finally:
         drop(lost.database, name)
+
+
+def test_fetch_and_restore_by_hand(plundered: Lost, tmp_path: Path) -> None:
+    """What bucket fetch brings is a whole repository: verify has no finding, and restore.py of it restores it."""
+    folder, words = tmp_path / "copy", plundered.words
+    given = ("bucket", "fetch", words[1], str(folder), "--credentials", words[3], *words[-2:])
+    assert json_of(*given)["bytes"] > 0
+    assert json_of(*given)["bytes"] == 0, "a second time nothing is fetched"
+    assert json_of("verify", "--repository", str(folder), *words[-2:])["findings"] == []
+    assert restored_by_hand(folder, plundered, tmp_path) == contents_of(plundered.database)
+
+
+def test_a_plain_download_is_a_repository(lost: Lost, tmp_path: Path) -> None:
+    """What any client of object stores downloads, each key as a file, is a repository that restore.py restores."""
+    client, bucket = lost.copied.store.client(), lost.copied.bucket.bucket
+    check_bucket(lost.copied.bucket, lost.server.path, lambda: datetime.now(UTC))  # its trials leave objects there
+    for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket):
+        for listed in page["Contents"]:
+            file = tmp_path / "download" / listed["Key"]
+            file.parent.mkdir(parents=True, exist_ok=True)
+            client.download_file(bucket, listed["Key"], str(file))
+    folder = tmp_path / "download" / lost.copied.address.root
+    assert json_of("verify", "--repository", str(folder), *lost.words[-2:])["findings"] == []
+    assert restored_by_hand(folder, lost, tmp_path) == contents_of(lost.database)
 
 
 def test_no_key_for_the_bucket(lost: Lost) -> None:
