@@ -76,6 +76,7 @@ def test_a_vault_uploads_its_history(
     root = str(tmp_path / "vault")
     late = json_with(3, "vault", "status", "--path", root)["findings"]
     assert "bucket-late" in {finding["kind"] for finding in late}
+    assert json_of("bucket", "check", "cellar", "--path", root)["is_good"] is True
     (document,) = json_of("bucket", "upload", "cellar", "--path", root)["uploads"]
     assert document["snapshots"] == [str(snapshot)]
     assert document["address"] == str(address_of(bucket, repository.repository_id))

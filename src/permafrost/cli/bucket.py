@@ -102,24 +102,28 @@ def _sources(
 
 @bucket.command("check")
 @click.argument("name")
+@maybe_path_option
 @config_option
 @json_option
 @reporting
-def check_command(rendering: Rendering, name: str, config_file: Path | None) -> int:
+def check_command(rendering: Rendering, name: str, root: Path | None, config_file: Path | None) -> int:
     """Try each promise on the bucket NAME of [[buckets]], and say what holds.
 
     Small objects are put into the bucket: with a wrong checksum, twice, locked, deleted and shortened again. Those that
     are locked stay for a few minutes. Exit code 3 if something does not hold that is needed.
 
     \b
-    Example:
+    Examples:
       permafrost bucket check cellar
+      permafrost bucket check cellar --path /srv/permafrost
     """
-    configuration = load_configuration(config_path(config_file))
-    wanted = chosen_bucket(configuration.buckets, name)
+    wanted, sources, _ = _sources(name, root, config_file)
+    if not sources:
+        raise UsageError("this vault keeps no history yet", hint="check the bucket when the first snapshot has arrived")
     from permafrost.operations.bucket.check import check_bucket  # noqa: PLC0415 - boto3 is an extra
 
-    result = check_bucket(wanted, configuration.repository.path, lambda: datetime.now(UTC))
+    repository, _ = sources[0]  # what is tried there is the same for each server
+    result = check_bucket(wanted, repository, lambda: datetime.now(UTC))
     rows = [(_VERDICTS[probe.holds], probe.promise, probe.text) for probe in result.probes]
     rendering.result(result.document(), [f"{verdict:4} {promise:12} {text}" for verdict, promise, text in rows])
     return 0 if result.is_good else EXIT_FINDINGS
