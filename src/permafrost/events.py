@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from dataclasses import fields as dataclass_fields
-from typing import Literal
+from typing import Literal, get_args
 
 from permafrost.documents.document import Document
 from permafrost.errors import ReportedError
@@ -84,9 +84,7 @@ class JobEnded(Document):
 
 Event = StepStarted | Progress | Note | Warned | JobEnded
 Reporter = Callable[[Event], None]
-_KINDS: dict[str, type[StepStarted | Progress | Note | Warned | JobEnded]] = {
-    kind.__name__: kind for kind in (StepStarted, Progress, Note, Warned, JobEnded)
-}
+_KINDS: dict[str, type[Event]] = {kind.__name__: kind for kind in get_args(Event)}
 """The names are those of the JSON lines that commands write with --json, and that the service reads from its jobs."""
 
 

@@ -14,8 +14,11 @@ from pathlib import Path
 
 import pytest
 
+from permafrost.buckets.record import record_file
+from permafrost.errors import LockedError
 from permafrost.events import Event, JobEnded, Warned
 from permafrost.processes.proc import descendants
+from permafrost.repository.lock import file_lock
 from permafrost.service.bucket_uploads import BucketUpload, BucketUploads
 from permafrost.service.job import Job
 from tests.fixtures.buckets import Copied, MakeCopied
@@ -117,6 +120,25 @@ def test_a_killed_upload_is_resumed(copied: Copied, make_server: MakeServer) -> 
         service.until_done()
     assert len(copied.report.snapshots) == 21
     assert set(copied.paths()) == {*copied.record.files()}
+
+
+def test_an_upload_beside_another_is_told_and_tried_again(copied: Copied, make_server: MakeServer) -> None:
+    """While somebody uploads by hand, the service's upload fails, says why as a failure, and comes later."""
+    lock = record_file(copied.state, copied.bucket, copied.address.repository_id, ".lock")
+    lock.parent.mkdir(parents=True)
+    with uploads_of(copied, make_server) as service:
+        with file_lock(lock, "bucket upload", datetime.now(UTC), what="held by the test"):
+            assert service.turn()
+            service.until_done()
+        (told,) = [event for event in service.told if isinstance(event, JobEnded)]
+        assert (told.outcome, told.exit_code) == ("failed", LockedError.exit_code)
+        assert "failed, and is tried again: another upload to the bucket is under way" in told.message
+        service.upload._next_s = 0
+        assert service.turn()
+        service.until_done()
+        (_, done) = [event for event in service.told if isinstance(event, JobEnded)]
+        assert (done.outcome, done.exit_code) == ("done", 0)
+    assert len(copied.report.snapshots) == 1
 
 
 def test_a_stalled_store_holds_nobody_up(copied: Copied, make_server: MakeServer) -> None:

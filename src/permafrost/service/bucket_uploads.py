@@ -73,12 +73,11 @@ class BucketUpload:
         self._is_failing = not ended.is_done
         if ended.is_done:
             if self._problem:
-                self.report(ended.told(job, f"{job.name}: done again", now))
+                self.report(ended.told(job, "done", f"{job.name}: done again", now))
             self._problem, self._again_s, self._next_s = "", AGAIN_S, time.monotonic() + EVERY_S
             return
         if ended.error != self._problem:
-            hint = f"; hint: {ended.hint}" if ended.hint else ""
-            self.report(ended.told(job, f"{job.name} failed, and is tried again: {ended.error}{hint}", now))
+            self.report(ended.told(job, "failed", f"{job.name} failed, and is tried again: {ended.why}", now))
         self._problem, self._next_s = ended.error, time.monotonic() + self._again_s
         self._again_s = min(2 * self._again_s, AGAIN_AT_MOST_S)
 

@@ -45,9 +45,13 @@ class Ended:
         """Whether another run held the repository, and it did nothing."""
         return self.exit_code == LockedError.exit_code
 
-    def told(self, job: Job, message: str, now: datetime) -> JobEnded:
+    @property
+    def why(self) -> str:
+        """The error, with the hint if there is one."""
+        return f"{self.error}; hint: {self.hint}" if self.hint else self.error
+
+    def told(self, job: Job, outcome: Outcome, message: str, now: datetime) -> JobEnded:
         """Return the event that tells of this end, with `message` for whoever reads it."""
-        outcome: Outcome = "done" if self.is_done else "waiting" if self.is_locked_out else "failed"
         snapshot, bytes_new = self.document.get("snapshot"), self.document.get("bytes_new")
         return JobEnded(
             message,

@@ -176,16 +176,15 @@ class JobRunner:
     def _tell_end(self, job: Job, ended: Ended, now: datetime) -> None:
         if ended.is_locked_out:
             self._not_before = time.monotonic() + AGAIN_S
-            self.report(ended.told(job, f"{job.name} waits: {ended.error}", now))
+            self.report(ended.told(job, "waiting", f"{job.name} waits: {ended.error}", now))
             return
         if not ended.is_done:
-            hint = f"; hint: {ended.hint}" if ended.hint else ""
-            self.report(ended.told(job, f"{job.name} failed: {ended.error}{hint}", now))
+            self.report(ended.told(job, "failed", f"{job.name} failed: {ended.why}", now))
             if self._name is not None:
                 details = {"error": ended.error, "kind": "JobFailed", "is_audited": self._name == "audit"}
                 self._records.settle_failure(_OPERATIONS[self._name], job.started_at, now, details)
         elif self._name is not None:
-            self.report(ended.told(job, _done_text(job, ended), now))
+            self.report(ended.told(job, "done", _done_text(job, ended), now))
             self._is_prune_due = self._name != "drill" and self._prunable(now)
         self._tell_overrun(job, now)
 
