@@ -44,7 +44,7 @@ def seconds_of_a_backup(config: Path) -> float:
 
 @pytest.mark.timeout(120)
 def test_a_stalled_upload_holds_up_no_backup(mastodon_database: str, make_server: MakeServer, tmp_path: Path) -> None:
-    """Backups are made while an upload of the same repository hangs in the middle of a request."""
+    """Backups are made while an upload of the same repository waits for its first answer."""
     server = make_server(mastodon_database, engine="log")
     config = server.write_configuration()
     with socket.create_server(("127.0.0.1", 0)) as silent:
