@@ -156,6 +156,7 @@ class Publisher:
         with self.state.together():
             self.state.settle([part.name for part in self.before.index.catalog], now)
             self.state.set_note(PUBLISHED, self.before.digest)
+            self.state.set_note(PENDING, "")  # what is recorded from now on is in no index yet
             self.state.set_note(ANEW, "")
 
     def _put_catalog(self, *, is_whole: bool, now: datetime) -> ListPart:
