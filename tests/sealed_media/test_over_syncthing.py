@@ -63,7 +63,10 @@ def paired(tmp_path: Path, signing_key: SigningKey) -> Iterator[Paired]:
     sealing = make_sealing_server(tmp_path / "server", signing_key)
     (sealing.server.path / MEDIA_LIST).mkdir()
     (sealing.server.path / MEDIA_LIST / "index.json").write_text("{}")
-    settings, vault_settings = loopback_settings(tmp_path / "syncthing"), loopback_settings(tmp_path / "vault/syncthing")
+    settings, vault_settings = (
+        loopback_settings(tmp_path / "syncthing"),
+        loopback_settings(tmp_path / "vault/syncthing"),
+    )
     sealing.server = replace(
         sealing.server, configuration=sealing.configuration.model_copy(update={"syncthing": settings})
     )
@@ -102,7 +105,10 @@ def test_everything(paired: Paired, tmp_path: Path) -> None:
 
         count = len(sealing.objects())
         turn_until(keeper, lambda: held() == (count, count), "all objects are kept")
-        first, first_files = Sender(sealing.server.repository, sealing.key).snapshot(clock.wall), files_of(sealing.media)
+        first, first_files = (
+            Sender(sealing.server.repository, sealing.key).snapshot(clock.wall),
+            files_of(sealing.media),
+        )
         paired.server.client.scan(server_side_of(sealing.configuration).repository_folder_id)
         turn_until(keeper, lambda: str(first) in {kept.snapshot for kept in records.arrivals("kept")}, "it is kept")
 
