@@ -395,7 +395,7 @@ class Configuration(Section):
         for other in (self.repository.path, *((self.media.path,) if self.media is not None else ())):
             if place == other or place in other.parents or other in place.parents:
                 raise ValueError(
-                    f"[media] sealed_path {place} lies in {other}, or that in it; it needs a folder of its own"
+                    f"[media] sealed_path {place} is inside {other}, or contains it: give it a folder of its own"
                 )
         return self
 

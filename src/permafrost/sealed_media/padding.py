@@ -1,8 +1,8 @@
 """Sizes that are seen on a vault are rounded up, so that they do not say which file it is. Pure.
 
 The rounding is Padmé (Nikitin et al., "Reducing Metadata Leakage from Encrypted Files and Communication with PURBs",
-2019, section 4): of a size of N bits only the first few, as many as N itself has, may be other than 0. That adds at
-most 12 %, and 3 % from some megabytes on.
+2019, section 4): of a size from 2^E on, the last E - S bits are 0, S being how many bits E has. That adds at most 12 %,
+and 3 % from some megabytes on.
 """
 
 from __future__ import annotations
