@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from permafrost.cli.shared.status_lines import media_text
 from permafrost.events import ignore_events
 from permafrost.loading.media.source import media_source
 from permafrost.operations.vault.accept import accept
@@ -20,11 +21,13 @@ from permafrost.operations.vault.list import list_vaults
 from permafrost.operations.vault.remove import remove_vault
 from permafrost.repository.media_list import MEDIA_LIST
 from permafrost.sharing.server_side import ensure_sent_folders, media_folder_id, server_side_of
+from permafrost.status.places import media_document
 from permafrost.syncthing.folders import sharers
 from permafrost.syncthing.instance import Instance
 from permafrost.vault.media.balance import noted_balance
 from permafrost.vault.settings import Vault, VaultSyncthing, open_vault
 from permafrost.vault_keeping.keeper import Keeper
+from permafrost.vault_keeping.receipts import receipt_of
 from tests.fixtures.carried import turn_until
 from tests.fixtures.damage import flip_a_bit
 from tests.fixtures.delivery import Clock, Sender
@@ -132,7 +135,12 @@ def test_everything(paired: Paired, tmp_path: Path) -> None:
         paired.server.client.scan(server_side_of(sealing.configuration).repository_folder_id)
         turn_until(keeper, lambda: str(second) in {kept.snapshot for kept in records.arrivals("kept")}, "it is kept")
         assert not codes() & {"media-incomplete", "media-different", "media-rot", "odd-file"}
-        assert keeper.servers[0].statement(clock.wall).media_list is not None
+        media = receipt_of(paired.vault, keeper.servers[0].statement(clock.wall), "").media
+        assert media is not None
+        assert (media.sealed, media.needed, media.missing, media.rotten) == (True, needed, 0, 0)
+        document = media_document(media)
+        assert document is not None
+        assert media_text(document).startswith(f"{needed} of {needed} sealed objects")
 
     root = paired.vault.root
     assert not has_bytes(root, NAME_PART.encode())
