@@ -201,6 +201,11 @@ class Media(Section):
     ignore: tuple[str, ...] = Field(
         default=("/cache",), description="What Syncthing does not carry, as Syncthing patterns; /cache is remote media."
     )
+    sealed_path: AbsolutePath | None = Field(
+        default=None,
+        description="The folder of sealed copies for vaults that were invited with `--sealed-media`; it needs as much "
+        "room as the media. If left out, `sealed-media` beside the repository.",
+    )
 
 
 class Schedule(Section):
@@ -316,6 +321,10 @@ class DeclaredVault(Section):
     addresses: tuple[DeviceAddress, ...] = Field(
         default=(), description="Where it listens, as tcp://HOST:PORT; empty to wait for it, and to use discovery."
     )
+    sealed_media: Flag = Field(
+        default=False,
+        description="Whether it gets media sealed to the repository's key, instead of the media themselves.",
+    )
 
 
 class Mastodon(Section):
@@ -368,6 +377,27 @@ class Configuration(Section):
     )
 
     hooks: tuple[Hook, ...] = Field(default=(), description="One for each command; they run in this order.")
+
+    @property
+    def sealed_media_path(self) -> Path | None:
+        """Where the sealed copies of the media are, if there are any; None without media."""
+        if self.media is None:
+            return None
+        return self.media.sealed_path or self.repository.path.parent / "sealed-media"
+
+    @model_validator(mode="after")
+    def _sealed_media_are_apart(self) -> Self:
+        place = self.sealed_media_path
+        if place is None:
+            if any(vault.sealed_media for vault in self.vaults):
+                raise ValueError("a vault has sealed_media = true, and there is no [media]")
+            return self
+        for other in (self.repository.path, *((self.media.path,) if self.media is not None else ())):
+            if place == other or place in other.parents or other in place.parents:
+                raise ValueError(
+                    f"[media] sealed_path {place} is inside {other}, or contains it: give it a folder of its own"
+                )
+        return self
 
     @model_validator(mode="after")
     def _receivers_are_apart(self) -> Self:

@@ -80,6 +80,8 @@ class PlaceMediaDocument(Document):
     """how many are damaged and not repaired yet"""
     all_read_since: datetime | None
     """every media file was read again since then; null if some were never read"""
+    sealed: bool
+    """whether what is counted is not files but the sealed objects that hold them, by the server's list of those"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,8 @@ class PairedVaultDocument(Document):
     """when it was last connected; empty if never"""
     client_version: str
     """its Syncthing's version; empty if it is not connected"""
+    sealed_media: bool
+    """whether it gets media sealed to the repository's key, instead of the media themselves"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,8 @@ class InvitationDocument(Document):
     """the name that the vault is invited by"""
     expires_at: datetime
     """until when it can be used"""
+    sealed_media: bool
+    """whether the vault will get sealed media"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +109,8 @@ class OfferedFolderDocument(Document):
 
     folder_id: str
     """its id in Syncthing"""
-    kind: Literal["repository", "media", "receipts"]
-    """`repository`, `media` or `receipts`"""
+    kind: Literal["repository", "media", "sealed-media", "receipts"]
+    """`repository`, `media`, `sealed-media` or `receipts`"""
 
 
 @dataclass(frozen=True, slots=True)

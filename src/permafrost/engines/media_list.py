@@ -22,7 +22,13 @@ import psycopg
 import zstandard
 
 from permafrost.engines.context import RunContext
-from permafrost.engines.media_list_publishing import CurrentList, PreparedMediaList, published_list, warn_of_list
+from permafrost.engines.media_list_publishing import (
+    CurrentList,
+    PreparedMediaList,
+    lists_media,
+    published_list,
+    warn_of_list,
+)
 from permafrost.engines.media_list_state import ListHead, Unchanged, known_head, known_ids
 from permafrost.errors import PermafrostError
 from permafrost.mastodon.columns import SCHEMA
@@ -53,9 +59,9 @@ def read_media_list(
 ) -> CurrentList | None:
     """Read the list in the transaction of `connection`, and return it; None if there is none to be had.
 
-    That is so without `[media]`, and for a database without Mastodon's tables.
+    That is so without `[media]`, where a vault gets sealed media, and for a database without Mastodon's tables.
     """
-    if run.configuration.media is None:
+    if not lists_media(run.configuration):
         return None
     try:
         last = _last(run)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from permafrost.config.models import Configuration
 from permafrost.engines.context import RunContext
 from permafrost.errors import PermafrostError
 from permafrost.events import Warned
@@ -23,6 +24,8 @@ from permafrost.repository.media_list import (
     SignedMediaList,
     parse_signed_list,
 )
+from permafrost.sealed_media.layout import SealedStore
+from permafrost.sealed_media.store import remove_media_list
 from permafrost.small_files import read_small
 
 if TYPE_CHECKING:
@@ -59,13 +62,23 @@ def publish_media_list(run: RunContext, current: CurrentList | None, snapshot: S
     """
     folder = run.layout.root / MEDIA_LIST
     try:
-        if current is not None and current.prepared is not None:
-            return _publish(run, folder, current.prepared, snapshot)
-        if run.configuration.media is None and folder.is_dir():
-            _remove_others(folder, set())
+        has_list = lists_media(run.configuration)
+        if has_list and current is not None and current.prepared is not None:
+            size_bytes = _publish(run, folder, current.prepared, snapshot)
+            if lists_media(run.configuration):
+                return size_bytes  # no vault was invited meanwhile that must not see it
+            has_list = False
+        if not has_list and folder.is_dir():
+            remove_media_list(run.layout.root)
     except (OSError, PermafrostError) as error:
         warn_of_list(run, error)
     return 0
+
+
+def lists_media(configuration: Configuration) -> bool:
+    """Return whether a list is published: not once a vault gets sealed media, which gets the repository too."""
+    sealed = configuration.sealed_media_path
+    return sealed is not None and not SealedStore(sealed).exists
 
 
 def _publish(run: RunContext, folder: Path, prepared: PreparedMediaList, snapshot: SnapshotId) -> int:

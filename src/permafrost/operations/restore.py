@@ -23,7 +23,9 @@ from permafrost.events import Note, Progress, Reporter, Steps, Warned
 from permafrost.loading.existing_database import check_existing, existing_database
 from permafrost.loading.frame import FrameLoader, frame_loader
 from permafrost.loading.load import Load
-from permafrost.loading.media.laying_out import MediaRequest, RestoredMedia, restore_media, source_for
+from permafrost.loading.media.laying_out import MediaRequest, RestoredMedia, source_for
+from permafrost.loading.media.restoring import restore_media
+from permafrost.loading.media.sealed import SealedOpening
 from permafrost.loading.media.source import MediaSource
 from permafrost.loading.missing import Missing, make_folder, not_whole
 from permafrost.loading.opened_snapshot import OpenedSnapshot
@@ -182,21 +184,22 @@ def _restore(request: RestoreRequest, *, report: Reporter, now: datetime) -> Res
             source = manifest.database.name
             is_rehearsal = source != restored.target.database and database_exists(connection, source)
             written = write_secrets(secrets, request.secrets_to) if request.secrets_to is not None else ()
-    runbook = runbook_for(
-        manifest,
-        restored.target.database,
-        kept_as=restored.kept_as,
-        secrets=written,
-        secrets_to=request.secrets_to,
-        is_rehearsal=is_rehearsal,
-        lacks=Lacks(restored.missing.reasons, restored.missing_list),
-        media_to=request.media.to if request.media is not None else None,
-    )
-    runbook_file = None
-    if request.writes_runbook:
-        runbook_file = write_runbook(runbook.text(), request.runbook_file, restored.target.database, report)
-    with steps.step("lay the media out") if request.media is not None else nullcontext():
-        media = _restore_media(request, media_from, snapshot.id, restored.target.database, report)
+        runbook = runbook_for(
+            manifest,
+            restored.target.database,
+            kept_as=restored.kept_as,
+            secrets=written,
+            secrets_to=request.secrets_to,
+            is_rehearsal=is_rehearsal,
+            lacks=Lacks(restored.missing.reasons, restored.missing_list),
+            media_to=request.media.to if request.media is not None else None,
+        )
+        runbook_file = None
+        if request.writes_runbook:
+            runbook_file = write_runbook(runbook.text(), request.runbook_file, restored.target.database, report)
+        with steps.step("lay the media out") if request.media is not None else nullcontext():
+            opening = SealedOpening(snapshot.key, snapshot.home, repository.verifier, manifest.repository)
+            media = _restore_media(request, media_from, opening, snapshot.id, restored.target.database, report)
     if restored.missing and not request.keeps_going:
         raise not_whole(restored.target.database, restored.missing, restored.missing_list)
     return RestoreResult(
@@ -217,14 +220,19 @@ def _restore(request: RestoreRequest, *, report: Reporter, now: datetime) -> Res
 
 
 def _restore_media(
-    request: RestoreRequest, source: MediaSource | None, snapshot: SnapshotId, database: str, report: Reporter
+    request: RestoreRequest,
+    source: MediaSource | None,
+    opening: SealedOpening,
+    snapshot: SnapshotId,
+    database: str,
+    report: Reporter,
 ) -> RestoredMedia | None:
     """Lay the media out; if that fails, the database is there all the same."""
     if request.media is None or source is None:
         return None
     try:
         conninfo = conninfo_for(request.server, dbname=database)
-        return restore_media(request.media, source, str(snapshot), conninfo, report)
+        return restore_media(request.media, source, opening, str(snapshot), conninfo, report)
     except ReportedError as error:
         error.unchanged = error.unchanged or f"the database {database}, which is restored and compared"
         raise

@@ -52,6 +52,7 @@ from permafrost.documents.vault_pairing import (
     VaultRevokeDocument,
     VaultsDocument,
 )
+from permafrost.documents.vault_sealing import SealMediaDocument
 from permafrost.documents.verify import VerifyDocument
 from permafrost.errors import UsageError
 from permafrost.events import Event
@@ -90,6 +91,7 @@ COMMANDS: Mapping[str, tuple[type, ...]] = {
     "vault history": (VaultHistoryDocument,),
     "vault verify": (VaultVerifyDocument,),
     "vault media": (VaultMediaDocument,),
+    "vault seal-media": (SealMediaDocument,),
     "vault receive": (VaultReceiveDocument,),
     "vault send-back": (VaultSendBackDocument, VaultSendBackStopDocument),
 }

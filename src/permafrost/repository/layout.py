@@ -26,6 +26,7 @@ FOLDER_MODE = 0o755
 
 _OBJECT_NAME = re.compile(r"[0-9a-f]{64}")
 _OBJECT_FILE = re.compile(r"([0-9a-f]{64})\.gpg")
+_OBJECT_PATH = re.compile(rb"objects/([0-9a-f]{2})/(\1[0-9a-f]{62})\.gpg")
 _SNAPSHOT_ID = re.compile(r"([0-9]{8}T[0-9]{6}Z)-([0-9a-f]{8})")  # \d would match the digits of every script
 _REPOSITORY_ID = re.compile(r"[0-9a-f]{32}")
 
@@ -118,6 +119,12 @@ def object_path(name: str) -> str:
     if not is_object_name(name):
         raise IntegrityError(f"{name!r} is not an object's name")
     return f"objects/{name[:2]}/{name}.gpg"
+
+
+def object_of_path(path: bytes) -> str | None:
+    """Return the name of the object at `path` below a repository, None if no object has such a path."""
+    match = _OBJECT_PATH.fullmatch(path)
+    return match[2].decode("ascii") if match else None
 
 
 def snapshot_path(snapshot: SnapshotId) -> str:

@@ -1,5 +1,6 @@
 """Uploads to buckets, beside the schedule: each bucket has a job of its own, in a process of its own.
 
+Media are sealed in the same way, where vaults get sealed media.
 So a slow or broken bucket delays neither a backup nor another bucket. An upload is due when a snapshot has appeared or
 gone, and once an hour for its locks. One that failed is tried again after a minute, then after twice as long each
 time, up to half an hour: however long an outage is, afterwards everything is sent.
@@ -32,6 +33,8 @@ class BucketUpload:
     folders: tuple[Path, ...]
     hung_after_s: float
     report: Reporter
+    is_wanted: Callable[[], bool] = lambda: True
+    """Whether there is anything to do at all, asked again and again."""
     _job: Job | None = None
     _seen: tuple[int, ...] = ()
     _next_s: float = float("-inf")
@@ -43,6 +46,8 @@ class BucketUpload:
         """Attend to the upload under way, or begin one that is due."""
         if self._job is not None:
             self._attend(self._job, now)
+        elif not self.is_wanted():
+            return
         elif time.monotonic() >= self._next_s or (not self._is_failing and self._versions() != self._seen):
             self._seen = self._versions()
             self._job = self.begin(self.words, now)

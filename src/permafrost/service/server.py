@@ -19,8 +19,9 @@ from permafrost.repository.durable import make_folder_durably
 from permafrost.repository.layout import Layout
 from permafrost.repository.lock import file_lock
 from permafrost.schedule import calendar_of, local_zone
+from permafrost.sealed_media.layout import SealedStore
 from permafrost.service.alerts import ServerAlerts, server_alerts
-from permafrost.service.bucket_uploads import BucketUploads
+from permafrost.service.bucket_uploads import BucketUpload, BucketUploads
 from permafrost.service.job import Job
 from permafrost.service.job_runner import JobRunner
 from permafrost.service.own_command import check_own_command
@@ -62,6 +63,7 @@ def _serve(configuration: Configuration, config_file: Path, report: Reporter, pa
     calendar = calendar_of(configuration.schedule, local_zone())
     jobs = JobRunner(configuration, config_file, calendar, report, datetime.now(UTC), alerts)
     uploads = _uploads(configuration, config_file, report)
+    sealing = _sealing(configuration, config_file, report)
     doorkeeper = Doorkeeper(server, report)
     refresher = StatusRefresher(configuration, report, alerts.saw)
     try:
@@ -73,6 +75,7 @@ def _serve(configuration: Configuration, config_file: Path, report: Reporter, pa
             if jobs.turn(now):
                 manager.alive()
             uploads.turn(now)
+            sealing.turn(now)
             manager.status(jobs.status(now))
             if uptime.client is not None and time.monotonic() >= door_at:
                 door_at = time.monotonic() + DOOR_S
@@ -84,11 +87,27 @@ def _serve(configuration: Configuration, config_file: Path, report: Reporter, pa
         manager.stopping()
         jobs.ask_to_end()
         uploads.ask_to_end()
+        sealing.ask_to_end()
         try:
             uptime.close()
         finally:
             jobs.end()
             uploads.end()
+            sealing.end()
+
+
+def _sealing(configuration: Configuration, config_file: Path, report: Reporter) -> BucketUpload:
+    """Return the job that seals media, once a vault was invited that gets them sealed."""
+    place = configuration.sealed_media_path
+    snapshots = Layout(configuration.repository.path).snapshots
+    return BucketUpload(
+        ("vault", "seal-media"),
+        lambda words, now: Job(words, config_file, now),
+        (snapshots,),
+        configuration.schedule.hung_after_s,
+        report,
+        is_wanted=lambda: place is not None and SealedStore(place).exists and any(snapshots.iterdir()),
+    )
 
 
 def _uploads(configuration: Configuration, config_file: Path, report: Reporter) -> BucketUploads:

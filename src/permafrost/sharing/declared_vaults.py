@@ -9,10 +9,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from permafrost.config.models import DeclaredVault
 from permafrost.events import Note, Reporter, Warned
 from permafrost.repository.durable import make_folder_durably, write_durably
 from permafrost.sharing.paired_vaults import paired_vaults
-from permafrost.sharing.server_side import ServerSide
+from permafrost.sharing.server_side import ServerSide, media_folder_id
 from permafrost.small_files import NotAFileError, read_small
 from permafrost.syncthing.client import Client
 from permafrost.syncthing.folders import Device, admit, ensure_folder, sharers, unshare
@@ -32,7 +33,7 @@ def admit_declared(client: Client, server: ServerSide, report: Reporter) -> None
     paired = {vault.device_id: vault.name for vault in paired_vaults(client, server)}
     for device_id in before.keys() - declared.keys():
         if device_id in paired:
-            unshare(client, _folder_ids(server, before[device_id]), device_id)
+            unshare(client, server.shared_with(before[device_id]), device_id)
             report(Note(f"the vault {before[device_id]} is no longer declared: nothing more is sent to it"))
     names = {name: device_id for device_id, name in paired.items() if device_id not in before}
     for vault in server.declared:
@@ -47,10 +48,11 @@ def admit_declared(client: Client, server: ServerSide, report: Reporter) -> None
             declared.pop(vault.device_id)
             continue
         is_new = vault.device_id not in sharers(client, server.repository_folder_id)
+        _take_away_other_media(client, server, vault, report)
         ensure_folder(client, server.receipts_folder(vault.name))
         addresses = (*vault.addresses, "dynamic") if server.syncthing.discovery else vault.addresses
         device = Device(vault.device_id, vault.name, tuple(dict.fromkeys(addresses)) or ("dynamic",))
-        admit(client, device, _folder_ids(server, vault.name))
+        admit(client, device, server.sent_to(vault.name, sealed_media=vault.sealed_media))
         if is_new:
             report(Note(f"the declared vault {vault.name} is let in"))
     if declared != before:
@@ -63,8 +65,19 @@ def is_declared_vault(server: ServerSide, name: str) -> bool:
     return any(vault.name == name for vault in server.declared)
 
 
-def _folder_ids(server: ServerSide, vault_name: str) -> list[str]:
-    return [*(folder.folder_id for folder in server.folders), server.receipts_folder(vault_name).folder_id]
+def _take_away_other_media(client: Client, server: ServerSide, vault: DeclaredVault, report: Reporter) -> None:
+    """Let a vault that gets sealed media no longer get the media themselves, and the other way round."""
+    other = media_folder_id(server.repository_id) if vault.sealed_media else server.sealed_folder_id
+    if vault.device_id not in sharers(client, other):
+        return
+    unshare(client, [other], vault.device_id, forgets_device=False)
+    gets = "sealed media" if vault.sealed_media else "the media themselves"
+    report(
+        Warned(
+            f"the declared vault {vault.name} gets {gets} from now on, once it has joined again with the line of "
+            f"permafrost vault invite {vault.name}; what it has of the others stays there"
+        )
+    )
 
 
 def _read(file: Path) -> dict[str, str]:

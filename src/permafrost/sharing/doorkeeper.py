@@ -11,6 +11,7 @@ from permafrost.sharing.handshake import Now, now_utc
 from permafrost.sharing.server_side import ServerSide
 from permafrost.syncthing.client import Client
 from permafrost.syncthing.folders import Device, admit, ensure_folder, sharers
+from permafrost.vault.admission import GivenInvitation
 
 
 class Doorkeeper:
@@ -37,7 +38,7 @@ class Doorkeeper:
         admitted = {}
         for device_id, invitation in self._door.proven(client):
             self._server.invitations.mark_used(invitation, device_id)
-            self._admit(client, invitation.vault_name, device_id)
+            self._admit(client, invitation, device_id)
             admitted[device_id] = invitation.vault_name
         return admitted
 
@@ -47,7 +48,7 @@ class Doorkeeper:
         finished = {}
         for given in self._server.invitations.all():
             if given.used_by is not None and given.used_by not in vaults and self._now() < given.expires_at:
-                self._admit(client, given.vault_name, given.used_by)
+                self._admit(client, given, given.used_by)
                 finished[given.used_by] = given.vault_name
         return finished
 
@@ -57,8 +58,7 @@ class Doorkeeper:
         given_out = self._server.invitations.all()
         return {given.used_by: given.vault_name for given in given_out if given.used_by in vaults}
 
-    def _admit(self, client: Client, vault_name: str, device_id: str) -> None:
-        receipts = self._server.receipts_folder(vault_name)
-        ensure_folder(client, receipts)
-        folders = [*(folder.folder_id for folder in self._server.folders), receipts.folder_id]
-        admit(client, Device(device_id, vault_name), folders)
+    def _admit(self, client: Client, invitation: GivenInvitation, device_id: str) -> None:
+        ensure_folder(client, self._server.receipts_folder(invitation.vault_name))
+        folders = self._server.sent_to(invitation.vault_name, sealed_media=invitation.sealed_media)
+        admit(client, Device(device_id, invitation.vault_name), folders)

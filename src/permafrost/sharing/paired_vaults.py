@@ -24,6 +24,7 @@ class PairedVault:
     address: str
     last_seen: str
     client_version: str
+    sealed_media: bool
 
     def document(self) -> PairedVaultDocument:
         """Return it for JSON."""
@@ -34,6 +35,7 @@ class PairedVault:
             address=self.address,
             last_seen=self.last_seen,
             client_version=self.client_version,
+            sealed_media=self.sealed_media,
         )
 
 
@@ -42,6 +44,7 @@ def paired_vaults(client: Client, server: ServerSide) -> tuple[PairedVault, ...]
     devices = {str(device["deviceID"]): str(device["name"]) for device in client.devices()}
     connections = client.connections()
     last_seen = client.last_seen()
+    sealed = sharers(client, server.sealed_folder_id)
     vaults = sharers(client, server.repository_folder_id) - {client.own_id()}
     found = []
     for device_id in vaults:
@@ -55,6 +58,7 @@ def paired_vaults(client: Client, server: ServerSide) -> tuple[PairedVault, ...]
                 connection.address if connection else "",
                 "" if seen.startswith("1970-") else seen,
                 connection.client_version if connection else "",
+                device_id in sealed,
             )
         )
     return tuple(sorted(found, key=lambda vault: vault.name))

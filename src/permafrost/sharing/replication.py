@@ -17,6 +17,7 @@ from permafrost.syncthing.access import foreign_client
 from permafrost.syncthing.client import Client
 from permafrost.syncthing.holdings import wait_until_held
 from permafrost.syncthing.instance import Instance
+from permafrost.syncthing.presence import has_syncthing
 from permafrost.vault.declaration import DECLARATION_FILE
 
 
@@ -42,6 +43,19 @@ def tell_syncthing(configuration: Configuration, snapshot: SnapshotId, report: R
         report(Warned(f"Syncthing could not be notified of the snapshot: {error.message}"))
     except OSError as error:
         report(Warned(f"{DECLARATION_FILE} could not be written: {error}"))
+
+
+def tell_of_sealed_media(configuration: Configuration, report: Reporter) -> None:
+    """Make a running Syncthing look at what was sealed; if none runs, it looks by itself when it starts."""
+    if not has_syncthing(configuration.syncthing):
+        return
+    server = server_side_of(configuration)
+    try:
+        with _client_of_running(server) as client:
+            if client.is_answering() and client.folder(server.sealed_folder_id) is not None:
+                client.scan(server.sealed_folder_id)
+    except PermafrostError as error:
+        report(Warned(f"Syncthing could not be notified of the sealed media: {error.message}"))
 
 
 def _client_of_running(server: ServerSide) -> Client:

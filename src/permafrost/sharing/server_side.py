@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from permafrost.config.models import Configuration, DeclaredVault, Syncthing
-from permafrost.errors import ConfigurationError
+from permafrost.errors import ConfigurationError, UsageError
 from permafrost.repository.layout import SYNCTHING_IGNORES
 from permafrost.repository.repository import Repository
+from permafrost.sealed_media.layout import SealedStore
+from permafrost.sealed_media.store import prepare_store
 from permafrost.syncthing.access import opened
 from permafrost.syncthing.client import Client
 from permafrost.syncthing.folders import Folder, ensure_folder, share, sharers
@@ -37,14 +39,15 @@ class ServerSide:
     syncthing: Syncthing
     media_path: Path | None = None
     media_ignores: tuple[str, ...] = ("/cache",)
+    sealed_path: Path | None = None
+    """Where sealed media are, if there are any."""
     declared: tuple[DeclaredVault, ...] = ()
 
     @property
     def folders(self) -> tuple[Folder, ...]:
         """The folders that the server sends, the repository first."""
-        offered = self.offered
         repository = Folder(
-            offered[0].folder_id,
+            repository_folder_id(self.repository_id),
             f"{self.name} repository",
             self.repository_path,
             "repository",
@@ -54,21 +57,58 @@ class ServerSide:
         if self.media_path is None:
             return (repository,)
         media = Folder(
-            offered[1].folder_id,
+            media_folder_id(self.repository_id),
             f"{self.name} media",
             self.media_path,
             "media",
             is_sent=True,
             ignores=self.media_ignores,
         )
-        return (repository, media)
+        return (repository, media) if self.sealed_folder is None else (repository, media, self.sealed_folder)
 
     @property
-    def offered(self) -> tuple[OfferedFolder, ...]:
-        """The same folders, as an invitation names them."""
+    def sealed_folder(self) -> Folder | None:
+        """The folder of sealed media; None as long as no vault was to get any."""
+        if self.sealed_path is None or not SealedStore(self.sealed_path).exists:
+            return None
+        return Folder(
+            self.sealed_folder_id,
+            f"{self.name} sealed media",
+            self.sealed_path,
+            "sealed-media",
+            is_sent=True,
+            ignores=SYNCTHING_IGNORES,
+        )
+
+    @property
+    def sealed_folder_id(self) -> str:
+        """The id of the folder of sealed media; a vault with which it is shared never gets the media themselves."""
+        return f"{repository_folder_id(self.repository_id)}-sealed-media"
+
+    def prepare_sealed_media(self) -> None:
+        """Make the store of sealed media, from which vaults can be sent them; raise `UsageError` without media."""
+        if self.sealed_path is None:
+            raise UsageError(
+                "no media are configured that could be sealed", unchanged="everything", hint="set path in [media]"
+            )
+        prepare_store(self.sealed_path, Repository.open(self.repository_path))
+
+    def offered(self, *, sealed_media: bool) -> tuple[OfferedFolder, ...]:
+        """The folders that a vault gets, as an invitation names them."""
         repository = OfferedFolder(folder_id=repository_folder_id(self.repository_id), kind="repository")
-        media = OfferedFolder(folder_id=media_folder_id(self.repository_id), kind="media")
-        return (repository,) if self.media_path is None else (repository, media)
+        if self.media_path is None:
+            return (repository,)
+        if sealed_media:
+            return (repository, OfferedFolder(folder_id=self.sealed_folder_id, kind="sealed-media"))
+        return (repository, OfferedFolder(folder_id=media_folder_id(self.repository_id), kind="media"))
+
+    def sent_to(self, vault_name: str, *, sealed_media: bool) -> list[str]:
+        """The ids of the folders that are shared with a vault, in that order.
+
+        Sealed media come first: whatever cuts this short, a vault that has that folder is known not to get the media.
+        """
+        offered = (*self.offered(sealed_media=sealed_media), self._offered_receipts(vault_name))
+        return [folder.folder_id for folder in sorted(offered, key=lambda folder: folder.kind != "sealed-media")]
 
     def receipts_folder(self, vault_name: str) -> Folder:
         """The folder in which the receipts of one vault are received; no other vault sees it."""
@@ -88,10 +128,17 @@ class ServerSide:
         """Where receipts arrive, a folder for each vault."""
         return self.state_path / RECEIPTS
 
-    def offered_to(self, vault_name: str) -> tuple[OfferedFolder, ...]:
+    def shared_with(self, vault_name: str) -> list[str]:
+        """The ids of all folders that may be shared with a vault of that name."""
+        sent = (self.repository_folder_id, media_folder_id(self.repository_id), self.sealed_folder_id)
+        return [*sent, self.receipts_folder(vault_name).folder_id]
+
+    def offered_to(self, vault_name: str, *, sealed_media: bool) -> tuple[OfferedFolder, ...]:
         """The folders, as the invitation for that vault names them."""
-        receipts = OfferedFolder(folder_id=self.receipts_folder(vault_name).folder_id, kind="receipts")
-        return (*self.offered, receipts)
+        return (*self.offered(sealed_media=sealed_media), self._offered_receipts(vault_name))
+
+    def _offered_receipts(self, vault_name: str) -> OfferedFolder:
+        return OfferedFolder(folder_id=self.receipts_folder(vault_name).folder_id, kind="receipts")
 
     @property
     def repository_folder_id(self) -> str:
@@ -120,6 +167,7 @@ def server_side_of(configuration: Configuration) -> ServerSide:
         syncthing=configuration.syncthing,
         media_path=media.path if media else None,
         media_ignores=media.ignore if media else (),
+        sealed_path=configuration.sealed_media_path,
         declared=configuration.vaults,
     )
 
@@ -144,6 +192,8 @@ def opened_server(server: ServerSide) -> Iterator[Client]:
 
 def ensure_sent_folders(client: Client, server: ServerSide) -> None:
     """Make Syncthing have the folders that the server sends, shared with the vaults of the repository."""
+    if server.sealed_path is not None and any(vault.sealed_media for vault in server.declared):
+        server.prepare_sealed_media()
     for folder in server.folders:
         if not folder.path.is_dir():
             raise ConfigurationError(
@@ -151,9 +201,10 @@ def ensure_sent_folders(client: Client, server: ServerSide) -> None:
             )
         ensure_folder(client, folder)
     vaults = sharers(client, server.repository_folder_id) - {client.own_id()}
+    sealed = sharers(client, server.sealed_folder_id)
     names = {str(device["deviceID"]): str(device["name"]) for device in client.devices()}
     for vault in vaults:  # media, or receipts, may have come after the vault
-        share(client, [folder.folder_id for folder in server.folders], vault)
+        share(client, [folder.folder_id for folder in server.offered(sealed_media=vault in sealed)], vault)
         if VAULT_NAME.fullmatch(names.get(vault, "")):
             ensure_folder(client, server.receipts_folder(names[vault]), [vault])
 

@@ -88,6 +88,7 @@ def media_document(media: MediaReceipt | None) -> PlaceMediaDocument | None:
         different=media.different,
         rotten=media.rotten,
         all_read_since=media.all_read_since,
+        sealed=media.sealed,
     )
 
 

@@ -5,7 +5,8 @@ Settings differ from Syncthing's defaults where the facts ask for it:
 - The repository ignores modes (its objects are 0444 on the server, whatever the vault's umask makes on a vault);
   media keep them, for there they are part of what Mastodon's web server needs. So does the copy of both that a vault
   sends back to a new server.
-- The repository is not watched, since permafrost says itself when there is something new; media on the server are.
+- The repository and sealed media are not watched, since permafrost says itself when there is something new; media on
+  the server are.
 - A changed file is not searched for shifted blocks of its old version (`weakHashThresholdPct` 101): encrypted
   files share none, and the search makes a replacement six times slower.
 - A vault moves what the server removes or replaces into a folder of its own, by the `trashcan` versioner. The
@@ -27,7 +28,7 @@ from permafrost.errors import ReplicationError
 from permafrost.syncthing.answers import Json
 from permafrost.syncthing.client import Client
 
-FolderKind = Literal["repository", "media", "receipts", "copy"]
+FolderKind = Literal["repository", "media", "sealed-media", "receipts", "copy"]
 RESCAN_S = 3600  # a net under the scans that permafrost asks for, and under inotify's limits
 VAULT_RESCAN_S = 86400
 WATCH_DELAY_S = 10
@@ -75,7 +76,7 @@ def folder_settings(folder: Folder) -> Json:
         "rescanIntervalS": RESCAN_S if folder.is_sent else VAULT_RESCAN_S,
         "weakHashThresholdPct": 101,
         # Of a backlog, whole snapshots should come one after the other, and not all of them at the very end.
-        "order": "oldestFirst" if folder.kind == "repository" else "random",
+        "order": "oldestFirst" if folder.kind in ("repository", "sealed-media") else "random",
         "minDiskFree": {"value": folder.min_free_percent, "unit": "%"},
         "versioning": _versioning(folder),
     }

@@ -30,6 +30,8 @@ class GivenInvitation(BaseModel):
     vault_name: str
     secret: str = Field(repr=False)
     expires_at: datetime
+    sealed_media: bool = False
+    """Whether the vault gets sealed media only."""
     used_by: str | None = None
     """The device id of the vault that was let in with it."""
 
@@ -70,7 +72,10 @@ class InvitationStore:
     def add(self, invitation: Invitation) -> None:
         """Remember a new invitation; an older one for the same vault is no longer valid."""
         given = GivenInvitation(
-            vault_name=invitation.vault_name, secret=invitation.secret, expires_at=invitation.expires_at
+            vault_name=invitation.vault_name,
+            secret=invitation.secret,
+            expires_at=invitation.expires_at,
+            sealed_media=any(folder.kind == "sealed-media" for folder in invitation.folders),
         )
         self._write(given)
 

@@ -38,12 +38,15 @@ WholeSecond = Annotated[datetime, AfterValidator(_whole_second)]
 
 
 class OfferedFolder(BaseModel):
-    """A folder that a server shares with a vault: two that it sends, and one for the receipts that it gets back."""
+    """A folder that a server shares with a vault: two that it sends, and one for the receipts that it gets back.
+
+    Media are sent as they are, or sealed; a vault of a version that does not know the latter refuses the invitation.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     folder_id: FolderId
-    kind: Literal["repository", "media", "receipts"]
+    kind: Literal["repository", "media", "sealed-media", "receipts"]
 
 
 class Invitation(BaseModel):
@@ -64,7 +67,7 @@ class Invitation(BaseModel):
     @model_validator(mode="after")
     def _one_folder_of_a_kind(self) -> Self:
         kinds = [folder.kind for folder in self.folders]
-        if "repository" not in kinds or len(set(kinds)) != len(kinds):
+        if "repository" not in kinds or len({kind.removeprefix("sealed-") for kind in kinds}) != len(kinds):
             raise ValueError("needs one repository folder, and at most one for media and one for receipts")
         return self
 

@@ -87,6 +87,8 @@ class MediaReceipt(ReceiptPart):
     """Damaged, and not mended yet."""
     all_read_since: Time | None = None
     """Every media file was read again since then, by the vault's own time; None if some were never read."""
+    sealed: bool = False
+    """Whether all this counts sealed objects, by the list that names those."""
 
 
 class Receipt(ReceiptPart):

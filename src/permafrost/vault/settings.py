@@ -4,7 +4,7 @@ DIR/vault.toml                     these settings; a link to a file elsewhere, i
 DIR/servers.toml                   what the vault has joined: its name, and the servers that it keeps
 DIR/syncthing/                     the home of the vault's Syncthing
 DIR/signing/                       the key that receipts are signed with
-DIR/SERVER/repository, media       received from that server
+DIR/SERVER/repository, media       received from that server; sealed-media instead of media where they come sealed
 DIR/SERVER/removed/...             what the server removed or replaced, for a time
 DIR/SERVER/history/                the vault's own copies, out of Syncthing's reach: a repository, and media/ in it
 DIR/SERVER/keeping.sqlite          what the vault knows of them: when each arrived, when it was read last
@@ -115,6 +115,16 @@ class VaultServer(Section):
         if value in RESERVED_NAMES:
             raise ValueError(f"{value!r} is a name that the vault reserves for itself")
         return value
+
+    @property
+    def media_folder(self) -> OfferedFolder | None:
+        """The folder of its media, sealed or not; None if it sends none."""
+        return next((offered for offered in self.folders if offered.kind in ("media", "sealed-media")), None)
+
+    @property
+    def seals_media(self) -> bool:
+        """Whether its media come sealed."""
+        return self.media_folder is not None and self.media_folder.kind == "sealed-media"
 
     def document(self) -> KeptServerDocument:
         """Return it for JSON."""
@@ -253,9 +263,9 @@ class Vault(BaseModel):
         return self.root / server.name / "repository"
 
     def media(self, server: VaultServer) -> Path | None:
-        """Return the folder in which the server's media are received; None if it sends none."""
-        has_media = any(offered.kind == "media" for offered in server.folders)
-        return self.root / server.name / "media" if has_media else None
+        """Return the folder in which the server's media are received, sealed or not; None if it sends none."""
+        offered = server.media_folder
+        return self.place_of(server, offered) if offered is not None else None
 
     def history(self, server: VaultServer) -> Path:
         """Return the folder of the vault's own copies, a repository itself."""
@@ -277,8 +287,9 @@ class Vault(BaseModel):
     def folders_of(self, server: VaultServer, repository_ignores: tuple[str, ...]) -> tuple[Folder, ...]:
         """Return the folders of the server as Syncthing should have them here."""
         settings = self.settings
-        days = {"repository": settings.keep_removed_objects_days, "media": settings.keep_removed_media_days}
-        ignores = {"repository": repository_ignores, "media": ("/cache",)}
+        media_days = settings.keep_removed_media_days
+        days = {"repository": settings.keep_removed_objects_days, "media": media_days, "sealed-media": media_days}
+        ignores = {"repository": repository_ignores, "media": ("/cache",), "sealed-media": repository_ignores}
         received = tuple(
             Folder(
                 folder_id=offered.folder_id,

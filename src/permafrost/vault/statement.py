@@ -21,6 +21,8 @@ class StatedMedia:
     balance: MediaBalance
     rotten: int
     all_read_since: datetime | None
+    is_sealed: bool
+    """Whether what is counted is sealed objects, by the list that names those."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,4 +84,6 @@ def statement_of(
 
 def _stated_media(records: Records, media: MediaVersions) -> StatedMedia | None:
     balance, snapshot = noted_balance(records), records.note(LIST_SNAPSHOT)
-    return StatedMedia(snapshot, balance, *media.read_since()) if balance is not None and snapshot else None
+    if balance is None or not snapshot:
+        return None
+    return StatedMedia(snapshot, balance, *media.read_since(), media.is_sealed)

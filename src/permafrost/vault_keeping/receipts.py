@@ -119,6 +119,7 @@ def _media_of(stated: StatedMedia | None) -> MediaReceipt | None:
         overdue=balance.overdue,
         rotten=stated.rotten,
         all_read_since=stated.all_read_since,
+        sealed=stated.is_sealed,
     )
 
 

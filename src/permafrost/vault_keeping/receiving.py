@@ -66,7 +66,7 @@ class Receiving:
 
     def _places(self) -> tuple[Path, ...]:
         root = self._vault.root / self._server.name
-        return root / "repository", root / "media", root / "removed"
+        return root / "repository", root / "media", root / "sealed-media", root / "removed"
 
     def _measured(self, now: datetime, until: float) -> bool:
         while self._walk is not None:

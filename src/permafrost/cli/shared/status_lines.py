@@ -74,12 +74,13 @@ def place_lines(places: Sequence[PlaceDocument], now: datetime, zone: tzinfo, co
 
 def media_text(media: PlaceMediaDocument) -> str:
     """Return how the media of a place compare with what the database needs."""
-    text = f"{media.held:,} of {media.needed:,} files that the database needs ({bytes_text(media.held_bytes)})"
+    what = "sealed objects" if media.sealed else "files that the database needs"
+    text = f"{media.held:,} of {media.needed:,} {what} ({bytes_text(media.held_bytes)})"
     lacks = [
         f"{count:,} {what}"
         for count, what in (
             (media.missing, "missing"),
-            (media.different, "of another size than the database says"),
+            (media.different, "of another size than " + ("listed" if media.sealed else "the database says")),
             (media.rotten, "damaged"),
         )
         if count

@@ -26,6 +26,10 @@ _COMMANDS = {
     ),
     "verify": ("vault.copies:verify_command", "Read everything the vault keeps again, now, and compare it."),
     "media": ("vault.copies:media_command", "Lay out a server's media as they were when a snapshot arrived."),
+    "seal-media": (
+        "vault.sealing:seal_media_command",
+        "Seal the media that have changed, for vaults invited with --sealed-media.",
+    ),
     "receive": ("vault.sending_back:receive_command", "Get repository and media back from a vault, on a new server."),
     "send-back": ("vault.sending_back:send_back_command", "Send what the vault keeps of a server to a new server."),
 }

@@ -27,7 +27,10 @@ def invitations_command(rendering: Rendering, *, config_file: Path | None) -> No
     server = server_side_of(load_configuration(config_path(config_file)))
     given = open_invitations(server, datetime.now(UTC))
     document = VaultInvitationsDocument(tuple(map(invitation_document, given)))
-    lines = [f"{invitation.vault_name}  until {invitation.expires_at:%Y-%m-%d %H:%M} UTC" for invitation in given]
+    lines = [
+        f"{one.vault_name}  until {one.expires_at:%Y-%m-%d %H:%M} UTC" + (", sealed media" if one.sealed_media else "")
+        for one in given
+    ]
     rendering.result(document, lines or ["no invitation is open"])
 
 

@@ -49,25 +49,29 @@ _ACCEPT_S = 60
     metavar="MINUTES",
     help="How long the vault may take to join.",
 )
+@click.option("--sealed-media", is_flag=True, help="Send it the media sealed: it can check them, and read nothing.")
 @config_option
 @json_option
 @reporting
 def invite_command(
-    rendering: Rendering, name: str, *, waits: bool, valid_for_min: int, config_file: Path | None
+    rendering: Rendering, name: str, *, waits: bool, valid_for_min: int, sealed_media: bool, config_file: Path | None
 ) -> None:
     """Print the line by which the vault NAME can join, and wait for it.
 
     On the server. The line is a secret until it is used: it works once, for one machine, until it expires. Send it
     like a password. Only a machine that proves that it has the line is let in. For a vault that the configuration
-    declares, the line is no secret, and nothing is waited for.
+    declares, the line is no secret, and nothing is waited for. With --sealed-media, for a machine at a friend's, names
+    and contents of media are sealed to the repository's key before they leave; that needs as much room here again.
 
     \b
     Examples:
       permafrost vault invite attic
       permafrost vault invite attic --no-wait --valid-for 600
+      permafrost vault invite friends --sealed-media
     """
     server = _server(config_file)
-    invitation = invite(server, name, valid_for=timedelta(minutes=valid_for_min), report=rendering.report)
+    valid_for = timedelta(minutes=valid_for_min)
+    invitation = invite(server, name, valid_for=valid_for, sealed_media=sealed_media, report=rendering.report)
     line = invitation.as_line()
     document = VaultInviteDocument(vault=name, invitation=line, expires_at=invitation.expires_at, paired=())
     if is_declared_vault(server, name):
@@ -173,6 +177,7 @@ def _sees(paired: PairedVault) -> str:
 
 
 def _line_of(paired: PairedVault) -> str:
+    name = f"{paired.name}  sealed media," if paired.sealed_media else f"{paired.name} "
     if paired.is_connected:
-        return f"{paired.name}  connected from {paired.address} ({paired.client_version})"
-    return f"{paired.name}  away, " + (f"last seen {paired.last_seen}" if paired.last_seen else "never seen")
+        return f"{name} connected from {paired.address} ({paired.client_version})"
+    return f"{name} away, " + (f"last seen {paired.last_seen}" if paired.last_seen else "never seen")

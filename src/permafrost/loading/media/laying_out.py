@@ -1,9 +1,4 @@
-"""Lays the media of a snapshot out in a folder, and compares them with the restored rows.
-
-The rows say which files there must be, and which have to be closed: Mastodon marks the files of suspended accounts by
-their permissions alone, which a copy may have lost. So a file of a suspended account is 0600, and every other one can
-be read by the web server. A file appears under its name only when it is whole.
-"""
+"""Lays the media of a snapshot out in a folder. A file appears under its name only when it is whole."""
 
 from __future__ import annotations
 
@@ -15,24 +10,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import psycopg
-
 from permafrost.documents.restore import RestoredMediaDocument
 from permafrost.errors import RestoreRefusedError
 from permafrost.events import Progress, Reporter
 from permafrost.loading.media.source import MediaFile, MediaSource, media_source
-from permafrost.mastodon.health.queries import reading
-from permafrost.mastodon.media_paths import ATTACHMENTS, expected_files
-from permafrost.postgres.connection import connected
 from permafrost.repository.durable import space_errors
 from permafrost.small_files import NotAFileError, open_regular, opened_folder
-from permafrost.vault.media.moment import leads_outside
 
 NAMED_AT_MOST = 5
-_CLOSED, _READABLE = 0o600, 0o044
-_FOLDER_MODE = 0o755
-_TELL_EVERY = 1000
-_UNFINISHED = ".permafrost-media"
+CLOSED = 0o600
+FOLDER_MODE = 0o755
+TELL_EVERY = 1000
+UNFINISHED = ".permafrost-media"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +96,7 @@ class RestoredMedia:
 def lay_out(source: MediaSource, snapshot: str, target: Path, restored: RestoredMedia, report: Reporter) -> None:
     """Copy the snapshot's media into `target`, a file that is there with the same size and time left alone."""
     with space_errors(target.parent):
-        target.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
+        target.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
         for file in source.files(snapshot, restored.odd):
             try:
                 _copy(source, file, target, restored)
@@ -115,7 +104,7 @@ def lay_out(source: MediaSource, snapshot: str, target: Path, restored: Restored
                 restored.odd(file.path, "it no longer exists")
             except (NotAFileError, IsADirectoryError):
                 restored.odd(file.path, "it, or what is in its place, is not a regular file")
-            if restored.files % _TELL_EVERY == 0:
+            if restored.files % TELL_EVERY == 0:
                 report(Progress(restored.files, None, "files"))
 
 
@@ -125,100 +114,43 @@ def _copy(source: MediaSource, file: MediaFile, target: Path, restored: Restored
     with (
         opened_folder(source.root, *from_folders) as below,
         os.fdopen(open_regular(from_name, folder=below), "rb") as reading_from,
-        _made_folder(target, folders) as folder,
+        made_folder(target, folders) as folder,
     ):
         status = os.fstat(reading_from.fileno())
-        if not _is_there(folder, name, status):
+        if not is_there(folder, name, status.st_size, status.st_mtime_ns):
             _write(reading_from.fileno(), status, file.mode, folder, name)
     restored.files += 1
     restored.size_bytes += status.st_size
 
 
-def _is_there(folder: int, name: str, status: os.stat_result) -> bool:
+def is_there(folder: int, name: str, size_bytes: int, mtime_ns: int) -> bool:
+    """Return whether the file in the opened folder has that size and time already."""
     try:
         found = os.stat(name, dir_fd=folder, follow_symlinks=False)
     except FileNotFoundError:
         return False
-    same = (status.st_size, status.st_mtime_ns)
-    return stat.S_ISREG(found.st_mode) and (found.st_size, found.st_mtime_ns) == same
+    return stat.S_ISREG(found.st_mode) and (found.st_size, found.st_mtime_ns) == (size_bytes, mtime_ns)
 
 
 def _write(descriptor: int, status: os.stat_result, mode: int | None, folder: int, name: str) -> None:
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
-    written = os.open(_UNFINISHED, flags, _CLOSED, dir_fd=folder)
+    written = os.open(UNFINISHED, flags, CLOSED, dir_fd=folder)
     with os.fdopen(written, "wb") as writing, os.fdopen(os.dup(descriptor), "rb") as content:
         shutil.copyfileobj(content, writing, 1 << 20)
         writing.flush()
         os.fchmod(written, (stat.S_IMODE(status.st_mode) if mode is None else mode) & 0o666)
         os.utime(written, ns=(status.st_atime_ns, status.st_mtime_ns))
-    os.replace(_UNFINISHED, name, src_dir_fd=folder, dst_dir_fd=folder)
+    os.replace(UNFINISHED, name, src_dir_fd=folder, dst_dir_fd=folder)
 
 
 @contextmanager
-def _made_folder(root: Path, names: list[str]) -> Iterator[int]:
+def made_folder(root: Path, names: list[str]) -> Iterator[int]:
     """Yield a descriptor on the folder below `root`, which is made; no link is followed, whoever has put it there."""
     for depth in range(len(names)):
         with opened_folder(root, *names[:depth]) as above:
             try:
-                os.mkdir(names[depth], _FOLDER_MODE, dir_fd=above)
+                os.mkdir(names[depth], FOLDER_MODE, dir_fd=above)
             except FileExistsError:
                 continue
     with opened_folder(root, *names) as folder:
         yield folder
-
-
-def restore_media(
-    request: MediaRequest, source: MediaSource, snapshot: str, conninfo: str, report: Reporter
-) -> RestoredMedia:
-    """Lay the snapshot's media out, compare them with the rows of the restored database, and return how that went."""
-    restored = RestoredMedia(request)
-    lay_out(source, snapshot, request.to, restored, report)
-    with connected(conninfo) as connection:
-        _compare(connection, request.to, request.missing_list, restored, report)
-    return restored
-
-
-def _compare(
-    connection: psycopg.Connection, target: Path, missing_list: Path, restored: RestoredMedia, report: Reporter
-) -> None:
-    """Look for every file that the rows expect, set its permissions, and list in a file what was never there."""
-    missing_list.unlink(missing_ok=True)
-    with space_errors(target), reading(connection):
-        for attachment in ATTACHMENTS:
-            for file, is_closed in expected_files(connection, attachment):
-                restored.expected += 1
-                if not _set_mode(target, file, is_closed=is_closed):
-                    _note_missing(missing_list, file, restored)
-                elif is_closed:
-                    restored.closed += 1
-                if restored.expected % _TELL_EVERY == 0:
-                    report(Progress(restored.expected, None, "files"))
-
-
-def _set_mode(target: Path, file: str, *, is_closed: bool) -> bool:
-    """Close or open a file; return whether it is there, as a regular file in its place."""
-    if leads_outside(os.fsencode(file)):
-        return False
-    *folders, name = file.split("/")
-    try:
-        with opened_folder(target, *folders) as folder:
-            descriptor = open_regular(name, folder=folder)
-    except (FileNotFoundError, NotAFileError):
-        return False
-    try:
-        mode = stat.S_IMODE(os.fstat(descriptor).st_mode)
-        wanted = _CLOSED if is_closed else mode | _CLOSED | _READABLE
-        if mode != wanted:
-            os.fchmod(descriptor, wanted)
-    finally:
-        os.close(descriptor)
-    return True
-
-
-def _note_missing(missing_list: Path, file: str, restored: RestoredMedia) -> None:
-    restored.missing += 1
-    if len(restored.first_missing) < NAMED_AT_MOST:
-        restored.first_missing.append(file)
-    descriptor = os.open(missing_list, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, _CLOSED)
-    with os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogateescape") as writing:
-        writing.write(f"{file}\n")

@@ -3,7 +3,8 @@
     NAME/history/            the repository that is restored, with media/ and media-replaced/ in it
     NAME/keeping.sqlite      when which version of a file was there
 
-Without the vault's records, or in a copy, there is one version of each file, whose moment nobody knows.
+Without the vault's records, or in a copy, there is one version of each file, whose moment nobody knows. Media that came
+sealed are objects, and an index of which each version is kept.
 """
 
 from __future__ import annotations
@@ -14,12 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from permafrost.errors import RepositoryError, RestoreRefusedError
+from permafrost.sealed_media.layout import INDEX_FILE
 from permafrost.vault.media.moment import media_of
 from permafrost.vault.media.walk import files_below
 
 RECORDS = "keeping.sqlite"
 _KEPT = "media"
-_REMOTE = b"cache/"
+REMOTE = b"cache/"
 """What Mastodon keeps of other servers, and fetches again."""
 Odd = Callable[[bytes, str], None]
 
@@ -37,11 +39,34 @@ class MediaFile:
 
 
 @dataclass(frozen=True, slots=True)
+class SealedMedia:
+    """A sealed media store, and its index of a moment, which may lie elsewhere."""
+
+    store: Path
+    index: Path
+
+
+@dataclass(frozen=True, slots=True)
 class MediaSource:
     """A folder with media: `records` are those of the vault whose history it is, None for a copy."""
 
     root: Path
     records: Path | None
+
+    def sealed(self, snapshot: str) -> SealedMedia | None:
+        """Return the store that the media lie in, with the index of the snapshot's moment; None if they are files.
+
+        Raise `RepositoryError` as `files` does.
+        """
+        if self.records is None:
+            index = self.root / INDEX_FILE
+            return SealedMedia(self.root, index) if index.is_file() else None
+        if not (self.root / _KEPT / INDEX_FILE).is_file():
+            return None  # where it was there once, its newest version still is
+        name = INDEX_FILE.encode("ascii")
+        places = (kept.place for kept in media_of(self.records, snapshot) if kept.path == name)
+        place = next(places, None)
+        return SealedMedia(self.root / _KEPT, self.root / os.fsdecode(place)) if place is not None else None
 
     def files(self, snapshot: str, odd: Odd) -> Iterator[MediaFile]:
         """Yield the files of the snapshot's moment, or the only ones; `odd` takes what is no regular file, and why.
@@ -50,11 +75,11 @@ class MediaSource:
         """
         if self.records is not None:
             for kept in media_of(self.records, snapshot):
-                if not kept.path.startswith(_REMOTE):
+                if not kept.path.startswith(REMOTE):
                     yield MediaFile(kept.path, kept.place, kept.mode)
             return
         for _, path, _ in files_below(os.fsencode(self.root), odd):
-            if not path.startswith(_REMOTE):
+            if not path.startswith(REMOTE):
                 yield MediaFile(path, path, None)
 
 

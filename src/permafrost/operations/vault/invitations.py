@@ -22,7 +22,7 @@ def open_invitations(server: ServerSide, now: datetime) -> tuple[GivenInvitation
 
 def invitation_document(invitation: GivenInvitation) -> InvitationDocument:
     """Return it for JSON, without its secret."""
-    return InvitationDocument(invitation.vault_name, invitation.expires_at)
+    return InvitationDocument(invitation.vault_name, invitation.expires_at, invitation.sealed_media)
 
 
 def revoke(server: ServerSide, vault_name: str, now: datetime) -> GivenInvitation:

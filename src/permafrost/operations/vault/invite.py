@@ -23,14 +23,16 @@ def invite(
     vault_name: str,
     *,
     valid_for: timedelta = VALID_FOR,
+    sealed_media: bool = False,
     report: Reporter,
     now: Now = now_utc,
 ) -> Invitation:
     """Return a new invitation for a vault of that name, which the server knows of from now on.
 
     A vault that the configuration declares is let in by its device id: its line proves nothing, so it is no secret, and
-    it does not expire for years. An older invitation for the same name is void. Raise `UsageError` if a vault of that
-    name is paired already, `ConfigurationError` if there is no address that a vault could reach.
+    it does not expire for years. An older invitation for the same name is void. With `sealed_media` the vault gets the
+    media sealed; whether a declared one does, the configuration says. Raise `UsageError` if a vault of that name is
+    paired already, `ConfigurationError` if there is no address that a vault could reach.
     """
     steps = Steps(report, 2)
     if VAULT_NAME.fullmatch(vault_name) is None:
@@ -38,7 +40,10 @@ def invite(
             f"{vault_name!r} is not a valid vault name",
             hint="use lower-case letters, digits, dots and hyphens, for instance: attic",
         )
+    sealed_media = _is_sealed(server, vault_name, is_wanted=sealed_media)
     addresses = addresses_to_offer(server.syncthing)
+    if sealed_media:
+        server.prepare_sealed_media()
     with steps.step("prepare the folders in Syncthing"), opened_server(server) as client:
         is_declared = is_declared_vault(server, vault_name)
         if is_declared:
@@ -57,7 +62,7 @@ def invite(
             repository_id=server.repository_id,
             fingerprint=server.fingerprint,
             vault_name=vault_name,
-            folders=server.offered_to(vault_name),
+            folders=server.offered_to(vault_name, sealed_media=sealed_media),
             addresses=addresses,
             secret=secrets.token_hex(SECRET_BYTES),
             expires_at=moment + (DECLARED_VALID_FOR if is_declared else valid_for),
@@ -67,3 +72,15 @@ def invite(
         server.invitations.forget_older_than(moment - KEPT_AFTER_EXPIRY)
         server.invitations.add(invitation)
     return invitation
+
+
+def _is_sealed(server: ServerSide, vault_name: str, *, is_wanted: bool) -> bool:
+    """Return whether the vault gets sealed media; raise `UsageError` if a declared one is declared otherwise."""
+    declared = next((vault for vault in server.declared if vault.name == vault_name), None)
+    if declared is not None and is_wanted and not declared.sealed_media:
+        raise UsageError(
+            f"the vault {vault_name} is declared in the configuration, without sealed media",
+            unchanged="everything",
+            hint="set sealed_media = true in its [[vaults]]",
+        )
+    return is_wanted or (declared is not None and declared.sealed_media)

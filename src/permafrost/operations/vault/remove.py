@@ -40,7 +40,7 @@ def remove_vault(server: ServerSide, vault_name: str) -> PairedVault:
         shutil.rmtree(receipts.path, ignore_errors=True)
         for kept in (PIN_FILE, NEWEST_FILE):
             receipts.path.with_name(f"{vault_name}.{kept}").unlink(missing_ok=True)
-        unshare(client, [folder.folder_id for folder in server.folders], found.device_id)
+        unshare(client, server.shared_with(vault_name), found.device_id)
         return found
 
 

@@ -25,20 +25,21 @@ def report_balance(needed: NeededMedia, records: Records, found: FindingSink, no
         records.forget_note(_BALANCE)
     else:
         records.set_note(_BALANCE, json.dumps(balance.document()))
+    what = (
+        "objects with sealed media that the server lists" if needed.is_sealed else "media files that the database needs"
+    )
     if balance.overdue:
         names = ", ".join(compared.overdue)
-        message = (
-            f"{balance.overdue} of {balance.needed} media files that the database needs never came, such as {names}"
-        )
+        message = f"{balance.overdue} of {balance.needed} {what} never came, such as {names}"
         found(FindingKind.MEDIA_INCOMPLETE, _SUBJECT, message)
     else:
         records.ledger.end(FindingKind.MEDIA_INCOMPLETE.code, _SUBJECT, now)
     if balance.overdue_different:
         names = ", ".join(compared.different)
-        message = (
-            f"{balance.overdue_different} of {balance.needed} media files have another size than the database says, "
-            f"such as {names}"
+        says = (
+            f"{what} have another size" if needed.is_sealed else "media files have another size than the database says"
         )
+        message = f"{balance.overdue_different} of {balance.needed} {says}, such as {names}"
         found(FindingKind.MEDIA_DIFFERENT, _SUBJECT, message)
     else:
         records.ledger.end(FindingKind.MEDIA_DIFFERENT.code, _SUBJECT, now)

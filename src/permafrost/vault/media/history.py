@@ -47,12 +47,22 @@ _STAMP = "%Y%m%dT%H%M%S.%fZ"
 class MediaHistory:
     """The media of one server."""
 
-    def __init__(self, received: Path, history: Path, records: Records, found: FindingSink, repository_id: str) -> None:
+    def __init__(
+        self,
+        received: Path,
+        history: Path,
+        records: Records,
+        found: FindingSink,
+        repository_id: str,
+        *,
+        is_sealed: bool = False,
+    ) -> None:
+        """`is_sealed`: the media come as a store of sealed objects."""
         self._received = os.fsencode(received)
         self._root = os.fsencode(history)
         self._records = records
-        self.versions = MediaVersions(records.database, repository_id)
-        self.needed = NeededMedia(records.database)
+        self.versions = MediaVersions(records.database, repository_id, is_sealed=is_sealed)
+        self.needed = NeededMedia(records.database, is_sealed=is_sealed)
         self._found = found
         self._allowed_bytes = 0
         self._folders = int(records.note(_FOLDERS) or 0)
@@ -138,6 +148,9 @@ class MediaHistory:
         if self._not_taken:
             message = f"{self._not_taken} new media files are not kept: the history has reached its share of the disk"
             self._found(FindingKind.MEDIA_FULL, "media", message)
+        if self.versions.is_sealed:
+            self._conclude_objects(now)
+            return
         gone, replaced = self.versions.ended_after(now - SUDDEN)
         total = self.versions.totals()[0] + gone
         if _is_sudden(replaced, total):
@@ -150,6 +163,16 @@ class MediaHistory:
             self._found(
                 FindingKind.MEDIA_REMOVED, "media", f"the server has deleted {gone} of {total} media files within a day"
             )
+
+    def _conclude_objects(self, now: datetime) -> None:
+        """Report if much of what is sealed has gone: a server seals no more than a few percent of it again in a day.
+
+        Objects never change, so none is replaced. Those that an hour brings and a day joins are small.
+        """
+        count, gone_bytes, all_bytes = self.versions.objects_ended_after(now - SUDDEN)
+        if gone_bytes > all_bytes / 2 or (count >= SUDDEN_COUNT and gone_bytes > SUDDEN_SHARE * all_bytes):
+            message = f"the server has deleted {count} objects with sealed media within a day, {gone_bytes} bytes"
+            self._found(FindingKind.MEDIA_REMOVED, "media", message)
 
     def _look_at(self, folder: int, path: bytes, name: bytes, now: datetime) -> None:
         try:

@@ -89,16 +89,18 @@ class Comparison:
 class NeededMedia:
     """The table."""
 
-    def __init__(self, database: sqlite3.Connection) -> None:
+    def __init__(self, database: sqlite3.Connection, *, is_sealed: bool = False) -> None:
+        """`is_sealed`: what is needed is not files, but the objects that hold them."""
         self._database = database
+        self.is_sealed = is_sealed
         database.executescript(_SCHEMA)
 
     def replace_rows(self, rows: Iterable[ListedRow], generation: int, now: datetime) -> None:
         """Record what the rows need, in the place of what the same rows needed before."""
         for row in rows:
             before = self._database.execute(
-                "SELECT path FROM media_needed WHERE path > ? AND path < ?",
-                (f"{row.folder}/", f"{row.folder}0"),  # 0 is the letter after /
+                "SELECT path FROM media_needed WHERE path = ?1 OR (path > ?1 || '/' AND path < ?1 || '0')",
+                (row.folder,),  # 0 is the letter after /; of sealed media, a row is a file
             ).fetchall()
             paths = {file.path for file in row.files}
             self._database.executemany(

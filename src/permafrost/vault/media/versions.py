@@ -5,11 +5,13 @@ Paths are bytes, as file systems have them. Times are the vault's own. Tables of
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from permafrost.repository.layout import object_of_path
 from permafrost.repository.media_list import masked_path
 from permafrost.vault.cost import BLOCK_BYTES, ENTRY_BYTES, PATH_FACTOR, media_cost
 
@@ -64,8 +66,10 @@ class MediaVersion:
 class MediaVersions:
     """The table."""
 
-    def __init__(self, database: sqlite3.Connection, repository_id: str) -> None:
+    def __init__(self, database: sqlite3.Connection, repository_id: str, *, is_sealed: bool = False) -> None:
+        """`is_sealed`: the files are those of a sealed media store, whose objects a list names as they are."""
         self._database = database
+        self.is_sealed = is_sealed
         self._repository_id = repository_id
         _add_columns(database)
         database.executescript(_SCHEMA)
@@ -148,8 +152,14 @@ class MediaVersions:
         return len(rows) < count
 
     def _masked(self, path: bytes) -> str:
-        """Return the masked path, an empty one for a file that no row of a database can speak of."""
+        """Return the path as lists name it, an empty one for a file that none can name."""
+        if self.is_sealed:
+            return os.fsdecode(path) if object_of_path(path) is not None else ""
         return masked_path(self._repository_id, path) or ""
+
+    def expected_hash(self, version: MediaVersion) -> str | None:
+        """Return what a version's bytes have to come to: as they first did, or what its name says; None if neither."""
+        return version.sha256 or (object_of_path(version.path) if self.is_sealed else None)
 
     def unread(self, count: int) -> tuple[MediaVersion, ...]:
         """Return versions whose bytes were never read, in the order in which they came."""
@@ -243,6 +253,15 @@ class MediaVersions:
             (_text(moment),),
         ).fetchone()
         return int(gone), int(replaced)
+
+    def objects_ended_after(self, moment: datetime) -> tuple[int, int, int]:
+        """Return how many sealed objects have gone since, their size, and that of all that are or were there then."""
+        count, gone, total = self._database.execute(
+            "SELECT count(*) FILTER (WHERE gone_at >= ?1), coalesce(sum(size_bytes) FILTER (WHERE gone_at >= ?1), 0),"
+            " coalesce(sum(size_bytes), 0) FROM media WHERE masked <> '' AND (gone_at IS NULL OR gone_at >= ?1)",
+            (_text(moment),),
+        ).fetchone()
+        return int(count), int(gone), int(total)
 
     def _one(self, where: str, *values: object) -> MediaVersion | None:
         found = self._all(where, *values)

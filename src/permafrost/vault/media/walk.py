@@ -21,11 +21,15 @@ OddSink = Callable[[bytes, str], None]
 
 
 def files_below(
-    root: bytes, odd: OddSink, entered: Callable[[], None] | None = None
+    root: bytes,
+    odd: OddSink,
+    entered: Callable[[], object] = lambda: None,
+    leaves_out: Callable[[bytes], bool] = lambda _: False,
 ) -> Iterator[tuple[int, bytes, bytes]]:
     """Yield folder descriptor, path below `root` and name of each regular file; no link is followed.
 
-    What is no regular file, too deep, or cannot be opened goes to `odd`. `entered` is called for each folder.
+    What is no regular file, too deep, or cannot be opened goes to `odd`. `entered` is called for each folder. Folders
+    that `leaves_out` says so of are not read, by their paths below `root`.
     """
     levels: list[tuple[int, bytes, Iterator[os.DirEntry[str]]]] = []
     try:
@@ -41,7 +45,7 @@ def files_below(
                 os.close(levels.pop()[0])
                 continue
             name = os.fsencode(entry.name)
-            if name.startswith(_UNFINISHED) or (not path and name in _OF_SYNCTHING):
+            if _is_syncthings(path, name):
                 continue
             below = os.path.join(path, name)
             if entry.is_file(follow_symlinks=False):
@@ -50,11 +54,15 @@ def files_below(
                 odd(below, "it is a link, a pipe or a device")
             elif len(levels) >= DEEPEST:
                 odd(below, f"it is more than {DEEPEST} folders deep")
-            elif _enter(levels, folder, name, below, odd) and entered is not None:
+            elif not leaves_out(below) and _enter(levels, folder, name, below, odd):
                 entered()
     finally:
         for folder, _, _ in levels:
             os.close(folder)
+
+
+def _is_syncthings(path: bytes, name: bytes) -> bool:
+    return name.startswith(_UNFINISHED) or (not path and name in _OF_SYNCTHING)
 
 
 def _enter(

@@ -1,9 +1,10 @@
 """Reads each media file when it has come, and again within a set time; mends what has rotted from the server's copy.
 
-A media file has no name that says what its bytes are, so what they come to is recorded when they are read first. Later
-they are compared with that. Other bytes in the same file have rotted: a server replaces a file by another one, which
-is another version (vault/media/history.py). The received file and the history's are links to the same bytes, so the
-received one is taken away, and Syncthing told to fetch it again; the damaged one stays until a good one has come.
+A media file has no name that says what its bytes are, so what they come to is recorded when they are read first, and
+they are compared with that later. (An object with sealed media has such a name, and is compared with it at once.) Other
+bytes in the same file have rotted: a server replaces a file by another one, which is another version
+(vault/media/history.py). The received file and the history's are links to the same bytes, so the received one is taken
+away, and Syncthing told to fetch it again; the damaged one stays until a good one has come.
 """
 
 from __future__ import annotations
@@ -95,7 +96,7 @@ class MediaAudit:
         return True
 
     def _judge(self, version: MediaVersion, name: str, size: int, now: datetime) -> None:
-        expected = version.sha256 or name
+        expected = self._versions.expected_hash(version) or name
         if size == version.size_bytes and name == expected and name:
             self._versions.was_read(version, name, SOUND, now)
             if version.state != SOUND:

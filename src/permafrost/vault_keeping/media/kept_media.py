@@ -11,7 +11,7 @@ from permafrost.vault.history_folder import HistoryFolder
 from permafrost.vault.media.history import MediaHistory
 from permafrost.vault.settings import Vault, VaultServer
 from permafrost.vault_keeping.media.audit import MediaAudit
-from permafrost.vault_keeping.media.list_intake import ListIntake
+from permafrost.vault_keeping.media.list_intake import PLAIN_LIST, SEALED_LIST, ListIntake
 from permafrost.vault_keeping.noting import Noting
 from permafrost.vault_keeping.quota import room_on_disk
 
@@ -40,17 +40,19 @@ def kept_media(
     if received_media is None:
         return None
     root, records = history.layout.root, noting.records
-    media = MediaHistory(received_media, root, records, noting.found, server.repository_id)
-    folder_id = next(folder.folder_id for folder in server.folders if folder.kind == "media")
+    is_sealed = server.seals_media
+    media = MediaHistory(received_media, root, records, noting.found, server.repository_id, is_sealed=is_sealed)
+    assert server.media_folder is not None  # noqa: S101 - it sends media
     return KeptMedia(
         history=media,
         intake=ListIntake(
-            *(vault.received(server), records, media.needed, verifier, server.repository_id, noting.found),
+            *(received_media if is_sealed else vault.received(server), records, media.needed, verifier),
+            *(server.repository_id, noting.found, SEALED_LIST if is_sealed else PLAIN_LIST),
             has_room=lambda: room_on_disk(vault) > 0,
         ),
         audit=MediaAudit(
             *(received_media, root, media.versions, records.ledger, noting.found, report),
             client=client,
-            folder_id=folder_id,
+            folder_id=server.media_folder.folder_id,
         ),
     )

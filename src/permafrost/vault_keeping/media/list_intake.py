@@ -12,6 +12,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
@@ -25,18 +26,36 @@ from permafrost.repository.media_list import (
     INDEX_FILE,
     MAXIMUM_INDEX_BYTES,
     MEDIA_LIST,
+    ListedRow,
     ListPart,
     MediaListIndex,
     lines_of,
     parse_row,
     parse_signed_list,
 )
+from permafrost.sealed_media.layout import INDEX_FILE as SEALED_INDEX
+from permafrost.sealed_media.layout import LIST
+from permafrost.sealed_media.lines import parse_listed
 from permafrost.small_files import NotAFileError, open_regular, opened_folder, read_small
 from permafrost.vault.arrivals import Records
 from permafrost.vault.media.needed import LIST_SNAPSHOT, NeededMedia
 
 MOST_ROWS = 20_000_000
 _TAKEN = "media-list-taken"
+
+
+@dataclass(frozen=True, slots=True)
+class ListForm:
+    """Where a list lies in the folder that it comes in, what its lines are, and what it is called."""
+
+    name: str
+    index: tuple[str, ...]
+    parts: tuple[str, ...]
+    parse: Callable[[bytes], ListedRow]
+
+
+PLAIN_LIST = ListForm("media list", (MEDIA_LIST, INDEX_FILE), (MEDIA_LIST,), parse_row)
+SEALED_LIST = ListForm("list of sealed media", (SEALED_INDEX,), (LIST,), parse_listed)
 _BATCH = 500
 _PIECE_BYTES = 1 << 20
 _MOST_WINDOW_BYTES = 1 << 27
@@ -53,6 +72,7 @@ class ListIntake:
         verifier: Verifier,
         repository_id: str,
         found: FindingSink,
+        form: ListForm = PLAIN_LIST,
         *,
         has_room: Callable[[], bool],
     ) -> None:
@@ -62,6 +82,7 @@ class ListIntake:
         self._verifier = verifier
         self._repository_id = repository_id
         self._found = found
+        self._form = form
         self._has_room = has_room
         self._looked_at = ""
         self._begun: Iterator[None] | None = None
@@ -88,7 +109,7 @@ class ListIntake:
                 self._looked_at = ""  # a part is still on its way
                 return True
             except (IntegrityError, NotAFileError, zstandard.ZstdError) as error:
-                self._found(FindingKind.ODD_FILE, MEDIA_LIST, f"the server's media list is not taken in: {error}")
+                self._found(FindingKind.ODD_FILE, self._subject, self._not_taken_in(error))
                 return True
             self._begun = begun
         return False
@@ -96,26 +117,35 @@ class ListIntake:
     def _new_index(self) -> MediaListIndex | None:
         """Return the list that has come, if it is another one than was looked at last, and the server's own."""
         try:
-            with opened_folder(self._received, MEDIA_LIST) as folder:
-                content = read_small(INDEX_FILE, MAXIMUM_INDEX_BYTES, folder=folder)
+            *folders, name = self._form.index
+            with opened_folder(self._received, *folders) as folder:
+                content = read_small(name, MAXIMUM_INDEX_BYTES, folder=folder)
             digest = hashlib.sha256(content).hexdigest()
             if digest == self._looked_at:
                 return None
             self._looked_at = digest
             signed = parse_signed_list(content)
             if not self._verifier.is_valid(signed.content.encode(), signed.signature.encode()):
-                message = "the server's media list was not signed by its key"
-                self._found(FindingKind.BAD_SIGNATURE, MEDIA_LIST, message)
+                message = f"the server's {self._form.name} was not signed by its key"
+                self._found(FindingKind.BAD_SIGNATURE, self._subject, message)
                 return None
             index = signed.index(self._repository_id)
         except FileNotFoundError:
             return None  # a server of an older version, or one without media
         except (IntegrityError, NotAFileError) as error:
-            self._found(FindingKind.ODD_FILE, MEDIA_LIST, f"the server's media list is not taken in: {error}")
+            self._found(FindingKind.ODD_FILE, self._subject, self._not_taken_in(error))
             return None
-        if index.snapshot == self._records.note(LIST_SNAPSHOT):
+        is_taken = [part.name for part in index.parts] == self._taken()[1]
+        if is_taken and index.snapshot == self._records.note(LIST_SNAPSHOT):
             return None
         return index
+
+    @property
+    def _subject(self) -> str:
+        return self._form.index[0]
+
+    def _not_taken_in(self, error: Exception) -> str:
+        return f"the server's {self._form.name} is not taken in: {error}"
 
     def _take(self, index: MediaListIndex, now: datetime) -> Iterator[None]:
         """Take in the parts that are new, yielding after each small step."""
@@ -126,7 +156,7 @@ class ListIntake:
             self._note(generation, taken)
         is_whole = not taken
         for part in index.parts[len(taken) :]:
-            with opened_folder(self._received, MEDIA_LIST) as folder:
+            with opened_folder(self._received, *self._form.parts) as folder:
                 descriptor = open_regular(part.file_name, folder=folder)
             with os.fdopen(descriptor, "rb") as file:
                 yield from _check(file.fileno(), part)
@@ -145,7 +175,7 @@ class ListIntake:
         take = self._needed.add_rows if is_first else self._needed.replace_rows
         lines = lines_of(chunks)
         for _ in range(MOST_ROWS // _BATCH):
-            batch = [parse_row(line) for line in islice(lines, _BATCH)]
+            batch = [self._form.parse(line) for line in islice(lines, _BATCH)]
             if not batch:
                 return
             with self._records.together():
