@@ -105,7 +105,7 @@ class OfferedFolderDocument(Document):
 
     folder_id: str
     """its id in Syncthing"""
-    kind: Literal["repository", "media", "receipts"]
+    kind: Literal["repository", "media", "media-keys", "receipts"]
     """`repository`, `media` or `receipts`"""
 
 

@@ -11,7 +11,9 @@ from pathlib import Path
 
 from permafrost.config.models import Configuration, DeclaredVault, Syncthing
 from permafrost.errors import ConfigurationError
+from permafrost.repository.durable import make_folder_durably
 from permafrost.repository.layout import SYNCTHING_IGNORES
+from permafrost.repository.media_list import KEY_LIST, KEY_LIST_IGNORES
 from permafrost.repository.repository import Repository
 from permafrost.syncthing.access import opened
 from permafrost.syncthing.client import Client
@@ -37,6 +39,8 @@ class ServerSide:
     syncthing: Syncthing
     media_path: Path | None = None
     media_ignores: tuple[str, ...] = ("/cache",)
+    has_media_keys: bool = False
+    """Whether media are in an object store: then a folder with the list of them takes the place of theirs."""
     declared: tuple[DeclaredVault, ...] = ()
 
     @property
@@ -51,6 +55,16 @@ class ServerSide:
             is_sent=True,
             ignores=SYNCTHING_IGNORES,
         )
+        if self.has_media_keys:
+            keys = Folder(
+                offered[1].folder_id,
+                f"{self.name} media keys",
+                self.state_path / KEY_LIST,
+                "media-keys",
+                is_sent=True,
+                ignores=KEY_LIST_IGNORES,
+            )
+            return (repository, keys)
         if self.media_path is None:
             return (repository,)
         media = Folder(
@@ -67,6 +81,9 @@ class ServerSide:
     def offered(self) -> tuple[OfferedFolder, ...]:
         """The same folders, as an invitation names them."""
         repository = OfferedFolder(folder_id=repository_folder_id(self.repository_id), kind="repository")
+        if self.has_media_keys:
+            keys_id = media_keys_folder_id(self.repository_id)
+            return (repository, OfferedFolder(folder_id=keys_id, kind="media-keys"))
         media = OfferedFolder(folder_id=media_folder_id(self.repository_id), kind="media")
         return (repository,) if self.media_path is None else (repository, media)
 
@@ -120,6 +137,7 @@ def server_side_of(configuration: Configuration) -> ServerSide:
         syncthing=configuration.syncthing,
         media_path=media.path if media else None,
         media_ignores=media.ignore if media else (),
+        has_media_keys=media is not None and media.public_url is not None,
         declared=configuration.vaults,
     )
 
@@ -134,6 +152,11 @@ def media_folder_id(repository_id: str) -> str:
     return f"permafrost-{repository_id}-media"
 
 
+def media_keys_folder_id(repository_id: str) -> str:
+    """Return the id under which Syncthing knows the folder with the list of the media in an object store."""
+    return f"permafrost-{repository_id}-media-keys"
+
+
 @contextmanager
 def opened_server(server: ServerSide) -> Iterator[Client]:
     """Yield a client of the server's Syncthing, which has the folders that it sends."""
@@ -145,6 +168,8 @@ def opened_server(server: ServerSide) -> Iterator[Client]:
 def ensure_sent_folders(client: Client, server: ServerSide) -> None:
     """Make Syncthing have the folders that the server sends, shared with the vaults of the repository."""
     for folder in server.folders:
+        if folder.kind == "media-keys":
+            make_folder_durably(folder.path)  # the next backup writes the list
         if not folder.path.is_dir():
             raise ConfigurationError(
                 f"the {folder.kind} folder {folder.path} does not exist", hint="correct the path in the configuration"

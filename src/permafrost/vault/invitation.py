@@ -43,7 +43,7 @@ class OfferedFolder(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     folder_id: FolderId
-    kind: Literal["repository", "media", "receipts"]
+    kind: Literal["repository", "media", "media-keys", "receipts"]
 
 
 class Invitation(BaseModel):
@@ -66,6 +66,8 @@ class Invitation(BaseModel):
         kinds = [folder.kind for folder in self.folders]
         if "repository" not in kinds or len(set(kinds)) != len(kinds):
             raise ValueError("needs one repository folder, and at most one for media and one for receipts")
+        if {"media", "media-keys"} <= set(kinds):
+            raise ValueError("media are sent, or fetched from an object store, and not both")
         return self
 
     def has_expired(self, now: datetime) -> bool:
