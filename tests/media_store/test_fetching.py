@@ -51,9 +51,9 @@ class Bench:
             stopped=self.stopped,
         )
 
-    def fetch(self, path: str = PNG, size_bytes: int | None = None, etag: str = "", **words: bool) -> Answer:
+    def fetch(self, path: str = PNG, size_bytes: int | None = None, etag: str = "") -> Answer:
         """Fetch one file."""
-        fetching = self.fetching(**words)
+        fetching = self.fetching()
         try:
             return fetching.fetch(Wanted(path, size_bytes, "one.part", etag))
         finally:

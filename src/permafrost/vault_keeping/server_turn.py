@@ -106,8 +106,8 @@ class ServerKeeper:
             (self._drop, 0.0),
             (self._audit, AUDIT_S),
             (self._take_media_list, MEDIA_LIST_S),
-            (self._keep_media, MEDIA_S),
             (self._pull_media, PULL_S),
+            (self._keep_media, MEDIA_S),
             (self._audit_media, AUDIT_S),
         ]
         waits, latest = [AFTER_FAILURE_S], math.inf  # in the first round each has its whole share
@@ -218,7 +218,10 @@ class ServerKeeper:
     def _keep_media(self, opened: OpenedHistory, now: datetime, _wall: datetime, until: float) -> float:
         """Resume the scan of the media if it is time, for its share of the turn."""
         media = opened.media.history if opened.media is not None else None
-        if media is None or not (media.is_scanning or self._media_pace.is_due(now)):
+        if opened.media is None or media is None:
+            return LOOK_S
+        is_waited_for = opened.media.pull is not None and not media.has_scanned
+        if not (media.is_scanning or is_waited_for or self._media_pace.is_due(now)):
             return LOOK_S
         keep = timedelta(days=self._vault.settings.keep_removed_media_days)
         is_done = media.work(now, keep=keep, allowed_bytes=self._allowed_bytes(opened, media), until=until)

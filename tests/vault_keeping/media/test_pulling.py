@@ -23,7 +23,8 @@ def stored(tmp_path: Path, repository: Repository, signing_key: SigningKey, cdn:
 
 def path_of(number: int) -> str:
     """Return the path of an attachment's original."""
-    return f"media_attachments/files/{number // 10**6:03}/{number // 1000 % 1000:03}/{number % 1000:03}/original/{number:016x}.png"
+    folder = f"{number // 10**6:03}/{number // 1000 % 1000:03}/{number % 1000:03}"
+    return f"media_attachments/files/{folder}/original/{number:016x}.png"
 
 
 def upload(stored: StoredMedia, numbers: range) -> dict[str, int | None]:
@@ -174,16 +175,17 @@ def test_private_addresses_need_leave(stored: StoredMedia) -> None:
 
 def test_a_day_has_its_bytes(stored: StoredMedia) -> None:
     """When a day's bytes are used up the rest waits for the next day, and a restart does not begin a day."""
-    stored.cdn.files = {path_of(number): bytes([number]) * 400_000_000 for number in range(1, 4)}
+    files = upload(stored, range(1, 4))
     stored.set(gigabytes_a_day=1)
-    stored.publish_files({path: len(content) for path, content in stored.cdn.files.items()})
     stored.keep()
-    assert len(stored.cdn.asked) == 2
+    stored.use_up(10**9 - 10)
+    stored.publish_files(files)
+    stored.keep()
+    assert stored.cdn.asked == []
     stored.keep(HOUR)
-    assert len(stored.cdn.asked) == 2
-    assert "wait" in stored.findings()["media-budget"]
+    assert "3 media files wait" in stored.findings()["media-budget"]
     stored.keep(DAY)
-    assert len(stored.cdn.asked) == 3
+    assert stored.held() == stored.cdn.files
 
 
 def test_damaged_files_are_fetched_again(stored: StoredMedia) -> None:
@@ -236,7 +238,7 @@ def test_what_is_in_its_place_is_not_fetched_again(stored: StoredMedia) -> None:
 
 
 def test_a_lying_store_is_found(stored: StoredMedia) -> None:
-    """What is fetched again later is compared with what came first: other bytes are a finding, and the first are kept."""
+    """What is fetched again later is compared with what came first: other bytes are a finding, the first are kept."""
     files = upload(stored, range(1, 6))
     stored.set(recheck_days=30)
     stored.publish_files(files)
