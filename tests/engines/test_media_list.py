@@ -180,6 +180,7 @@ def test_names_cannot_be_read(listing: Listing) -> None:
     assert not [name for name in names if name in text]
 
 
+@pytest.mark.format("9.5")
 def test_a_key_list_names_the_same_files(listing: Listing) -> None:
     """With media in an object store a second list, outside the repository, names what the first one masks."""
     folder = listing.server.configuration.state.path / KEY_LIST

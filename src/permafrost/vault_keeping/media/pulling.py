@@ -160,14 +160,15 @@ class MediaPull:
             return False
         under_way = workers.paths
         found_here = False
-        room = allowed_bytes() - self._history.cost_bytes()
-        for key, is_kept in self._due(now, len(under_way) + _BATCH):
+        allowed = allowed_bytes()
+        room = allowed - self._history.cost_bytes()
+        for key, is_kept in self._due(now, len(under_way) + workers.free):
             if workers.free <= 0:
                 break
             if key.path in under_way:
                 continue
             if is_kept and not key.is_anew and self._is_here(key):
-                self._is_held(key.path, now, allowed_bytes)
+                self._is_held(key.path, now, allowed)
                 found_here = True
                 continue
             size_bytes = _UNKNOWN_BYTES if key.size_bytes is None else key.size_bytes
@@ -214,16 +215,17 @@ class MediaPull:
     def _settle(self, answers: list[Answer], now: datetime, allowed_bytes: Callable[[], int]) -> None:
         if not answers:
             return
+        allowed = allowed_bytes()
         try:
             with self._noting.records.together():
+                self._budget.used(sum(answer.received_bytes for answer in answers), now)
                 for answer in answers:
-                    self._budget.used(answer.received_bytes, now)
-                    self._settle_one(answer, now, allowed_bytes)
+                    self._settle_one(answer, now, allowed)
         except BaseException:
             self._history.versions.count_again()  # what was recorded is undone
             raise
 
-    def _settle_one(self, answer: Answer, now: datetime, allowed_bytes: Callable[[], int]) -> None:
+    def _settle_one(self, answer: Answer, now: datetime, allowed_bytes: int) -> None:
         wanted, is_recheck = answer.wanted, answer.wanted.path in self._rechecked
         self._rechecked -= {wanted.path}
         self._findings.heard(answer, now)
@@ -246,10 +248,10 @@ class MediaPull:
         self._keys.put_off(key, answer.outcome.name.lower(), answer.reason, until, answer.etag)
         self.has_news = True
 
-    def _is_held(self, path: str, now: datetime, allowed_bytes: Callable[[], int]) -> None:
+    def _is_held(self, path: str, now: datetime, allowed_bytes: int) -> None:
         self._keys.is_here(path, self._recheck_at(now))
         with suppress(FileNotFoundError):
-            self._history.take_one(path.encode(), now, allowed_bytes=allowed_bytes())
+            self._history.take_one(path.encode(), now, allowed_bytes=allowed_bytes)
         self.has_news = True
 
     def _recheck_at(self, now: datetime) -> datetime | None:
