@@ -38,7 +38,10 @@ _RIGHTS = {
     "writer": ("Write", "PutObjectRetention"),
     "reader": ("Read", "List"),
     "stranger": ("Read:elsewhere",),
+    "anonymous": ("Read:open-media",),  # whoever has no key, in one bucket
 }
+OPEN_BUCKET = "open-media"
+"""What is in it can be read by everyone, and not listed."""
 
 
 @dataclass(frozen=True)
@@ -194,7 +197,7 @@ class ObjectStore:
 
     def _identity(self, name: str) -> Mapping[str, object]:
         keys = self.keys[name]
-        credentials = [{"accessKey": keys.access_key, "secretKey": keys.secret_key}]
+        credentials = [{"accessKey": keys.access_key, "secretKey": keys.secret_key}] if name != "anonymous" else []
         return {"name": name, "credentials": credentials, "actions": list(_RIGHTS[name])}
 
     def _answers(self) -> bool:

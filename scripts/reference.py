@@ -30,6 +30,7 @@ from permafrost.config.values import AbsolutePath, Count, CronExpression, Device
 from permafrost.config.writing import commented_toml
 from permafrost.errors import ERROR_CLASSES, EXIT_DONE, EXIT_FINDINGS, InterruptedRunError
 from permafrost.findings import FindingKind
+from permafrost.vault.fetching_settings import Fetching, MediaSource
 from permafrost.vault.settings import SETTINGS_FILE, History, VaultServer, VaultSettings, VaultSyncthing
 from scripts.command_tree import Command, paragraphs, root
 from scripts.json_reference import json_reference
@@ -123,8 +124,10 @@ def _configuration() -> str:
         example,
         f"# A vault's {SETTINGS_FILE}",
         vault,
-        _keys(VaultSettings, leave_out=("history", "syncthing", "notify", "servers")),
+        _keys(VaultSettings, leave_out=("history", "fetching", "media_sources", "syncthing", "notify", "servers")),
         *_section("[history]", History),
+        *_section("[fetching]", Fetching),
+        *_section("[[media_sources]]", MediaSource),
         *_section("[syncthing]", VaultSyncthing),
         "## [[notify]]",
         "As on a server, except that a monitor is pinged for `findings` alone.",

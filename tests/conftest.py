@@ -23,6 +23,7 @@ pytest_plugins = [
     "tests.fixtures.receivers",
     "tests.fixtures.seaweedfs",
     "tests.fixtures.buckets",
+    "tests.fixtures.cdn",
 ]
 
 

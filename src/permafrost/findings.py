@@ -461,6 +461,60 @@ class FindingKind(Enum):
         "A media file in the history is damaged; a new copy is requested from the server.",
         "Check the disk: `smartctl -a DEVICE`.",
     )
+    MEDIA_ADDRESS = (
+        "media-address",
+        _A,
+        "The server names another address for the media in its object store; none are fetched until you confirm it.",
+        "If the media have moved, set `url` in `[[media_sources]]` of vault.toml; if not, suspect the server.",
+    )
+    MEDIA_REFUSED = (
+        "media-refused",
+        _W,
+        "The address of media leads where a vault does not ask: into a private network, to http, or in circles.",
+        "Open it in a browser. For a store in your own network: `allow_private_addresses` in `[fetching]`.",
+    )
+    MEDIA_UNREACHABLE = (
+        "media-unreachable",
+        _W,
+        "The server's object store has not answered for an hour.",
+        "Open the address of a picture in a browser; the vault tries again by itself.",
+    )
+    MEDIA_ABSENT = (
+        "media-absent",
+        _W,
+        "The server's database needs media files that its object store does not have.",
+        "If another copy has them, put them into the bucket; the vault asks again, at growing intervals.",
+    )
+    MEDIA_CLOSED = (
+        "media-closed",
+        _N,
+        "Media files in the object store may not be read by everyone, such as those of suspended accounts.",
+        "To fetch them too, give the vault a key that may only read: `credentials_file` in `[[media_sources]]`.",
+    )
+    MEDIA_UNFIT = (
+        "media-unfit",
+        _W,
+        "The object store serves another size or type than the media file that is needed has; it is not taken.",
+        "Does a web cache shrink pictures? Set the bucket's own address as `url` in `[[media_sources]]` of vault.toml.",
+    )
+    MEDIA_ALTERED = (
+        "media-altered",
+        _A,
+        "The object store serves other bytes for a media file than the vault fetched. Mastodon never changes one.",
+        "Find out who changed it: compare it with the vault's copy, which stays, and look at the bucket's log.",
+    )
+    MEDIA_VANISHED = (
+        "media-vanished",
+        _A,
+        "The object store no longer serves media files that the database needs and the vault holds.",
+        "Put them back from the vault's copy: `permafrost vault media`, then `permafrost media push`.",
+    )
+    MEDIA_BUDGET = (
+        "media-budget",
+        _N,
+        "As many bytes were fetched from the object store today as vault.toml allows; the rest waits.",
+        "If that is too slow, set a larger `gigabytes_a_day` in `[fetching]` of vault.toml.",
+    )
     MEDIA_FULL = (
         "media-full",
         _W,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -17,10 +18,12 @@ from permafrost.events import ignore_events
 from permafrost.operations.backup import BackupResult, back_up
 from permafrost.repository.media_list import (
     INDEX_FILE,
+    KEY_LIST,
     MEDIA_LIST,
     MediaListIndex,
     lines_of,
     masked_path,
+    parse_key_row,
     parse_row,
     parse_signed_list,
 )
@@ -175,6 +178,57 @@ def test_names_cannot_be_read(listing: Listing) -> None:
     text = zstandard.ZstdDecompressor().stream_reader(packed).read().decode()
     assert len(names) > 100
     assert not [name for name in names if name in text]
+
+
+@pytest.mark.format("9.5")
+def test_a_key_list_names_the_same_files(listing: Listing) -> None:
+    """With media in an object store a second list, outside the repository, names what the first one masks."""
+    folder = listing.server.configuration.state.path / KEY_LIST
+    assert not folder.exists()
+    media = Media(public_url="https://files.example/social/")
+    listing.server = replace(
+        listing.server, configuration=listing.server.configuration.model_copy(update={"media": media})
+    )
+    repository_id = listing.server.repository.repository_id
+
+    def named() -> dict[str, int | None]:
+        index = parse_signed_list((folder / INDEX_FILE).read_bytes()).keys(repository_id)
+        assert (index.public_url, index.snapshot) == ("https://files.example/social", listing.index().snapshot)
+        assert len(index.parts) == len(listing.index().parts)
+        rows: dict[str, dict[str, int | None]] = {}
+        for part in index.parts:
+            packed = (folder / part.file_name).read_bytes()
+            assert hashlib.sha256(packed).hexdigest() == part.name
+            for line in lines_of(iter([zstandard.ZstdDecompressor().stream_reader(packed).read()])):
+                row = parse_key_row(line)
+                rows[row.folder] = {file.path: file.size_bytes for file in row.files}
+        return {path: size for files in rows.values() for path, size in files.items()}
+
+    def masked() -> dict[str | None, int | None]:
+        return {masked_path(repository_id, path.encode()): size for path, size in named().items()}
+
+    listing.back_up()
+    assert len(listing.index().parts) == 1
+    assert masked() == listing.expected()
+    names = {str(expected.path) for expected in expected_files(listing.connection)}
+    assert set(named()) <= names
+    listing.connection.execute("UPDATE custom_emojis SET image_file_name = '0123456789abcdef.png' WHERE domain IS NULL")
+    listing.connection.execute("DELETE FROM site_uploads WHERE id = (SELECT min(id) FROM site_uploads)")
+    listing.back_up()
+    assert len(listing.index().parts) == 2
+    assert masked() == listing.expected()
+    (folder / INDEX_FILE).unlink()
+    listing.connection.execute("UPDATE custom_emojis SET updated_at = now()")
+    listing.back_up()
+    assert len(listing.index().parts) == 1
+    assert masked() == listing.expected()
+    moved = Media(public_url="https://elsewhere.example")
+    listing.server = replace(
+        listing.server, configuration=listing.server.configuration.model_copy(update={"media": moved})
+    )
+    listing.back_up()
+    index = parse_signed_list((folder / INDEX_FILE).read_bytes()).keys(repository_id)
+    assert index.public_url == "https://elsewhere.example"
 
 
 def test_a_lost_state_lists_everything(listing: Listing) -> None:

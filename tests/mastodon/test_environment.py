@@ -134,11 +134,35 @@ def test_each_redis_is_found() -> None:
     ],
 )
 def test_object_storage_is_told_and_noted(values: dict[str, str], kind: str, container: str) -> None:
-    """The first enabled store counts, and a note says that its media are not copied."""
+    """The first enabled store counts, and a note says what becomes of its media."""
     found = environment(**values)
     assert isinstance(found.storage, ObjectStorage)
     assert (found.storage.kind, found.storage.container) == (kind, container)
-    assert any("not copied" in note for note in found.notes())
+    said = "vaults fetch them" if kind == "S3" else "are not copied"
+    assert any(said in note for note in found.notes())
+
+
+@pytest.mark.parametrize(
+    ("values", "url"),
+    [
+        ({}, "https://s3-us-east-1.amazonaws.com/b"),
+        ({"S3_REGION": "eu-west-1"}, "https://s3-eu-west-1.amazonaws.com/b"),
+        ({"S3_HOSTNAME": "s3.example", "S3_ENDPOINT": "https://inner.example"}, "https://s3.example/b"),
+        ({"S3_HOSTNAME": "s3.example", "S3_OVERRIDE_PATH_STYLE": "true"}, "https://s3.example/b"),
+        ({"S3_ALIAS_HOST": "files.example", "S3_HOSTNAME": "s3.example"}, "https://files.example"),
+        ({"S3_CLOUDFRONT_HOST": "d1.cloudfront.example"}, "https://d1.cloudfront.example"),
+        ({"S3_ALIAS_HOST": "files.example/b", "S3_KEY_PREFIX": "social"}, "https://files.example/b/social"),
+        ({"S3_HOSTNAME": "minio:9000", "S3_PROTOCOL": "http"}, "http://minio:9000/b"),
+    ],
+)
+def test_where_media_are_read(values: dict[str, str], url: str) -> None:
+    """Mastodon's own rules say where everyone reads the files of a bucket: at its alias, or by its path."""
+    storage = environment(S3_ENABLED="true", S3_BUCKET="b", **values).storage
+    assert isinstance(storage, ObjectStorage)
+    assert (storage.public_url, storage.acl) == (url, "public-read")
+    closed = environment(S3_ENABLED="true", S3_BUCKET="b", S3_PERMISSION="").storage
+    assert isinstance(closed, ObjectStorage)
+    assert closed.acl == ""
 
 
 @pytest.mark.parametrize("value", ["True", "1", "yes", "", "true "])

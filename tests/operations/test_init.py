@@ -232,12 +232,14 @@ def test_init_without_mastodon(asked: InitRequest, folder: Path) -> None:
 
 
 def test_media_in_an_object_store_are_noted(asked: InitRequest, mastodon: Path) -> None:
-    """With S3 there is no media section; the file and a warning say why."""
-    (mastodon / ".env.production").write_text(ENV + "S3_ENABLED=true\nS3_BUCKET=files\n")
+    """With S3 vaults fetch the media from where Mastodon has them read; the file and a warning say so."""
+    (mastodon / ".env.production").write_text(ENV + "S3_ENABLED=true\nS3_BUCKET=files\nS3_HOSTNAME=s3.example\n")
     events: list[Event] = []
     run(asked, events.append)
-    assert load_configuration(asked.config_file).media is None
-    assert "media are in S3 and are not copied" in asked.config_file.read_text()
+    media = load_configuration(asked.config_file).media
+    assert media is not None
+    assert (media.path, media.public_url) == (None, "https://s3.example/files")
+    assert "vaults fetch them from https://s3.example/files" in asked.config_file.read_text()
     assert any("S3 (files)" in event.message for event in events if isinstance(event, Warned))
 
 

@@ -84,7 +84,7 @@ def validated(document: Mapping[str, object], model: type[M], path: Path, lines:
 def misplaced_secrets(configuration: Configuration) -> Iterator[tuple[str, str]]:
     """Yield a key and a message for each secret in a folder that Syncthing carries to the vaults."""
     carried = {"repository.path": configuration.repository.path}
-    if configuration.media is not None:
+    if configuration.media is not None and configuration.media.path is not None:
         carried["media.path"] = configuration.media.path
     secret = {
         "database.url": passfile_of(configuration.database.url),

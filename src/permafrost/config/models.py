@@ -22,6 +22,7 @@ from permafrost.config.values import (
     Flag,
     GuiAddress,
     Name,
+    PublicUrl,
     SecretFile,
     TableInSchema,
 )
@@ -195,9 +196,11 @@ class Secrets(Section):
 
 
 class Media(Section):
-    """Uploaded files, which Syncthing carries as they are."""
+    """Uploaded files: in a folder, which Syncthing carries as it is, or in an object store, from which vaults fetch."""
 
-    path: AbsolutePath = Field(description="Mastodon's public/system folder.")
+    path: AbsolutePath | None = Field(
+        default=None, description="Mastodon's public/system folder. Left out if the media are in an object store."
+    )
     ignore: tuple[str, ...] = Field(
         default=("/cache",), description="What Syncthing does not carry, as Syncthing patterns; /cache is remote media."
     )
@@ -206,6 +209,17 @@ class Media(Section):
         description="The folder of sealed copies for vaults that were invited with `--sealed-media`; it needs as much "
         "room as the media. If left out, `sealed-media` beside the repository.",
     )
+    public_url: PublicUrl | None = Field(
+        default=None,
+        description="Where an object store's media are served to the web, like https://files.example.social: without "
+        "the bucket's name if Mastodon has S3_ALIAS_HOST, with S3_KEY_PREFIX if there is one. Vaults fetch from there.",
+    )
+
+    @model_validator(mode="after")
+    def _in_one_place(self) -> Self:
+        if (self.path is None) == (self.public_url is None):
+            raise ValueError("needs path, if media are in a folder, or public_url, if they are in an object store")
+        return self
 
 
 class Schedule(Section):
@@ -392,7 +406,10 @@ class Configuration(Section):
             if any(vault.sealed_media for vault in self.vaults):
                 raise ValueError("a vault has sealed_media = true, and there is no [media]")
             return self
-        for other in (self.repository.path, *((self.media.path,) if self.media is not None else ())):
+        media = self.media.path if self.media is not None else None
+        if media is None and any(vault.sealed_media for vault in self.vaults):
+            raise ValueError("a vault has sealed_media = true, and [media] has no path: only a folder can be sealed")
+        for other in (self.repository.path, *((media,) if media is not None else ())):
             if place == other or place in other.parents or other in place.parents:
                 raise ValueError(
                     f"[media] sealed_path {place} is inside {other}, or contains it: give it a folder of its own"

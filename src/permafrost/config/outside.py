@@ -38,9 +38,9 @@ def outside_findings(configuration: Configuration) -> Iterator[Finding]:
         yield Finding(FindingKind.EXCLUDED, "database", message)
     for file, reason in secrets_left_out(configuration.secrets.files):
         yield secrets_missing(file, reason)
-    if configuration.media is None:
+    media = configuration.media.path if configuration.media is not None else None
+    if media is None:
         return
-    media = configuration.media.path
     try:
         links = list(_links_below(media))
     except OSError as error:

@@ -6,6 +6,7 @@ import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from cronsim import CronSim, CronSimError
 from pydantic import AfterValidator, Field
@@ -63,6 +64,19 @@ def _whole_device_id(text: str) -> str:
     return text
 
 
+def _public_url(text: str) -> str:
+    try:
+        parts = urlsplit(text)
+        is_address = parts.scheme in ("https", "http") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_address = False
+    if not is_address or not text.isascii() or not text.isprintable() or " " in text or "\\" in text:
+        raise ValueError("must be the address below which media are served, like https://files.example.social")
+    if parts.username is not None or parts.password is not None or "?" in text or "#" in text:
+        raise ValueError("must be an address alone, without credentials, ? or #")
+    return text.rstrip("/")
+
+
 # pydantic would take "2" for 2 and "yes" for true; TOML has types of its own, so a quoted number is a mistake
 Count = Annotated[int, Field(ge=0, strict=True)]
 Flag = Annotated[bool, Field(strict=True)]
@@ -77,3 +91,5 @@ DeviceId = Annotated[str, AfterValidator(_whole_device_id)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,62}$")]
 """A server's or a vault's name; it may become a folder's, so it can neither be hidden nor lead elsewhere."""
 DeviceAddress = Annotated[str, Field(pattern=r"^(?:dynamic|(?:tcp[46]?|quic[46]?|relay)://[!-~]{1,200})$")]
+PublicUrl = Annotated[str, Field(max_length=500), AfterValidator(_public_url)]
+"""The address below which media are served, without a slash at its end; a file's path is added to it."""

@@ -109,8 +109,8 @@ class OfferedFolderDocument(Document):
 
     folder_id: str
     """its id in Syncthing"""
-    kind: Literal["repository", "media", "sealed-media", "receipts"]
-    """`repository`, `media`, `sealed-media` or `receipts`"""
+    kind: Literal["repository", "media", "media-keys", "sealed-media", "receipts"]
+    """`repository`, `media`, `media-keys`, `sealed-media` or `receipts`"""
 
 
 @dataclass(frozen=True, slots=True)

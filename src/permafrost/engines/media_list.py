@@ -24,8 +24,12 @@ import zstandard
 from permafrost.engines.context import RunContext
 from permafrost.engines.media_list_publishing import (
     CurrentList,
+    PreparedKeys,
     PreparedMediaList,
+    keys_folder,
     lists_media,
+    public_url,
+    published_keys,
     published_list,
     warn_of_list,
 )
@@ -33,12 +37,20 @@ from permafrost.engines.media_list_state import ListHead, Unchanged, known_head,
 from permafrost.errors import PermafrostError
 from permafrost.mastodon.columns import SCHEMA
 from permafrost.mastodon.media_paths import Attachment, id_partition
-from permafrost.mastodon.media_rows import Ids, ids_of_rows, listed_attachments, listed_rows, snapshot_xmin
+from permafrost.mastodon.media_rows import Ids, ids_of_rows, key_rows, listed_attachments, listed_rows, snapshot_xmin
 from permafrost.postgres.catalog import TableName
 from permafrost.postgres.identity import ServerIdentity, read_identity
 from permafrost.repository.durable import space_errors
 from permafrost.repository.layout import OBJECT_MODE
-from permafrost.repository.media_list import MEDIA_LIST, MOST_PARTS, ListPart, MediaListIndex, gone_row
+from permafrost.repository.media_list import (
+    KEY_LIST,
+    MEDIA_LIST,
+    MOST_PARTS,
+    KeyListIndex,
+    ListPart,
+    MediaListIndex,
+    gone_row,
+)
 
 WHOLE_EVERY = timedelta(hours=24)
 PARTS_BEFORE_WHOLE = MOST_PARTS // 4
@@ -52,6 +64,8 @@ class _Last:
 
     index: MediaListIndex
     head: ListHead
+    keys: KeyListIndex | None
+    """The key list, if the files are in an object store."""
 
 
 def read_media_list(
@@ -86,8 +100,16 @@ def _last(run: RunContext) -> _Last | None:
     if index is None or head is None or run.is_full:
         return None
     is_recent = timedelta(0) <= run.now - head.whole_at < WHOLE_EVERY and len(index.parts) < PARTS_BEFORE_WHOLE
-    is_there = all((run.layout.root / MEDIA_LIST / part.file_name).is_file() for part in index.parts)
-    return _Last(index, head) if is_recent and is_there else None
+    is_there = _are_there(run.layout.root / MEDIA_LIST, index)
+    keys = published_keys(run) if public_url(run) is not None else None
+    if public_url(run) is not None:
+        is_same = keys is not None and (keys.snapshot, keys.public_url) == (index.snapshot, public_url(run))
+        is_there = is_there and keys is not None and is_same and _are_there(keys_folder(run), keys)
+    return _Last(index, head, keys) if is_recent and is_there else None
+
+
+def _are_there(folder: Path, index: MediaListIndex) -> bool:
+    return all((folder / part.file_name).is_file() for part in index.parts)
 
 
 def _read(
@@ -105,9 +127,10 @@ def _read(
     repository_id = run.repository.repository_id
     if last is None or before is None or not _continues(last.head, before, attachments, identity):
         ids = _ids(connection, attachments)
-        parts = _written(run, listed_rows(connection, attachments, repository_id, None))
+        parts = _written(_temporary(run), listed_rows(connection, attachments, repository_id, None))
+        keys = _keys(run, (), key_rows(connection, attachments, None))
         head = ListHead(run.now.isoformat(), run.now, xmin, identity)
-        return CurrentList(head.listed_at, PreparedMediaList((), *parts, head, ids))
+        return CurrentList(head.listed_at, PreparedMediaList((), *parts, head, ids, keys))
     skipped = unchanged.tables if unchanged is not None and unchanged.listed_at == last.head.listed_at else frozenset()
     read = {attachment: where for attachment, where in attachments.items() if attachment.table not in skipped}
     ids = {**before, **_ids(connection, read)}
@@ -115,9 +138,21 @@ def _read(
     first = next(changes, None)
     if first is None:
         return CurrentList(last.head.listed_at, None)
-    parts = _written(run, chain((first,), changes))
+    parts = _written(_temporary(run), chain((first,), changes))
+    changed_keys = chain(_gone(before, ids), key_rows(connection, read, last.head.xmin))
+    keys = _keys(run, last.keys.parts if last.keys is not None else (), changed_keys)
     head = ListHead(run.now.isoformat(), last.head.whole_at, xmin, identity)
-    return CurrentList(head.listed_at, PreparedMediaList(last.index.parts, *parts, head, ids))
+    return CurrentList(head.listed_at, PreparedMediaList(last.index.parts, *parts, head, ids, keys))
+
+
+def _keys(run: RunContext, before: tuple[ListPart, ...], chunks: Iterator[bytes]) -> PreparedKeys | None:
+    """Write the key list's part beside its folder, if there is to be one."""
+    url = public_url(run)
+    if url is None:
+        return None
+    file = keys_folder(run).with_name(f"{KEY_LIST}.new")
+    file.unlink(missing_ok=True)
+    return PreparedKeys(before, *_written(file, chunks), url)
 
 
 def _ids(connection: psycopg.Connection, attachments: Mapping[Attachment, str]) -> dict[str, Ids]:
@@ -142,9 +177,13 @@ def _gone(before: Mapping[str, Ids], now: Mapping[str, Ids]) -> Iterator[bytes]:
                 yield gone_row(f"{folder}/{id_partition(int(number))}")
 
 
-def _written(run: RunContext, chunks: Iterator[bytes]) -> tuple[ListPart, Path]:
-    """Write a part into the folder for unfinished files."""
-    file = run.layout.temporary / f"media-list-{time.monotonic_ns()}"
+def _temporary(run: RunContext) -> Path:
+    """Return a name in the repository's folder for unfinished files."""
+    return run.layout.temporary / f"media-list-{time.monotonic_ns()}"
+
+
+def _written(file: Path, chunks: Iterator[bytes]) -> tuple[ListPart, Path]:
+    """Write a part as a new file, and return both."""
     digest, size = hashlib.sha256(), 0
     with space_errors(file.parent), file.open("xb") as writing:
         for packed in _packed(chunks):

@@ -17,8 +17,10 @@ from permafrost.repository.durable import fsync_folder, make_folder_durably, wri
 from permafrost.repository.layout import OBJECT_MODE, SnapshotId
 from permafrost.repository.media_list import (
     INDEX_FILE,
+    KEY_LIST,
     MAXIMUM_INDEX_BYTES,
     MEDIA_LIST,
+    KeyListIndex,
     ListPart,
     MediaListIndex,
     SignedMediaList,
@@ -37,7 +39,7 @@ if TYPE_CHECKING:
 class PreparedMediaList:
     """A list that is read, and not published yet: the parts of the last one, and the new one as a file in `tmp/`.
 
-    `ids` are those of the rows that have files, by folder.
+    `ids` are those of the rows that have files, by folder. `keys` is the same for the key list, None without one.
     """
 
     before: tuple[ListPart, ...]
@@ -45,6 +47,17 @@ class PreparedMediaList:
     file: Path
     head: ListHead
     ids: Mapping[str, Ids]
+    keys: PreparedKeys | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedKeys:
+    """A key list that is read, and not published yet: likewise."""
+
+    before: tuple[ListPart, ...]
+    part: ListPart
+    file: Path
+    public_url: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +75,8 @@ def publish_media_list(run: RunContext, current: CurrentList | None, snapshot: S
     """
     folder = run.layout.root / MEDIA_LIST
     try:
+        if public_url(run) is None and keys_folder(run).is_dir():
+            _remove_others(keys_folder(run), set())
         has_list = lists_media(run.configuration)
         if has_list and current is not None and current.prepared is not None:
             size_bytes = _publish(run, folder, current.prepared, snapshot)
@@ -83,27 +98,42 @@ def lists_media(configuration: Configuration) -> bool:
 
 def _publish(run: RunContext, folder: Path, prepared: PreparedMediaList, snapshot: SnapshotId) -> int:
     before, _ = published_list(run)
-    parts = (*prepared.before, prepared.part)
-    make_folder_durably(folder)
-    prepared.file.replace(folder / prepared.part.file_name)
-    fsync_folder(folder)
     index = MediaListIndex(
         repository=run.repository.repository_id,
         snapshot=str(snapshot),
         made_at=run.now,
         rows=sum(map(len, prepared.ids.values())),
-        parts=parts,
+        parts=(*prepared.before, prepared.part),
     )
-    text = index.model_dump_json()
-    signature = sign_detached(run.configuration.signing.gnupg_home, run.repository.fingerprint, text.encode())
-    content = SignedMediaList(content=text, signature=signature.decode("ascii")).encode()
-    write_durably(folder / INDEX_FILE, content, OBJECT_MODE)
-    needed = [*parts, *(before.parts if before is not None else ())]  # a vault may be reading the last ones
-    _remove_others(folder, {INDEX_FILE, *(part.file_name for part in needed)})
+    if prepared.keys is not None:  # first: a key list of another snapshot than the media list's is begun again
+        _publish_keys(run, index, prepared.keys)
+    content = _publish_part(run, folder, prepared.file, index, before)
     from permafrost.engines.media_list_state import remember_list  # noqa: PLC0415 - numpy, which the log has loaded
 
     remember_list(run.configuration.state.path, prepared.head, prepared.ids, hashlib.sha256(content).hexdigest())
     return prepared.part.size_bytes + len(content)
+
+
+def _publish_part(
+    run: RunContext, folder: Path, file: Path, index: MediaListIndex, before: MediaListIndex | None
+) -> bytes:
+    """Put the file, which is the last part, and the signed index into the folder; return the index's bytes."""
+    make_folder_durably(folder)
+    file.replace(folder / index.parts[-1].file_name)
+    fsync_folder(folder)
+    text = index.model_dump_json()
+    signature = sign_detached(run.configuration.signing.gnupg_home, run.repository.fingerprint, text.encode())
+    content = SignedMediaList(content=text, signature=signature.decode("ascii")).encode()
+    write_durably(folder / INDEX_FILE, content, OBJECT_MODE)
+    needed = [*index.parts, *(before.parts if before is not None else ())]  # a vault may be reading the last ones
+    _remove_others(folder, {INDEX_FILE, *(part.file_name for part in needed)})
+    return content
+
+
+def _publish_keys(run: RunContext, index: MediaListIndex, keys: PreparedKeys) -> None:
+    said = index.model_dump(exclude={"parts"})
+    listed = KeyListIndex(**said, parts=(*keys.before, keys.part), public_url=keys.public_url)
+    _publish_part(run, keys_folder(run), keys.file, listed, published_keys(run))
 
 
 def _remove_others(folder: Path, needed: set[str]) -> None:
@@ -115,6 +145,26 @@ def _remove_others(folder: Path, needed: set[str]) -> None:
 def warn_of_list(run: RunContext, error: Exception) -> None:
     """Report that the list is not this snapshot's: no reason to make none."""
     run.report(Warned(f"the list of media files stays as it was: {str(error).partition(chr(10))[0]}"))
+
+
+def keys_folder(run: RunContext) -> Path:
+    """Return where the key list is."""
+    return run.configuration.state.path / KEY_LIST
+
+
+def public_url(run: RunContext) -> str | None:
+    """Return where the files of the list are served, None if they are in a folder and no key list is needed."""
+    media = run.configuration.media
+    return media.public_url if media is not None else None
+
+
+def published_keys(run: RunContext) -> KeyListIndex | None:
+    """Return the key list in the state folder, None if there is none that can be read."""
+    try:
+        content = read_small(keys_folder(run) / INDEX_FILE, MAXIMUM_INDEX_BYTES)
+        return parse_signed_list(content).keys(run.repository.repository_id)
+    except (OSError, PermafrostError):
+        return None
 
 
 def published_list(run: RunContext) -> tuple[MediaListIndex | None, str]:

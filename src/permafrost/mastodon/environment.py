@@ -91,10 +91,7 @@ class MastodonEnvironment:
         """Return what the admin should know of all other settings."""
         notes = []
         if isinstance(self.storage, ObjectStorage):
-            notes.append(
-                f"media are in {self.storage.kind} ({self.storage.container or 'no container named'}) and are not "
-                "copied: back them up by other means"
-            )
+            notes.append(stored_media_note(self.storage))
         if self.secrets_missing:
             notes.append(
                 f"not set in {', '.join(path.name for path in self.files)}: {', '.join(self.secrets_missing)}; if they "
@@ -111,6 +108,19 @@ class MastodonEnvironment:
                 "taken from it"
             )
         return tuple(notes)
+
+
+def stored_media_note(storage: ObjectStorage) -> str:
+    """Return what the admin should know of media in an object store."""
+    where = f"{storage.kind} ({storage.container or 'no container named'})"
+    if storage.public_url:
+        return f"media are in {where}: vaults fetch them from {storage.public_url}, where everyone reads them"
+    if storage.kind == "S3":
+        return f"media are in {where}, and nothing says where they are read: set public_url in [media]"
+    return (
+        f"media are in {where} and are not copied: permafrost knows the addresses of S3 alone; if everyone can read "
+        "your media over HTTPS, set public_url in [media] yourself, and otherwise back them up by other means"
+    )
 
 
 def read_environment(folder: Path) -> MastodonEnvironment:

@@ -14,7 +14,7 @@ from permafrost.config.loading import misplaced_secrets, validated
 from permafrost.config.models import RECOVERY_SHEET, Configuration
 from permafrost.config.problems import InvalidFileError, Problem
 from permafrost.errors import UsageError
-from permafrost.mastodon.environment import MastodonEnvironment
+from permafrost.mastodon.environment import MastodonEnvironment, stored_media_note
 from permafrost.mastodon.settings import DatabaseSettings, FileSystemStorage, ObjectStorage
 
 DEFAULT_REPOSITORY = Path("/var/lib/permafrost/repository")
@@ -111,6 +111,8 @@ def initial_settings(request: InitRequest, environment: MastodonEnvironment | No
         document["media"] = {"path": request.media}
     elif environment is not None and isinstance(environment.storage, FileSystemStorage):
         document["media"] = {"path": environment.storage.path}
+    elif environment is not None and isinstance(environment.storage, ObjectStorage) and environment.storage.public_url:
+        document["media"] = {"public_url": environment.storage.public_url}
     configuration = validated(document, Configuration, request.config_file, KeyLines())
     _refuse_carried_secrets(request, configuration)
     return InitialSettings(configuration, pgpass, _notes(request, environment))
@@ -190,5 +192,6 @@ def _notes(request: InitRequest, environment: MastodonEnvironment | None) -> dic
     if request.database_url is None:
         notes["database"] = (source, *(f"Note: {note}." for note in environment.database_notes()))
     if isinstance(environment.storage, ObjectStorage) and request.media is None:
-        notes["media"] = (f"media are in {environment.storage.kind} and are not copied.", source)
+        note = stored_media_note(environment.storage)
+        notes["media"] = (f"{note[0].upper()}{note[1:]}.", source)
     return notes

@@ -68,11 +68,27 @@ def listed_rows(
     Of all rows, or of those with a version that the snapshot with the xmin `since` did not see.
     """
     for attachment, where in attachments.items():
-        yield from copy_out(connection, _lines(connection, attachment, where, repository_id, since), _CHUNK_BYTES)
+        name = sql.SQL(_MASK).format(salt=sql.SQL("convert_to({}, 'SQL_ASCII')").format(f"{repository_id}/"))
+        yield from copy_out(connection, _lines(connection, attachment, where, name, since), _CHUNK_BYTES)
+
+
+def key_rows(
+    connection: psycopg.Connection, attachments: Mapping[Attachment, str], since: int | None
+) -> Iterator[bytes]:
+    """Yield the lines of a key list (docs/format.md, section 9): the same rows, with the names of their files."""
+    for attachment, where in attachments.items():
+        yield from copy_out(connection, _lines(connection, attachment, where, sql.SQL(_NAME), since), _CHUNK_BYTES)
+
+
+_NAME = "encode(convert_to(left(name, length(name) - length(extension)), getdatabaseencoding()), 'hex')"
+_MASK = (
+    "left(encode(sha256({salt} || convert_to(row_folder || '/' || left(name, length(name) - length(extension)),"
+    " getdatabaseencoding())), 'hex'), 24)"
+)
 
 
 def _lines(
-    connection: psycopg.Connection, attachment: Attachment, where: str, repository_id: str, since: int | None
+    connection: psycopg.Connection, attachment: Attachment, where: str, name: sql.Composable, since: int | None
 ) -> sql.Composed:
     size_column = f"{attachment.prefix}_file_size"
     size = f"t.{size_column}::int8" if size_column in columns_of(connection, attachment.table) else "NULL"
@@ -81,14 +97,12 @@ def _lines(
     if since is not None:
         recent = f" AND ((t.xmin::text::int8 - {since}) & 4294967295) < 2147483648"
     query = f"""COPY (
-        SELECT row_folder, size, left(encode(sha256({{salt}} || convert_to(
-                row_folder || '/' || left(name, length(name) - length(extension)), getdatabaseencoding())), 'hex'), 24),
+        SELECT row_folder, size, {{name}},
             'original' || extension || CASE WHEN styles <> '' THEN ',' || styles ELSE '' END
         FROM (SELECT '{attachment.folder}/' || {PARTITION} AS row_folder, {size} AS size,
                 t.{attachment.name_column} AS name, t.extension, {styles} AS styles
             FROM (SELECT t.*, {attachment.extension} AS extension
                 FROM {SCHEMA}.{attachment.table} t WHERE {where}{recent} OFFSET 0) AS t OFFSET 0) AS listed
         ) TO STDOUT"""  # noqa: S608 - every part is one of ours
-    before, after = query.split("{salt}")
-    salt = sql.SQL("convert_to({}, 'SQL_ASCII')").format(f"{repository_id}/")
-    return sql.Composed([sql.SQL(before), salt, sql.SQL(after)])
+    before, after = query.split("{name}")
+    return sql.Composed([sql.SQL(before), name, sql.SQL(after)])

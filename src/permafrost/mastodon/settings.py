@@ -77,7 +77,10 @@ class FileSystemStorage:
 
 @dataclass(frozen=True, slots=True)
 class ObjectStorage:
-    """User files lie in an object store, which permafrost does not carry."""
+    """User files lie in an object store. `public_url` is below which Mastodon has them read; empty where unknown.
+
+    `acl` is what Mastodon asks the store to let everyone do with a file, empty if it asks for nothing.
+    """
 
     kind: str
     container: str
@@ -85,6 +88,8 @@ class ObjectStorage:
     region: str = ""
     key_prefix: str = ""
     alias_host: str = ""
+    public_url: str = ""
+    acl: str = ""
 
 
 Storage = FileSystemStorage | ObjectStorage

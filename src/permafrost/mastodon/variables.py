@@ -120,19 +120,34 @@ def _redis_server(values: Mapping[str, str], prefix: str) -> RedisSettings:
     )
 
 
+def _s3_of(values: Mapping[str, str]) -> ObjectStorage:
+    """Return what Mastodon's paperclip.rb makes of S3_*.
+
+    Files are read at PROTOCOL://ALIAS_HOST/KEY, or else at PROTOCOL://HOSTNAME/BUCKET/KEY, also where requests to the
+    store have the bucket in the host's name (S3_OVERRIDE_PATH_STYLE).
+    """
+    region, bucket = values.get("S3_REGION", "us-east-1"), values.get("S3_BUCKET", "")
+    protocol = values.get("S3_PROTOCOL", "https")
+    host = values.get("S3_HOSTNAME", f"s3-{region}.amazonaws.com")
+    alias_host = values.get("S3_ALIAS_HOST") or values.get("S3_CLOUDFRONT_HOST", "")
+    key_prefix = values.get("S3_KEY_PREFIX", "").strip("/")
+    parts = (f"{protocol}://{alias_host.strip('/') or f'{host}/{bucket}'}", key_prefix)
+    return ObjectStorage(
+        kind="S3",
+        container=bucket,
+        endpoint=values.get("S3_ENDPOINT") or f"{protocol}://{host}",
+        region=region,
+        key_prefix=key_prefix,
+        alias_host=alias_host,
+        public_url="/".join(filter(None, parts)) if alias_host or bucket else "",
+        acl=values.get("S3_PERMISSION", "public-read"),
+    )
+
+
 def storage_of(values: Mapping[str, str], folder: Path) -> Storage:
     """Return where user files lie: the first of four branches, and only the exact text `true` counts."""
     if values.get("S3_ENABLED") == "true":
-        region = values.get("S3_REGION", "us-east-1")
-        host = values.get("S3_HOSTNAME", f"s3-{region}.amazonaws.com")
-        return ObjectStorage(
-            kind="S3",
-            container=values.get("S3_BUCKET", ""),
-            endpoint=values.get("S3_ENDPOINT") or f"{values.get('S3_PROTOCOL', 'https')}://{host}",
-            region=region,
-            key_prefix=values.get("S3_KEY_PREFIX", ""),
-            alias_host=values.get("S3_ALIAS_HOST") or values.get("S3_CLOUDFRONT_HOST", ""),
-        )
+        return _s3_of(values)
     if values.get("SWIFT_ENABLED") == "true":
         return ObjectStorage(
             kind="Swift",

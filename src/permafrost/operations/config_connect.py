@@ -14,6 +14,8 @@ from permafrost.postgres.version import SUMMARIZING_MAJOR
 from permafrost.postgres.wal_summaries import NoSummariesError, check_summarizing
 from permafrost.syncthing.access import foreign_client
 
+_ANSWERS_WITHIN_S = 10.0
+
 
 def try_connections(configuration: Configuration, report: Reporter) -> list[tuple[str, str]]:
     """Return what is wrong, by key of the configuration; an empty list if both answer. Nothing is changed.
@@ -32,6 +34,9 @@ def try_connections(configuration: Configuration, report: Reporter) -> list[tupl
                 _report_scanning(connection, report)
     except PermafrostError as error:
         problems.append(("database.url", _text(error)))
+    media = configuration.media
+    if media is not None and media.public_url is not None and (fault := _fault_of(media.public_url)):
+        problems.append(("media.public_url", fault))
     settings = configuration.syncthing
     try:
         if not settings.managed:
@@ -41,6 +46,17 @@ def try_connections(configuration: Configuration, report: Reporter) -> list[tupl
     except PermafrostError as error:
         problems.append(("syncthing", _text(error)))
     return problems
+
+
+def _fault_of(url: str) -> str:
+    """Return what keeps the address from answering, an empty text if it answers anything at all."""
+    import httpx  # noqa: PLC0415 - only for this
+
+    try:
+        httpx.get(f"{url}/", timeout=_ANSWERS_WITHIN_S)
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        return f"{url} does not answer, and vaults fetch the media from there: {error}"
+    return ""
 
 
 def _report_scanning(connection: psycopg.Connection, report: Reporter) -> None:

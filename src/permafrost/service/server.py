@@ -98,7 +98,8 @@ def _serve(configuration: Configuration, config_file: Path, report: Reporter, pa
 
 def _sealing(configuration: Configuration, config_file: Path, report: Reporter) -> BucketUpload:
     """Return the job that seals media, once a vault was invited that gets them sealed."""
-    place = configuration.sealed_media_path
+    has_folder = configuration.media is not None and configuration.media.path is not None
+    place = configuration.sealed_media_path if has_folder else None
     snapshots = Layout(configuration.repository.path).snapshots
     return BucketUpload(
         ("vault", "seal-media"),

@@ -13,7 +13,7 @@ from permafrost.config.models import DeclaredVault
 from permafrost.events import Note, Reporter, Warned
 from permafrost.repository.durable import make_folder_durably, write_durably
 from permafrost.sharing.paired_vaults import paired_vaults
-from permafrost.sharing.server_side import ServerSide, media_folder_id
+from permafrost.sharing.server_side import ServerSide, media_folder_id, media_keys_folder_id
 from permafrost.small_files import NotAFileError, read_small
 from permafrost.syncthing.client import Client
 from permafrost.syncthing.folders import Device, admit, ensure_folder, sharers, unshare
@@ -67,10 +67,12 @@ def is_declared_vault(server: ServerSide, name: str) -> bool:
 
 def _take_away_other_media(client: Client, server: ServerSide, vault: DeclaredVault, report: Reporter) -> None:
     """Let a vault that gets sealed media no longer get the media themselves, and the other way round."""
-    other = media_folder_id(server.repository_id) if vault.sealed_media else server.sealed_folder_id
-    if vault.device_id not in sharers(client, other):
+    plain = (media_folder_id(server.repository_id), media_keys_folder_id(server.repository_id))
+    others = plain if vault.sealed_media else (server.sealed_folder_id,)
+    shared = [folder_id for folder_id in others if vault.device_id in sharers(client, folder_id)]
+    if not shared:
         return
-    unshare(client, [other], vault.device_id, forgets_device=False)
+    unshare(client, shared, vault.device_id, forgets_device=False)
     gets = "sealed media" if vault.sealed_media else "the media themselves"
     report(
         Warned(

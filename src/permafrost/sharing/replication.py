@@ -8,11 +8,12 @@ from permafrost.config.models import Configuration
 from permafrost.errors import PermafrostError, ReplicationError
 from permafrost.events import Note, Reporter, Warned
 from permafrost.repository.layout import BASE_FILES, SnapshotId, object_path, snapshot_path
+from permafrost.repository.media_list import MEDIA_LIST
 from permafrost.repository.repository import Repository
 from permafrost.repository.snapshots import MANIFEST, OBJECT_LIST, SIGNATURE, read_object_list
 from permafrost.sharing.declaring import declare
 from permafrost.sharing.paired_vaults import PairedVault, paired_vaults
-from permafrost.sharing.server_side import ServerSide, opened_server, server_side_of
+from permafrost.sharing.server_side import ServerSide, media_keys_folder_id, opened_server, server_side_of
 from permafrost.syncthing.access import foreign_client
 from permafrost.syncthing.client import Client
 from permafrost.syncthing.holdings import wait_until_held
@@ -38,7 +39,11 @@ def tell_syncthing(configuration: Configuration, snapshot: SnapshotId, report: R
                     Note("Syncthing is not running; permafrost run keeps it up, and vaults receive the snapshot then")
                 )
             elif client.folder(server.repository_folder_id) is not None:
-                client.scan(server.repository_folder_id, ["objects", snapshot_path(snapshot), DECLARATION_FILE])
+                changed = ["objects", snapshot_path(snapshot), DECLARATION_FILE, MEDIA_LIST]
+                client.scan(server.repository_folder_id, changed)
+                keys_folder_id = media_keys_folder_id(server.repository_id)
+                if server.has_media_keys and client.folder(keys_folder_id) is not None:
+                    client.scan(keys_folder_id)
     except PermafrostError as error:
         report(Warned(f"Syncthing could not be notified of the snapshot: {error.message}"))
     except OSError as error:

@@ -11,7 +11,9 @@ from pathlib import Path
 
 from permafrost.config.models import Configuration, DeclaredVault, Syncthing
 from permafrost.errors import ConfigurationError, UsageError
+from permafrost.repository.durable import make_folder_durably
 from permafrost.repository.layout import SYNCTHING_IGNORES
+from permafrost.repository.media_list import KEY_LIST, KEY_LIST_IGNORES
 from permafrost.repository.repository import Repository
 from permafrost.sealed_media.layout import SealedStore
 from permafrost.sealed_media.store import prepare_store
@@ -41,6 +43,8 @@ class ServerSide:
     media_ignores: tuple[str, ...] = ("/cache",)
     sealed_path: Path | None = None
     """Where sealed media are, if there are any."""
+    has_media_keys: bool = False
+    """Whether media are in an object store: then a folder with the list of them takes the place of theirs."""
     declared: tuple[DeclaredVault, ...] = ()
 
     @property
@@ -54,6 +58,16 @@ class ServerSide:
             is_sent=True,
             ignores=SYNCTHING_IGNORES,
         )
+        if self.has_media_keys:
+            keys = Folder(
+                media_keys_folder_id(self.repository_id),
+                f"{self.name} media keys",
+                self.state_path / KEY_LIST,
+                "media-keys",
+                is_sent=True,
+                ignores=KEY_LIST_IGNORES,
+            )
+            return (repository, keys)
         if self.media_path is None:
             return (repository,)
         media = Folder(
@@ -87,19 +101,26 @@ class ServerSide:
 
     def prepare_sealed_media(self) -> None:
         """Make the store of sealed media, from which vaults can be sent them; raise `UsageError` without media."""
-        if self.sealed_path is None:
+        if self.sealed_path is None or self.media_path is None:
             raise UsageError(
-                "no media are configured that could be sealed", unchanged="everything", hint="set path in [media]"
+                "no folder of media is configured that could be sealed",
+                unchanged="everything",
+                hint="set path in [media]; media in an object store cannot be sealed",
             )
         prepare_store(self.sealed_path, Repository.open(self.repository_path))
 
     def offered(self, *, sealed_media: bool) -> tuple[OfferedFolder, ...]:
         """The folders that a vault gets, as an invitation names them."""
         repository = OfferedFolder(folder_id=repository_folder_id(self.repository_id), kind="repository")
+        if sealed_media:  # and never the media, nor the names that are half of their addresses on the web
+            has_sealed = self.media_path is not None or self.sealed_folder is not None
+            sealed = OfferedFolder(folder_id=self.sealed_folder_id, kind="sealed-media")
+            return (repository, sealed) if has_sealed else (repository,)
+        if self.has_media_keys:
+            keys_id = media_keys_folder_id(self.repository_id)
+            return (repository, OfferedFolder(folder_id=keys_id, kind="media-keys"))
         if self.media_path is None:
             return (repository,)
-        if sealed_media:
-            return (repository, OfferedFolder(folder_id=self.sealed_folder_id, kind="sealed-media"))
         return (repository, OfferedFolder(folder_id=media_folder_id(self.repository_id), kind="media"))
 
     def sent_to(self, vault_name: str, *, sealed_media: bool) -> list[str]:
@@ -168,6 +189,7 @@ def server_side_of(configuration: Configuration) -> ServerSide:
         media_path=media.path if media else None,
         media_ignores=media.ignore if media else (),
         sealed_path=configuration.sealed_media_path,
+        has_media_keys=media is not None and media.public_url is not None,
         declared=configuration.vaults,
     )
 
@@ -180,6 +202,11 @@ def repository_folder_id(repository_id: str) -> str:
 def media_folder_id(repository_id: str) -> str:
     """Return the id under which Syncthing knows the folder of the media that belong to the repository."""
     return f"permafrost-{repository_id}-media"
+
+
+def media_keys_folder_id(repository_id: str) -> str:
+    """Return the id under which Syncthing knows the folder with the list of the media in an object store."""
+    return f"permafrost-{repository_id}-media-keys"
 
 
 @contextmanager
@@ -195,6 +222,8 @@ def ensure_sent_folders(client: Client, server: ServerSide) -> None:
     if server.sealed_path is not None and any(vault.sealed_media for vault in server.declared):
         server.prepare_sealed_media()
     for folder in server.folders:
+        if folder.kind == "media-keys":
+            make_folder_durably(folder.path)  # the next backup writes the list
         if not folder.path.is_dir():
             raise ConfigurationError(
                 f"the {folder.kind} folder {folder.path} does not exist", hint="correct the path in the configuration"

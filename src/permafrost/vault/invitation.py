@@ -46,7 +46,7 @@ class OfferedFolder(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     folder_id: FolderId
-    kind: Literal["repository", "media", "sealed-media", "receipts"]
+    kind: Literal["repository", "media", "media-keys", "sealed-media", "receipts"]
 
 
 class Invitation(BaseModel):
@@ -69,6 +69,8 @@ class Invitation(BaseModel):
         kinds = [folder.kind for folder in self.folders]
         if "repository" not in kinds or len({kind.removeprefix("sealed-") for kind in kinds}) != len(kinds):
             raise ValueError("needs one repository folder, and at most one for media and one for receipts")
+        if {"media", "media-keys"} <= set(kinds):
+            raise ValueError("media are sent, or fetched from an object store, and not both")
         return self
 
     def has_expired(self, now: datetime) -> bool:

@@ -4,7 +4,10 @@ DIR/vault.toml                     these settings; a link to a file elsewhere, i
 DIR/servers.toml                   what the vault has joined: its name, and the servers that it keeps
 DIR/syncthing/                     the home of the vault's Syncthing
 DIR/signing/                       the key that receipts are signed with
-DIR/SERVER/repository, media       received from that server; sealed-media instead of media where they come sealed
+DIR/SERVER/repository, media       received from that server; sealed-media instead of media where they come sealed,
+                                   and media are fetched where they are in an object store
+DIR/SERVER/media-keys              the received list of the media to fetch
+DIR/SERVER/media-parts             those that are not whole yet
 DIR/SERVER/removed/...             what the server removed or replaced, for a time
 DIR/SERVER/history/                the vault's own copies, out of Syncthing's reach: a repository, and media/ in it
 DIR/SERVER/keeping.sqlite          what the vault knows of them: when each arrived, when it was read last
@@ -32,7 +35,9 @@ from permafrost.config.writing import effective_toml
 from permafrost.documents.vault_pairing import KeptServerDocument, OfferedFolderDocument
 from permafrost.errors import ConfigurationError, UsageError
 from permafrost.repository.durable import fsync_folder, make_folder_durably, write_durably
+from permafrost.repository.media_list import KEY_LIST, KEY_LIST_IGNORES
 from permafrost.syncthing.folders import Folder
+from permafrost.vault.fetching_settings import Fetching, MediaSource
 from permafrost.vault.invitation import Fingerprint, Invitation, OfferedFolder, RepositoryId
 from permafrost.vault.receipt_files import RECEIPT_IGNORES
 
@@ -177,6 +182,10 @@ class VaultSettings(Section):
         "the interval of backups that it declares counts, and three hours more.",
     )
     history: History = History()
+    fetching: Fetching = Fetching()
+    media_sources: tuple[MediaSource, ...] = Field(
+        default=(), description="One for each server whose media are fetched from another address than it names."
+    )
     syncthing: VaultSyncthing = VaultSyncthing()
     web: Web = Web()
     notify: tuple[Notify, ...] = Field(default=(), description="One for each receiver of alerts.")
@@ -193,6 +202,9 @@ class VaultSettings(Section):
         if any(set(receiver.jobs) - {"findings"} for receiver in self.notify):
             raise ValueError('a vault has no jobs: jobs in [[notify]] can only be ["findings"]')
         check_bucket_names_differ(self.buckets)
+        sources = [source.server for source in self.media_sources]
+        if len(set(sources)) != len(sources):
+            raise ValueError("two [[media_sources]] are of the same server")
         return self
 
     @model_validator(mode="after")
@@ -263,9 +275,25 @@ class Vault(BaseModel):
         return self.root / server.name / "repository"
 
     def media(self, server: VaultServer) -> Path | None:
-        """Return the folder in which the server's media are received, sealed or not; None if it sends none."""
+        """Return the folder in which the server's media are, received (sealed or not) or fetched; None without any."""
+        if self.media_keys(server) is not None:
+            return self.root / server.name / "media"
         offered = server.media_folder
         return self.place_of(server, offered) if offered is not None else None
+
+    def media_keys(self, server: VaultServer) -> Path | None:
+        """Return the folder with the list of the media that are fetched; None if none are."""
+        has_keys = any(offered.kind == "media-keys" for offered in server.folders)
+        return self.root / server.name / KEY_LIST if has_keys else None
+
+    def unfinished_media(self, server: VaultServer) -> Path:
+        """Return the folder of the files that are being fetched."""
+        return self.root / server.name / "media-parts"
+
+    def media_source(self, server: VaultServer) -> MediaSource:
+        """Return what is set for fetching the server's media."""
+        sources = {source.server: source for source in self.settings.media_sources}
+        return sources.get(server.name) or MediaSource(server=server.name)
 
     def history(self, server: VaultServer) -> Path:
         """Return the folder of the vault's own copies, a repository itself."""
@@ -289,7 +317,12 @@ class Vault(BaseModel):
         settings = self.settings
         media_days = settings.keep_removed_media_days
         days = {"repository": settings.keep_removed_objects_days, "media": media_days, "sealed-media": media_days}
-        ignores = {"repository": repository_ignores, "media": ("/cache",), "sealed-media": repository_ignores}
+        ignores = {
+            "repository": repository_ignores,
+            "media": ("/cache",),
+            "media-keys": KEY_LIST_IGNORES,
+            "sealed-media": repository_ignores,
+        }
         received = tuple(
             Folder(
                 folder_id=offered.folder_id,
@@ -298,8 +331,8 @@ class Vault(BaseModel):
                 kind=offered.kind,
                 is_sent=False,
                 ignores=ignores[offered.kind],
-                removed_path=self.root / server.name / "removed" / offered.kind,
-                removed_days=days[offered.kind],
+                removed_path=self.root / server.name / "removed" / offered.kind if offered.kind in days else None,
+                removed_days=days.get(offered.kind, 0),
                 min_free_percent=settings.history.reserve_percent,
             )
             for offered in server.folders

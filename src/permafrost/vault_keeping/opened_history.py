@@ -60,7 +60,7 @@ def open_history(
         _reconcile(history, noting, wall)
         stack.enter_context(opening.pop_all())
     folder_id = next(folder.folder_id for folder in server.folders if folder.kind == "repository")
-    media = kept_media(vault, server, history, verifier, noting, report, client=client)
+    media = kept_media(vault, server, history, verifier, noting, report, stack, client=client)
     usage = Usage(history, noting.records, vault.records(server), media.history if media is not None else None)
     return OpenedHistory(
         folder=history,

@@ -21,6 +21,7 @@ from permafrost.vault.arrivals import WAITING, Records
 from permafrost.vault.clock import Moment, OwnTime
 from permafrost.vault.history_folder import free_bytes
 from permafrost.vault.media.balance import report_balance
+from permafrost.vault.media.history import MediaHistory
 from permafrost.vault.media.needed import LIST_SNAPSHOT
 from permafrost.vault.settings import Vault, VaultServer
 from permafrost.vault.statement import Statement, statement_of
@@ -30,9 +31,9 @@ from permafrost.vault_keeping.pace import Pace
 from permafrost.vault_keeping.quota import refusal, room_on_disk, share_bytes
 from permafrost.vault_keeping.retention import drop_old
 
-TAKE_S, COMPARE_S, RECEIVE_S, AUDIT_S, MEDIA_S, MEDIA_LIST_S = 2.0, 1.0, 0.5, 1.0, 1.0, 0.5
+TAKE_S, COMPARE_S, RECEIVE_S, AUDIT_S, MEDIA_S, MEDIA_LIST_S, PULL_S = 2.0, 1.0, 0.5, 1.0, 1.0, 0.5, 1.0
 """How long each kind of work may take of a turn. One that takes long, or fails, takes nothing from the others."""
-TURN_S = TAKE_S + COMPARE_S + RECEIVE_S + 2 * AUDIT_S + MEDIA_S + MEDIA_LIST_S
+TURN_S = TAKE_S + COMPARE_S + RECEIVE_S + 2 * AUDIT_S + MEDIA_S + MEDIA_LIST_S + PULL_S
 """How long a turn may take: what the others leave of it goes to those that have more to do."""
 AFTER_FAILURE_S = 30.0
 LOOK_S = 2.0
@@ -105,6 +106,7 @@ class ServerKeeper:
             (self._drop, 0.0),
             (self._audit, AUDIT_S),
             (self._take_media_list, MEDIA_LIST_S),
+            (self._pull_media, PULL_S),
             (self._keep_media, MEDIA_S),
             (self._audit_media, AUDIT_S),
         ]
@@ -216,18 +218,34 @@ class ServerKeeper:
     def _keep_media(self, opened: OpenedHistory, now: datetime, _wall: datetime, until: float) -> float:
         """Resume the scan of the media if it is time, for its share of the turn."""
         media = opened.media.history if opened.media is not None else None
-        if media is None or not (media.is_scanning or self._media_pace.is_due(now)):
+        if opened.media is None or media is None:
             return LOOK_S
-        others_bytes = opened.usage.total_bytes() - media.cost_bytes()
-        is_done = media.work(
-            now,
-            keep=timedelta(days=self._vault.settings.keep_removed_media_days),
-            allowed_bytes=min(share_bytes(self._vault) - others_bytes, media.cost_bytes() + room_on_disk(self._vault)),
-            until=until,
-        )
+        is_waited_for = opened.media.pull is not None and not media.has_scanned
+        if not (media.is_scanning or is_waited_for or self._media_pace.is_due(now)):
+            return LOOK_S
+        keep = timedelta(days=self._vault.settings.keep_removed_media_days)
+        is_done = media.work(now, keep=keep, allowed_bytes=self._allowed_bytes(opened, media), until=until)
         if is_done:
             self._media_pace.done(now)
         return LOOK_S if is_done else 0.0
+
+    def _allowed_bytes(self, opened: OpenedHistory, media: MediaHistory) -> int:
+        """Return what all media of the history may cost the disk."""
+        others_bytes = opened.usage.total_bytes() - media.cost_bytes()
+        return min(share_bytes(self._vault) - others_bytes, media.cost_bytes() + room_on_disk(self._vault))
+
+    def _pull_media(self, opened: OpenedHistory, now: datetime, _wall: datetime, until: float) -> float:
+        """Fetch media from the server's object store, for its share of the turn."""
+        media = opened.media
+        if media is None or media.pull is None or media.key_intake is None:
+            return LOOK_S
+        if not media.key_intake.work(now, until):
+            return 0.0
+        history = media.history
+        wait_s = media.pull.work(now, until, lambda: self._allowed_bytes(opened, history))
+        if wait_s and media.pull.has_news:
+            media.pull.has_news, self._compared_list = False, None
+        return wait_s
 
     def _take_media_list(self, opened: OpenedHistory, now: datetime, _wall: datetime, until: float) -> float:
         """Take in the server's media list, and compare with it if it is another one than was compared with last."""

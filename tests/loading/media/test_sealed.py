@@ -42,6 +42,7 @@ class Sealed:
     def __init__(self, configuration: Configuration, passphrase_file: Path, stage: Stage) -> None:
         self.configuration, self.passphrase_file, self.stage = configuration, passphrase_file, stage
         assert configuration.media is not None
+        assert configuration.media.path is not None
         assert configuration.sealed_media_path is not None
         self.media, self.store = configuration.media.path, configuration.sealed_media_path
 
@@ -109,7 +110,7 @@ def test_media_of_the_moment(sealed: Sealed, tmp_path: Path) -> None:
     before = {name: found[0] for name, found in files_of(sealed.media).items() if not name.startswith("cache/")}
     closed = {name for name in before if (sealed.media / name).stat().st_mode & 0o777 == 0o600}
     assert closed
-    victim = sorted(before.keys() - closed)[0]
+    victim = min(before.keys() - closed)
     (sealed.media / victim).unlink()
     second = sealed.keep()
 

@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from permafrost.openpgp.home import stop_agent
-from permafrost.openpgp.signing import export_public_key, generate_signing_key, sign_detached
+from permafrost.openpgp.signing import sign_detached
 from permafrost.repository.media_list import (
     INDEX_FILE,
     MEDIA_LIST,
@@ -48,16 +47,6 @@ def stage(tmp_path: Path, repository: Repository, signing_key: SigningKey) -> St
     made.keep()
     made.clock.pass_time(HOUR)
     return made
-
-
-@pytest.fixture
-def foreign_key(tmp_path: Path) -> SigningKey:
-    """A key that is not the server's."""
-    home = tmp_path / "other"
-    fingerprint = generate_signing_key(home, "someone else")
-    key = SigningKey(home, fingerprint, export_public_key(home, fingerprint))
-    stop_agent(home)
-    return key
 
 
 def _media(stage: Stage) -> Path:

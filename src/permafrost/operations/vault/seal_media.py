@@ -84,7 +84,7 @@ def seal_media(configuration: Configuration, *, report: Reporter, now: datetime)
     repository = Repository.open(configuration.repository.path)
     check_signing_key(configuration, repository)
     root, media = configuration.sealed_media_path, configuration.media
-    if root is None or media is None or not SealedStore(root).exists:
+    if root is None or media is None or media.path is None or not SealedStore(root).exists:
         raise UsageError(
             "no vault gets sealed media", unchanged="everything", hint="permafrost vault invite NAME --sealed-media"
         )

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from permafrost.findings import FindingKind, FindingSink
 from permafrost.repository.durable import space_errors
-from permafrost.small_files import NotAFileError
+from permafrost.small_files import NotAFileError, opened_folder
 from permafrost.vault.arrivals import Records
 from permafrost.vault.cost import FOLDER_BYTES, media_cost
 from permafrost.vault.linking import take
@@ -68,6 +68,8 @@ class MediaHistory:
         self._folders = int(records.note(_FOLDERS) or 0)
         self._not_kept = self._not_taken = 0
         self._walk: Iterator[None] | None = None
+        self.has_scanned = False
+        """Whether a whole scan was done since this was opened."""
 
     @property
     def is_scanning(self) -> bool:
@@ -123,6 +125,16 @@ class MediaHistory:
         yield from report_balance(self.needed, self._records, self._found, now)
         self._conclude(now)
 
+    def take_one(self, path: bytes, now: datetime, *, allowed_bytes: int) -> None:
+        """Take a file that has just come, without waiting for a scan; raise `OSError` if it cannot be kept.
+
+        Not before a scan is done (`has_scanned`): if the records were lost, that one finds what is kept already.
+        """
+        self._allowed_bytes = allowed_bytes
+        *folders, name = os.fsdecode(path).split("/")
+        with opened_folder(Path(os.fsdecode(self._received)), *folders) as folder:
+            self._look_at(folder, path, os.fsencode(name), now)
+
     # --- what is there ---
 
     def _take_new(self, now: datetime) -> Iterator[None]:
@@ -142,6 +154,7 @@ class MediaHistory:
 
     def _conclude(self, now: datetime) -> None:
         """Report what the whole scan shows."""
+        self.has_scanned = True
         self._records.set_note(NOT_KEPT, str(self._not_kept + self._not_taken))
         if self._not_kept > NAMED_AT_MOST:
             self._found(FindingKind.ODD_FILE, "media", f"{self._not_kept} paths among the media are not kept")

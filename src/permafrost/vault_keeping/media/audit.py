@@ -14,17 +14,25 @@ import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Protocol
 
-from permafrost.events import Reporter
 from permafrost.findings import FindingKind, FindingSink
 from permafrost.ledger import Ledger
 from permafrost.small_files import NotAFileError, opened_folder
-from permafrost.syncthing.client import Client
-from permafrost.syncthing.refetching import Refetching
 from permafrost.vault.linking import HashSteps, finished, finished_by, hashing, status_of, take
 from permafrost.vault.media.versions import ROTTEN, SOUND, SUPERSEDED, MediaVersion, MediaVersions
 
 _BATCH = 100
+
+
+class Refetches(Protocol):
+    """Has a damaged file fetched again, from whoever sends it (permafrost.syncthing.refetching)."""
+
+    def is_due(self, path: str) -> bool:
+        """Return whether the file at `path` may be requested: then take the damaged one away, and call `request`."""
+
+    def request(self, path: str, name: str) -> None:
+        """Have the file fetched, which no longer is at `path`."""
 
 
 @dataclass(slots=True)
@@ -45,17 +53,15 @@ class MediaAudit:
         versions: MediaVersions,
         ledger: Ledger,
         found: FindingSink,
-        report: Reporter,
         *,
-        client: Client | None,
-        folder_id: str,
+        refetching: Refetches,
     ) -> None:
         self._received = received
         self._history = history
         self._versions = versions
         self._ledger = ledger
         self._found = found
-        self._refetching = Refetching(client, folder_id, report)
+        self._refetching = refetching
         self._reading: _Reading | None = None
 
     def slice(self, now: datetime, days: int, until: float) -> bool:

@@ -1,4 +1,8 @@
-"""Takes in the server's media list: its signature and every part are checked, and it becomes a table of needs.
+"""Takes in a list of media: its signature and every part are checked, and it becomes a table.
+
+The media list of the repository becomes a table of needs, and so does the list of sealed objects where a vault gets
+sealed media. The key list of a server whose media are in an object store becomes a table of what to fetch. They have
+the same shape (`ListForm`).
 
 In small steps: a list of millions of rows is continued by later turns. What was taken in is noted, so that of a list
 that has grown only the new parts are read; one that was begun again is a new generation, and what it does not name is
@@ -11,11 +15,12 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
+from typing import Protocol
 
 import zstandard
 
@@ -24,12 +29,16 @@ from permafrost.findings import FindingKind, FindingSink
 from permafrost.openpgp.signing import Verifier
 from permafrost.repository.media_list import (
     INDEX_FILE,
+    KEY_LIST,
     MAXIMUM_INDEX_BYTES,
     MEDIA_LIST,
+    KeyListIndex,
     ListedRow,
     ListPart,
     MediaListIndex,
+    SignedMediaList,
     lines_of,
+    parse_key_row,
     parse_row,
     parse_signed_list,
 )
@@ -38,51 +47,86 @@ from permafrost.sealed_media.layout import LIST
 from permafrost.sealed_media.lines import parse_listed
 from permafrost.small_files import NotAFileError, open_regular, opened_folder, read_small
 from permafrost.vault.arrivals import Records
-from permafrost.vault.media.needed import LIST_SNAPSHOT, NeededMedia
+from permafrost.vault.media.needed import LIST_SNAPSHOT
 
 MOST_ROWS = 20_000_000
-_TAKEN = "media-list-taken"
-
-
-@dataclass(frozen=True, slots=True)
-class ListForm:
-    """Where a list lies in the folder that it comes in, what its lines are, and what it is called."""
-
-    name: str
-    index: tuple[str, ...]
-    parts: tuple[str, ...]
-    parse: Callable[[bytes], ListedRow]
-
-
-PLAIN_LIST = ListForm("media list", (MEDIA_LIST, INDEX_FILE), (MEDIA_LIST,), parse_row)
-SEALED_LIST = ListForm("list of sealed media", (SEALED_INDEX,), (LIST,), parse_listed)
 _BATCH = 500
 _PIECE_BYTES = 1 << 20
 _MOST_WINDOW_BYTES = 1 << 27
 
 
+class ListTable(Protocol):
+    """The table that a list becomes."""
+
+    def add_rows(self, rows: Iterable[ListedRow], generation: int, now: datetime) -> None:
+        """Record rows that their generation has not spoken of yet."""
+
+    def replace_rows(self, rows: Iterable[ListedRow], generation: int, now: datetime) -> None:
+        """Record rows in the place of what was known of them."""
+
+    def forget_other_generations(self, generation: int, count: int) -> bool:
+        """Forget at most `count` entries that the newest whole list did not name; return whether those were all."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListForm:
+    """What tells the lists apart: names in findings and notes, where the files lie, and how index and lines are read.
+
+    `subject` is what findings are about; the index file and the parts are in folders below the one that comes.
+    """
+
+    name: str
+    subject: str
+    taken_note: str
+    snapshot_note: str
+    index: Callable[[SignedMediaList, str], MediaListIndex]
+    row: Callable[[bytes], ListedRow]
+    index_file: tuple[str, ...]
+    parts: tuple[str, ...]
+
+
+_TAKEN = "media-list-taken"
+MEDIA_LIST_FORM = ListForm(
+    *("media list", MEDIA_LIST, _TAKEN, LIST_SNAPSHOT, SignedMediaList.index, parse_row),
+    index_file=(MEDIA_LIST, INDEX_FILE),
+    parts=(MEDIA_LIST,),
+)
+SEALED_LIST_FORM = ListForm(
+    *("list of sealed media", SEALED_INDEX, _TAKEN, LIST_SNAPSHOT, SignedMediaList.index, parse_listed),
+    index_file=(SEALED_INDEX,),
+    parts=(LIST,),
+)
+KEY_LIST_FORM = ListForm(
+    *("list of media keys", KEY_LIST, "media-keys-taken", "media-keys-snapshot", SignedMediaList.keys, parse_key_row),
+    index_file=(INDEX_FILE,),
+    parts=(),
+)
+KEYS_URL = "media-keys-url"
+"""The note that says where the files of the key list that was taken in last are served."""
+
+
 class ListIntake:
-    """The intake of one server's list."""
+    """The intake of one server's list, which comes in the folder `received`."""
 
     def __init__(
         self,
         received: Path,
         records: Records,
-        needed: NeededMedia,
+        table: ListTable,
         verifier: Verifier,
         repository_id: str,
         found: FindingSink,
-        form: ListForm = PLAIN_LIST,
         *,
+        form: ListForm = MEDIA_LIST_FORM,
         has_room: Callable[[], bool],
     ) -> None:
+        self._form = form
         self._received = received
         self._records = records
-        self._needed = needed
+        self._table = table
         self._verifier = verifier
         self._repository_id = repository_id
         self._found = found
-        self._form = form
         self._has_room = has_room
         self._looked_at = ""
         self._begun: Iterator[None] | None = None
@@ -109,7 +153,7 @@ class ListIntake:
                 self._looked_at = ""  # a part is still on its way
                 return True
             except (IntegrityError, NotAFileError, zstandard.ZstdError) as error:
-                self._found(FindingKind.ODD_FILE, self._subject, self._not_taken_in(error))
+                self._found(FindingKind.ODD_FILE, self._form.subject, self._not_taken_in(error))
                 return True
             self._begun = begun
         return False
@@ -117,7 +161,7 @@ class ListIntake:
     def _new_index(self) -> MediaListIndex | None:
         """Return the list that has come, if it is another one than was looked at last, and the server's own."""
         try:
-            *folders, name = self._form.index
+            *folders, name = self._form.index_file
             with opened_folder(self._received, *folders) as folder:
                 content = read_small(name, MAXIMUM_INDEX_BYTES, folder=folder)
             digest = hashlib.sha256(content).hexdigest()
@@ -127,22 +171,18 @@ class ListIntake:
             signed = parse_signed_list(content)
             if not self._verifier.is_valid(signed.content.encode(), signed.signature.encode()):
                 message = f"the server's {self._form.name} was not signed by its key"
-                self._found(FindingKind.BAD_SIGNATURE, self._subject, message)
+                self._found(FindingKind.BAD_SIGNATURE, self._form.subject, message)
                 return None
-            index = signed.index(self._repository_id)
+            index = self._form.index(signed, self._repository_id)
         except FileNotFoundError:
             return None  # a server of an older version, or one without media
         except (IntegrityError, NotAFileError) as error:
-            self._found(FindingKind.ODD_FILE, self._subject, self._not_taken_in(error))
+            self._found(FindingKind.ODD_FILE, self._form.subject, self._not_taken_in(error))
             return None
         is_taken = [part.name for part in index.parts] == self._taken()[1]
-        if is_taken and index.snapshot == self._records.note(LIST_SNAPSHOT):
+        if is_taken and index.snapshot == self._records.note(self._form.snapshot_note):
             return None
         return index
-
-    @property
-    def _subject(self) -> str:
-        return self._form.index[0]
 
     def _not_taken_in(self, error: Exception) -> str:
         return f"the server's {self._form.name} is not taken in: {error}"
@@ -169,13 +209,15 @@ class ListIntake:
             yield
         with self._records.together():
             self._note(generation, names)
-            self._records.set_note(LIST_SNAPSHOT, index.snapshot)
+            self._records.set_note(self._form.snapshot_note, index.snapshot)
+            if isinstance(index, KeyListIndex):
+                self._records.set_note(KEYS_URL, index.public_url)
 
     def _take_part(self, chunks: Iterator[bytes], generation: int, now: datetime, *, is_first: bool) -> Iterator[None]:
-        take = self._needed.add_rows if is_first else self._needed.replace_rows
+        take = self._table.add_rows if is_first else self._table.replace_rows
         lines = lines_of(chunks)
         for _ in range(MOST_ROWS // _BATCH):
-            batch = [self._form.parse(line) for line in islice(lines, _BATCH)]
+            batch = [self._form.row(line) for line in islice(lines, _BATCH)]
             if not batch:
                 return
             with self._records.together():
@@ -185,15 +227,15 @@ class ListIntake:
 
     def _forget_others(self, generation: int) -> bool:
         with self._records.together():
-            return self._needed.forget_other_generations(generation, _BATCH * 10)
+            return self._table.forget_other_generations(generation, _BATCH * 10)
 
     def _taken(self) -> tuple[int, list[str]]:
         """Return the generation of what was taken in, and the names of its parts; none while a whole list is read."""
-        noted = json.loads(self._records.note(_TAKEN) or "[0, []]")
+        noted = json.loads(self._records.note(self._form.taken_note) or "[0, []]")
         return int(noted[0]), [str(name) for name in noted[1]]
 
     def _note(self, generation: int, parts: list[str]) -> None:
-        self._records.set_note(_TAKEN, json.dumps([generation, parts]))
+        self._records.set_note(self._form.taken_note, json.dumps([generation, parts]))
 
 
 def _check(descriptor: int, part: ListPart) -> Iterator[None]:
