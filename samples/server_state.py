@@ -36,7 +36,7 @@ from permafrost.repository.snapshots import MANIFEST, OBJECT_LIST, SIGNATURE
 from permafrost.runs import PLACE, SHEET, RunRecords
 from permafrost.status.deliveries import Deliveries, deliveries_file
 from permafrost.status.written import STATUS_FILE, WrittenStatus
-from permafrost.vault.receipt import MediaReceipt, Receipt, ReceivedSnapshot
+from permafrost.vault.receipt import MediaReceipt, Receipt, ReceivedSnapshot, SentBackReceipt
 from permafrost.vault.receipt_files import RECEIPTS
 from permafrost.vault.report import VaultReport
 
@@ -74,6 +74,8 @@ class History:
     """Those of alerts: name, kind, and why nothing has reached it for an hour; empty if all did."""
     media_missing: int = 0
     """How many media files every vault lacks."""
+    sent_back: tuple[int, int, float] | None = None
+    """How many days ago the first vault sent a copy back, how many bytes, and in how many seconds."""
     promise: Promise = field(default_factory=lambda: Promise(restore_minutes=60, lost_minutes=120))
 
 
@@ -287,9 +289,17 @@ def _receipt(repository: Repository, name: str, held: list[SnapshotId], history:
         all_verified_since=history.now - timedelta(days=3, hours=4),
         media_files=184_223,
         media=_media(held, history),
+        sent_back=_sent_back(history) if name == history.vaults[0] else None,
         free_bytes=int(500 * _GB * history.free_share),
         disk_bytes=500 * _GB,
     )
+
+
+def _sent_back(history: History) -> SentBackReceipt | None:
+    if history.sent_back is None:
+        return None
+    days, size_bytes, duration_s = history.sent_back
+    return SentBackReceipt(ended_at=history.now - timedelta(days=days), size_bytes=size_bytes, duration_s=duration_s)
 
 
 def _media(held: list[SnapshotId], history: History) -> MediaReceipt | None:

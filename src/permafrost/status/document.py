@@ -40,6 +40,7 @@ from permafrost.status.forecast import (
     measured_restores,
     place_growth,
     restore_estimate_s,
+    ways_back,
 )
 from permafrost.status.jobs import jobs_of
 from permafrost.status.places import server_place, vault_places
@@ -174,7 +175,9 @@ def status(configuration: Configuration, now: datetime) -> Status:
         places=places,
         jobs=jobs_of(calendar, records, now),
         running=running.document() if (running := read_running(state, now)) else None,
-        forecast=forecast_of(measured, size_bytes, places, now),
+        forecast=forecast_of(
+            measured, size_bytes, places, ways_back(reports, buckets), configuration.promise.by_hand_minutes, now
+        ),
         readers=readers_of(configuration, records, now),
         receivers=receivers,
         promised=(configuration.promise.restore_minutes, configuration.promise.lost_minutes),
