@@ -94,8 +94,9 @@ def test_the_most_severe_finding_is_first(tmp_path: Path) -> None:
     file = deliveries_file(root / STATE, "phone")
     file.parent.mkdir(parents=True)
     file.write_text(Deliveries(failing_since=NOW - timedelta(hours=1), problem="HTTP status 500").model_dump_json())
-    known = BucketReport(bad=("objects/00/0",), bad_count=1)
-    write_report(report_file(root / STATE, bucket, settings.servers[0].repository_id), known)
+    report = report_file(root / STATE, bucket, settings.servers[0].repository_id)
+    report.parent.mkdir()
+    write_report(report, BucketReport(bad=("objects/00/0",), bad_count=1))
     found = vault_status(root, NOW).findings
     assert [(one.severity, one.kind) for one in found] == [
         ("alarm", "nothing-new"),
