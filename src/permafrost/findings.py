@@ -83,7 +83,7 @@ class FindingKind(Enum):
         "drill-failed",
         _A,
         "The last drill failed: a snapshot did not restore, or restored with differences.",
-        "Read the message, then run `permafrost drill`; if it fails again, run `permafrost backup --full`.",
+        "Read the message, then run `permafrost drill`; if it fails again, `permafrost backup --full` on the server.",
     )
     DRILL_FINDINGS = (
         "drill-findings",

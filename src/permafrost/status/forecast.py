@@ -142,8 +142,12 @@ def _bringing(
         return _coming(f"bring the snapshot{size} from {way.place}", size_bytes, way, now)
     kinds = {place.kind for place in places}
     source = "a vault" if "vault" in kinds else "a bucket" if "bucket" in kinds else "the disk"
-    how = "verify --bucket NAME --minutes N" if source == "a bucket" else "a rehearsed vault send-back"
-    return ForecastDocument(f"bring the snapshot{size} from {source}", None, f"not measured yet: {how} measures it")
+    how = {
+        "a vault": "not measured yet: a rehearsed vault send-back measures it",
+        "a bucket": "not measured yet: verify --bucket NAME --minutes N measures it",
+        "the disk": "not measured: there is no other place yet",
+    }
+    return ForecastDocument(f"bring the snapshot{size} from {source}", None, how[source])
 
 
 def _restoring(measured: MeasuredRestore | None, size_bytes: int | None, now: datetime) -> ForecastDocument:
