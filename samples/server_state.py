@@ -17,6 +17,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
+from permafrost.config.alerting import Notify, ReceiverKind
 from permafrost.config.models import (
     Configuration,
     Database,
@@ -33,8 +34,9 @@ from permafrost.repository.repository import Repository
 from permafrost.repository.retention import snapshots_to_keep
 from permafrost.repository.snapshots import MANIFEST, OBJECT_LIST, SIGNATURE
 from permafrost.runs import PLACE, SHEET, RunRecords
+from permafrost.status.deliveries import Deliveries, deliveries_file
 from permafrost.status.written import STATUS_FILE, WrittenStatus
-from permafrost.vault.receipt import Receipt, ReceivedSnapshot
+from permafrost.vault.receipt import MediaReceipt, Receipt, ReceivedSnapshot, SentBackReceipt
 from permafrost.vault.receipt_files import RECEIPTS
 from permafrost.vault.report import VaultReport
 
@@ -68,6 +70,12 @@ class History:
     """How old the newest snapshot of every vault is."""
     free_share: float = 0.45
     sheet_h: int | None = 400
+    receivers: tuple[tuple[str, ReceiverKind, str], ...] = (("phone", "message", ""), ("monitor", "healthchecks", ""))
+    """Those of alerts: name, kind, and why nothing has reached it for an hour; empty if all did."""
+    media_missing: int = 0
+    """How many media files every vault lacks."""
+    sent_back: tuple[int, int, float] | None = None
+    """How many days ago the first vault sent a copy back, how many bytes, and in how many seconds."""
     promise: Promise = field(default_factory=lambda: Promise(restore_minutes=60, lost_minutes=120))
 
 
@@ -76,7 +84,15 @@ def history_of(state: StateName, now: datetime = NOW) -> History:
     drilled = History().drills
     changes: dict[StateName, dict[str, Any]] = {
         "healthy": {},
-        "first-day": {"hours": 1, "gaps": (), "drills": (), "vaults": (), "sheet_h": None, "promise": Promise()},
+        "first-day": {
+            "hours": 1,
+            "gaps": (),
+            "drills": (),
+            "vaults": (),
+            "sheet_h": None,
+            "promise": Promise(),
+            "receivers": (),
+        },
         "no-vault": {"vaults": ()},
         "vault-silent": {"silent_h": 31},
         "behind": {"behind_h": 9},
@@ -111,6 +127,7 @@ def make_server_state(folder: Path, history: History) -> Configuration:
         secrets=Secrets(files=(secrets,)),
         schedule=Schedule(backup="2 * * * *", audit="0 3 * * *"),
         promise=history.promise,
+        notify=tuple(Notify(name=name, kind=kind, url_file=folder / name) for name, kind, _ in history.receivers),
     )
     made = list(_made(history))
     kept = _kept(history, configuration, made)
@@ -118,6 +135,7 @@ def make_server_state(folder: Path, history: History) -> Configuration:
         _write_snapshot(repository, snapshot)
     _write_runs(configuration.state.path, history, made, kept)
     _write_receipts(repository, configuration.state.path, history, kept)
+    _write_deliveries(configuration.state.path, history)
     return configuration
 
 
@@ -221,6 +239,14 @@ def _drill_row(moment: datetime, made: list[SnapshotId], *, is_done: bool, size:
     return _row("drill", moment, restore_s + 40, str(drilled), details, is_done=is_done)
 
 
+def _write_deliveries(state: Path, history: History) -> None:
+    for name, _, problem in history.receivers:
+        file = deliveries_file(state, name)
+        file.parent.mkdir(exist_ok=True)
+        known = Deliveries(failing_since=history.now - _HOUR if problem else None, problem=problem)
+        file.write_text(known.model_dump_json())
+
+
 def _write_receipts(repository: Repository, state: Path, history: History, kept: list[SnapshotId]) -> None:
     reports = []
     for number, name in enumerate(history.vaults):
@@ -262,6 +288,32 @@ def _receipt(repository: Repository, name: str, held: list[SnapshotId], history:
         bad_objects=0,
         all_verified_since=history.now - timedelta(days=3, hours=4),
         media_files=184_223,
+        media=_media(held, history),
+        sent_back=_sent_back(history) if name == history.vaults[0] else None,
         free_bytes=int(500 * _GB * history.free_share),
         disk_bytes=500 * _GB,
+    )
+
+
+def _sent_back(history: History) -> SentBackReceipt | None:
+    if history.sent_back is None:
+        return None
+    days, size_bytes, duration_s = history.sent_back
+    return SentBackReceipt(ended_at=history.now - timedelta(days=days), size_bytes=size_bytes, duration_s=duration_s)
+
+
+def _media(held: list[SnapshotId], history: History) -> MediaReceipt | None:
+    if not held:
+        return None
+    missing, needed = history.media_missing, 184_011
+    return MediaReceipt(
+        snapshot=str(held[-1]),
+        needed=needed,
+        needed_bytes=61 * _GB,
+        held=needed - missing,
+        held_bytes=61 * _GB - missing * 331_000,
+        missing=missing,
+        different=0,
+        overdue=0,
+        all_read_since=history.now - timedelta(days=5),
     )

@@ -83,7 +83,13 @@ class FindingKind(Enum):
         "drill-failed",
         _A,
         "The last drill failed: a snapshot did not restore, or restored with differences.",
-        "Read the message, then run `permafrost drill`; if it fails again, run `permafrost backup --full`.",
+        "Read the message, then run `permafrost drill`; if it fails again, `permafrost backup --full` on the server.",
+    )
+    DRILL_FINDINGS = (
+        "drill-findings",
+        _W,
+        "The last drill's snapshot came back as it was made, and something in it is not as Mastodon needs it.",
+        "Run `permafrost drill` and read what it names; `permafrost check` examines the live database in the same way.",
     )
     DRILL_OVERDUE = (
         "drill-overdue",

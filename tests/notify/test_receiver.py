@@ -15,7 +15,7 @@ from permafrost.findings import Finding, FindingKind
 from permafrost.notify.alert import Alert, Look, Ping
 from permafrost.notify.receiver import Receiver
 from permafrost.notify.wording import MOST_LISTED
-from permafrost.status.deliveries import DELIVERIES, GRACE, delivery_findings, read_deliveries
+from permafrost.status.deliveries import DELIVERIES, GRACE, delivery_findings, read_deliveries, receivers_of
 from tests.fixtures.receivers import TOKEN, Mailbox, Recorder, receiver_at
 
 NOW = datetime(2026, 11, 26, 12, 0, tzinfo=UTC)
@@ -132,8 +132,8 @@ def test_an_outage_is_a_finding_and_loses_nothing(phone: Told, recorder: Recorde
     assert waits[:4] == [5, 10, 20, 40]
     assert waits[-1] == 300
     assert len(recorder.requests) == len(waits)
-    early = list(delivery_findings(tmp_path, [phone.settings], NOW + GRACE))
-    (finding,) = delivery_findings(tmp_path, [phone.settings], at)
+    early = list(delivery_findings(receivers_of(tmp_path, [phone.settings]), NOW + GRACE))
+    (finding,) = delivery_findings(receivers_of(tmp_path, [phone.settings]), at)
     assert (early, finding.kind, finding.subject) == ([], FindingKind.NOTIFY_FAILED, "phone")
     assert finding.message.endswith("since 2026-11-26 12:00 UTC: the receiver answered with HTTP status 500")
     titles(recorder)
@@ -141,7 +141,7 @@ def test_an_outage_is_a_finding_and_loses_nothing(phone: Told, recorder: Recorde
     phone.start()
     phone.look(at + MINUTE, LOST, Alert.of(finding))
     assert titles(recorder) == ["alarm: lost"]
-    assert list(delivery_findings(tmp_path, [phone.settings], at + HOUR)) == []
+    assert list(delivery_findings(receivers_of(tmp_path, [phone.settings]), at + HOUR)) == []
     assert [type(event) for event in phone.reported] == [Warned, Note]
     assert TOKEN not in f"{phone.reported}{(tmp_path / DELIVERIES / 'phone.json').read_text()}"
 

@@ -257,6 +257,9 @@ def test_health_with_the_snapshots_own_secrets(
     drilled = RunRecords(made.configuration.state.path).newest("drill")
     assert drilled is not None
     assert (drilled.outcome, len(drilled.details["findings"])) == ("done", findings)
+    shown = status(made.configuration, datetime.now(UTC))
+    assert shown.newest_proven == result.snapshot
+    assert [finding.code for finding in shown.findings] == ["drill-findings"] * findings
 
 
 def test_health_with_the_secrets_of_nixos(

@@ -15,6 +15,7 @@ from permafrost.config.buckets import Bucket
 from permafrost.findings import Finding, FindingKind
 from permafrost.repository.layout import SnapshotId
 from permafrost.status.buckets import bucket_findings, bucket_places
+from permafrost.status.forecast import ways_back
 from permafrost.status.verdict import Proof, server_verdict
 
 NOW = datetime(2026, 11, 26, 20, 0, tzinfo=UTC)
@@ -43,6 +44,14 @@ def test_a_bucket_is_a_place() -> None:
     assert (place.restorable_to, place.keeps_back_to, place.proven_to) == (NEW.made_at, OLD.made_at, OLD.made_at)
     assert (place.all_read_since, place.free_bytes, place.heard_at) == (None, None, NOW)
     assert codes(WELL) == []
+
+
+def test_the_way_back_from_a_bucket() -> None:
+    """What a verification has downloaded, for ten seconds or more, says how fast a snapshot comes from there."""
+    downloaded = {"downloaded_at": NOW, "downloaded_bytes": 600_000_000, "download_s": 60.0}
+    (way,) = ways_back((), [(BUCKET, WELL.model_copy(update=downloaded))])
+    assert (way.place, way.bytes_per_s, way.how) == ("cellar", 10_000_000, "verify --bucket")
+    assert ways_back((), [(BUCKET, WELL), (BUCKET, WELL.model_copy(update={**downloaded, "download_s": 3.0}))]) == ()
 
 
 def test_a_bucket_is_told_apart() -> None:

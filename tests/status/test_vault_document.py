@@ -8,10 +8,15 @@ from pathlib import Path
 
 import pytest
 
+from permafrost.buckets.report import BucketReport, report_file, write_report
 from permafrost.cli.vault.status import vault_lines
+from permafrost.config.alerting import Notify
+from permafrost.config.buckets import Bucket
 from permafrost.errors import ConfigurationError
 from permafrost.repository.repository import Repository
-from permafrost.status.vault_document import lag_limit, vault_status
+from permafrost.status.deliveries import Deliveries, deliveries_file
+from permafrost.status.vault_document import STATE, lag_limit, vault_status
+from permafrost.vault.settings import open_vault
 from samples.server_state import NOW, STATES, StateName
 from samples.vault_state import make_vault_state
 from tests.fixtures.delivery import Clock, make_stage
@@ -75,6 +80,30 @@ def test_what_has_really_arrived(tmp_path: Path, repository: Repository, signing
     assert server.place.restorable_to == snapshot.made_at
     assert (server.place.snapshots, found.findings) == (1, ())
     assert files() == before
+
+
+def test_the_most_severe_finding_is_first(tmp_path: Path) -> None:
+    """What a vault finds of its servers, its buckets and its receivers stands in one order."""
+    root = make_vault_state(tmp_path, "vault-silent")
+    (tmp_path / "url").touch()
+    receiver = Notify(name="phone", url_file=tmp_path / "url")
+    vault = open_vault(root)
+    bucket = Bucket(name="far", bucket="far-away", credentials_file=tmp_path / "credentials")
+    settings = vault.settings.model_copy(update={"notify": (receiver,), "buckets": (bucket,)})
+    vault.model_copy(update={"settings": settings}).save()
+    file = deliveries_file(root / STATE, "phone")
+    file.parent.mkdir(parents=True)
+    file.write_text(Deliveries(failing_since=NOW - timedelta(hours=1), problem="HTTP status 500").model_dump_json())
+    report = report_file(root / STATE, bucket, settings.servers[0].repository_id)
+    report.parent.mkdir()
+    write_report(report, BucketReport(bad=("objects/00/0",), bad_count=1))
+    found = vault_status(root, NOW).findings
+    assert [(one.severity, one.kind) for one in found] == [
+        ("alarm", "nothing-new"),
+        ("alarm", "bucket-corrupt"),
+        ("warning", "notify-failed"),
+        ("warning", "bucket-late"),
+    ]
 
 
 def test_damaged_records(tmp_path: Path) -> None:

@@ -115,6 +115,28 @@ def test_what_was_measured(tmp_path: Path) -> None:
     assert 24 * 2e6 < server.growth_bytes_per_day < 24 * 15e6
 
 
+def test_the_way_back(tmp_path: Path) -> None:
+    """What a vault has sent back gives the time for the snapshot and the media; with the rehearsed steps by hand there
+    is a sum. Seconds give none, and nor does the way to the vault."""
+    rehearsed = replace(
+        history_of("healthy"),
+        sent_back=(12, 65 * 10**9, 5200.0),
+        promise=Promise(restore_minutes=60, by_hand_minutes=25),
+    )
+    bring, database, media, by_hand, total = of(tmp_path / "rehearsed", rehearsed).forecast
+    assert bring.part == "bring the snapshot of 2.19 GB from attic"
+    assert bring.duration_s == pytest.approx(2.19e9 / 12.5e6, rel=0.01)
+    assert bring.basis == "the vault send-back 12 days ago: 87 min for 65 GB"
+    assert media.part == "copy 184,011 media files of 61 GB back from attic"
+    assert media.duration_s == pytest.approx(61e9 / 12.5e6)
+    assert (by_hand.duration_s, by_hand.basis) == (1500.0, "your rehearsal: [promise] by_hand_minutes")
+    parts = (bring, database, media, by_hand)
+    assert total.duration_s == pytest.approx(sum(part.duration_s or 0 for part in parts))
+    for name, sent in (("short", (12, 65 * 10**6, 5.2)), ("empty", (12, 0, 60.0))):
+        unknown = of(tmp_path / name, replace(rehearsed, sent_back=sent)).forecast
+        assert [part.duration_s is None for part in unknown] == [True, False, True, False]
+
+
 def test_nothing_is_invented(tmp_path: Path) -> None:
     """On the first day no time, growth or room is claimed."""
     found = of(tmp_path / "first", history_of("first-day"))

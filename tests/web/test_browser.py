@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -44,6 +45,12 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     vault = folder / "vault.html"
     vault.write_text(render_page(vault_overview(make_vault_state(folder / "attic", "full"), NOW)))
     addresses["vault"] = vault.as_uri()
+    away = history_of("healthy")
+    receivers = (("phone", "message", "the receiver answered with HTTP status 500"), *away.receivers[1:])
+    unreached = server_overview(make_server_state(folder / "unreached", replace(away, receivers=receivers)), NOW)
+    (folder / "unreached.html").write_text(render_page(unreached))
+    assert "not reached since" in render_page(unreached)
+    addresses["unreached"] = (folder / "unreached.html").as_uri()
     return addresses
 
 

@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import httpx
@@ -86,6 +87,21 @@ def test_a_schedule_that_is_not_kept(tmp_path: Path) -> None:
     kept = samples(metrics_text(of_state(tmp_path / "kept", "healthy")))
     assert value(kept, "backup_lag_seconds") == 0
     assert value(kept, "restore_step_seconds", step="load rows")
+
+
+def test_media_of_each_vault(tmp_path: Path) -> None:
+    """Of each vault that compares its media with the server's list, it is known how many it holds and lacks."""
+    history = replace(history_of("healthy"), media_missing=12)
+    found = samples(metrics_text(server_overview(make_server_state(tmp_path, history), NOW)))
+    for vault in history.vaults:
+        place = {"place": vault, "kind": "vault"}
+        needed = value(found, "place_media_needed", **place)
+        assert needed is not None
+        assert value(found, "place_media_held", **place) == needed - 12
+        assert value(found, "place_media_missing", **place) == 12
+        assert value(found, "place_media_different", **place) == value(found, "place_media_damaged", **place) == 0
+        assert value(found, "place_media_all_read_timestamp_seconds", **place) == (NOW - timedelta(days=5)).timestamp()
+    assert value(found, "place_media_needed", place="social.example", kind="server") is None
 
 
 def test_a_vaults_metrics(tmp_path: Path) -> None:

@@ -6,15 +6,13 @@ import base64
 import hashlib
 import re
 from dataclasses import replace
-from datetime import timedelta
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
-from permafrost.config.alerting import Notify
+from permafrost.config.alerting import ReceiverKind
 from permafrost.findings import Finding, FindingKind
-from permafrost.status.deliveries import Deliveries, deliveries_file
 from permafrost.status.finding_document import finding_document
 from permafrost.status.overview import Overview, server_overview, vault_overview
 from permafrost.web.page import content_security_policy, render_page
@@ -146,14 +144,12 @@ def test_a_vaults_page(tmp_path: Path, state: StateName) -> None:
 
 def test_who_gets_alerts(tmp_path: Path) -> None:
     """A page says which receivers of alerts are set up, and since when and why one is not reached."""
-    configuration = make_server_state(tmp_path, history_of("healthy"))
-    receivers = tuple(Notify(name=name, url_file=Path("/etc/permafrost/url")) for name in ("phone", "mail"))
-    file = deliveries_file(configuration.state.path, "mail")
-    file.parent.mkdir()
-    file.write_text(Deliveries(failing_since=NOW - timedelta(hours=1), problem="<b>HTTP</b> 500").model_dump_json())
-    text = render_page(server_overview(configuration.model_copy(update={"notify": receivers}), NOW))
+    receivers: tuple[tuple[str, ReceiverKind, str], ...] = (("phone", "message", ""), ("mail", "message", "<b>500</b>"))
+    history = replace(history_of("healthy"), receivers=receivers)
+    text = render_page(server_overview(make_server_state(tmp_path / "some", history), NOW))
     assert "<b>phone</b> (message): set up" in text
     assert "<b>mail</b> (message): not reached since" in text
-    assert "<bdi>&lt;b&gt;HTTP&lt;/b&gt; 500</bdi>" in text
+    assert "<bdi>&lt;b&gt;500&lt;/b&gt;</bdi>" in text
     assert "nothing has reached mail since" in text, "the finding"
-    assert "Who gets alerts" not in render_page(server_overview(configuration, NOW))
+    nobody = server_overview(make_server_state(tmp_path / "nobody", replace(history, receivers=())), NOW)
+    assert "Who gets alerts" not in render_page(nobody)

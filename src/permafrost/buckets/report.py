@@ -53,6 +53,10 @@ class BucketReport(BaseModel):
     bad_count: int = 0
     all_read_since: AwareDatetime | None = None
     """Everything that is there was downloaded and compared since then."""
+    downloaded_at: AwareDatetime | None = None
+    """When a verification last downloaded something; `downloaded_bytes` in `download_s` seconds."""
+    downloaded_bytes: int = 0
+    download_s: float = 0.0
 
 
 def report_file(state: Path, bucket: Bucket, repository_id: str) -> Path:

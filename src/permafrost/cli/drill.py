@@ -47,7 +47,7 @@ def drill(rendering: Rendering, request: ReadRequest, *, audited: bool) -> int:
     )
     with hooked(request.configuration, "drill", rendering.report) as run:
         result = run_drill(wanted, report=rendering.report, now=datetime.now(UTC))
-        run.done(result.document())
+        run.done(result.document(), has_findings=result.has_findings)
     rendering.result(result.document(), _lines(result))
     return EXIT_FINDINGS if result.has_findings else 0
 

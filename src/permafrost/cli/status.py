@@ -14,10 +14,11 @@ from permafrost.cli.shared.layout import width
 from permafrost.cli.shared.options import config_option, config_path, json_option, reporting
 from permafrost.cli.shared.rendering import Rendering
 from permafrost.cli.shared.status_lines import (
-    finding_lines,
+    attention_lines,
     forecast_lines,
     job_lines,
     place_lines,
+    reader_lines,
     verdict_lines,
 )
 from permafrost.config.loading import load_configuration
@@ -61,13 +62,13 @@ def status_lines(found: Status, columns: int) -> list[str]:
     """Return the status as lines of at most `columns`."""
     document = found.document()
     now, zone = found.as_of, found.zone
-    findings = finding_lines(document.findings, columns)
     blocks = [
         verdict_lines(document.verdict, columns),
-        findings or ["nothing needs attention"],
+        attention_lines(document.findings, [document.verdict], columns),
         place_lines(document.places, now, zone, columns, here="this server"),
         job_lines(document.jobs, document.running, now, zone, columns),
         forecast_lines(document.forecast, columns) if document.snapshots else [],
+        reader_lines(document.readers, columns),
     ]
     return [line for block in blocks if block for line in ("", *block)][1:]
 

@@ -274,13 +274,18 @@ class Syncthing(Section):
 
 
 class Promise(Section):
-    """What is promised to the people on the server; without a promise, nothing is compared with one."""
+    """What is promised to the people on the server, and what a rehearsal of it took."""
 
     restore_minutes: Annotated[int, Field(ge=1, le=100_000, strict=True)] | None = Field(
         default=None, description="A restore of the database takes at most this many minutes, as drills measure it."
     )
     lost_minutes: Annotated[int, Field(ge=1, le=100_000, strict=True)] | None = Field(
         default=None, description="A disaster costs at most the last N minutes: a vault holds a snapshot that new."
+    )
+    by_hand_minutes: Annotated[int, Field(ge=1, le=100_000, strict=True)] | None = Field(
+        default=None,
+        description="How many minutes the steps of the runbook that are done by hand took when you rehearsed them. "
+        "Nothing else can measure that; the forecast of `permafrost status` names it as yours.",
     )
 
 

@@ -143,6 +143,8 @@ class VaultSendBackDocument(Document):
     """the snapshot as of whose arrival the media are; null if there are none"""
     bytes: int
     """the size of everything"""
+    duration_s: float
+    """how long the transfer took, from when the new server had let the vault in"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,23 @@ def repository_lock(layout: Layout, operation: str, now: datetime) -> Iterator[N
         yield
 
 
+def check_unlocked(layout: Layout) -> None:
+    """Raise `LockedError`, naming the holder, if a run holds the repository at this moment.
+
+    Where there is no repository, nothing holds it. A file without text is not tried: a lock taken for a moment could
+    turn away a run that begins just then.
+    """
+    try:
+        descriptor = os.open(layout.lock, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except OSError:
+        return
+    try:
+        if os.pread(descriptor, 1, 0):
+            _take(descriptor, "another run holds the repository")
+    finally:
+        os.close(descriptor)
+
+
 @contextmanager
 def file_lock(file: Path, operation: str, now: datetime, *, what: str) -> Iterator[None]:
     """Hold the lock file for `operation` during the block; raise `LockedError` with `what` and who, if it is held."""
@@ -33,14 +50,7 @@ def file_lock(file: Path, operation: str, now: datetime, *, what: str) -> Iterat
     except OSError as error:
         raise RepositoryError(f"cannot open the lock file {file}: {error.strerror}") from error
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise LockedError(
-                f"{what}: {_holder(descriptor)}",
-                unchanged="everything",
-                hint="wait until it finishes; a killed run holds no lock, so there is nothing to remove",
-            ) from error
+        _take(descriptor, what)
         told = {
             "operation": operation,
             "pid": os.getpid(),
@@ -52,6 +62,17 @@ def file_lock(file: Path, operation: str, now: datetime, *, what: str) -> Iterat
         os.ftruncate(descriptor, 0)
     finally:
         os.close(descriptor)
+
+
+def _take(descriptor: int, what: str) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise LockedError(
+            f"{what}: {_holder(descriptor)}",
+            unchanged="everything",
+            hint="wait until it finishes; a killed run holds no lock, so there is nothing to remove",
+        ) from error
 
 
 def _holder(descriptor: int) -> str:

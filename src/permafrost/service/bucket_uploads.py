@@ -45,7 +45,7 @@ class BucketUpload:
     def turn(self, now: datetime) -> None:
         """Attend to the upload under way, or begin one that is due."""
         if self._job is not None:
-            self._attend(self._job, now)
+            self._attend(self._job)
         elif not self.is_wanted():
             return
         elif time.monotonic() >= self._next_s or (not self._is_failing and self._versions() != self._seen):
@@ -62,7 +62,7 @@ class BucketUpload:
         if self._job is not None:
             self._job.end(patience_s)
 
-    def _attend(self, job: Job, now: datetime) -> None:
+    def _attend(self, job: Job) -> None:
         ended = job.ended()
         for event in job.events():
             if isinstance(event, Note | Warned):
@@ -72,17 +72,17 @@ class BucketUpload:
             ended = job.ended()
         if ended is not None:
             self._job = None
-            self._settle(job, ended, now)
+            self._settle(job, ended)
 
-    def _settle(self, job: Job, ended: Ended, now: datetime) -> None:
+    def _settle(self, job: Job, ended: Ended) -> None:
         self._is_failing = not ended.is_done
         if ended.is_done:
             if self._problem:
-                self.report(ended.told(job, "done", f"{job.name}: done again", now))
+                self.report(ended.told(job, "done", f"{job.name}: done again"))
             self._problem, self._again_s, self._next_s = "", AGAIN_S, time.monotonic() + EVERY_S
             return
         if ended.error != self._problem:
-            self.report(ended.told(job, "failed", f"{job.name} failed, and is tried again: {ended.why}", now))
+            self.report(ended.told(job, "failed", f"{job.name} failed, and is tried again: {ended.why}"))
         self._problem, self._next_s = ended.error, time.monotonic() + self._again_s
         self._again_s = min(2 * self._again_s, AGAIN_AT_MOST_S)
 

@@ -50,7 +50,7 @@ class Ended:
         """The error, with the hint if there is one."""
         return f"{self.error}; hint: {self.hint}" if self.hint else self.error
 
-    def told(self, job: Job, outcome: Outcome, message: str, now: datetime) -> JobEnded:
+    def told(self, job: Job, outcome: Outcome, message: str) -> JobEnded:
         """Return the event that tells of this end, with `message` for whoever reads it."""
         snapshot, bytes_new = self.document.get("snapshot"), self.document.get("bytes_new")
         return JobEnded(
@@ -58,7 +58,7 @@ class Ended:
             job.name,
             outcome,
             self.exit_code,
-            round((now - job.started_at).total_seconds(), 1),
+            round(job.took_s, 1),
             snapshot if isinstance(snapshot, str) else None,
             bytes_new if isinstance(bytes_new, int) else None,
         )
@@ -72,7 +72,8 @@ class Job:
         self.started_at = started_at
         self.step = ""
         self._lines: queue.SimpleQueue[str] = queue.SimpleQueue()
-        self._moved_at = time.monotonic()
+        self._began_at = self._moved_at = time.monotonic()
+        self._ended_at: float | None = None
         self._hung_after_s: float | None = None
         where = ("--config", str(config_file)) if config_file is not None else ()
         argv = (*own_command(), *words, "--json", *where)
@@ -82,6 +83,11 @@ class Job:
     def name(self) -> str:
         """The command as one would type it."""
         return " ".join(self.words)
+
+    @property
+    def took_s(self) -> float:
+        """For how many seconds it has run, or ran if `ended` has seen its end; whatever was done to the clock."""
+        return (time.monotonic() if self._ended_at is None else self._ended_at) - self._began_at
 
     @property
     def silent_s(self) -> float:
@@ -105,6 +111,7 @@ class Job:
         finished = self._program.finished()
         if finished is None:
             return None
+        self._ended_at = self._ended_at or time.monotonic()
         document = _document_of(finished.stdout)
         if finished.returncode in (EXIT_DONE, EXIT_FINDINGS):
             return Ended(finished.returncode, document)

@@ -164,7 +164,7 @@ class JobRunner:
         self._progress.end()
         self._looked_at = float("-inf")
         text = _done_text(job, ended) if ended.is_done else f"{job.name} failed: {ended.error}"
-        self.alerts.job_ended(self._name or "prune", ended, (now - job.started_at).total_seconds(), text)
+        self.alerts.job_ended(self._name or "prune", ended, job.took_s, text)
         self._tell_end(job, ended, now)
         return True
 
@@ -176,15 +176,15 @@ class JobRunner:
     def _tell_end(self, job: Job, ended: Ended, now: datetime) -> None:
         if ended.is_locked_out:
             self._not_before = time.monotonic() + AGAIN_S
-            self.report(ended.told(job, "waiting", f"{job.name} waits: {ended.error}", now))
+            self.report(ended.told(job, "waiting", f"{job.name} waits: {ended.error}"))
             return
         if not ended.is_done:
-            self.report(ended.told(job, "failed", f"{job.name} failed: {ended.why}", now))
+            self.report(ended.told(job, "failed", f"{job.name} failed: {ended.why}"))
             if self._name is not None:
                 details = {"error": ended.error, "kind": "JobFailed", "is_audited": self._name == "audit"}
                 self._records.settle_failure(_OPERATIONS[self._name], job.started_at, now, details)
         elif self._name is not None:
-            self.report(ended.told(job, "done", _done_text(job, ended), now))
+            self.report(ended.told(job, "done", _done_text(job, ended)))
             self._is_prune_due = self._name != "drill" and self._prunable(now)
         self._tell_overrun(job, now)
 
@@ -201,7 +201,7 @@ class JobRunner:
             return
         passed = self.calendar.rhythms[self._name].count(job.started_at, now)
         if passed >= OVERRUN_COUNTS_FROM:
-            took = timedelta(seconds=round((now - job.started_at).total_seconds()))
+            took = timedelta(seconds=round(job.took_s))
             self._record_missed(self._name, passed, job.started_at, now, f"the one before them took {took}")
 
 

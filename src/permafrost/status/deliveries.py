@@ -79,11 +79,10 @@ def receivers_of(state: Path, receivers: Iterable[Notify]) -> tuple[ReceiverStat
     return tuple(ReceiverState(one.name, one.kind, told.failing_since, told.problem) for one, told in known)
 
 
-def delivery_findings(state: Path, receivers: Iterable[Notify], now: datetime) -> Iterator[Finding]:
+def delivery_findings(receivers: Iterable[ReceiverState], now: datetime) -> Iterator[Finding]:
     """Yield a finding for each receiver that could not be reached for longer than `GRACE`."""
     for receiver in receivers:
-        known = read_deliveries(state, receiver.name)
-        if known.failing_since is not None and now - known.failing_since > GRACE:
-            since = f"{known.failing_since:%Y-%m-%d %H:%M} UTC"
-            message = f"nothing has reached {receiver.name} since {since}: {known.problem}"
+        if receiver.failing_since is not None and now - receiver.failing_since > GRACE:
+            since = f"{receiver.failing_since:%Y-%m-%d %H:%M} UTC"
+            message = f"nothing has reached {receiver.name} since {since}: {receiver.problem}"
             yield Finding(FindingKind.NOTIFY_FAILED, receiver.name, message)

@@ -30,7 +30,7 @@ from permafrost.repository.snapshots import complete_snapshots
 from permafrost.runs import DRILL, PLACE, RunRecords
 from permafrost.schedule import Calendar, calendar_of, local_zone
 from permafrost.status.buckets import bucket_findings, bucket_places, bucket_reports
-from permafrost.status.deliveries import delivery_findings
+from permafrost.status.deliveries import ReceiverState, delivery_findings, receivers_of
 from permafrost.status.finding_document import finding_document
 from permafrost.status.forecast import (
     GROWTH,
@@ -40,6 +40,7 @@ from permafrost.status.forecast import (
     measured_restores,
     place_growth,
     restore_estimate_s,
+    ways_back,
 )
 from permafrost.status.jobs import jobs_of
 from permafrost.status.places import server_place, vault_places
@@ -82,6 +83,8 @@ class Status:
     running: RunningDocument | None
     forecast: tuple[ForecastDocument, ...]
     readers: tuple[ReaderDocument, ...]
+    receivers: tuple[ReceiverState, ...]
+    """Those of alerts."""
     promised: tuple[int | None, int | None]
     """The minutes that a restore may take, and those that may be lost."""
 
@@ -139,6 +142,7 @@ def status(configuration: Configuration, now: datetime) -> Status:
     proven = records.snapshots(DRILL, "done")
     proof, measured, size_bytes = _proof(records)
     buckets = bucket_reports(state, configuration.buckets, repository.repository_id)
+    receivers = receivers_of(state, configuration.notify)
     places = (
         *_places(configuration, snapshots, proven, reports, records, now),
         *bucket_places(buckets, proven),
@@ -154,7 +158,7 @@ def status(configuration: Configuration, now: datetime) -> Status:
         *receipt_findings(reports, repository.layout, snapshots, records, now),
         *promise_findings(configuration.promise, places, proof, now),
         *bucket_findings(buckets, snapshots, now),
-        *delivery_findings(state, configuration.notify, now),
+        *delivery_findings(receivers, now),
     ]
     return Status(
         name=configuration.server.name,
@@ -171,8 +175,11 @@ def status(configuration: Configuration, now: datetime) -> Status:
         places=places,
         jobs=jobs_of(calendar, records, now),
         running=running.document() if (running := read_running(state, now)) else None,
-        forecast=forecast_of(measured, size_bytes, places, now),
+        forecast=forecast_of(
+            measured, size_bytes, places, ways_back(reports, buckets), configuration.promise.by_hand_minutes, now
+        ),
         readers=readers_of(configuration, records, now),
+        receivers=receivers,
         promised=(configuration.promise.restore_minutes, configuration.promise.lost_minutes),
     )
 

@@ -2,12 +2,14 @@
 not measured stays unknown.
 
 A drill does what a restore does, on this machine: its time by step, and the size of the snapshot that it read, are
-kept in the run records. The newest drill is scaled to the size of the newest snapshot.
+kept in the run records. The newest drill is scaled to the size of the newest snapshot. The way back is measured by what
+has come back: what a vault has sent a new server, what a verification has downloaded from a bucket. What a person needs
+only that person can measure, and write down.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,11 +17,15 @@ from typing import Any
 from permafrost.amounts import bytes_text, count_text, span_text
 from permafrost.documents.status import ForecastDocument, PlaceDocument
 from permafrost.runs import Run
+from permafrost.status.buckets import Reports
 from permafrost.status.jobs import duration_of
+from permafrost.vault.report import VaultReport
 
 GROWTH = timedelta(days=7)
 _LEAST = timedelta(days=1)
 _DAY_S = 86_400.0
+_SHORTEST_S = 10.0
+"""A transfer that took less has measured how long it takes to begin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,33 +69,116 @@ def restore_estimate_s(measured: MeasuredRestore | None, size_bytes: int | None)
     return measured.restore_s
 
 
+@dataclass(frozen=True, slots=True)
+class WayBack:
+    """What has really come from a place, and in which time; `how` says in words what that was."""
+
+    place: str
+    at: datetime
+    size_bytes: int
+    duration_s: float
+    how: str
+
+    @property
+    def bytes_per_s(self) -> float:
+        """How fast it came."""
+        return self.size_bytes / self.duration_s
+
+
+def ways_back(vaults: Iterable[VaultReport], buckets: Reports) -> tuple[WayBack, ...]:
+    """Return the ways back that were measured, the fastest first.
+
+    Only this direction counts: lines to homes are often ten times as fast towards them as from there. A transfer of a
+    few seconds says nothing about a long one.
+    """
+    found = []
+    for report in vaults:
+        sent = report.receipt.sent_back if report.receipt is not None else None
+        if sent is not None:
+            found.append(WayBack(report.name, sent.ended_at, sent.size_bytes, sent.duration_s, "vault send-back"))
+    for bucket, known in buckets:
+        if known.downloaded_at is not None:
+            size, took_s = known.downloaded_bytes, known.download_s
+            found.append(WayBack(bucket.name, known.downloaded_at, size, took_s, "verify --bucket"))
+    long = (way for way in found if way.duration_s >= _SHORTEST_S and way.size_bytes > 0)
+    return tuple(sorted(long, key=lambda way: -way.bytes_per_s))
+
+
 def forecast_of(
-    measured: MeasuredRestore | None, size_bytes: int | None, places: Sequence[PlaceDocument], now: datetime
+    measured: MeasuredRestore | None,
+    size_bytes: int | None,
+    places: Sequence[PlaceDocument],
+    ways: Sequence[WayBack],
+    by_hand_minutes: int | None,
+    now: datetime,
 ) -> tuple[ForecastDocument, ...]:
-    """Return the parts of coming back on a new machine, in their order."""
+    """Return the parts of coming back on a new machine, in their order, and their sum if each was measured."""
+    by_hand = ForecastDocument(
+        "do the steps of the runbook by hand",
+        by_hand_minutes * 60.0 if by_hand_minutes else None,
+        "your rehearsal: [promise] by_hand_minutes"
+        if by_hand_minutes
+        else "not measured: DNS, secrets, Mastodon's own commands",
+    )
+    parts = (
+        _bringing(size_bytes, places, ways, now),
+        _restoring(measured, size_bytes, now),
+        *_copying_media(places, ways, now),
+        by_hand,
+    )
+    took = [part.duration_s for part in parts if part.duration_s is not None]
+    if len(took) < len(parts):
+        return parts
+    return (*parts, ForecastDocument("all of it", sum(took), "the sum of these"))
+
+
+def _bringing(
+    size_bytes: int | None, places: Sequence[PlaceDocument], ways: Sequence[WayBack], now: datetime
+) -> ForecastDocument:
     size = f" of {bytes_text(size_bytes)}" if size_bytes else ""
+    holding = {place.name for place in places if place.kind != "server" and place.restorable_to is not None}
+    way = next((way for way in ways if way.place in holding), None)
+    if way is not None and size_bytes:
+        return _coming(f"bring the snapshot{size} from {way.place}", size_bytes, way, now)
     kinds = {place.kind for place in places}
     source = "a vault" if "vault" in kinds else "a bucket" if "bucket" in kinds else "the disk"
-    bring = ForecastDocument(
-        f"bring the snapshot{size} from {source}",
-        None,
-        f"not measured: the way back from a {'bucket' if source == 'a bucket' else 'vault'} is not timed",
-    )
+    how = {
+        "a vault": "not measured yet: a rehearsed vault send-back measures it",
+        "a bucket": "not measured yet: verify --bucket NAME --minutes N measures it",
+        "the disk": "not measured: there is no other place yet",
+    }
+    return ForecastDocument(f"bring the snapshot{size} from {source}", None, how[source])
+
+
+def _restoring(measured: MeasuredRestore | None, size_bytes: int | None, now: datetime) -> ForecastDocument:
     if measured is None:
-        database = ForecastDocument("restore the database", None, "not measured: no drill was done yet")
-    else:
-        basis = (
-            f"the drill {span_text((now - measured.drilled_at).total_seconds())} ago: {span_text(measured.restore_s)}"
-        )
-        if measured.size_bytes:
-            basis += f" for {bytes_text(measured.size_bytes)}"
-        database = ForecastDocument("restore the database", restore_estimate_s(measured, size_bytes), basis)
-    media = max((place.media_files or 0 for place in places), default=0)
-    copied = [ForecastDocument(f"copy {count_text(media, 'media file')} back", None, "not measured")] if media else []
-    hand = ForecastDocument(
-        "do the steps of the runbook by hand", None, "not measured: DNS, secrets, Mastodon's own commands"
-    )
-    return (bring, database, *copied, hand)
+        return ForecastDocument("restore the database", None, "not measured: no drill was done yet")
+    basis = f"the drill {span_text((now - measured.drilled_at).total_seconds())} ago: {span_text(measured.restore_s)}"
+    if measured.size_bytes:
+        basis += f" for {bytes_text(measured.size_bytes)}"
+    return ForecastDocument("restore the database", restore_estimate_s(measured, size_bytes), basis)
+
+
+def _copying_media(
+    places: Sequence[PlaceDocument], ways: Sequence[WayBack], now: datetime
+) -> Iterator[ForecastDocument]:
+    held = {place.name: place for place in places if place.media_files}
+    if not held:
+        return
+    way = next((way for way in ways if way.place in held and held[way.place].media is not None), None)
+    media = held[way.place].media if way is not None else None
+    if way is not None and media is not None:
+        what = f"{count_text(media.held, 'media file')} of {bytes_text(media.held_bytes)}"
+        yield _coming(f"copy {what} back from {way.place}", media.held_bytes, way, now)
+        return
+    most = max(place.media_files or 0 for place in held.values())
+    yield ForecastDocument(f"copy {count_text(most, 'media file')} back", None, "not measured")
+
+
+def _coming(part: str, size_bytes: int, way: WayBack, now: datetime) -> ForecastDocument:
+    ago, took = span_text((now - way.at).total_seconds()), span_text(way.duration_s)
+    basis = f"the {way.how} {ago} ago: {took} for {bytes_text(way.size_bytes)}"
+    return ForecastDocument(part, size_bytes / way.bytes_per_s, basis)
 
 
 def growth_per_day(backups: Sequence[Run], now: datetime) -> float | None:

@@ -23,13 +23,12 @@ from permafrost.documents.status import (
 from permafrost.repository.layout import SnapshotId
 from permafrost.runs import DRILL, Run, RunRecords
 from permafrost.schedule import calendar_of
-from permafrost.status.deliveries import ReceiverState, receivers_of
+from permafrost.status.deliveries import ReceiverState
 from permafrost.status.document import Status, status
 from permafrost.status.forecast import MeasuredRestore, measured_restores
 from permafrost.status.hours import DAYS, Hours, Made, hours_of
-from permafrost.status.vault_document import STATE, vault_status
+from permafrost.status.vault_document import vault_status
 from permafrost.vault.arrivals import KEPT
-from permafrost.vault.settings import open_vault
 
 _DRILLS_SHOWN = timedelta(days=400)
 
@@ -102,7 +101,7 @@ def server_overview(configuration: Configuration, now: datetime) -> Overview:
         drills=drills_of(records.since(now - _DRILLS_SHOWN, DRILL)),
         bytes_by_day=_bytes_by_day(backups, now, found.zone),
         readers=found.readers,
-        receivers=receivers_of(configuration.state.path, configuration.notify),
+        receivers=found.receivers,
         restore_minutes=document.restore_minutes,
         lost_minutes=document.lost_minutes,
         document=document,
@@ -137,7 +136,7 @@ def vault_overview(root: Path, now: datetime) -> Overview:
         readers=(
             ReaderDocument(found.name, "this vault holds no key, and can read nothing that it keeps", is_good=True),
         ),
-        receivers=receivers_of(root / STATE, open_vault(root).settings.notify),
+        receivers=found.receivers,
         restore_minutes=None,
         lost_minutes=None,
         document=found.document(),

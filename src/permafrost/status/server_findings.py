@@ -8,7 +8,7 @@ from datetime import datetime
 from permafrost.findings import Finding, FindingKind, kind_of
 from permafrost.repository.layout import SnapshotId
 from permafrost.repository.newest import ahead, is_ahead, newest
-from permafrost.runs import DRILL, SCAN_FINDING, SCAN_MESSAGE, RunRecords
+from permafrost.runs import DRILL, SCAN_FINDING, SCAN_MESSAGE, Run, RunRecords
 from permafrost.schedule import Calendar
 from permafrost.status.schedule import late_snapshot
 
@@ -54,11 +54,8 @@ def last_failure(records: RunRecords) -> str | None:
 
 
 def about_runs(records: RunRecords) -> Iterator[Finding]:
-    """Yield that the last drill or the last backup failed, and what is wrong with what the last snapshot holds."""
-    drilled = records.newest_settled(DRILL)
-    if drilled is not None and drilled.outcome == "failed":
-        message = f"the last drill failed: {drilled.details.get('error', 'unknown')}"
-        yield Finding(FindingKind.DRILL_FAILED, str(drilled.snapshot or "drill"), message)
+    """Yield that the last drill or the last backup failed, and what is wrong with what the last snapshots hold."""
+    yield from about_drill(records.newest_settled(DRILL))
     failure = last_failure(records)
     if failure is not None:
         yield Finding(FindingKind.BACKUP_FAILED, "backup", f"the last backup failed: {failure}")
@@ -70,3 +67,17 @@ def about_runs(records: RunRecords) -> Iterator[Finding]:
     kind = kind_of(str(made.details.get(SCAN_FINDING))) if made is not None else None
     if made is not None and kind in _OF_SCANS:
         yield Finding(kind, "database", str(made.details.get(SCAN_MESSAGE)))
+
+
+def about_drill(last: Run | None, where: str = "") -> Iterator[Finding]:
+    """Yield that the last drill, made `where`, failed, or what it has found in the restored database."""
+    if last is None:
+        return
+    found = last.details.get("findings")
+    if last.outcome == "failed":
+        message = f"the last drill{where} failed: {last.details.get('error', 'unknown')}"
+        yield Finding(FindingKind.DRILL_FAILED, str(last.snapshot or "drill"), message)
+    elif isinstance(found, list) and found:
+        more = f", and {len(found) - 1} more" if len(found) > 1 else ""
+        message = f"the last drill{where} found something in what it restored: {found[0]}{more}"
+        yield Finding(FindingKind.DRILL_FINDINGS, "drill", message)

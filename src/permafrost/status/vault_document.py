@@ -31,9 +31,10 @@ from permafrost.runs import DRILL, Run, RunRecords
 from permafrost.schedule import local_zone
 from permafrost.small_files import read_small
 from permafrost.status.buckets import bucket_findings, bucket_reports
-from permafrost.status.deliveries import delivery_findings
+from permafrost.status.deliveries import ReceiverState, delivery_findings, receivers_of
 from permafrost.status.finding_document import finding_document
 from permafrost.status.places import media_document
+from permafrost.status.server_findings import about_drill
 from permafrost.status.verdict import Proof, vault_verdict
 from permafrost.vault.arrivals import DROPPED, KEPT, Arrival, Records
 from permafrost.vault.receipt import MAXIMUM_BYTES, Receipt, parse_signed
@@ -68,16 +69,21 @@ class VaultStatus:
     as_of: datetime
     zone: tzinfo
     servers: tuple[KeptServer, ...]
+    receivers: tuple[ReceiverState, ...] = ()
+    """Those of alerts."""
     own_findings: tuple[Finding, ...] = ()
     """About receivers of alerts that cannot be reached, and buckets."""
 
     @property
     def findings(self) -> tuple[StatusFindingDocument, ...]:
-        """What needs attention, the most severe first."""
-        found = [(server.name, entry) for server in self.servers for entry in server.findings]
-        found.sort(key=lambda pair: (-pair[1].severity, pair[1].first_at))
-        own = (finding_document(finding, None) for finding in self.own_findings)
-        return (*(_finding(name, entry) for name, entry in found), *own)
+        """What needs attention, the most severe first, then what has been known for longest."""
+        found = [
+            (-entry.severity, entry.first_at, _finding(server.name, entry))
+            for server in self.servers
+            for entry in server.findings
+        ]
+        found += [(-one.severity, self.as_of, finding_document(one, None)) for one in self.own_findings]
+        return tuple(document for _, _, document in sorted(found, key=lambda ranked: ranked[:2]))
 
     def document(self) -> VaultOwnStatusDocument:
         """Return it for JSON."""
@@ -96,8 +102,9 @@ def vault_status(root: Path, now: datetime) -> VaultStatus:
     records = RunRecords(root / STATE, is_read_only=True)
     drills = records.since(now - timedelta(days=400), DRILL)
     servers = tuple(_kept(vault, server, drills, now, zone) for server in vault.settings.servers)
-    own = (*delivery_findings(root / STATE, vault.settings.notify, now), *_about_buckets(vault, servers, now))
-    return VaultStatus(vault.settings.name, now, zone, servers, own)
+    receivers = receivers_of(root / STATE, vault.settings.notify)
+    own = (*delivery_findings(receivers, now), *_about_buckets(vault, servers, now))
+    return VaultStatus(vault.settings.name, now, zone, servers, receivers, own)
 
 
 def dropped_snapshots(vault: Vault, server: VaultServer) -> frozenset[str]:
@@ -144,11 +151,12 @@ def _kept(vault: Vault, server: VaultServer, drills: Sequence[Run], now: datetim
 
 
 def _about_drill(last: Run | None) -> Iterator[LedgerEntry]:
-    """Yield that the last drill made on this vault failed; its records hold no findings about drills."""
-    if last is not None and last.outcome == "failed":
-        kind, ended = FindingKind.DRILL_FAILED, last.ended_at or last.started_at
-        message = f"the last drill here failed: {last.details.get('error', 'unknown')}"
-        yield LedgerEntry(kind.code, str(last.snapshot), kind.severity, message, ended, ended, None, 1)
+    """Yield what the last drill made on this vault has shown; its records hold no findings about drills."""
+    if last is None:
+        return
+    ended = last.ended_at or last.started_at
+    for finding in about_drill(last, " here"):
+        yield LedgerEntry(finding.code, finding.subject, finding.severity, finding.message, ended, ended, None, 1)
 
 
 def lag_limit(made_at: Sequence[datetime]) -> timedelta:

@@ -91,6 +91,15 @@ class MediaReceipt(ReceiptPart):
     """Whether all this counts sealed objects, by the list that names those."""
 
 
+class SentBackReceipt(ReceiptPart):
+    """What the vault has sent back last: how fast a copy comes from there."""
+
+    ended_at: Time
+    size_bytes: Number
+    """What went over the line, without what was there already."""
+    duration_s: Annotated[float, Field(ge=0, lt=1e9)]
+
+
 class Receipt(ReceiptPart):
     """What a vault says of one server at `written_at`, by the vault's clock."""
 
@@ -111,6 +120,8 @@ class Receipt(ReceiptPart):
     """Paths that were received and are not in the history, by the last whole scan; the findings say why."""
     media: MediaReceipt | None = None
     """None from a vault that no list has come to, and of an older version."""
+    sent_back: SentBackReceipt | None = None
+    """None if this vault has never sent anything of this server back."""
     free_bytes: Number
     disk_bytes: Number
     findings: Annotated[tuple[ReceiptFinding, ...], Field(max_length=MOST_FINDINGS)] = ()

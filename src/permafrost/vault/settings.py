@@ -308,6 +308,11 @@ class Vault(BaseModel):
         return next((offered.folder_id for offered in server.folders if offered.kind == "receipts"), None)
 
     @property
+    def state(self) -> Path:
+        """Return the folder with records of what was run on the vault itself: drills, and copies sent back."""
+        return self.root / "state"
+
+    @property
     def signing_home(self) -> Path:
         """Return the GnuPG home of the key that receipts are signed with."""
         return self.root / "signing"

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import suppress
+from datetime import UTC, datetime
+
+from pydantic import ValidationError
 
 from permafrost.errors import PermafrostError
 from permafrost.events import Reporter, Warned
 from permafrost.openpgp.signing import export_public_key, generate_signing_key, sign_detached, signing_fingerprint
 from permafrost.repository.durable import make_folder_durably, write_durably
+from permafrost.runs import SENT_BACK, RunRecords
 from permafrost.syncthing.client import Client
 from permafrost.vault.receipt import (
     MOST_FINDINGS,
@@ -17,11 +22,14 @@ from permafrost.vault.receipt import (
     Receipt,
     ReceiptFinding,
     ReceivedSnapshot,
+    SentBackReceipt,
     SignedReceipt,
 )
 from permafrost.vault.receipt_files import RECEIPT_FILE
 from permafrost.vault.settings import Vault, VaultServer
 from permafrost.vault.statement import StatedMedia, Statement
+
+_EVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class ReceiptWriter:
@@ -38,7 +46,7 @@ class ReceiptWriter:
         if folder_id is None:
             return
         device_id = self._client.own_id() if self._client is not None else ""
-        receipt = receipt_of(self._vault, statement, device_id)
+        receipt = receipt_of(self._vault, statement, device_id, sent_back_of(self._vault, server))
         fingerprint = vault_key(self._vault)
         content = receipt.model_dump_json()
         signed = SignedReceipt(
@@ -56,7 +64,7 @@ class ReceiptWriter:
                 self._report(Warned(f"{server.name}: the receipt is written but not sent yet: {error.message}"))
 
 
-def receipt_of(vault: Vault, statement: Statement, device_id: str) -> Receipt:
+def receipt_of(vault: Vault, statement: Statement, device_id: str, sent_back: SentBackReceipt | None = None) -> Receipt:
     """Return the receipt that says what the statement does."""
     kept = [
         snapshot
@@ -86,6 +94,7 @@ def receipt_of(vault: Vault, statement: Statement, device_id: str) -> Receipt:
         media_files=statement.media_files,
         media_not_kept=statement.media_not_kept,
         media=_media_of(statement.media_list),
+        sent_back=sent_back,
         free_bytes=statement.free_bytes,
         disk_bytes=shutil.disk_usage(vault.root).total,
         findings=tuple(
@@ -121,6 +130,16 @@ def _media_of(stated: StatedMedia | None) -> MediaReceipt | None:
         all_read_since=stated.all_read_since,
         sealed=stated.is_sealed,
     )
+
+
+def sent_back_of(vault: Vault, server: VaultServer) -> SentBackReceipt | None:
+    """Return what the vault has sent back of the server last; what its records do not say is not known."""
+    with suppress(PermafrostError, ValidationError):
+        sent = RunRecords(vault.state, is_read_only=True).since(_EVER, SENT_BACK)
+        for run in reversed(sent):
+            if run.details.get("server") == server.name:
+                return SentBackReceipt.model_validate({**run.details, "ended_at": run.ended_at})
+    return None
 
 
 def vault_key(vault: Vault) -> str:

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import tracemalloc
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext
+from datetime import UTC, datetime
 from pathlib import Path
+from subprocess import CompletedProcess
 from typing import Any
 
 import pytest
@@ -12,6 +17,9 @@ import pytest
 from permafrost.cli.shared.hooks import hooked
 from permafrost.config.loading import load_configuration
 from permafrost.events import ignore_events
+from permafrost.repository.lock import repository_lock
+from samples.environment import environment_file
+from tests.fixtures.backups import make_backup
 from tests.fixtures.commands import command
 from tests.fixtures.server import MakeServer, Server
 
@@ -19,7 +27,9 @@ from tests.fixtures.server import MakeServer, Server
 @pytest.fixture
 def server(make_server: MakeServer) -> Server:
     """A server whose database is away."""
-    return make_server("postgresql:///nowhere?host=/nonexistent")
+    made = make_server("postgresql:///nowhere?host=/nonexistent")
+    made.configuration.state.path.mkdir()
+    return made
 
 
 def hook(when: str, *words: str, rest: str = "") -> str:
@@ -93,6 +103,64 @@ def test_a_hook_refuses_a_job(
     assert f"a hook before the audit refused it: {complaint}" in refused.stderr
     assert "the audit was not begun" in refused.stderr
     assert [one["when"] for one in said(log)] == ["after"]
+
+
+def test_another_run_at_work(server: Server, tmp_path: Path) -> None:
+    """A run that finds the repository locked runs no hooks: they would undo what those of the other run have done."""
+    log = tmp_path / "log"
+    file = configured(server, *(hook(when, *keeping(log)) for when in ("before", "after", "on-failure")))
+    with repository_lock(server.repository.layout, "backup", datetime.now(UTC)):
+        locked = command("prune", "--config", file)
+    assert locked.returncode == 11
+    assert "another run holds the repository: backup" in locked.stderr
+    assert said(log) == []
+
+
+@pytest.mark.parametrize("meanwhile", ["a run with hooks", "a run without hooks"])
+def test_a_run_that_begins_while_a_hook_runs(server: Server, tmp_path: Path, meanwhile: str) -> None:
+    """While a hook runs before a job, another run with hooks is turned away; for one without, the job gives way, and
+    what its hook has stopped is started again."""
+    log, gate = tmp_path / "log", tmp_path / "gate"
+    os.mkfifo(gate)
+    waiting = ("sh", "-c", 'echo began > "$1"; read -r _ < "$1"', "hook", str(gate))
+    file = configured(
+        server, hook("before", *waiting), *(hook(when, *keeping(log)) for when in ("after", "on-failure"))
+    )
+    with ThreadPoolExecutor() as pool:
+        first: Future[CompletedProcess[str]] = pool.submit(command, "prune", "--config", file)
+        assert gate.read_text() == "began\n"
+        is_plain = meanwhile == "a run without hooks"
+        with repository_lock(server.repository.layout, "rekey", datetime.now(UTC)) if is_plain else nullcontext():
+            second = None if is_plain else command("prune", "--config", file)
+            gate.write_text("go on\n")
+            finished = first.result(60)
+    if second is not None:
+        assert (second.returncode, finished.returncode) == (11, 0)
+        assert "another run is at work between its hooks: prune" in second.stderr
+        assert [(one["when"], one["outcome"]) for one in said(log)] == [("after", "done")]
+    else:
+        assert finished.returncode == 11
+        assert [(one["when"], one["outcome"]) for one in said(log)] == [("after", "locked")]
+        assert said(log)[0]["error"]["exit_code"] == 11
+
+
+def test_a_drill_with_findings(mastodon_database: str, make_server: MakeServer, tmp_path: Path) -> None:
+    """A drill with findings (exit code 3) is no success for hooks: those on failure run, and get what it found."""
+    log, secret = tmp_path / "log", tmp_path / ".env.production"
+    secret.touch(mode=0o600)
+    secret.write_text(environment_file("other.example", "mastodon_production", Path("/run/postgresql"), 5432))
+    server = make_server(mastodon_database, engine="log", secret_files=(secret,))
+    make_backup(server)
+    file = configured(server, *(hook(when, *keeping(log)) for when in ("before", "after", "on-failure")))
+    drilled = command("drill", "--config", file)
+    assert drilled.returncode == 3, drilled.stderr
+    begun, failure, after = said(log)
+    assert (begun["when"], "outcome" in begun) == ("before", False)
+    assert [(one["when"], one["outcome"]) for one in (failure, after)] == [
+        ("on-failure", "findings"),
+        ("after", "findings"),
+    ]
+    assert failure["result"]["verdict"] == "findings"
 
 
 def test_a_hook_that_prints_without_end(server: Server) -> None:

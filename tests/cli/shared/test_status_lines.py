@@ -26,6 +26,19 @@ def test_it_fits(tmp_path: Path, state: StateName) -> None:
     assert "\njob     last" in wide
 
 
+def test_what_is_not_said_by_a_finding(tmp_path: Path) -> None:
+    """Without findings, a verdict that is not yes is not contradicted; a sheet that nobody has proven is named."""
+
+    def text(state: StateName) -> str:
+        return "\n".join(status_lines(status(make_server_state(tmp_path / state, history_of(state)), NOW), 80))
+
+    healthy = text("healthy")
+    assert "\nnothing needs attention\n" in healthy
+    assert "\nnothing needs attention besides what is said above\n" in text("no-vault")
+    assert "recovery sheet" not in healthy
+    assert "recovery sheet: not proven: nobody has shown that it opens a snapshot" in text("key-unproven")
+
+
 def test_commands_stay_whole(tmp_path: Path) -> None:
     """A command in a remedy is never cut by a line's end, so that it can be copied."""
     found = status(make_server_state(tmp_path, history_of("drill-failed")), NOW)

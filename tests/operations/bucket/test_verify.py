@@ -54,6 +54,8 @@ def test_a_download_in_time_reads_everything(copied: Copied) -> None:
     assert result.all_read_since is not None
     assert result.all_read_since >= before
     assert copied.report.all_read_since == result.all_read_since
+    assert copied.report.downloaded_bytes == result.downloaded_bytes > 0
+    assert copied.report.download_s > 0
 
 
 @pytest.mark.parametrize("how", ["deleted", "overwritten"])

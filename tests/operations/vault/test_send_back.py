@@ -8,7 +8,7 @@ import stat
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from queue import SimpleQueue
 
@@ -19,11 +19,13 @@ from permafrost.events import Event, Reporter, StepStarted, Warned, ignore_event
 from permafrost.operations.vault.receive import ReceivedBack, receive_back
 from permafrost.operations.vault.send_back import SentBack, send_back, stop_sending_back
 from permafrost.repository.repository import Repository
+from permafrost.runs import SENT_BACK, RunRecords
 from permafrost.sharing.handshake import now_utc
 from permafrost.sharing.vault_side import ensure_server
 from permafrost.syncthing.access import opened
 from permafrost.vault.sending import SendBackRequest, parse_request, sum_of
 from permafrost.vault.settings import Vault, VaultSyncthing
+from permafrost.vault_keeping.receipts import sent_back_of
 from tests.fixtures.damage import flip_a_bit
 from tests.fixtures.delivery import DEVICE_ID, Stage, make_stage
 from tests.fixtures.server import SigningKey
@@ -141,6 +143,13 @@ def test_everything_comes_back(stage: Stage, new_server: NewServer) -> None:
     sent, received = transfer(stage, new_server)
     assert received.verified.findings == ()
     assert received.verified.snapshots == sent.sent.snapshots == 2
+    (recorded,) = RunRecords(stage.vault.state, is_read_only=True).since(datetime.min.replace(tzinfo=UTC), SENT_BACK)
+    assert recorded.details["server"] == stage.server.name
+    assert recorded.details["size_bytes"] >= sent.sent.size_bytes - (1 << 16)
+    assert 0 < recorded.details["duration_s"] == sent.document().duration_s
+    stated = sent_back_of(stage.vault, stage.server)
+    assert stated is not None
+    assert (stated.size_bytes, stated.ended_at) == (recorded.details["size_bytes"], recorded.ended_at)
     assert files_below(new_server.root / "repository") == kept_repository(stage)
     media = new_server.root / "media"
     assert files_below(media) == files_below(stage.history / "media")

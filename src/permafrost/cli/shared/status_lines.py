@@ -14,6 +14,7 @@ from permafrost.documents.status import (
     JobDocument,
     PlaceDocument,
     PlaceMediaDocument,
+    ReaderDocument,
     RunningDocument,
     StatusFindingDocument,
     VerdictDocument,
@@ -33,8 +34,13 @@ def verdict_lines(verdict: VerdictDocument, columns: int, *, about: str = "") ->
     ]
 
 
-def finding_lines(findings: Iterable[StatusFindingDocument], columns: int) -> list[str]:
-    """Return each finding with what to do about it."""
+def attention_lines(
+    findings: Sequence[StatusFindingDocument], verdicts: Iterable[VerdictDocument], columns: int
+) -> list[str]:
+    """Return each finding with what to do about it; without any, that nothing else than the verdicts is to be done."""
+    if not findings:
+        more = "" if all(verdict.answer == "yes" for verdict in verdicts) else " besides what is said above"
+        return paragraph(f"nothing needs attention{more}", columns)
     lines = []
     for finding in findings:
         first, *rest = paragraph(f"{finding.severity}: {finding.message}", columns)
@@ -129,3 +135,10 @@ def forecast_lines(forecast: Sequence[ForecastDocument], columns: int) -> list[s
             lines += paragraph(f"{part.part}: about {span_text(part.duration_s)}, by {part.basis}", columns)
     unknown = [part.part for part in forecast if part.duration_s is None]
     return lines + paragraph(f"not measured: how long it takes to {list_text(unknown)}", columns) if unknown else lines
+
+
+def reader_lines(readers: Sequence[ReaderDocument], columns: int) -> list[str]:
+    """Return which of the things that open the snapshots is not known to do so."""
+    return [
+        line for reader in readers if not reader.is_good for line in paragraph(f"{reader.who}: {reader.note}", columns)
+    ]

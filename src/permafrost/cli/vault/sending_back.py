@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from permafrost.amounts import bytes_text, count_text
+from permafrost.amounts import bytes_text, count_text, seconds_text
 from permafrost.cli.shared.options import fingerprint_option, json_option, reporting
 from permafrost.cli.shared.rendering import Rendering
 from permafrost.cli.vault.options import path_option, server_option
@@ -130,7 +130,8 @@ def send_back_command(
 def _sent_lines(one: SentBack) -> list[str]:
     media = f" and {count_text(one.sent.media.files, 'media file')}" if one.sent.media else ""
     what = f"{count_text(one.sent.snapshots, 'snapshot')}{media}"
-    return [f"the new server has all of {one.server}: {what}, {bytes_text(one.sent.size_bytes)}"]
+    size = f"{bytes_text(one.sent.size_bytes)} in {seconds_text(one.duration_s)}"
+    return [f"the new server has all of {one.server}: {what}, {size}"]
 
 
 def _received_lines(one: ReceivedBack, *, is_sure: bool) -> list[str]:

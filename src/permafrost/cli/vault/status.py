@@ -10,7 +10,7 @@ import click
 from permafrost.cli.shared.layout import width
 from permafrost.cli.shared.options import json_option, reporting
 from permafrost.cli.shared.rendering import Rendering
-from permafrost.cli.shared.status_lines import finding_lines, place_lines, verdict_lines
+from permafrost.cli.shared.status_lines import attention_lines, place_lines, verdict_lines
 from permafrost.cli.status import watch_option, watching
 from permafrost.cli.vault.options import path_option
 from permafrost.errors import EXIT_FINDINGS
@@ -47,7 +47,7 @@ def vault_lines(found: VaultStatus, columns: int) -> list[str]:
     places = tuple(server.place for server in found.servers)
     blocks = [
         verdicts or ["this vault keeps no server yet"],
-        finding_lines(found.findings, columns) or ["nothing needs attention"],
+        attention_lines(found.findings, [server.verdict for server in found.servers], columns),
         place_lines(places, found.as_of, found.zone, columns, here="") if places else [],
     ]
     return [line for block in blocks if block for line in ("", *block)][1:]

@@ -130,7 +130,9 @@ class _Verification:
         good = {one.path: one for one in found if one is not None}
         bad = known.keys() - good.keys()
         with steps.step("download and compare"):
+            began = time.monotonic()
             read, read_bytes, rotten = self._download(good, report)
+            download_s = time.monotonic() - began
         bad |= rotten
         kept = [one for one in good.values() if one.path not in rotten]
         self._record.put(kept)
@@ -138,13 +140,15 @@ class _Verification:
         moments = [one.read_at for one in kept]
         dated = [moment for moment in moments if moment is not None]
         all_read_since = min(dated, default=None) if len(dated) == len(moments) else None
-        changed = {
+        changed: dict[str, object] = {
             "verified_at": self._clock(),
             "bad": tuple(sorted(bad))[:_MOST_NAMED],
             "bad_count": len(bad),
             "all_read_since": all_read_since,
             "snapshots": tuple(sorted(self._record.whole())),
         }
+        if read_bytes:
+            changed |= {"downloaded_at": self._clock(), "downloaded_bytes": read_bytes, "download_s": download_s}
         write_report(file, read_report(file).model_copy(update=changed))
         return BucketVerifyResult(
             bucket=self._request.bucket.name,

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 
 from permafrost.documents.vault_copies import VaultSendBackDocument
-from permafrost.errors import IntegrityError, ReplicationError, UsageError
-from permafrost.events import Progress, Reporter, Steps
+from permafrost.errors import ConfigurationError, IntegrityError, ReplicationError, UsageError
+from permafrost.events import Progress, Reporter, Steps, Warned
 from permafrost.openpgp.fingerprints import in_groups
+from permafrost.runs import SENT_BACK, RunRecords
 from permafrost.sharing.handshake import LOOK_S, Now, knock, now_utc, showing
 from permafrost.sharing.outgoing_copy import OutgoingCopy, outgoing_place, take_copy_away
 from permafrost.syncthing.access import opened
@@ -26,7 +28,40 @@ from permafrost.vault.settings import Vault, VaultServer
 
 SILENCE_S = 900.0
 _DEVICE = "new server"
+_GREETING_BYTES = 1 << 16
 _STOP = "permafrost vault send-back --stop --path DIR stops it"
+
+
+@dataclass(slots=True)
+class _Meter:
+    """What has left over the connections to a device, and how long that took, as far as `look` has seen it."""
+
+    client: Client
+    device_id: str
+    _began: float = field(default_factory=time.monotonic)
+    _ended: float = field(default_factory=time.monotonic)
+    _before: int = 0
+    _current: int = 0
+
+    @property
+    def sent_bytes(self) -> int:
+        """What has left, over all connections."""
+        return self._before + self._current
+
+    @property
+    def duration_s(self) -> float:
+        """How long it took, a look too long at the most: it begins when nothing but a greeting had been sent."""
+        return self._ended - self._began
+
+    def look(self) -> None:
+        """See how much has left; call it every few seconds."""
+        known = self.client.connections().get(self.device_id)
+        current = known.sent_bytes if known is not None and known.connected else 0
+        if current < self._current:
+            self._before += self._current  # the next connection counts from 0
+        self._current, self._ended = current, time.monotonic()
+        if self.sent_bytes < _GREETING_BYTES:
+            self._began, self._before = self._ended, 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +71,8 @@ class SentBack:
     server: str
     device_id: str
     sent: Sent
+    duration_s: float
+    """How long the transfer took, from when the new server had let the vault in."""
 
     def document(self) -> VaultSendBackDocument:
         """Return it for JSON."""
@@ -46,6 +83,7 @@ class SentBack:
             media_files=self.sent.media.files if self.sent.media else None,
             media_as_of=self.sent.media_as_of,
             bytes=self.sent.size_bytes,
+            duration_s=round(self.duration_s, 1),
         )
 
 
@@ -60,6 +98,8 @@ def send_back(
     now: Now = now_utc,
 ) -> SentBack:
     """Return once the new server that printed `line` holds all that this vault keeps of the server; shares are gone.
+
+    How fast it went is recorded for the server's forecast.
 
     `snapshot` says as of when the media are; None for the newest. Called again with the same line, it resumes.
     Raise `UsageError` for a line that is not valid or has expired, `IntegrityError` if the new server asks for another
@@ -92,12 +132,14 @@ def send_back(
         with steps.step("let Syncthing read it"):
             _index(client, copy)
         with steps.step("wait for the new server to admit the vault"):
-            _knock(client, copy, silence_s)
+            meter = _Meter(client, request.device_id)
+            _knock(client, copy, meter, silence_s)
         with steps.step("wait until the new server has everything"):
-            _wait_until_taken(client, copy, sent, silence_s, report)
+            _wait_until_taken(client, copy, sent, meter, silence_s, report)
+        _record(copy, meter, report)
         with steps.step("remove the share"):
             take_copy_away(client, vault, server)
-    return SentBack(server.name, request.device_id, sent)
+    return SentBack(server.name, request.device_id, sent, meter.duration_s)
 
 
 def stop_sending_back(vault: Vault, server_name: str | None) -> str:
@@ -135,7 +177,7 @@ def _index(client: Client, copy: OutgoingCopy) -> None:
         )
 
 
-def _knock(client: Client, copy: OutgoingCopy, wait_s: float) -> None:
+def _knock(client: Client, copy: OutgoingCopy, meter: _Meter, wait_s: float) -> None:
     """Return once the new server takes what is shared with it."""
     request = copy.request
     own_id = client.own_id()
@@ -143,6 +185,7 @@ def _knock(client: Client, copy: OutgoingCopy, wait_s: float) -> None:
     addresses = tuple(dict.fromkeys((*request.addresses, *looked_for))) or ("dynamic",)
 
     def is_let_in(_events: Sequence[SyncthingEvent]) -> bool:
+        meter.look()
         return not missing_on(client, request.folder_id, request.device_id, [SENT_FILE])
 
     with showing(client, own_id, request.proof_of(own_id), copy.vault.settings.name):
@@ -158,7 +201,25 @@ def _knock(client: Client, copy: OutgoingCopy, wait_s: float) -> None:
             )
 
 
-def _wait_until_taken(client: Client, copy: OutgoingCopy, sent: Sent, silence_s: float, report: Reporter) -> None:
+def _record(copy: OutgoingCopy, meter: _Meter, report: Reporter) -> None:
+    """Write down how fast it went, for the vault's receipts."""
+    now = datetime.now(UTC)
+    details = {
+        "server": copy.server.name,
+        "size_bytes": meter.sent_bytes,
+        "duration_s": round(meter.duration_s, 1),
+    }
+    try:
+        records = RunRecords(copy.vault.state)
+        number = records.begin(SENT_BACK, now - timedelta(seconds=meter.duration_s))
+        records.end(number, now, "done", details=details)
+    except ConfigurationError as error:  # everything has been sent all the same
+        report(Warned(f"how long it took is not recorded: {error.message}"))
+
+
+def _wait_until_taken(
+    client: Client, copy: OutgoingCopy, sent: Sent, meter: _Meter, silence_s: float, report: Reporter
+) -> None:
     request = copy.request
     heard_at, last_need = time.monotonic(), -1
     while not _is_taken(client, request):
@@ -173,7 +234,9 @@ def _wait_until_taken(client: Client, copy: OutgoingCopy, sent: Sent, silence_s:
                 hint="check that permafrost vault receive is running there, and run this again with the same line; if "
                 f"it has finished there, {_STOP}",
             )
+        meter.look()
         client.events(("RemoteIndexUpdated",), client.latest_event(("RemoteIndexUpdated",)), LOOK_S)
+    meter.look()
 
 
 def _is_taken(client: Client, request: SendBackRequest) -> bool:
