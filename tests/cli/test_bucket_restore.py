@@ -129,7 +129,9 @@ def test_fetch_and_restore_by_hand(plundered: Lost, tmp_path: Path) -> None:
 def test_a_plain_download_is_a_repository(lost: Lost, tmp_path: Path) -> None:
     """What any client of object stores downloads, each key as a file, is a repository that restore.py restores."""
     client, bucket = lost.copied.store.client(), lost.copied.bucket.bucket
-    check_bucket(lost.copied.bucket, lost.server.path, lambda: datetime.now(UTC))  # its trials leave objects there
+    check_bucket(
+        lost.copied.bucket, lost.copied.address.repository_id, lambda: datetime.now(UTC)
+    )  # its trials leave objects there
     for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket):
         for listed in page["Contents"]:
             file = tmp_path / "download" / listed["Key"]

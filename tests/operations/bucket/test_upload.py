@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from permafrost.errors import BucketClockError, BucketRefusedError, BucketUnreachableError, IntegrityError
-from permafrost.events import ignore_events
-from permafrost.operations.bucket.upload import PASS_EVERY, upload_all
+from permafrost.operations.bucket.each import each
+from permafrost.operations.bucket.upload import PASS_EVERY
 from permafrost.repository.snapshots import read_object_list, remove_snapshots
 from tests.fixtures.buckets import Copied, MakeCopied
 from tests.fixtures.damage import flip_a_bit
@@ -102,7 +102,7 @@ def test_a_damaged_repository_holds_no_other_up(copied: Copied, make_copied: Mak
     sound = make_copied(name="sound", bucket=copied.bucket.bucket)
     sound.snapshot()
     with pytest.raises(IntegrityError, match="not what its name says"):
-        upload_all((copied.request(), sound.request()), report=ignore_events, clock=lambda: datetime.now(UTC))
+        each((copied, sound), Copied.upload)
     assert len(sound.report.snapshots) == 1
     assert copied.report.problem_kind == "damaged"
 

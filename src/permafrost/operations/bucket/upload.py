@@ -17,8 +17,8 @@ from pathlib import Path
 
 from permafrost.buckets.address import address_of
 from permafrost.buckets.files import RepositoryFile, base_files, object_files, snapshot_files
-from permafrost.buckets.record import BucketRecord, record_file
-from permafrost.buckets.report import BucketReport, Problem, read_report, report_file, write_report
+from permafrost.buckets.held import HeldBucket, held_bucket
+from permafrost.buckets.report import Problem
 from permafrost.buckets.store import BucketStore
 from permafrost.buckets.uploading import Uploader, first_lock_end
 from permafrost.config.buckets import Bucket
@@ -34,7 +34,6 @@ from permafrost.errors import (
 )
 from permafrost.events import Note, Progress, Reporter, Steps, ignore_events
 from permafrost.repository.layout import SnapshotId
-from permafrost.repository.lock import file_lock
 from permafrost.repository.repository import Repository
 from permafrost.repository.snapshots import complete_snapshots
 
@@ -102,63 +101,33 @@ def upload(request: UploadRequest, *, report: Reporter, clock: Callable[[], date
     was put there until then counts.
     """
     repository = Repository.open(request.repository)
-    file = report_file(request.state, request.bucket, repository.repository_id)
-    record = BucketRecord(record_file(request.state, request.bucket, repository.repository_id, ".sqlite"))
-    with file_lock(
-        file.with_suffix(".lock"), "bucket upload", clock(), what="another upload to the bucket is under way"
-    ):
-        known = read_report(file)
+    with held_bucket(request.state, request.bucket, repository.repository_id, "bucket upload", clock()) as held:
         try:
-            return _Upload(request, repository, record, file, known, clock).run(report)
+            return _Upload(request, repository, held, clock).run(report)
         except PermafrostError as error:
-            _report_failure(file, error, clock())
+            _report_failure(held, error, clock())
             raise
 
 
-def upload_all(
-    requests: Iterable[UploadRequest], *, report: Reporter, clock: Callable[[], datetime]
-) -> tuple[UploadResult, ...]:
-    """Do every upload, whatever becomes of the others, as `upload` does; raise the first failure at the end.
-
-    A vault keeps several servers' histories, and one of them may be damaged, or hostile.
-    """
-    results: list[UploadResult] = []
-    failure: PermafrostError | None = None
-    for request in requests:
-        try:
-            results.append(upload(request, report=report, clock=clock))
-        except PermafrostError as error:
-            failure = failure or error
-    if failure is not None:
-        raise failure
-    return tuple(results)
-
-
-def _report_failure(file: Path, error: PermafrostError, now: datetime) -> None:
+def _report_failure(held: HeldBucket, error: PermafrostError, now: datetime) -> None:
     kind: Problem = next((kind for made, kind in _KINDS if isinstance(error, made)), "other")
-    known = read_report(file)
+    known = held.report()
     since = known.failing_since or now
     changed = {"tried_at": now, "failing_since": since, "problem_kind": kind, "problem": error.message}
-    write_report(file, known.model_copy(update=changed))
+    held.write_report(known.model_copy(update=changed))
 
 
 class _Upload:
     """One upload, in steps."""
 
     def __init__(
-        self,
-        request: UploadRequest,
-        repository: Repository,
-        record: BucketRecord,
-        report_file: Path,
-        known: BucketReport,
-        clock: Callable[[], datetime],
+        self, request: UploadRequest, repository: Repository, held: HeldBucket, clock: Callable[[], datetime]
     ) -> None:
         self._request = request
         self._repository = repository
-        self._record = record
-        self._file = report_file
-        self._known = known
+        self._held = held
+        self._record = record = held.record
+        self._known = known = held.report()
         self._clock = clock
         address = address_of(request.bucket, repository.repository_id)
         self._store = BucketStore(address, request.bucket.credentials_file)
@@ -302,7 +271,7 @@ class _Upload:
         snapshots = tuple(sorted(self._record.whole()))
         has_lock = self._uploader.has_lock if self._request.bucket.lock_days else None
         self._known = self._known.model_copy(update={**changed, "snapshots": snapshots, "has_lock": has_lock})
-        write_report(self._file, self._known)
+        self._held.write_report(self._known)
 
 
 def _check_clock(ahead_s: float) -> None:

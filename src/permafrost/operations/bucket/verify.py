@@ -23,16 +23,15 @@ from permafrost.buckets.address import address_of
 from permafrost.buckets.failures import MissingError
 from permafrost.buckets.fetching import patiently
 from permafrost.buckets.files import MOST_VERSIONS, object_files, snapshot_files
+from permafrost.buckets.held import HeldBucket, held_bucket
 from permafrost.buckets.listing import Listing, list_repository
-from permafrost.buckets.record import BucketRecord, Uploaded, record_file
-from permafrost.buckets.report import read_report, report_file, write_report
+from permafrost.buckets.record import Uploaded
 from permafrost.buckets.store import PARALLEL, BucketStore
 from permafrost.config.buckets import Bucket
 from permafrost.documents.bucket import BucketVerifyDocument
 from permafrost.errors import RepositoryError
 from permafrost.events import Progress, Reporter, Steps
 from permafrost.repository.layout import Layout, SnapshotId
-from permafrost.repository.lock import file_lock
 from permafrost.repository.repository import Repository
 
 _MOST_NAMED = 100
@@ -55,6 +54,7 @@ class BucketVerifyResult:
     """What was verified in a bucket, and how."""
 
     bucket: str
+    address: str
     snapshots: int
     files: int
     size_bytes: int
@@ -70,6 +70,7 @@ class BucketVerifyResult:
         """Return it for JSON."""
         return BucketVerifyDocument(
             bucket=self.bucket,
+            address=self.address,
             snapshots=self.snapshots,
             files=self.files,
             bytes=self.size_bytes,
@@ -91,12 +92,9 @@ def verify_bucket(
     Raise `BucketError` if the store does not answer, `LockedError` if an upload is under way.
     """
     repository = Repository.open(request.repository)
-    file = report_file(request.state, request.bucket, repository.repository_id)
-    record = BucketRecord(record_file(request.state, request.bucket, repository.repository_id, ".sqlite"))
-    what = "an upload to the bucket is under way"
-    with file_lock(file.with_suffix(".lock"), "verify --bucket", clock(), what=what):
+    with held_bucket(request.state, request.bucket, repository.repository_id, "verify --bucket", clock()) as held:
         store = BucketStore(address_of(request.bucket, repository.repository_id), request.credentials_file)
-        return _Verification(request, repository.layout, store, record, clock).run(file, report)
+        return _Verification(request, repository.layout, store, held, clock).run(report)
 
 
 class _Verification:
@@ -107,17 +105,18 @@ class _Verification:
         request: BucketVerifyRequest,
         layout: Layout,
         store: BucketStore,
-        record: BucketRecord,
+        held: HeldBucket,
         clock: Callable[[], datetime],
     ) -> None:
         self._request = request
         self._layout = layout
         self._store = store
-        self._record = record
+        self._held = held
+        self._record = held.record
         self._clock = clock
         self._asked = 0
 
-    def run(self, file: Path, report: Reporter) -> BucketVerifyResult:
+    def run(self, report: Reporter) -> BucketVerifyResult:
         """Do all steps; see the module."""
         started = time.monotonic()
         steps = Steps(report, 3)
@@ -145,9 +144,10 @@ class _Verification:
             "all_read_since": all_read_since,
             "snapshots": tuple(sorted(self._record.whole())),
         }
-        write_report(file, read_report(file).model_copy(update=changed))
+        self._held.write_report(self._held.report().model_copy(update=changed))
         return BucketVerifyResult(
             bucket=self._request.bucket.name,
+            address=str(self._store.address),
             snapshots=len(paths),
             files=len(known),
             size_bytes=sum(one.size_bytes for one in known.values()),
