@@ -243,6 +243,12 @@ class FindingKind(Enum):
         "Files in a bucket are missing, or are not what their names say.",
         "Find out who may write or delete there. The next `permafrost bucket upload NAME` puts them there again.",
     )
+    BUCKET_DRILL_FAILED = (
+        "bucket-drill-failed",
+        _W,
+        "The last drill from a bucket failed: a snapshot there could not be fetched, or did not restore.",
+        "Run `permafrost verify --bucket NAME`, then `permafrost drill --repository bucket:NAME` again.",
+    )
     # --- verify ---
     CORRUPT_OBJECT = (
         "corrupt-object",

@@ -97,6 +97,52 @@ def test_restore_and_drill_from_a_plundered_bucket(plundered: Lost, tmp_path: Pa
     assert key.secret_key not in drilled.stdout + drilled.stderr
 
 
+def test_a_drill_from_a_configured_bucket_is_a_proof(lost: Lost) -> None:
+    """A drill of `bucket:NAME` proves the snapshot, and that place; neither one takes the scheduled drill's turn."""
+    config = lost.server.write_configuration()
+    bucket = lost.copied.bucket
+    config.write_text(
+        f'{config.read_text()}\n[[buckets]]\nname = "cellar"\nbucket = "{bucket.bucket}"\n'
+        f'endpoint = "{bucket.endpoint}"\ncredentials_file = "{bucket.credentials_file}"\n'
+    )
+    given = ("--config", str(config))
+    status = json.loads(command("status", "--json", *given).stdout)
+    (place,) = [one for one in status["places"] if one["kind"] == "bucket"]
+    assert (status["newest_proven"], place["proven_to"], place["drilled_at"]) == (None, None, None)
+    by_name = ("drill", "--json", "--repository", "bucket:cellar", *given)
+    assert "no key for the bucket was given" in command(*by_name).stdout
+    drilled = command(*by_name, *lost.words[2:4])
+    assert drilled.returncode in (0, 3), drilled.stderr
+    status = json.loads(command("status", "--json", *given).stdout)
+    (place,) = [one for one in status["places"] if one["kind"] == "bucket"]
+    assert status["newest_proven"] == json.loads(drilled.stdout)["snapshot"]
+    assert place["proven_to"] == place["restorable_to"]
+    assert place["drilled_at"] is not None
+    assert status["verdict"]["proven_at"] == place["drilled_at"]
+    (job,) = [job for job in status["jobs"] if job["name"] == "drill"]
+    assert job["last_at"] is None
+
+
+def test_a_failed_drill_from_a_bucket_is_a_finding(lost: Lost, tmp_path: Path) -> None:
+    """A drill from a bucket that lost an object fails, and status names the bucket; the server's own proofs stay."""
+    config = lost.server.write_configuration()
+    copied = lost.copied
+    bucket = copied.bucket.model_copy(update={"bucket": copied.store.new_bucket(is_locked=False), "lock_days": 0})
+    lossy = Copied(copied.store, copied.sender, bucket, tmp_path / "lossy")
+    lossy.upload()
+    lossy.hide(next(path for path in lossy.paths() if path.startswith("objects/")))
+    config.write_text(
+        f'{config.read_text()}\n[[buckets]]\nname = "cellar"\nbucket = "{bucket.bucket}"\nlock_days = 0\n'
+        f'endpoint = "{bucket.endpoint}"\ncredentials_file = "{bucket.credentials_file}"\n'
+        f'read_credentials_file = "{bucket.read_credentials_file}"\n'
+    )
+    failed = command("drill", "--repository", str(lossy.address), "--config", str(config))
+    assert failed.returncode == 14, failed.stderr
+    status = json.loads(command("status", "--json", "--config", str(config)).stdout)
+    assert "bucket-drill-failed" in {finding["kind"] for finding in status["findings"]}
+    assert "drill-failed" not in {finding["kind"] for finding in status["findings"]}
+
+
 def restored_by_hand(folder: Path, lost: Lost, scratch: Path) -> list[TableContents]:
     """Return what restore.py in `folder` makes of the newest snapshot, with nothing but its own programs."""
     name = f"by_hand_{os.urandom(4).hex()}"

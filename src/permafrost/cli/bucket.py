@@ -14,7 +14,7 @@ from permafrost.buckets.address import BucketAddress
 from permafrost.buckets.extra import require_boto3
 from permafrost.buckets.wanted import WantedSnapshots
 from permafrost.cli.shared.bucket_choice import choose_bucket, vault_path_option
-from permafrost.cli.shared.bucket_place import PlaceType
+from permafrost.cli.shared.bucket_place import Place, PlaceType
 from permafrost.cli.shared.options import config_option, fingerprint_option, json_option, reporting
 from permafrost.cli.shared.rendering import Rendering
 from permafrost.documents.bucket import BucketUploadsDocument
@@ -115,7 +115,7 @@ def check_command(rendering: Rendering, name: str, root: Path | None, config_fil
 @reporting
 def fetch_command(
     rendering: Rendering,
-    address: Path | BucketAddress,
+    address: Place,
     folder: Path,
     *,
     credentials_file: Path,
@@ -133,7 +133,7 @@ def fetch_command(
       permafrost bucket fetch "s3://cellar/0123...?endpoint=https://s3.example.com" copy --credentials bucket-key
     """
     if not isinstance(address, BucketAddress):
-        raise UsageError(f"{address} is not a bucket's address", hint="it begins with s3://; the recovery sheet has it")
+        raise UsageError("ADDRESS is not a bucket's address", hint="it begins with s3://; the recovery sheet has it")
     require_boto3()
     from permafrost.operations.bucket.fetch import FetchRequest, fetch  # noqa: PLC0415 - boto3 is an extra
 

@@ -27,9 +27,9 @@ from permafrost.repository.layout import SnapshotId
 from permafrost.repository.newest import newest
 from permafrost.repository.repository import Repository
 from permafrost.repository.snapshots import complete_snapshots
-from permafrost.runs import DRILL, PLACE, RunRecords
+from permafrost.runs import BUCKET_DRILL, DRILL, PLACE, Run, RunRecords
 from permafrost.schedule import Calendar, calendar_of, local_zone
-from permafrost.status.buckets import bucket_findings, bucket_places, bucket_reports
+from permafrost.status.buckets import bucket_drill_findings, bucket_findings, bucket_places, bucket_reports
 from permafrost.status.deliveries import delivery_findings
 from permafrost.status.finding_document import finding_document
 from permafrost.status.forecast import (
@@ -56,6 +56,7 @@ from permafrost.vault.receipt_files import RECEIPTS
 from permafrost.vault.report import VaultReport
 
 _STALE = timedelta(hours=3)
+_DRILLS_KNOWN = timedelta(days=400)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,12 +137,13 @@ def status(configuration: Configuration, now: datetime) -> Status:
     written = read_written(state)
     paired = _paired(state)
     reports = _reports(paired, written)
-    proven = records.snapshots(DRILL, "done")
+    proven = records.proven()
     proof, measured, size_bytes = _proof(records)
+    drilled = records.since(now - _DRILLS_KNOWN, BUCKET_DRILL)
     buckets = bucket_reports(state, configuration.buckets, repository.repository_id)
     places = (
         *_places(configuration, snapshots, proven, reports, records, now),
-        *bucket_places(buckets, proven),
+        *bucket_places(buckets, proven, drilled),
     )
     findings = [
         *about_newest(latest, calendar, now),
@@ -154,6 +156,7 @@ def status(configuration: Configuration, now: datetime) -> Status:
         *receipt_findings(reports, repository.layout, snapshots, records, now),
         *promise_findings(configuration.promise, places, proof, now),
         *bucket_findings(buckets, snapshots, now),
+        *bucket_drill_findings(buckets, drilled),
         *delivery_findings(state, configuration.notify, now),
     ]
     return Status(
@@ -185,13 +188,18 @@ def is_late(calendar: Calendar, made_at: datetime, now: datetime) -> bool:
 
 def _proof(records: RunRecords) -> tuple[Proof, MeasuredRestore | None, int | None]:
     """Return what drills have shown and measured, and the newest snapshot's bytes (None if they were not recorded)."""
-    done = records.newest(DRILL, "done")
-    measured = next(iter(measured_restores([done])), None) if done else None
+    here = records.newest(DRILL, "done")
+    measured = next(iter(measured_restores([here])), None) if here else None
     backup = records.newest("backup", "done")
     size = backup.details.get("snapshot_bytes") if backup else None
     size_bytes = size if isinstance(size, int) else None
     estimate = restore_estimate_s(measured, size_bytes)
+    done = max(filter(None, (here, records.newest(BUCKET_DRILL, "done"))), key=_ended, default=None)
     return Proof(done, records.newest_settled(DRILL), estimate), measured, size_bytes
+
+
+def _ended(run: Run) -> datetime:
+    return run.ended_at or run.started_at
 
 
 def _places(
