@@ -240,7 +240,7 @@ def test_revoked_credentials_are_reported(copied: Copied) -> None:
 
 def test_an_outage_is_survived(copied: Copied, object_store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """While the store cannot be reached uploads fail and are reported; afterwards all is there."""
-    monkeypatch.setattr("permafrost.buckets.store._ATTEMPTS", 1)
+    monkeypatch.setattr("permafrost.buckets.client.ATTEMPTS", 1)
     with CuttableProxy(object_store.port) as proxy:
         behind = copied.bucket.model_copy(update={"endpoint": f"http://127.0.0.1:{proxy.port}"})
         away = Copied(copied.store, copied.sender, behind, copied.folder)

@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from permafrost.buckets.address import address_of
+from permafrost.buckets.client import Pace
 from permafrost.buckets.files import RepositoryFile, base_files, object_files, snapshot_files
 from permafrost.buckets.held import HeldBucket, held_bucket
 from permafrost.buckets.report import Problem
@@ -130,7 +131,8 @@ class _Upload:
         self._known = known = held.report()
         self._clock = clock
         address = address_of(request.bucket, repository.repository_id)
-        self._store = BucketStore(address, request.bucket.credentials_file)
+        rate = request.bucket.upload_kib_per_s
+        self._store = BucketStore(address, request.bucket.credentials_file, Pace(rate * 1024) if rate else None)
         self._is_pass_due = known.passed_at is None or not timedelta(0) <= clock() - known.passed_at < PASS_EVERY
         self._uploader = Uploader(
             repository.layout,

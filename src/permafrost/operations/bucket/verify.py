@@ -20,13 +20,14 @@ from functools import partial
 from pathlib import Path
 
 from permafrost.buckets.address import address_of
+from permafrost.buckets.client import PARALLEL
 from permafrost.buckets.failures import MissingError
 from permafrost.buckets.fetching import patiently
 from permafrost.buckets.files import MOST_VERSIONS, object_files, snapshot_files
 from permafrost.buckets.held import HeldBucket, held_bucket
 from permafrost.buckets.listing import Listing, list_repository
 from permafrost.buckets.record import Uploaded
-from permafrost.buckets.store import PARALLEL, BucketStore
+from permafrost.buckets.store import BucketStore
 from permafrost.config.buckets import Bucket
 from permafrost.documents.bucket import BucketVerifyDocument
 from permafrost.errors import RepositoryError
@@ -228,7 +229,8 @@ class _Verification:
     def _is_as_named(self, file: Uploaded) -> bool:
         digest = hashlib.sha256()
         try:
-            with self._store.read(self._store.address.key(file.path), file.version) as chunks:
+            key = self._store.address.key(file.path)
+            with self._store.read(key, file.version, most_bytes=file.size_bytes) as chunks:
                 for chunk in chunks:
                     digest.update(chunk)
         except MissingError:
