@@ -2,7 +2,8 @@
 
 1. One listing of all versions. A file is there if it has the version that was put, with the store's tag of that time:
    the store compared its SHA-256 then.
-2. What has another version, and with `asks_sums` everything, is asked for its SHA-256. Nothing is downloaded.
+2. What has another version, and with `asks_sums` everything, is asked for its SHA-256. Nothing is downloaded. A store
+   has none of a file that went in parts: its version and tag have to do, or a download.
 3. Within the time given, files are downloaded and compared, those first that were not for longest.
 
 What is missing or damaged is forgotten, so that the next upload puts it there again, as long as it is here.
@@ -27,7 +28,7 @@ from permafrost.buckets.files import MOST_VERSIONS, object_files, snapshot_files
 from permafrost.buckets.held import HeldBucket, held_bucket
 from permafrost.buckets.listing import Listing, list_repository
 from permafrost.buckets.record import Uploaded
-from permafrost.buckets.store import BucketStore
+from permafrost.buckets.store import BucketStore, Stored
 from permafrost.config.buckets import Bucket
 from permafrost.documents.bucket import BucketVerifyDocument
 from permafrost.errors import RepositoryError
@@ -198,8 +199,10 @@ class _Verification:
                 seen = patiently(partial(self._store.look, version.key, version.version))
             except MissingError:
                 continue
-            if seen.sha256 == file.sha256 or (seen.sha256 is None and version in same):
+            if seen.sha256 == file.sha256:
                 return replace(file, version=version.version, tag=version.tag, locked_until=seen.locked_until)
+            if seen.sha256 is None and seen.stored == Stored(file.version, file.tag):  # of one that went in parts
+                return replace(file, locked_until=seen.locked_until)
         return None
 
     def _download(self, files: dict[str, Uploaded], report: Reporter) -> tuple[int, int, set[str]]:
