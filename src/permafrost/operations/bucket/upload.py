@@ -186,15 +186,15 @@ class _Upload:
     def _send_everything(self) -> tuple[SnapshotId, ...]:
         """Put every file and snapshot into the bucket that is not there, the newest first; return which now are.
 
-        A bucket that is full or refuses is given up, and a snapshot that has rotted here passed over; both are raised
-        later.
+        A bucket that is full, refuses or fails is given up, and a snapshot that has rotted here passed over; both are
+        raised later. Some stores fail when they are full, and take renewals all the same.
         """
         made: list[SnapshotId] = []
         try:
             self._uploader.send(list(base_files(self._repository.layout)))
             for snapshot in self._waiting():
                 self._send_in_turn(snapshot, made)
-        except (BucketFullError, BucketRefusedError) as error:
+        except (BucketFullError, BucketRefusedError, BucketUnreachableError) as error:
             self._failure = error
         return tuple(made)
 
