@@ -13,6 +13,8 @@ from permafrost.buckets import client
 from permafrost.buckets.client import Pace
 from permafrost.buckets.store import BucketStore
 from permafrost.errors import BucketUnreachableError
+from permafrost.events import Event, Progress
+from permafrost.operations.bucket.upload import upload
 from permafrost.repository.layout import SnapshotId
 from permafrost.repository.objects import put_object
 from permafrost.status.buckets import bucket_findings
@@ -48,10 +50,14 @@ def test_a_slow_line_is_no_failure(make_copied: MakeCopied, monkeypatch: pytest.
     snapshot = with_bytes(copied, 1600 * KIB)
     with CuttableProxy(copied.store.port, bytes_per_s=200 * KIB) as proxy:
         began = time.monotonic()
-        behind(copied, proxy).upload()
+        heard: list[Event] = []
+        upload(behind(copied, proxy).request(), report=heard.append, clock=lambda: datetime.now(UTC))
         assert time.monotonic() - began > 7
         assert proxy.sent_bytes < 1700 * KIB, "nothing was sent twice"
     assert copied.report.snapshots == (str(snapshot),)
+    moved = [event.done for event in heard if isinstance(event, Progress)]
+    assert len(moved) > 3, "a service sees that the one large file moves, and does not end the job as hung"
+    assert moved == sorted(moved)
 
 
 def test_a_slow_line_is_late_and_not_failing(make_copied: MakeCopied, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -69,11 +69,13 @@ class Pace:
 class PacedBody:
     """A file whose bytes, or `size_bytes` of them from where it stands, are sent at a pace.
 
-    They are read for the signature first, at any speed, and then again to be sent.
+    `on_sent` hears of each piece. They are read for the signature first, at any speed, and then again to be sent.
     """
 
-    def __init__(self, file: IO[bytes], pace: Pace | None = None, size_bytes: int | None = None) -> None:
-        self._file, self._pace = file, pace
+    def __init__(
+        self, file: IO[bytes], pace: Pace | None, on_sent: Callable[[int], None], size_bytes: int | None = None
+    ) -> None:
+        self._file, self._pace, self._on_sent = file, pace, on_sent
         self._start = file.tell()
         self._end = file.seek(0, os.SEEK_END) if size_bytes is None else self._start + size_bytes
         file.seek(self._start)
@@ -87,9 +89,11 @@ class PacedBody:
         """Return at most `size` bytes, b"" at the end."""
         left = self._end - self._file.tell()
         wanted = left if size < 0 else min(size, left)
-        if self._is_sent and self._pace is not None:
+        if self._is_sent:
             wanted = min(wanted, _PIECE_BYTES)
-            self._pace.wait_for(wanted)
+            if self._pace is not None:
+                self._pace.wait_for(wanted)
+            self._on_sent(wanted)
         return self._file.read(wanted)
 
     def tell(self) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from base64 import b64decode, b64encode
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -71,6 +71,8 @@ class BucketStore:
         self.address = address
         self.requests: Counter[str] = Counter()
         """How many requests of each kind were made, those repeated by boto3 counted once."""
+        self.on_sent: Callable[[int], None] = lambda _: None
+        """Hears of bytes that are sent, from several threads."""
         self._pace = pace
         self._lock = Lock()
         self._client = make_client(address, credentials_file)
@@ -97,7 +99,7 @@ class BucketStore:
         lock, `IntegrityError` if the bytes are others, `BucketError` for what else fails.
         """
         asked = {"ChecksumSHA256": _in_base64(sha256), **_lock(locked_until), **_creates(creates_only)}
-        paced: Any = PacedBody(BytesIO(body) if isinstance(body, bytes) else body, self._pace)
+        paced: Any = PacedBody(BytesIO(body) if isinstance(body, bytes) else body, self._pace, self.on_sent)
         with self._request("PUT", f"storing {key}"):
             answer = self._client.put_object(Bucket=self.name, Key=key, Body=paced, **asked)
             return Stored(_version_id(answer.get("VersionId")), answer["ETag"].strip('"'))
@@ -110,7 +112,7 @@ class BucketStore:
 
     def put_part(self, key: str, upload: str, number: int, body: PartOf, sha256: str) -> str:
         """Store a part, whose SHA-256 the store compares; return its tag. `MissingError` if the upload is gone."""
-        paced: Any = PacedBody(body.file, self._pace, body.size_bytes)
+        paced: Any = PacedBody(body.file, self._pace, self.on_sent, body.size_bytes)
         with self._request("PUT", f"storing part {number} of {key}"):
             answer = self._client.upload_part(
                 Bucket=self.name,

@@ -51,7 +51,7 @@ class Uploader:
     lock_days: int
     clock: Callable[[], datetime]
     on_file: Callable[[], None]
-    """Hears of each file that was put, from several threads."""
+    """Hears of each file that was put or whose lock was renewed, from several threads."""
     knows_no_lock: bool = False
     """Whether the bucket took no lock before; a pass tries again."""
     sent: int = 0
@@ -104,6 +104,7 @@ class Uploader:
             except MissingError:
                 gone.append(file.path)
                 return None
+            self.on_file()
             return Uploaded(file.path, file.sha256, file.size_bytes, file.version, file.tag, until, file.read_at)
 
         try:

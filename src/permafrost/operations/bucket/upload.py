@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from threading import Lock
 
 from permafrost.buckets.address import address_of
 from permafrost.buckets.client import Pace
@@ -41,6 +42,7 @@ from permafrost.repository.snapshots import complete_snapshots
 PASS_EVERY = timedelta(hours=6)
 MOST_SKEW_S = 900.0
 """Object stores refuse requests from clocks that differ by more, and a lock until a wrong date cannot be undone."""
+_REPORT_EVERY_S = 1.0
 _KINDS: tuple[tuple[type[PermafrostError], Problem], ...] = (
     (BucketUnreachableError, "unreachable"),
     (BucketRefusedError, "refused"),
@@ -133,17 +135,20 @@ class _Upload:
         address = address_of(request.bucket, repository.repository_id)
         rate = request.bucket.upload_kib_per_s
         self._store = BucketStore(address, request.bucket.credentials_file, Pace(rate * 1024) if rate else None)
-        self._is_pass_due = known.passed_at is None or not timedelta(0) <= clock() - known.passed_at < PASS_EVERY
+        is_recent = known.passed_at is not None and timedelta(0) <= clock() - known.passed_at < PASS_EVERY
+        self._is_pass_due = not is_recent or known.failing_since is not None  # what failed may have left a finding
         self._uploader = Uploader(
             repository.layout,
             self._store,
             record,
             request.bucket.lock_days,
             clock,
-            self._file_was_put,
+            self._moved,
             knows_no_lock=known.has_lock is False,
         )
+        self._store.on_sent = self._moved
         self._failure: PermafrostError | None = None
+        self._sent_bytes, self._reported_at_s, self._lock = 0, float("-inf"), Lock()
         self._report: Reporter = ignore_events
 
     def run(self, report: Reporter) -> UploadResult:
@@ -180,8 +185,15 @@ class _Upload:
         bad = self._known.bad
         return {"bad": (), "bad_count": 0} if bad and len(self._record.files(bad)) == len(bad) else {}
 
-    def _file_was_put(self) -> None:
-        self._report(Progress(self._uploader.sent, None, "files"))
+    def _moved(self, sent_bytes: int = 0) -> None:
+        """Report, once a second, that something goes on: a service ends a job that is silent for long."""
+        with self._lock:
+            self._sent_bytes += sent_bytes
+            is_due = time.monotonic() >= self._reported_at_s + _REPORT_EVERY_S
+            if is_due:
+                self._reported_at_s = time.monotonic()
+        if is_due:
+            self._report(Progress(self._sent_bytes, None, "bytes"))
 
     def _send_everything(self) -> tuple[SnapshotId, ...]:
         """Put every file and snapshot into the bucket that is not there, the newest first; return which now are.
