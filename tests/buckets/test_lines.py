@@ -76,7 +76,7 @@ def test_a_slow_line_is_late_and_not_failing(make_copied: MakeCopied, monkeypatc
     assert copied.report.snapshots == (str(arrived),)
     for hours, found in ((0, []), (25, ["bucket-unreachable", "bucket-late"])):
         now = datetime.now(UTC) + timedelta(hours=hours)
-        findings = bucket_findings([(copied.bucket, copied.report)], (arrived, late), now)
+        findings = bucket_findings([(copied.bucket, copied.report)], (arrived, late), frozenset(), now)
         assert [finding.code for finding in findings] == found
     assert copied.upload().snapshots == (late,)
 

@@ -34,7 +34,7 @@ WELL = BucketReport(
 
 def codes(known: BucketReport, bucket: Bucket = BUCKET) -> list[str]:
     """Return the codes of what is found."""
-    return [finding.code for finding in bucket_findings([(bucket, known)], (OLD, NEW), NOW)]
+    return [finding.code for finding in bucket_findings([(bucket, known)], (OLD, NEW), frozenset(), NOW)]
 
 
 def test_a_bucket_is_a_place() -> None:
@@ -128,8 +128,17 @@ def test_locks_that_end_too_soon() -> None:
 def test_what_a_verification_found_is_an_alarm() -> None:
     """Files that a verification found missing or damaged are an alarm."""
     known = WELL.model_copy(update={"bad": ("objects/ab/x.gpg",), "bad_count": 1})
-    (finding,) = bucket_findings([(BUCKET, known)], (), NOW)
+    (finding,) = bucket_findings([(BUCKET, known)], (OLD, NEW), frozenset(), NOW)
     assert (finding.code, finding.severity.word) == ("bucket-corrupt", "alarm")
+
+
+def test_what_only_the_bucket_still_has_is_an_alarm() -> None:
+    """A snapshot that is in a bucket and gone here is an alarm, unless a prune has removed it."""
+    report = [(BUCKET, WELL)]
+    (finding,) = bucket_findings(report, (NEW,), frozenset(), NOW)
+    assert (finding.code, finding.severity.word) == ("bucket-keeps-lost", "alarm")
+    assert str(OLD) in finding.message
+    assert list(bucket_findings(report, (NEW,), frozenset({str(OLD)}), NOW)) == []
 
 
 def test_status_needs_no_boto3() -> None:

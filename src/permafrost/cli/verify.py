@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from permafrost.amounts import bytes_text, count_text, seconds_text
+from permafrost.buckets.address import address_of
 from permafrost.cli.shared.bucket_choice import choose_bucket, vault_path_option
 from permafrost.cli.shared.options import (
     config_option,
@@ -21,6 +23,7 @@ from permafrost.cli.shared.options import (
     repository_option,
 )
 from permafrost.cli.shared.rendering import Rendering
+from permafrost.config.buckets import Bucket
 from permafrost.config.loading import load_configuration
 from permafrost.documents.bucket import BucketVerificationsDocument
 from permafrost.errors import EXIT_FINDINGS, IntegrityError, UsageError
@@ -28,6 +31,7 @@ from permafrost.openpgp.fingerprints import in_groups
 from permafrost.operations.bucket.each import each
 from permafrost.operations.verify import DEFAULT_PATIENCE
 from permafrost.operations.verify import verify as verify_repository
+from permafrost.repository.repository import Repository
 
 if TYPE_CHECKING:
     from permafrost.operations.bucket.verify import BucketVerifyResult
@@ -98,11 +102,12 @@ def verify(
         raise UsageError("--bucket-credentials, --checksums, --minutes and --path need --bucket NAME")
     waits = DEFAULT_PATIENCE
     state: Path | None = None
+    buckets: tuple[Bucket, ...] = ()
     if repository is None:
         configuration = load_configuration(config_path(config_file))
         repository, waits = configuration.repository.path, timedelta(0)
         fingerprint = fingerprint or configuration.signing.fingerprint
-        state = configuration.state.path
+        state, buckets = configuration.state.path, configuration.buckets
     if patience is not None:
         waits = timedelta(minutes=patience)
     result = verify_repository(
@@ -110,6 +115,8 @@ def verify(
     )
     trusted = "the one given" if fingerprint else "the folder's own: compare it with the recovery sheet"
     lines = [finding.message for finding in result.findings]
+    if result.findings:
+        lines += _elsewhere(buckets, repository)
     if result.is_mended_next:
         lines.append("the next backup reads everything again, and needs none of it: permafrost backup")
     read = f"{count_text(result.snapshots, 'snapshot')} ({result.in_flight} in flight)"
@@ -121,6 +128,13 @@ def verify(
     if result.is_corrupt:
         return IntegrityError.exit_code
     return EXIT_FINDINGS if result.findings else 0
+
+
+def _elsewhere(buckets: Iterable[Bucket], repository: Path) -> Iterator[str]:
+    """Yield where else the snapshots may be whole: what is lost here may be in a bucket."""
+    for bucket in buckets:
+        address = address_of(bucket, Repository.open(repository).repository_id)
+        yield f"{bucket.name} may have it whole: permafrost bucket fetch '{address}' FOLDER --credentials FILE"
 
 
 def _verify_bucket(rendering: Rendering, options: BucketOptions, config_file: Path | None) -> int:

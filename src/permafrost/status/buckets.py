@@ -80,12 +80,19 @@ def _place(bucket: Bucket, known: BucketReport, proven: frozenset[str], drilled:
     )
 
 
-def bucket_findings(reports: Reports, snapshots: Sequence[SnapshotId], now: datetime) -> Iterator[Finding]:
-    """Yield what is wrong with each bucket; `snapshots` are those that are here."""
+def bucket_findings(
+    reports: Reports, snapshots: Sequence[SnapshotId], removed: frozenset[str], now: datetime
+) -> Iterator[Finding]:
+    """Yield what is wrong with each bucket; `snapshots` are those that are here, `removed` those that no longer are."""
     for bucket, known in reports:
         yield from _about_uploads(bucket, known, now)
         yield from _about_lateness(bucket, known, snapshots, now)
         yield from _about_locks(bucket, known, now)
+        lost = sorted({*known.snapshots} - removed - {*map(str, snapshots)})
+        if lost:
+            count = count_text(len(lost), "snapshot")
+            message = f"{bucket.name} has {count} that are gone here, although no prune removed them: {lost[-1]}"
+            yield Finding(FindingKind.BUCKET_KEEPS_LOST, bucket.name, message)
         if known.bad_count:
             what = count_text(known.bad_count, "file")
             message = f"{what} in the bucket {bucket.name} missing or damaged: {', '.join(known.bad[:3])}"

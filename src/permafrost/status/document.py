@@ -155,7 +155,7 @@ def status(configuration: Configuration, now: datetime) -> Status:
         *_about_receipts(paired, written, now),
         *receipt_findings(reports, repository.layout, snapshots, records, now),
         *promise_findings(configuration.promise, places, proof, now),
-        *bucket_findings(buckets, snapshots, now),
+        *bucket_findings(buckets, snapshots, records.removed_by_prune(), now),
         *bucket_drill_findings(buckets, drilled),
         *delivery_findings(state, configuration.notify, now),
     ]

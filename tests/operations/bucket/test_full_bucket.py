@@ -52,10 +52,10 @@ def test_a_full_object_store(small_store: tuple[ObjectStore, Path], make_copied:
     ends = [file.locked_until for path, file in copied.record.files().items() if str(first) in path]
     assert all(end is not None and end > later + timedelta(days=2) for end in ends), "what is there stays locked"
     later += timedelta(hours=1)
-    findings = bucket_findings([(copied.bucket, copied.report)], (first, second), later)
+    findings = bucket_findings([(copied.bucket, copied.report)], (first, second), frozenset(), later)
     assert "bucket-unreachable" in [finding.code for finding in findings]
     subprocess.run(["mount", "-o", "remount,size=600m", str(place)], check=True)
     copied.upload(lambda: later)
     known = copied.report
     assert len(known.snapshots) == 2
-    assert list(bucket_findings([(copied.bucket, known)], (first, second), later)) == []
+    assert list(bucket_findings([(copied.bucket, known)], (first, second), frozenset(), later)) == []

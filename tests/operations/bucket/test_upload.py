@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -179,6 +180,36 @@ def test_a_rotten_snapshot_keeps_neither_others_nor_locks_waiting(make_copied: M
     assert str(rotten) not in copied.report.snapshots
     assert copied.report.locked_until is None, "something that is needed is not there"
     assert all(file.locked_until and file.locked_until > later + DAY for file in copied.record.files().values())
+
+
+def test_an_object_that_is_lost_here_is_a_failure_of_its_snapshot(make_copied: MakeCopied) -> None:
+    """A new snapshot of which an object is gone here is named; others arrive, and locks are renewed."""
+    copied = make_copied(lock_days=1)
+    copied.snapshot()
+    copied.upload()
+    older = copied.snapshot()
+    newer = copied.snapshot(datetime.now(UTC) + timedelta(minutes=1))
+    (stored, *_) = read_object_list(copied.sender.layout, newer)[0].objects
+    copied.sender.layout.object(stored.name).unlink()
+    later = datetime.now(UTC) + 3 * DAY
+    with pytest.raises(IntegrityError, match=f"snapshot {newer} cannot be uploaded: .*{stored.name}.* is gone here"):
+        copied.upload(lambda: later)
+    assert str(older) in copied.report.snapshots
+    assert copied.report.problem_kind == "damaged"
+    assert all(file.locked_until and file.locked_until > later + DAY for file in copied.record.files().values())
+
+
+def test_what_is_gone_in_both_places_is_a_failure(make_copied: MakeCopied) -> None:
+    """A file that is found gone from the bucket when its lock is due, and is gone here as well, is a failure."""
+    copied = make_copied(is_locked=False, lock_days=0)
+    snapshot = copied.snapshot()
+    copied.upload()
+    (stored, *_) = read_object_list(copied.sender.layout, snapshot)[0].objects
+    copied.sender.layout.object(stored.name).unlink()
+    locked = copied.store.new_bucket()
+    moved = replace(copied, bucket=copied.bucket.model_copy(update={"bucket": locked, "lock_days": 1}))
+    with pytest.raises(IntegrityError, match=f"{stored.name}.* is gone from the bucket, and gone here"):
+        moved.upload(lambda: datetime.now(UTC) + DAY)
 
 
 def test_a_bucket_without_locks_stays_known_as_such(make_copied: MakeCopied) -> None:

@@ -10,7 +10,7 @@ lock, because it is gone here for a reason that nobody recorded: a broken disk i
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -236,17 +236,24 @@ class _Upload:
             self._uploader.send(object_files(layout, snapshot))
             for file in snapshot_files(layout, snapshot):
                 self._uploader.send([file])
-        except (RepositoryError, FileNotFoundError):
-            if layout.snapshot(snapshot).exists():
+        except (RepositoryError, FileNotFoundError) as error:
+            if not layout.snapshot(snapshot).exists():
+                return False
+            if isinstance(error, RepositoryError):
                 raise
-            return False
+            raise IntegrityError(
+                f"snapshot {snapshot} cannot be uploaded: {error.filename} is gone here",
+                unchanged="what is in the bucket",
+                hint="permafrost verify names what is lost here; permafrost bucket fetch brings a snapshot back from a "
+                "bucket that has it",
+            ) from error
         return True
 
     def _pass(self) -> tuple[int, int]:
         needed, is_explained = self._needed()
         renewed, gone = self._uploader.renew(needed)
         if gone and self._failure is None:
-            self._uploader.send([needed[path] for path in gone])
+            self._send_again([needed[path] for path in gone])
         removes = self._request.bucket.removes and is_explained
         removed, unneeded = self._uploader.remove_unneeded(needed, removes=removes)
         files = self._record.files()
@@ -260,6 +267,16 @@ class _Upload:
             }
         )
         return renewed, removed
+
+    def _send_again(self, files: Sequence[RepositoryFile]) -> None:
+        try:
+            self._uploader.send(files)
+        except FileNotFoundError as error:
+            self._failure = IntegrityError(
+                f"{error.filename} is gone from the bucket, and gone here",
+                unchanged="all that is left in either place",
+                hint="permafrost verify names what is lost here; a vault may have it",
+            )
 
     def _needed(self) -> tuple[dict[str, RepositoryFile], bool]:
         """Return all files that are needed, by path, and whether it is known why each other one is not.
