@@ -247,7 +247,7 @@ class FindingKind(Enum):
         "bucket-keeps-lost",
         _A,
         "A bucket has snapshots that are gone here, although no prune removed them. There they stay, and stay locked.",
-        "Find out what removed them. `permafrost bucket fetch`, with the address on the recovery sheet, brings them back.",
+        "Find out what removed them. `permafrost bucket fetch`, with the address on the sheet, brings them back.",
     )
     BUCKET_DRILL_FAILED = (
         "bucket-drill-failed",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import subprocess
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -184,6 +186,29 @@ def test_a_plain_download_is_a_repository(lost: Lost, tmp_path: Path) -> None:
             file.parent.mkdir(parents=True, exist_ok=True)
             client.download_file(bucket, listed["Key"], str(file))
     folder = tmp_path / "download" / lost.copied.address.root
+    assert json_of("verify", "--repository", str(folder), *lost.words[-2:])["findings"] == []
+    assert restored_by_hand(folder, lost, tmp_path) == contents_of(lost.database)
+
+
+@pytest.mark.skipif(shutil.which("aws") is None, reason="aws-cli is not installed")
+@pytest.mark.parametrize("words", [("sync",), ("cp", "--recursive")], ids=lambda words: words[0])
+def test_what_aws_cli_downloads_is_a_repository(lost: Lost, tmp_path: Path, words: tuple[str, ...]) -> None:
+    """What `aws s3 sync` or `aws s3 cp --recursive` downloads with the reading key restores with restore.py."""
+    store, address = lost.copied.store, lost.copied.address
+    folder = tmp_path / "download"
+    environment = {
+        **os.environ,
+        "AWS_ACCESS_KEY_ID": store.reader.access_key,
+        "AWS_SECRET_ACCESS_KEY": store.reader.secret_key,
+        "AWS_DEFAULT_REGION": address.region,
+    }
+    aws = ("aws", "--endpoint-url", store.endpoint, "s3", words[0])
+    subprocess.run(
+        [*aws, *words[1:], f"s3://{address.bucket}/{address.root}", str(folder)],
+        env=environment,
+        check=True,
+        capture_output=True,
+    )
     assert json_of("verify", "--repository", str(folder), *lost.words[-2:])["findings"] == []
     assert restored_by_hand(folder, lost, tmp_path) == contents_of(lost.database)
 
