@@ -64,4 +64,5 @@ def test_the_costs_in_the_how_to() -> None:
     ):
         cost = f"{puts * PUT_USD + gigabytes * GB_USD:.2f}"
         amounts = (f"{a_day:,}" if a_day else "", f"{puts:,.0f}" if puts else "", cost)
-        assert [cell for cell in rows[name] if cell.strip(" |")] == [amount for amount in amounts if amount]
+        cells = [cell.strip(" |") for cell in rows[name]]
+        assert [cell for cell in cells if cell] == [amount for amount in amounts if amount]
