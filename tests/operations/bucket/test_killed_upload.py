@@ -22,7 +22,7 @@ def test_killed_at_any_request(make_copied: MakeCopied, make_server: MakeServer)
     """Killed by kill -9 in the middle of one request after another, an upload makes every snapshot whole in the end."""
     copied = make_copied()
     snapshots = [copied.snapshot() for _ in range(3)]
-    config = make_server().write_configuration()
+    config = make_server(name="service").write_configuration()
     text = config.read_text().replace(str(config.parent / "repository"), str(copied.sender.repository.path))
     text = text.replace(f'path = "{config.parent / "state"}"', f'path = "{copied.state}"')
     lives = 0
