@@ -249,6 +249,18 @@ class FindingKind(Enum):
         "Files in a bucket are missing, or are not what their names say.",
         "Find out who may write or delete there. The next `permafrost bucket upload NAME` puts them there again.",
     )
+    BUCKET_KEEPS_LOST = (
+        "bucket-keeps-lost",
+        _A,
+        "A bucket has snapshots that are gone here, although no prune removed them. There they stay, and stay locked.",
+        "Find out what removed them. `permafrost bucket fetch`, with the address on the sheet, brings them back.",
+    )
+    BUCKET_DRILL_FAILED = (
+        "bucket-drill-failed",
+        _W,
+        "The last drill from a bucket failed: a snapshot there could not be fetched, or did not restore.",
+        "Run `permafrost verify --bucket NAME`, then `permafrost drill --repository bucket:NAME` again.",
+    )
     # --- verify ---
     CORRUPT_OBJECT = (
         "corrupt-object",
@@ -260,7 +272,7 @@ class FindingKind(Enum):
         "corrupt-snapshot",
         _A,
         "Files of a snapshot are damaged; it cannot be restored from here.",
-        "Restore another snapshot, or from another vault. On a server, run `permafrost backup`.",
+        "Restore another snapshot, or from another vault or a bucket. On a server, run `permafrost backup`.",
     )
     CORRUPT_MANIFEST = (
         "corrupt-manifest",

@@ -18,6 +18,8 @@ RUNS_FILE = "runs.sqlite"
 """In the state folder."""
 DRILL = "drill"
 """The operation of drills; those that ended as done have proven their snapshot."""
+BUCKET_DRILL = "bucket-drill"
+"""The operation of drills from a bucket; their details name it. They take no turn of the scheduled ones."""
 RESTORE = "restore"
 """The operation of restores; its details say whether the database is whole, and how many parts are missing."""
 DAMAGED = "damaged-state"
@@ -160,6 +162,10 @@ class RunRecords:
                 (operation, outcome),
             ).fetchall()
         return frozenset(row[0] for row in rows)
+
+    def proven(self) -> frozenset[str]:
+        """Return the snapshots that a drill has proven, wherever it read them: their bytes are the same."""
+        return self.snapshots(DRILL, "done") | self.snapshots(BUCKET_DRILL, "done")
 
     def audited(self) -> frozenset[str]:
         """Return the snapshots that an audited backup has made."""

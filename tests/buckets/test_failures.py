@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from permafrost.buckets import store as bucket_store
+from permafrost.buckets import client
 from permafrost.buckets.address import BucketAddress
 from permafrost.buckets.failures import ExistsError, UnsupportedError
 from permafrost.buckets.store import BucketStore
@@ -122,8 +122,8 @@ def test_an_answer_that_is_none(answering: Answering, body: str) -> None:
 
 def test_a_store_that_stalls_is_given_up(key_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A store that takes a connection and never answers is given up."""
-    monkeypatch.setattr(bucket_store, "_READ_S", 0.2)
-    monkeypatch.setattr(bucket_store, "_ATTEMPTS", 1)
+    monkeypatch.setattr(client, "READ_S", 0.2)
+    monkeypatch.setattr(client, "ATTEMPTS", 1)
     with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(BucketUnreachableError, match="ReadTimeout"):
         put(_store(key_file, silent.getsockname()[1]))
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import subprocess
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -97,6 +99,52 @@ def test_restore_and_drill_from_a_plundered_bucket(plundered: Lost, tmp_path: Pa
     assert key.secret_key not in drilled.stdout + drilled.stderr
 
 
+def test_a_drill_from_a_configured_bucket_is_a_proof(lost: Lost) -> None:
+    """A drill of `bucket:NAME` proves the snapshot, and that place; neither one takes the scheduled drill's turn."""
+    config = lost.server.write_configuration()
+    bucket = lost.copied.bucket
+    config.write_text(
+        f'{config.read_text()}\n[[buckets]]\nname = "cellar"\nbucket = "{bucket.bucket}"\n'
+        f'endpoint = "{bucket.endpoint}"\ncredentials_file = "{bucket.credentials_file}"\n'
+    )
+    given = ("--config", str(config))
+    status = json.loads(command("status", "--json", *given).stdout)
+    (place,) = [one for one in status["places"] if one["kind"] == "bucket"]
+    assert (status["newest_proven"], place["proven_to"], place["drilled_at"]) == (None, None, None)
+    by_name = ("drill", "--json", "--repository", "bucket:cellar", *given)
+    assert "no key for the bucket was given" in command(*by_name).stdout
+    drilled = command(*by_name, *lost.words[2:4])
+    assert drilled.returncode in (0, 3), drilled.stderr
+    status = json.loads(command("status", "--json", *given).stdout)
+    (place,) = [one for one in status["places"] if one["kind"] == "bucket"]
+    assert status["newest_proven"] == json.loads(drilled.stdout)["snapshot"]
+    assert place["proven_to"] == place["restorable_to"]
+    assert place["drilled_at"] is not None
+    assert status["verdict"]["proven_at"] == place["drilled_at"]
+    (job,) = [job for job in status["jobs"] if job["name"] == "drill"]
+    assert job["last_at"] is None
+
+
+def test_a_failed_drill_from_a_bucket_is_a_finding(lost: Lost, tmp_path: Path) -> None:
+    """A drill from a bucket that lost an object fails, and status names the bucket; the server's own proofs stay."""
+    config = lost.server.write_configuration()
+    copied = lost.copied
+    bucket = copied.bucket.model_copy(update={"bucket": copied.store.new_bucket(is_locked=False), "lock_days": 0})
+    lossy = Copied(copied.store, copied.sender, bucket, tmp_path / "lossy")
+    lossy.upload()
+    lossy.hide(next(path for path in lossy.paths() if path.startswith("objects/")))
+    config.write_text(
+        f'{config.read_text()}\n[[buckets]]\nname = "cellar"\nbucket = "{bucket.bucket}"\nlock_days = 0\n'
+        f'endpoint = "{bucket.endpoint}"\ncredentials_file = "{bucket.credentials_file}"\n'
+        f'read_credentials_file = "{bucket.read_credentials_file}"\n'
+    )
+    failed = command("drill", "--repository", str(lossy.address), "--config", str(config))
+    assert failed.returncode == 14, failed.stderr
+    status = json.loads(command("status", "--json", "--config", str(config)).stdout)
+    assert "bucket-drill-failed" in {finding["kind"] for finding in status["findings"]}
+    assert "drill-failed" not in {finding["kind"] for finding in status["findings"]}
+
+
 def restored_by_hand(folder: Path, lost: Lost, scratch: Path) -> list[TableContents]:
     """Return what restore.py in `folder` makes of the newest snapshot, with nothing but its own programs."""
     name = f"by_hand_{os.urandom(4).hex()}"
@@ -129,13 +177,38 @@ def test_fetch_and_restore_by_hand(plundered: Lost, tmp_path: Path) -> None:
 def test_a_plain_download_is_a_repository(lost: Lost, tmp_path: Path) -> None:
     """What any client of object stores downloads, each key as a file, is a repository that restore.py restores."""
     client, bucket = lost.copied.store.client(), lost.copied.bucket.bucket
-    check_bucket(lost.copied.bucket, lost.server.path, lambda: datetime.now(UTC))  # its trials leave objects there
+    check_bucket(
+        lost.copied.bucket, lost.copied.address.repository_id, lambda: datetime.now(UTC)
+    )  # its trials leave objects there
     for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket):
         for listed in page["Contents"]:
             file = tmp_path / "download" / listed["Key"]
             file.parent.mkdir(parents=True, exist_ok=True)
             client.download_file(bucket, listed["Key"], str(file))
     folder = tmp_path / "download" / lost.copied.address.root
+    assert json_of("verify", "--repository", str(folder), *lost.words[-2:])["findings"] == []
+    assert restored_by_hand(folder, lost, tmp_path) == contents_of(lost.database)
+
+
+@pytest.mark.skipif(shutil.which("aws") is None, reason="aws-cli is not installed")
+@pytest.mark.parametrize("words", [("sync",), ("cp", "--recursive")], ids=lambda words: words[0])
+def test_what_aws_cli_downloads_is_a_repository(lost: Lost, tmp_path: Path, words: tuple[str, ...]) -> None:
+    """What `aws s3 sync` or `aws s3 cp --recursive` downloads with the reading key restores with restore.py."""
+    store, address = lost.copied.store, lost.copied.address
+    folder = tmp_path / "download"
+    environment = {
+        **os.environ,
+        "AWS_ACCESS_KEY_ID": store.reader.access_key,
+        "AWS_SECRET_ACCESS_KEY": store.reader.secret_key,
+        "AWS_DEFAULT_REGION": address.region,
+    }
+    aws = ("aws", "--endpoint-url", store.endpoint, "s3", words[0])
+    subprocess.run(
+        [*aws, *words[1:], f"s3://{address.bucket}/{address.root}", str(folder)],
+        env=environment,
+        check=True,
+        capture_output=True,
+    )
     assert json_of("verify", "--repository", str(folder), *lost.words[-2:])["findings"] == []
     assert restored_by_hand(folder, lost, tmp_path) == contents_of(lost.database)
 

@@ -39,7 +39,7 @@ _FULL = frozenset(
 _CLOCK = frozenset({"RequestTimeTooSkewed", "RequestExpired"})
 _WRONG_SUM = frozenset({"BadDigest", "InvalidDigest", "XAmzContentChecksumMismatch", "XAmzContentSHA256Mismatch"})
 _EXISTS = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "412"})
-_MISSING = frozenset({"NoSuchKey", "NoSuchVersion", "404", "NotFound"})
+_MISSING = frozenset({"NoSuchKey", "NoSuchVersion", "NoSuchUpload", "404", "NotFound"})
 _UNSUPPORTED = frozenset(
     {"InvalidRequest", "NotImplemented", "ObjectLockConfigurationNotFoundError", "InvalidBucketState"}
 )
@@ -71,6 +71,15 @@ def meaning_of(error: Exception, what: str, bucket: str) -> PermafrostError:
             hint="check the network and the provider's status page; uploads resume by themselves",
         )
     raise error
+
+
+def not_understood(what: str, bucket: str, why: str) -> BucketUnreachableError:
+    """Return that the store answered what no store should: `what` was to be done, in the `bucket`."""
+    return BucketUnreachableError(
+        f"{what} failed in the bucket {bucket}: {why}",
+        unchanged=_KEEPS,
+        hint="check whether the endpoint is an object store that speaks S3",
+    )
 
 
 def _code_of(error: ClientError) -> str:
@@ -111,5 +120,5 @@ def _meaning_of_code(code: str, failed: str) -> PermafrostError:  # noqa: PLR091
     return BucketUnreachableError(
         f"{failed}: the object store answered {code or 'nothing that is known'}",
         unchanged=_KEEPS,
-        hint="check the provider's status page; uploads resume by themselves",
+        hint="check the provider's status page, and whether it has room; uploads resume by themselves",
     )

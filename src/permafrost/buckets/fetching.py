@@ -8,6 +8,8 @@ Rules:
 3. Programs are never fetched: restore.py and README.txt are those of this version.
 4. A request that breaks off is made again, since a download of hours meets every kind of network.
 5. What is in the folder already counts if it has its size: a fetch resumes. Whoever reads it compares it with its name.
+6. Nothing is asked for that a signed list, or the format, does not name, and nothing is read beyond the size that it
+   should have. So whoever may write to the bucket can make this slower, and neither endless nor large.
 """
 
 from __future__ import annotations
@@ -22,14 +24,16 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from threading import Lock
-from typing import TypeVar
+from typing import IO, TypeVar
 
 from pydantic import ValidationError
 
-from permafrost.buckets.files import MOST_VERSIONS
+from permafrost.buckets.client import PARALLEL
+from permafrost.buckets.failures import MissingError
 from permafrost.buckets.listing import Listing, list_repository
-from permafrost.buckets.store import PARALLEL, BucketStore, Version
-from permafrost.errors import BucketUnreachableError, IntegrityError, RepositoryError, SpaceError
+from permafrost.buckets.store import BucketStore, Version
+from permafrost.errors import BucketRefusedError, BucketUnreachableError, IntegrityError, RepositoryError, SpaceError
+from permafrost.events import Reporter, Warned, ignore_events
 from permafrost.openpgp.home import temporary_home
 from permafrost.openpgp.signing import Verifier
 from permafrost.repository.durable import make_folder_durably, space_errors, write_durably
@@ -52,6 +56,10 @@ T = TypeVar("T")
 _SIGNATURE_BYTES = 65536
 _ATTEMPTS = 6
 _SPARE_BYTES = 64 << 20
+_SNAPSHOTS = "snapshots/"
+_MOST_OF_OWN = 50
+"""So many versions of a file that is not named by its hash are tried, those put first; each costs a run of gpg."""
+_WARN_EVERY = 20
 
 
 @dataclass(slots=True)
@@ -60,6 +68,7 @@ class Fetcher:
 
     store: BucketStore
     folder: Path
+    report: Reporter = ignore_events
     _listing: Listing | None = None
     _done_bytes: int = 0
     _lock: Lock = field(default_factory=Lock)
@@ -69,12 +78,11 @@ class Fetcher:
         """The places in the folder."""
         return Layout(self.folder)
 
-    @property
-    def listing(self) -> Listing:
-        """What the bucket holds; listed once."""
+    def listed_snapshots(self) -> list[SnapshotId]:
+        """Return the snapshots whose files are there, the newest first; their names may lie."""
         if self._listing is None:
-            self._listing = list_repository(self.store)
-        return self._listing
+            self._listing = list_repository(self.store, _SNAPSHOTS)
+        return self._listing.snapshots()
 
     def repository(self, fingerprint: str | None) -> Repository:
         """Return the repository in the folder, with no snapshot yet, whose signing key is `fingerprint` if given.
@@ -93,9 +101,17 @@ class Fetcher:
 
     def snapshots(self, wanted: Iterable[SnapshotId], verifier: Verifier) -> Iterator[SnapshotId]:
         """Yield each wanted snapshot once its own files are in the folder; those that are not signed are left out."""
+        unsigned = 0
         for snapshot in wanted:
             if self._fetch_snapshot(snapshot, verifier):
                 yield snapshot
+                continue
+            unsigned += 1
+            if unsigned % _WARN_EVERY == 0:
+                message = (
+                    f"{unsigned} snapshots in the bucket were not signed by this server: somebody has put them there"
+                )
+                self.report(Warned(f"{message}. An older one is found at once by its id, or by --at"))
 
     def objects(self, objects: Sequence[StoredObject], on_bytes: Callable[[int, int], None]) -> None:
         """Put the objects into the folder; `on_bytes` hears bytes done and in all.
@@ -174,21 +190,26 @@ class Fetcher:
     def _signed_list(
         self, folder: str, snapshot: SnapshotId, verifier: Verifier
     ) -> tuple[ObjectList, bytes, bytes] | None:
+        """Return the list that the trusted key has signed, with its bytes and its signature; None if there is none.
+
+        Those put first are tried first, each with the signatures put about as early, and not every one with every one.
+        """
         signatures = list(self._contents(f"{folder}/{SIGNATURE}", _SIGNATURE_BYTES))
-        for content in self._contents(f"{folder}/{OBJECT_LIST}", MAXIMUM_BYTES):
-            for signature in signatures:
+        for place, content in enumerate(self._contents(f"{folder}/{OBJECT_LIST}", MAXIMUM_BYTES)):
+            for signature in signatures[max(0, place - 1) : place + 2]:
                 if verifier.is_valid(content, signature):
                     return decode_object_list(content, snapshot), content, signature
         return None
 
     def _contents(self, path: str, limit_bytes: int) -> Iterator[bytes]:
-        """Yield the bytes of each version of a small file, those put first in front."""
-        for version in self.listing.of(path)[:MOST_VERSIONS]:
+        """Yield the bytes of the first versions of a small file, those put first in front."""
+        listing = self._listing if path.startswith(_SNAPSHOTS) and self._listing else list_repository(self.store, path)
+        for version in listing.of(path)[:_MOST_OF_OWN]:
             if version.size_bytes <= limit_bytes:
-                yield patiently(partial(self._content, version))
+                yield patiently(partial(self._content, version, limit_bytes))
 
-    def _content(self, version: Version) -> bytes:
-        with self.store.read(version.key, version.version) as chunks:
+    def _content(self, version: Version, limit_bytes: int) -> bytes:
+        with self.store.read(version.key, version.version, most_bytes=limit_bytes) as chunks:
             return b"".join(chunks)
 
     # --- objects ---
@@ -209,30 +230,33 @@ class Fetcher:
             )
 
     def _fetch_object(self, stored: StoredObject) -> None:
-        versions = self.listing.of(object_path(stored.name))
-        for version in versions[:MOST_VERSIONS]:
-            is_right_size = version.size_bytes == stored.size_bytes
-            if is_right_size and patiently(partial(self._try, version, stored)):
+        """Put an object into the folder: what its key names now, or else the first version that has its bytes."""
+        path = object_path(stored.name)
+        key = self.store.address.key(path)
+        try:
+            if self._try(key, "", stored):
                 return
+        except (MissingError, BucketRefusedError):  # hidden, which some stores answer with a refusal
+            pass
+        versions = list_repository(self.store, path).of(path)
+        if any(one.size_bytes == stored.size_bytes and self._try(key, one.version, stored) for one in versions):
+            return
         fault = f"none of its {len(versions)} versions has the bytes of its name" if versions else "it is not there"
         raise IntegrityError(
             f"the object {stored.name} cannot be had from the bucket {self.store.name}: {fault}",
             hint="restore another snapshot, or from another copy; permafrost verify --bucket lists every bad object",
         )
 
-    def _try(self, version: Version, stored: StoredObject) -> bool:
-        """Put a version's bytes into the folder if they have the object's name; return whether they do."""
+    def _try(self, key: str, version: str, stored: StoredObject) -> bool:
+        """Put a version's bytes into the folder if they have the object's name; return whether they do.
+
+        A download that breaks off is resumed where it broke off, as long as something comes each time.
+        """
         temporary = self.layout.temporary / f"{stored.name}-{os.urandom(4).hex()}"
         digest = hashlib.sha256()
         try:
-            with (
-                space_errors(self.folder),
-                temporary.open("xb") as file,
-                self.store.read(version.key, version.version) as chunks,
-            ):
-                for chunk in chunks:
-                    digest.update(chunk)
-                    file.write(chunk)
+            with temporary.open("xb") as file:
+                resuming(partial(self._read_on, key, version, stored.size_bytes, file, digest), file.tell)
             if digest.hexdigest() != stored.name:
                 return False
             place = self.layout.object(stored.name)
@@ -242,6 +266,29 @@ class Fetcher:
             return True
         finally:
             temporary.unlink(missing_ok=True)
+
+    def _read_on(self, key: str, version: str, size_bytes: int, file: IO[bytes], digest: hashlib._Hash) -> None:
+        """Add to the file what comes after what it has."""
+        if file.tell() >= size_bytes > 0:
+            return
+        with (
+            space_errors(self.folder),
+            self.store.read(key, version, most_bytes=size_bytes, start=file.tell()) as chunks,
+        ):
+            for chunk in chunks:
+                digest.update(chunk)
+                file.write(chunk)
+
+
+def resuming(request: Callable[[], None], progress: Callable[[], int]) -> None:
+    """Make the request `patiently`, again and again, as long as the `progress` grows each time."""
+    while True:
+        before = progress()
+        try:
+            return patiently(request)
+        except BucketUnreachableError:
+            if progress() == before:
+                raise
 
 
 def patiently(request: Callable[[], T]) -> T:

@@ -7,12 +7,16 @@ signature.
 
 from __future__ import annotations
 
+import re
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from permafrost.buckets.files import SNAPSHOT_FILES
+from permafrost.buckets.files import MOST_VERSIONS, SNAPSHOT_FILES
 from permafrost.buckets.store import BucketStore, Version
-from permafrost.repository.layout import SnapshotId, snapshot_path
+from permafrost.repository.layout import BASE_FILES, SnapshotId, snapshot_path
+
+_OBJECT = re.compile(r"objects/([0-9a-f]{2})/\1[0-9a-f]{62}\.gpg")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +40,31 @@ class Listing:
 
 
 def list_repository(store: BucketStore, below: str = "") -> Listing:
-    """Return what the bucket holds of the repository, or of a folder `below` it. Raise `BucketError`."""
+    """Return what the bucket holds of the repository, or of what begins with `below` in it. Raise `BucketError`.
+
+    Of each file at most `MOST_VERSIONS` are kept, those put first: whoever may write can put any number over them. What
+    no repository has is left out.
+    """
     root = f"{store.address.root}/"
-    found: dict[str, list[Version]] = {}
+    found: dict[str, deque[Version]] = {}
     for version in store.versions(root + below):
-        found.setdefault(version.key.removeprefix(root), []).append(version)
-    for versions in found.values():
-        versions.reverse()  # a listing has the newest first, and its times are whole seconds
-        versions.sort(key=lambda one: one.modified_at)
-    return Listing(found)
+        path = version.key.removeprefix(root)
+        if version.key.startswith(root) and _is_of_a_repository(path):
+            # a listing has the newest first
+            found.setdefault(path, deque(maxlen=MOST_VERSIONS)).appendleft(version)
+    return Listing({path: _as_put(versions) for path, versions in found.items()})
+
+
+def _as_put(versions: Sequence[Version]) -> Sequence[Version]:
+    """Return them in the order in which they were put: times are whole seconds, then the listing's order holds."""
+    return sorted(versions, key=lambda one: one.modified_at)
+
+
+def _is_of_a_repository(path: str) -> bool:
+    if path in BASE_FILES:
+        return True
+    folder, _, rest = path.partition("/")
+    if folder == "snapshots":
+        name, _, file = rest.partition("/")
+        return SnapshotId.is_name(name) and file in SNAPSHOT_FILES
+    return _OBJECT.fullmatch(path) is not None

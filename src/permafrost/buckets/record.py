@@ -7,7 +7,7 @@ once more. Whoever may only write cannot ask a bucket what it holds.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -25,6 +25,11 @@ CREATE TABLE IF NOT EXISTS files (
     path TEXT PRIMARY KEY, sha256 TEXT NOT NULL, size_bytes INTEGER NOT NULL, version TEXT NOT NULL, tag TEXT NOT NULL,
     locked_until REAL, read_at REAL) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS snapshots (id TEXT PRIMARY KEY, whole_at REAL NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS uploads (
+    path TEXT PRIMARY KEY, upload TEXT NOT NULL, part_bytes INTEGER NOT NULL, locked_until REAL) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS parts (
+    path TEXT, number INTEGER, tag TEXT NOT NULL, sha256 TEXT NOT NULL,
+    PRIMARY KEY (path, number)) STRICT, WITHOUT ROWID;
 """
 _COLUMNS = "path, sha256, size_bytes, version, tag, locked_until, read_at"
 
@@ -40,6 +45,16 @@ class Uploaded:
     tag: str
     locked_until: datetime | None
     read_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PartsUpload:
+    """An upload in parts that was begun; `parts` are those that arrived, each with its tag and SHA-256, by number."""
+
+    upload: str
+    part_bytes: int
+    locked_until: datetime | None
+    parts: Mapping[int, tuple[str, str]]
 
 
 def record_file(state: Path, bucket: Bucket, repository_id: str, ending: str) -> Path:
@@ -124,6 +139,42 @@ class BucketRecord:
         """Forget that these snapshots are in the bucket."""
         with self._opened() as database:
             database.executemany("DELETE FROM snapshots WHERE id = ?", [(snapshot,) for snapshot in snapshots])
+
+    # --- uploads in parts that are under way ---
+
+    def parts(self, path: str) -> PartsUpload | None:
+        """Return what is known of a file's upload in parts, None if none is under way."""
+        with self._opened() as database:
+            row = database.execute(
+                "SELECT upload, part_bytes, locked_until FROM uploads WHERE path = ?", (path,)
+            ).fetchone()
+            rows = database.execute("SELECT number, tag, sha256 FROM parts WHERE path = ?", (path,)).fetchall()
+        if row is None:
+            return None
+        return PartsUpload(row[0], row[1], _moment(row[2]), {number: (tag, sha256) for number, tag, sha256 in rows})
+
+    def begun_parts(self) -> list[str]:
+        """Return the files whose uploads in parts are under way."""
+        with self._opened() as database:
+            return [path for (path,) in database.execute("SELECT path FROM uploads")]
+
+    def begin_parts(self, path: str, upload: PartsUpload) -> None:
+        """Record that an upload in parts was begun."""
+        row = (path, upload.upload, upload.part_bytes, _seconds(upload.locked_until))
+        with self._opened() as database:
+            database.execute("DELETE FROM parts WHERE path = ?", (path,))
+            database.execute("INSERT OR REPLACE INTO uploads VALUES (?, ?, ?, ?)", row)
+
+    def add_part(self, path: str, number: int, tag: str, sha256: str) -> None:
+        """Record that a part has arrived."""
+        with self._opened() as database:
+            database.execute("INSERT OR REPLACE INTO parts VALUES (?, ?, ?, ?)", (path, number, tag, sha256))
+
+    def forget_parts(self, path: str) -> None:
+        """Forget an upload in parts: it is finished, abandoned, or unknown to the store."""
+        with self._opened() as database:
+            database.execute("DELETE FROM parts WHERE path = ?", (path,))
+            database.execute("DELETE FROM uploads WHERE path = ?", (path,))
 
 
 def _uploaded(row: tuple[Any, ...]) -> Uploaded:

@@ -1,7 +1,7 @@
 """One bucket, through boto3. Only this module sends requests; every failure becomes an error that says what it means.
 
-Requests are made one by one, each object by one PUT, so that the store itself compares its SHA-256. What a request
-costs is counted in `requests`.
+Requests are made one by one, each object by one PUT, or one for each part, so that the store itself compares its
+SHA-256. What a request costs is counted in `requests`. No answer is believed to be of a certain size, or to end.
 """
 
 from __future__ import annotations
@@ -9,30 +9,25 @@ from __future__ import annotations
 import time
 from base64 import b64decode, b64encode
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
+from io import BytesIO
 from pathlib import Path
 from threading import Lock
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
-import boto3
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from permafrost.buckets.address import BucketAddress
-from permafrost.buckets.failures import meaning_of
-from permafrost.config.secret_files import read_secret_file
-from permafrost.errors import KeyFileError
+from permafrost.buckets.client import Pace, PacedBody, make_client
+from permafrost.buckets.failures import meaning_of, not_understood
 
-if TYPE_CHECKING:
-    from types_boto3_s3.client import S3Client
-
-PARALLEL = 4
-_CONNECT_S, _READ_S, _ATTEMPTS = 10, 60, 3
 _CHUNK_BYTES = 1 << 20
+_MOST_PAGES = 20_000
+"""No honest listing is longer: 20 million versions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,19 +63,26 @@ class Seen:
 class BucketStore:
     """The bucket of an address, with one identity's credentials. Safe to use from several threads."""
 
-    def __init__(self, address: BucketAddress, credentials_file: Path) -> None:
-        """Read the credentials; nothing is requested yet. Raise `KeyFileError` if they cannot be read."""
-        access_key, secret_key = _credentials(credentials_file)
+    def __init__(self, address: BucketAddress, credentials_file: Path, pace: Pace | None = None) -> None:
+        """Read the credentials; nothing is requested yet. Raise `KeyFileError` if they cannot be read.
+
+        What is put there is sent at the `pace`, if there is one.
+        """
         self.address = address
         self.requests: Counter[str] = Counter()
         """How many requests of each kind were made, those repeated by boto3 counted once."""
+        self.on_sent: Callable[[int], None] = lambda _: None
+        """Hears of bytes that are sent, from several threads."""
+        self._pace = pace
         self._lock = Lock()
-        self._client = _client(address, access_key, secret_key)
+        self._client = make_client(address, credentials_file)
 
     @property
     def name(self) -> str:
         """The bucket's own name."""
         return self.address.bucket
+
+    # --- writing ---
 
     def put(
         self,
@@ -91,77 +93,121 @@ class BucketStore:
         locked_until: datetime | None = None,
         creates_only: bool = True,
     ) -> Stored:
-        """Store the bytes, whose SHA-256 the store compares with `sha256`; return what they are there.
+        """Store the file's bytes, whose SHA-256 the store compares with `sha256`; return what they are there.
 
         Raise `ExistsError` if it `creates_only` and the key exists, `UnsupportedError` if the bucket takes no
         lock, `IntegrityError` if the bytes are others, `BucketError` for what else fails.
         """
-        asked: dict[str, Any] = {"ChecksumSHA256": b64encode(bytes.fromhex(sha256)).decode()}
-        if creates_only:
-            asked["IfNoneMatch"] = "*"
-        if locked_until is not None:
-            asked |= {"ObjectLockMode": "COMPLIANCE", "ObjectLockRetainUntilDate": locked_until}
+        asked = {"ChecksumSHA256": _in_base64(sha256), **_lock(locked_until), **_creates(creates_only)}
+        paced: Any = PacedBody(BytesIO(body) if isinstance(body, bytes) else body, self._pace, self.on_sent)
         with self._request("PUT", f"storing {key}"):
-            answer = self._client.put_object(Bucket=self.name, Key=key, Body=body, **asked)
-        return Stored(_version_id(answer.get("VersionId")), answer["ETag"].strip('"'))
+            answer = self._client.put_object(Bucket=self.name, Key=key, Body=paced, **asked)
+            return Stored(_version_id(answer.get("VersionId")), answer["ETag"].strip('"'))
+
+    def begin_parts(self, key: str, locked_until: datetime | None) -> str:
+        """Begin an upload in parts, whose object will be locked; return its id. Raise as `put` does."""
+        asked: dict[str, Any] = {"ChecksumAlgorithm": "SHA256", **_lock(locked_until)}
+        with self._request("PARTS", f"storing {key} in parts"):
+            return self._client.create_multipart_upload(Bucket=self.name, Key=key, **asked)["UploadId"]
+
+    def put_part(self, key: str, upload: str, number: int, body: PartOf, sha256: str) -> str:
+        """Store a part, whose SHA-256 the store compares; return its tag. `MissingError` if the upload is gone."""
+        paced: Any = PacedBody(body.file, self._pace, self.on_sent, body.size_bytes)
+        with self._request("PUT", f"storing part {number} of {key}"):
+            answer = self._client.upload_part(
+                Bucket=self.name,
+                Key=key,
+                UploadId=upload,
+                PartNumber=number,
+                Body=paced,
+                ChecksumSHA256=_in_base64(sha256),
+            )
+            return answer["ETag"].strip('"')
+
+    def finish_parts(self, key: str, upload: str, parts: Sequence[tuple[str, str]], *, creates_only: bool) -> Stored:
+        """Make an object of the parts, whose tags and SHA-256 are given in order; return what it is there."""
+        named: Any = {
+            "Parts": [
+                {"PartNumber": number, "ETag": f'"{tag}"', "ChecksumSHA256": _in_base64(sha256)}
+                for number, (tag, sha256) in enumerate(parts, 1)
+            ]
+        }
+        with self._request("PARTS", f"storing {key} in parts"):
+            answer = self._client.complete_multipart_upload(
+                Bucket=self.name, Key=key, UploadId=upload, MultipartUpload=named, **_creates(creates_only)
+            )
+            return Stored(_version_id(answer.get("VersionId")), answer["ETag"].strip('"'))
+
+    def abandon_parts(self, key: str, upload: str) -> None:
+        """Remove the parts of an upload that nobody will finish."""
+        with self._request("DELETE", f"abandoning the parts of {key}"):
+            self._client.abort_multipart_upload(Bucket=self.name, Key=key, UploadId=upload)
 
     def lock(self, key: str, version: str, until: datetime) -> None:
         """Lock a version until then, which is no earlier than its present lock. Raise as `put` does."""
-        named: dict[str, Any] = {"VersionId": version} if version else {}
         with self._request("LOCK", f"locking {key}"):
             self._client.put_object_retention(
-                Bucket=self.name, Key=key, Retention={"Mode": "COMPLIANCE", "RetainUntilDate": until}, **named
+                Bucket=self.name,
+                Key=key,
+                Retention={"Mode": "COMPLIANCE", "RetainUntilDate": until},
+                **_named(version),
             )
 
     def remove(self, key: str, version: str) -> None:
         """Remove a version; raise `BucketRefusedError` while its lock holds."""
-        named: dict[str, Any] = {"VersionId": version} if version else {}
         with self._request("DELETE", f"removing {key}"):
-            self._client.delete_object(Bucket=self.name, Key=key, **named)
+            self._client.delete_object(Bucket=self.name, Key=key, **_named(version))
+
+    # --- reading ---
 
     def look(self, key: str, version: str = "") -> Seen:
         """Return what the store says of an object, without reading it; raise `MissingError` if there is none."""
-        named: dict[str, Any] = {"VersionId": version} if version else {}
         with self._request("HEAD", f"looking at {key}"):
-            answer = self._client.head_object(Bucket=self.name, Key=key, ChecksumMode="ENABLED", **named)
-        kept = answer.get("ChecksumSHA256", "")
-        is_whole = kept and "-" not in kept  # of an upload in parts the sum is one of sums
-        return Seen(
-            Stored(_version_id(answer.get("VersionId")), answer["ETag"].strip('"')),
-            b64decode(kept).hex() if is_whole else None,
-            answer["ContentLength"],
-            answer.get("ObjectLockRetainUntilDate"),
-        )
+            answer = self._client.head_object(Bucket=self.name, Key=key, ChecksumMode="ENABLED", **_named(version))
+            kept = answer.get("ChecksumSHA256", "")
+            is_whole = kept and "-" not in kept  # of an upload in parts the sum is one of sums
+            return Seen(
+                Stored(_version_id(answer.get("VersionId")), answer["ETag"].strip('"')),
+                b64decode(kept).hex() if is_whole else None,
+                answer["ContentLength"],
+                answer.get("ObjectLockRetainUntilDate"),
+            )
 
     @contextmanager
-    def read(self, key: str, version: str = "") -> Iterator[Iterator[bytes]]:
-        """Yield the bytes of an object, piece by piece; raise `MissingError` if there is none."""
-        named: dict[str, Any] = {"VersionId": version} if version else {}
-        with self._request("GET", f"reading {key}"):
-            body = self._client.get_object(Bucket=self.name, Key=key, **named)["Body"]
+    def read(self, key: str, version: str = "", *, most_bytes: int, start: int = 0) -> Iterator[Iterator[bytes]]:
+        """Yield the bytes of an object from `start` on, piece by piece; raise `MissingError` if there is none.
+
+        Of one that is longer than `most_bytes` nothing comes; one byte too many, if it has lied about its length.
+        """
+        named = _named(version) | ({"Range": f"bytes={start}-"} if start else {})
+        with self._request("GET", f"reading {key}", is_parsed=False):
+            answer = self._client.get_object(Bucket=self.name, Key=key, **named)
+            body, left = answer["Body"], most_bytes + 1 - start
             try:
-                yield body.iter_chunks(_CHUNK_BYTES)
+                yield _at_most(body.iter_chunks(_CHUNK_BYTES), left if answer.get("ContentLength", 0) < left else 0)
             finally:
                 body.close()
 
     def versions(self, prefix: str) -> Iterator[Version]:
-        """Yield all versions of all objects whose keys begin so, a thousand with each request; not deletion markers."""
+        """Yield all versions of all objects whose keys begin so, a thousand with each request; not deletion markers.
+
+        Raise `BucketUnreachableError` if the listing does not end.
+        """
         position: dict[str, Any] = {}
-        while True:
+        for _ in range(_MOST_PAGES):
             with self._request("LIST", f"listing {prefix}"):
                 answer = self._client.list_object_versions(Bucket=self.name, Prefix=prefix, **position)
-            for one in answer.get("Versions", ()):
-                yield Version(
-                    one["Key"],
-                    _version_id(one.get("VersionId")),
-                    one["ETag"].strip('"'),
-                    one["Size"],
-                    one["LastModified"],
-                    one["IsLatest"],
-                )
-            if not answer.get("IsTruncated"):
+                found = [_version(one) for one in answer.get("Versions", ())]
+                is_more = answer.get("IsTruncated")
+                after = {"KeyMarker": answer["NextKeyMarker"]} if is_more else {}
+                after |= {"VersionIdMarker": answer["NextVersionIdMarker"]} if answer.get("NextVersionIdMarker") else {}
+            yield from found
+            if not is_more:
                 return
-            position = {"KeyMarker": answer["NextKeyMarker"], "VersionIdMarker": answer.get("NextVersionIdMarker", "")}
+            if after == position:
+                break
+            position = after
+        raise not_understood(f"listing {prefix}", self.name, "its listing does not end")
 
     def clock_ahead_s(self) -> float:
         """Return by how many seconds the store's clock is ahead of ours. Any answer tells, a refusal too."""
@@ -177,7 +223,8 @@ class BucketStore:
             return 0.0  # a store without a clock has no opinion
 
     @contextmanager
-    def _request(self, kind: str, what: str) -> Iterator[None]:
+    def _request(self, kind: str, what: str, *, is_parsed: bool = True) -> Iterator[None]:
+        """Count the request of the block, and raise what its failure means; its answer may be parsed there, too."""
         with self._lock:
             self.requests[kind] += 1
         try:
@@ -185,37 +232,53 @@ class BucketStore:
         except (ClientError, BotoCoreError) as error:
             # its text, and that of what it comes from, may quote the request
             raise meaning_of(error, what, self.name) from None
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            if not is_parsed:
+                raise
+            raise not_understood(what, self.name, f"its answer makes no sense ({type(error).__name__})") from None
+
+
+@dataclass(frozen=True, slots=True)
+class PartOf:
+    """So many bytes of a file, from where it stands."""
+
+    file: IO[bytes]
+    size_bytes: int
+
+
+def _lock(until: datetime | None) -> dict[str, Any]:
+    return {"ObjectLockMode": "COMPLIANCE", "ObjectLockRetainUntilDate": until} if until is not None else {}
+
+
+def _creates(creates_only: bool) -> dict[str, Any]:
+    return {"IfNoneMatch": "*"} if creates_only else {}
+
+
+def _named(version: str) -> dict[str, Any]:
+    return {"VersionId": version} if version else {}
+
+
+def _in_base64(sha256: str) -> str:
+    return b64encode(bytes.fromhex(sha256)).decode()
+
+
+def _version(listed: Any) -> Version:  # noqa: ANN401 - as boto3 returns it
+    return Version(
+        listed["Key"],
+        _version_id(listed.get("VersionId")),
+        listed["ETag"].strip('"'),
+        listed["Size"],
+        listed["LastModified"],
+        listed["IsLatest"],
+    )
 
 
 def _version_id(told: str | None) -> str:
     """Return the version's id, "" where the bucket keeps no versions: then the only one is called null, or nothing."""
-    return "" if told in (None, "null") else told
+    return "" if told is None or told == "null" else told
 
 
-def _credentials(file: Path) -> tuple[str, str]:
-    access_key, colon, secret_key = read_secret_file(file).strip().partition(":")
-    if not (access_key and colon and secret_key):
-        raise KeyFileError(
-            f"the credentials in {file} are not of the form ACCESS_KEY_ID:SECRET_ACCESS_KEY",
-            hint="write both into its first line, with a colon in between",
-        )
-    return access_key, secret_key
-
-
-def _client(address: BucketAddress, access_key: str, secret_key: str) -> S3Client:
-    client: S3Client = boto3.Session(
-        aws_access_key_id=access_key, aws_secret_access_key=secret_key, region_name=address.region
-    ).client(
-        "s3",
-        endpoint_url=address.endpoint,
-        config=Config(
-            connect_timeout=_CONNECT_S,
-            read_timeout=_READ_S,
-            retries={"total_max_attempts": _ATTEMPTS, "mode": "standard"},
-            max_pool_connections=PARALLEL * 2,
-            # not all stores know the names of buckets as hosts
-            s3={"addressing_style": "path" if address.endpoint else "auto"},
-            user_agent_extra="permafrost",
-        ),
-    )
-    return client
+def _at_most(chunks: Iterator[bytes], left: int) -> Iterator[bytes]:
+    while left > 0 and (chunk := next(chunks, b"")):
+        yield chunk[:left]
+        left -= len(chunk)

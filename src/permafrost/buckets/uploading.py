@@ -2,7 +2,8 @@
 
 Rules:
 
-1. A file is put by one create-only PUT with its SHA-256, so that bytes that rotted here never arrive.
+1. A file is put by one create-only PUT with its SHA-256, so that bytes that rotted here never arrive; one of more than
+   5 GB in parts (`parts`).
 2. If its key exists already, it counts only if the store says that it has that SHA-256. If we may not ask, or it has
    another, the file is put over it: in a bucket with versions both stay, and the right one is known by its bytes.
 3. Each PUT carries its lock. A lock lasts longer than promised, so that it is renewed twice a month, and not each day.
@@ -19,12 +20,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TypeVar
+from typing import IO, TypeVar
 
+from permafrost.buckets import parts
+from permafrost.buckets.client import PARALLEL
 from permafrost.buckets.failures import ExistsError, MissingError, UnsupportedError
 from permafrost.buckets.files import RepositoryFile
 from permafrost.buckets.record import BucketRecord, Uploaded
-from permafrost.buckets.store import PARALLEL, BucketStore, Stored
+from permafrost.buckets.store import BucketStore, Stored
 from permafrost.errors import BucketRefusedError, PermafrostError
 from permafrost.repository.layout import Layout
 from permafrost.small_files import open_regular
@@ -48,7 +51,7 @@ class Uploader:
     lock_days: int
     clock: Callable[[], datetime]
     on_file: Callable[[], None]
-    """Hears of each file that was put, from several threads."""
+    """Hears of each file that was put or whose lock was renewed, from several threads."""
     knows_no_lock: bool = False
     """Whether the bucket took no lock before; a pass tries again."""
     sent: int = 0
@@ -101,6 +104,7 @@ class Uploader:
             except MissingError:
                 gone.append(file.path)
                 return None
+            self.on_file()
             return Uploaded(file.path, file.sha256, file.size_bytes, file.version, file.tag, until, file.read_at)
 
         try:
@@ -134,6 +138,9 @@ class Uploader:
                 pass
             removed.append(file.path)
         self.record.forget(removed)
+        for path in self.record.begun_parts():
+            if path not in needed:
+                parts.abandon_parts(self.store, self.record, path)
         return len(removed), len(unneeded) - len(removed)
 
     def _settle(self, done: list[Uploaded], failure: Exception | None) -> None:
@@ -155,17 +162,34 @@ class Uploader:
         return uploaded
 
     def _put_as(self, file: RepositoryFile, is_locked: bool, creates_only: bool) -> Uploaded:
-        key, until = self.store.address.key(file.path), self._until() if is_locked else None
+        until = self._until() if is_locked else None
         with os.fdopen(open_regular(self.layout.root / file.path), "rb") as body:
-            try:
-                stored = self.store.put(key, body, file.sha256, locked_until=until, creates_only=creates_only)
-            except ExistsError:
-                existing = self._existing(file, until)
-                if existing is None:
-                    body.seek(0)
-                    existing = self.store.put(key, body, file.sha256, locked_until=until, creates_only=False)
-                stored = existing
+            if file.size_bytes > parts.MOST_PUT_BYTES:
+                return self._put_in_parts(file, body, until, creates_only)
+            stored = self._put_at_once(file, body, until, creates_only)
         return Uploaded(file.path, file.sha256, file.size_bytes, stored.version, stored.tag, until)
+
+    def _put_in_parts(
+        self, file: RepositoryFile, body: IO[bytes], until: datetime | None, creates_only: bool
+    ) -> Uploaded:
+        stored, until = parts.put_in_parts(
+            self.store, self.record, file, body, locked_until=until, creates_only=creates_only
+        )
+        uploaded = Uploaded(file.path, file.sha256, file.size_bytes, stored.version, stored.tag, until)
+        self.record.put([uploaded])  # at once: it took long
+        self.record.forget_parts(file.path)
+        return uploaded
+
+    def _put_at_once(self, file: RepositoryFile, body: IO[bytes], until: datetime | None, creates_only: bool) -> Stored:
+        key = self.store.address.key(file.path)
+        try:
+            return self.store.put(key, body, file.sha256, locked_until=until, creates_only=creates_only)
+        except ExistsError:
+            existing = self._existing(file, until)
+        if existing is not None:
+            return existing
+        body.seek(0)
+        return self.store.put(key, body, file.sha256, locked_until=until, creates_only=False)
 
     def _existing(self, file: RepositoryFile, until: datetime | None) -> Stored | None:
         """Return what is there already, locked, if the store says that it has the file's SHA-256."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,16 +13,14 @@ from permafrost.amounts import bytes_text, count_text, seconds_text
 from permafrost.buckets.address import BucketAddress
 from permafrost.buckets.extra import require_boto3
 from permafrost.buckets.wanted import WantedSnapshots
-from permafrost.cli.shared.bucket_place import PlaceType
-from permafrost.cli.shared.options import config_option, config_path, fingerprint_option, json_option, reporting
+from permafrost.cli.shared.bucket_choice import choose_bucket, vault_path_option
+from permafrost.cli.shared.bucket_place import Place, PlaceType
+from permafrost.cli.shared.options import config_option, fingerprint_option, json_option, reporting
 from permafrost.cli.shared.rendering import Rendering
-from permafrost.cli.vault.options import maybe_path_option
-from permafrost.config.buckets import Bucket
-from permafrost.config.loading import load_configuration
 from permafrost.documents.bucket import BucketUploadsDocument
 from permafrost.errors import EXIT_FINDINGS, UsageError
-from permafrost.repository.layout import Layout, parse_snapshot_choice
-from permafrost.runs import RunRecords
+from permafrost.operations.bucket.each import each
+from permafrost.repository.layout import parse_snapshot_choice
 
 if TYPE_CHECKING:
     from permafrost.operations.bucket.upload import UploadResult
@@ -38,7 +35,7 @@ def bucket() -> None:
 
 @bucket.command("upload")
 @click.argument("name")
-@maybe_path_option
+@vault_path_option
 @config_option
 @json_option
 @reporting
@@ -54,11 +51,11 @@ def upload_command(rendering: Rendering, name: str, root: Path | None, config_fi
       permafrost bucket upload cellar
       permafrost bucket upload cellar --path /srv/permafrost
     """
-    wanted, sources, state = _sources(name, root, config_file)
-    from permafrost.operations.bucket.upload import UploadRequest, upload_all  # noqa: PLC0415 - boto3 is an extra
+    chosen = choose_bucket(name, root, config_file)
+    from permafrost.operations.bucket.upload import UploadRequest, upload  # noqa: PLC0415 - boto3 is an extra
 
-    requests = [UploadRequest(wanted, repository, state, removed) for repository, removed in sources]
-    results = upload_all(requests, report=rendering.report, clock=lambda: datetime.now(UTC))
+    requests = [UploadRequest(chosen.bucket, one.repository, chosen.state, one.removed) for one in chosen.sources]
+    results = each(requests, lambda one: upload(one, report=rendering.report, clock=lambda: datetime.now(UTC)))
     document = BucketUploadsDocument(tuple(result.document() for result in results))
     rendering.result(document, [line for result in results for line in _upload_lines(result)])
 
@@ -75,34 +72,9 @@ def _upload_lines(result: UploadResult) -> list[str]:
     return lines
 
 
-def _sources(
-    name: str, root: Path | None, config_file: Path | None
-) -> tuple[Bucket, list[tuple[Path, frozenset[str]]], Path]:
-    """Return the bucket of that name, what goes into it, and the folder of its records.
-
-    What goes into it are repositories, each with the snapshots that were removed from it on purpose.
-    """
-    if root is None:
-        configuration = load_configuration(config_path(config_file))
-        state = configuration.state.path
-        removed = RunRecords(state, is_read_only=True).removed_by_prune()
-        return chosen_bucket(configuration.buckets, name), [(configuration.repository.path, removed)], state
-    from permafrost.status.vault_document import STATE, dropped_snapshots  # noqa: PLC0415 - for a vault alone
-    from permafrost.vault.settings import open_vault  # noqa: PLC0415 - the same
-
-    vault = open_vault(root)
-    wanted = chosen_bucket(vault.settings.buckets, name)
-    sources = [
-        (vault.history(server), dropped_snapshots(vault, server))
-        for server in vault.settings.servers
-        if Layout(vault.history(server)).facts.exists()
-    ]
-    return wanted, sources, root / STATE
-
-
 @bucket.command("check")
 @click.argument("name")
-@maybe_path_option
+@vault_path_option
 @config_option
 @json_option
 @reporting
@@ -117,13 +89,10 @@ def check_command(rendering: Rendering, name: str, root: Path | None, config_fil
       permafrost bucket check cellar
       permafrost bucket check cellar --path /srv/permafrost
     """
-    wanted, sources, _ = _sources(name, root, config_file)
-    if not sources:
-        raise UsageError("this vault keeps no history yet", hint="check the bucket when the first snapshot has arrived")
+    chosen = choose_bucket(name, root, config_file)
     from permafrost.operations.bucket.check import check_bucket  # noqa: PLC0415 - boto3 is an extra
 
-    repository, _ = sources[0]  # what is tried there is the same for each server
-    result = check_bucket(wanted, repository, lambda: datetime.now(UTC))
+    result = check_bucket(chosen.bucket, next(iter(chosen.repository_ids), None), lambda: datetime.now(UTC))
     rows = [(_VERDICTS[probe.holds], probe.promise, probe.text) for probe in result.probes]
     rendering.result(result.document(), [f"{verdict:4} {promise:12} {text}" for verdict, promise, text in rows])
     return 0 if result.is_good else EXIT_FINDINGS
@@ -146,7 +115,7 @@ def check_command(rendering: Rendering, name: str, root: Path | None, config_fil
 @reporting
 def fetch_command(
     rendering: Rendering,
-    address: Path | BucketAddress,
+    address: Place,
     folder: Path,
     *,
     credentials_file: Path,
@@ -164,7 +133,7 @@ def fetch_command(
       permafrost bucket fetch "s3://cellar/0123...?endpoint=https://s3.example.com" copy --credentials bucket-key
     """
     if not isinstance(address, BucketAddress):
-        raise UsageError(f"{address} is not a bucket's address", hint="it begins with s3://; the recovery sheet has it")
+        raise UsageError("ADDRESS is not a bucket's address", hint="it begins with s3://; the recovery sheet has it")
     require_boto3()
     from permafrost.operations.bucket.fetch import FetchRequest, fetch  # noqa: PLC0415 - boto3 is an extra
 
@@ -173,13 +142,3 @@ def fetch_command(
     result = fetch(request, report=rendering.report, clock=lambda: datetime.now(UTC))
     size = f"{count_text(len(result.snapshots), 'snapshot')}, {bytes_text(result.size_bytes)} of objects"
     rendering.result(result.document(), [f"fetched {size}; read it with: --repository {shlex.quote(str(folder))}"])
-
-
-def chosen_bucket(buckets: Sequence[Bucket], name: str) -> Bucket:
-    """Return the bucket of that name; raise `UsageError` if there is none."""
-    require_boto3()
-    for found in buckets:
-        if found.name == name:
-            return found
-    names = ", ".join(found.name for found in buckets)
-    raise UsageError(f"there is no bucket {name}", hint=f"[[buckets]] has {names or 'none'}; see how-to/bucket.md")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 import click
 
@@ -28,28 +29,38 @@ def drill(rendering: Rendering, request: ReadRequest, *, audited: bool) -> int:
     and is removed afterwards; the next drill removes what a killed one left.
 
     The restored database is also examined as by `permafrost check`, a Mastodon's with the secrets in the snapshot.
-    The verdict is recorded: `permafrost status` shows the newest proven snapshot. Exit code 3 if there are findings.
+    The verdict is recorded: `permafrost status` shows the newest proven snapshot, and of a bucket of the configuration
+    whether a restore from the bucket itself has succeeded. Exit code 3 if there are findings.
 
     \b
     Examples:
       permafrost drill
       permafrost drill latest --scratch /dev/shm
+      permafrost drill --repository bucket:cellar --bucket-credentials reading-key
       permafrost drill --repository /srv/permafrost/social.example/history --passphrase-file passphrase
     """
     wanted = DrillRequest(
         request.source,
         request.choice,
         scratch=request.scratch,
-        state=request.own_state or state_of_vault(request.source.repository),
+        state=_state(request),
         jobs=request.jobs,
         is_sandboxed=request.is_sandboxed,
         prefers_audited=audited,
+        bucket=request.own_bucket,
     )
     with hooked(request.configuration, "drill", rendering.report) as run:
         result = run_drill(wanted, report=rendering.report, now=datetime.now(UTC))
         run.done(result.document(), has_findings=result.has_findings)
     rendering.result(result.document(), _lines(result))
     return EXIT_FINDINGS if result.has_findings else 0
+
+
+def _state(request: ReadRequest) -> Path | None:
+    """Return the folder that keeps the verdict: of the server if the repository is its own, or of a vault."""
+    if request.own_bucket is not None and request.configuration is not None:
+        return request.configuration.state.path
+    return request.own_state or state_of_vault(request.source.repository)
 
 
 def _lines(result: DrillResult) -> list[str]:

@@ -74,6 +74,11 @@ class Bucket(Section):
         default=True,
         description="Whether to remove objects that no kept snapshot needs, once their lock has run out.",
     )
+    upload_kib_per_s: Annotated[int, Field(ge=1, le=10_000_000, strict=True)] | None = Field(
+        default=None,
+        description="Send at most this many KiB each second, so that a line at home stays usable. If left out, as fast "
+        "as the line allows.",
+    )
     late_hours: Annotated[int, Field(ge=1, le=8760, strict=True)] = Field(
         default=24, description="Report a snapshot that is not in the bucket after this many hours."
     )

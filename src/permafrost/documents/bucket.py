@@ -63,8 +63,8 @@ class BucketCheckDocument(Document):
 
     bucket: str
     """its name in `[[buckets]]`"""
-    address: str
-    """where the repository is, for `--repository`"""
+    address: str | None
+    """where the repository is, for `--repository`; on a vault, the first server's; null if the vault has no server"""
     is_good: bool
     """whether everything holds that is needed"""
     probes: tuple[BucketProbeDocument, ...]
@@ -77,6 +77,8 @@ class BucketVerifyDocument(Document):
 
     bucket: str
     """its name in `[[buckets]]`"""
+    address: str
+    """where the repository is, for `--repository`"""
     snapshots: int
     """how many snapshots were looked at"""
     files: int
@@ -97,6 +99,14 @@ class BucketVerifyDocument(Document):
     """how many requests that took"""
     duration_s: float
     """how long it took"""
+
+
+@dataclass(frozen=True, slots=True)
+class BucketVerificationsDocument(Document):
+    """What was verified in a vault's own bucket. Exit code 14 if something is missing or damaged there."""
+
+    verifications: tuple[BucketVerifyDocument, ...]
+    """of the history of each server"""
 
 
 @dataclass(frozen=True, slots=True)

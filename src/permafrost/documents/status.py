@@ -119,6 +119,8 @@ class PlaceDocument(Document):
     """for how long the room lasts at that rate; null if it is not known, or nothing grows"""
     heard_at: datetime | None
     """as of when all this is known"""
+    drilled_at: datetime | None = None
+    """of a bucket: when a drill last restored from the bucket itself; null if none has, and for other places"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,7 +56,7 @@ def fetched_repository(
     check_place(scratch)
     remove_abandoned(scratch, _PREFIX)
     with locked_folder(scratch, _PREFIX) as folder:
-        fetcher = Fetcher(BucketStore(address, credentials_file), folder / "repository")
+        fetcher = Fetcher(BucketStore(address, credentials_file), folder / "repository", report)
         report(Note(f"reading what the bucket {address.bucket} holds"))
         repository = fetcher.repository(fingerprint)
         fetch_snapshots(fetcher, repository, fingerprint, wanted, report)
@@ -70,7 +70,7 @@ def fetch_snapshots(
     now = datetime.now(UTC)
     with temporary_home() as home:
         verifier = make_verifier(repository, fingerprint, home)
-        candidates = wanted.among(fetcher.listing.snapshots(), now)
+        candidates = wanted.among(fetcher.listed_snapshots(), now)
         found = list(islice(fetcher.snapshots(candidates, verifier), wanted.most))
     if not found:
         which = f"snapshot {wanted.snapshot}" if wanted.snapshot else "snapshot that this server signed"

@@ -133,7 +133,8 @@ def _before_the_start(installed: MastodonLayout, media: str | None) -> tuple[Run
             "Bring the media back",
             f"Copy {'what was laid out' if media else 'what the vault keeps'}, with the modes: files of suspended "
             "accounts are 0600 and must stay so, and "
-            "nginx must be able to read all others. If media are in an object store, there is nothing to copy.",
+            "nginx must be able to read all others. If media are in an object store, there is nothing to copy. "
+            "A bucket that holds the backups has no media: take them from a vault, or from a copy of your own.",
             (installed.copy_media(media),),
         ),
         RunbookStep(
@@ -295,7 +296,11 @@ def _connection(facts: RunbookFacts) -> RunbookStep:
 
 
 def _backups(facts: RunbookFacts) -> RunbookStep:
-    text = "Set permafrost up again, and keep the copy that this came from until new snapshots are verified."
+    text = (
+        "Set permafrost up again, with its vaults and its buckets, and keep the copy that this came from until new "
+        "snapshots are verified. In a bucket the new repository has a folder of its own; the old one stays there while "
+        "its locks hold. Write the new addresses onto the new recovery sheet."
+    )
     if facts.kept_as:
         text += f" The previous database is now {facts.kept_as}: drop it when you are sure."
     return RunbookStep("Back up again", text)

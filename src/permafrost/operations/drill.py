@@ -29,7 +29,7 @@ from permafrost.postgres.connection import connected, conninfo_for
 from permafrost.repository.distrust import distrust
 from permafrost.repository.layout import SnapshotId
 from permafrost.repository.manifest import Manifest
-from permafrost.runs import DRILL, RunRecords
+from permafrost.runs import BUCKET_DRILL, DRILL, RunRecords
 from permafrost.timing import StepTimes
 
 _DATABASE = "drilled"
@@ -54,6 +54,8 @@ class DrillRequest:
     is_sandboxed: bool = True
     prefers_audited: bool = False
     """Take the newest audited snapshot, whose rows can be compared one by one, if there is one."""
+    bucket: str | None = None
+    """The name of the configured bucket that the repository is read from; the verdict is then about that place too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +104,9 @@ def drill(request: DrillRequest, *, report: Reporter, now: datetime) -> DrillRes
     if request.state is None:
         return _drill(request, report, now, {})
     records = RunRecords(request.state)
-    with records.recorded(DRILL, now) as told:
+    with records.recorded(BUCKET_DRILL if request.bucket else DRILL, now) as told:
+        if request.bucket:
+            told["bucket"] = request.bucket
         try:
             result = _drill(request, report, now, told)
         except DifferentRestoreError as error:

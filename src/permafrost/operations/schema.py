@@ -18,6 +18,7 @@ from permafrost.documents.bucket import (
     BucketCheckDocument,
     BucketFetchDocument,
     BucketUploadsDocument,
+    BucketVerificationsDocument,
     BucketVerifyDocument,
 )
 from permafrost.documents.failure import ErrorDocument
@@ -68,7 +69,7 @@ COMMANDS: Mapping[str, tuple[type, ...]] = {
     "backup": (BackupDocument,),
     "snapshots": (SnapshotsDocument,),
     "snapshots remove": (SnapshotsRemoveDocument,),
-    "verify": (VerifyDocument, BucketVerifyDocument),
+    "verify": (VerifyDocument, BucketVerifyDocument, BucketVerificationsDocument),
     "restore": (RestoreDocument,),
     "restore-table": (RestoreTableDocument,),
     "drill": (DrillDocument,),

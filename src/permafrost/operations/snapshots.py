@@ -15,7 +15,7 @@ from permafrost.repository.newest import is_ahead
 from permafrost.repository.repository import Repository
 from permafrost.repository.retention import RuleName
 from permafrost.repository.snapshots import list_snapshots, read_object_list
-from permafrost.runs import DRILL, RunRecords
+from permafrost.runs import RunRecords
 from permafrost.schedule import calendar_of, local_zone
 from permafrost.status.keeping import Kept, reasons
 from permafrost.status.written import read_written
@@ -98,7 +98,7 @@ def list_own(configuration: Configuration, now: datetime) -> tuple[ListedSnapsho
     for vault in written.vaults if written is not None else ():
         for received in vault.receipt.snapshots if vault.receipt is not None else ():
             held.setdefault(received.snapshot, []).append(vault.name)
-    audited, proven = records.audited(), records.snapshots(DRILL, "done")
+    audited, proven = records.audited(), records.proven()
     rhythms = calendar_of(configuration.schedule, local_zone()).rhythms
     dated = [item.made_at for item in listed if not is_ahead(item.snapshot, now)]
     kept = reasons(dated, configuration.retention, rhythms.get("backup") or rhythms.get("audit"), now)

@@ -14,7 +14,7 @@ from permafrost.repository.lock import repository_lock
 from permafrost.repository.newest import is_ahead, newest
 from permafrost.repository.repository import Repository
 from permafrost.repository.snapshots import list_snapshots, remove_snapshots
-from permafrost.runs import DRILL, RunRecords
+from permafrost.runs import RunRecords
 
 _STEPS = 2
 
@@ -71,7 +71,7 @@ def _reason_to_keep(snapshots: list[SnapshotId], doomed: SnapshotId, records: Ru
     """Return why the snapshot should stay, "" if nothing speaks for it."""
     if snapshots == [doomed]:
         return "the only one"
-    proven = records.snapshots(DRILL, "done")
+    proven = records.proven()
     if str(doomed) in proven and not any(str(other) in proven for other in snapshots if other != doomed):
         return "the last one that a drill has proven"
     if doomed == newest(snapshots, now) and not is_ahead(doomed, now):

@@ -16,6 +16,7 @@ from permafrost.config.buckets import Bucket
 from permafrost.documents.status import PlaceDocument
 from permafrost.findings import Finding, FindingKind
 from permafrost.repository.layout import SnapshotId
+from permafrost.runs import Run
 
 GRACE = timedelta(minutes=15)
 """For how long an object store may fail before that is a finding: most outages are shorter."""
@@ -34,12 +35,30 @@ def bucket_reports(state: Path, buckets: Iterable[Bucket], repository_id: str) -
     return [(bucket, read_report(report_file(state, bucket, repository_id))) for bucket in buckets]
 
 
-def bucket_places(reports: Reports, proven: frozenset[str]) -> tuple[PlaceDocument, ...]:
-    """Return the buckets as places. A snapshot there has the bytes of the one that a restore has proven here."""
-    return tuple(_place(bucket, known, proven) for bucket, known in reports)
+def bucket_places(reports: Reports, proven: frozenset[str], drills: Sequence[Run]) -> tuple[PlaceDocument, ...]:
+    """Return the buckets as places. A snapshot there has the bytes of the one that a restore has proven here.
+
+    `drills` are those from buckets: what was restored from the place itself, over its network and with its key.
+    """
+    return tuple(_place(bucket, known, proven, _of(bucket, drills, "done")) for bucket, known in reports)
 
 
-def _place(bucket: Bucket, known: BucketReport, proven: frozenset[str]) -> PlaceDocument:
+def bucket_drill_findings(reports: Reports, drills: Sequence[Run]) -> Iterator[Finding]:
+    """Yield each bucket whose last drill failed."""
+    for bucket, _ in reports:
+        last = _of(bucket, drills, "done", "failed")
+        if last is not None and last.outcome == "failed":
+            message = f"the last drill from the bucket {bucket.name} failed: {last.details.get('error', 'unknown')}"
+            yield Finding(FindingKind.BUCKET_DRILL_FAILED, bucket.name, message)
+
+
+def _of(bucket: Bucket, drills: Sequence[Run], *outcomes: str) -> Run | None:
+    """Return the bucket's newest drill that ended so."""
+    its = [run for run in drills if run.details.get("bucket") == bucket.name and run.outcome in outcomes]
+    return max(its, key=lambda run: run.ended_at or run.started_at, default=None)
+
+
+def _place(bucket: Bucket, known: BucketReport, proven: frozenset[str], drilled: Run | None) -> PlaceDocument:
     held = _held(known)
     return PlaceDocument(
         name=bucket.name,
@@ -57,15 +76,23 @@ def _place(bucket: Bucket, known: BucketReport, proven: frozenset[str]) -> Place
         growth_bytes_per_day=None,
         room_days=None,
         heard_at=known.done_at,
+        drilled_at=drilled.ended_at if drilled else None,
     )
 
 
-def bucket_findings(reports: Reports, snapshots: Sequence[SnapshotId], now: datetime) -> Iterator[Finding]:
-    """Yield what is wrong with each bucket; `snapshots` are those that are here."""
+def bucket_findings(
+    reports: Reports, snapshots: Sequence[SnapshotId], removed: frozenset[str], now: datetime
+) -> Iterator[Finding]:
+    """Yield what is wrong with each bucket; `snapshots` are those that are here, `removed` those that no longer are."""
     for bucket, known in reports:
         yield from _about_uploads(bucket, known, now)
         yield from _about_lateness(bucket, known, snapshots, now)
         yield from _about_locks(bucket, known, now)
+        lost = sorted({*known.snapshots} - removed - {*map(str, snapshots)})
+        if lost:
+            count = count_text(len(lost), "snapshot")
+            message = f"{bucket.name} has {count} that are gone here, although no prune removed them: {lost[-1]}"
+            yield Finding(FindingKind.BUCKET_KEEPS_LOST, bucket.name, message)
         if known.bad_count:
             what = count_text(known.bad_count, "file")
             message = f"{what} in the bucket {bucket.name} missing or damaged: {', '.join(known.bad[:3])}"

@@ -27,9 +27,9 @@ from permafrost.repository.layout import SnapshotId
 from permafrost.repository.newest import newest
 from permafrost.repository.repository import Repository
 from permafrost.repository.snapshots import complete_snapshots
-from permafrost.runs import DRILL, PLACE, RunRecords
+from permafrost.runs import BUCKET_DRILL, DRILL, PLACE, Run, RunRecords
 from permafrost.schedule import Calendar, calendar_of, local_zone
-from permafrost.status.buckets import bucket_findings, bucket_places, bucket_reports
+from permafrost.status.buckets import bucket_drill_findings, bucket_findings, bucket_places, bucket_reports
 from permafrost.status.deliveries import ReceiverState, delivery_findings, receivers_of
 from permafrost.status.finding_document import finding_document
 from permafrost.status.forecast import (
@@ -57,6 +57,7 @@ from permafrost.vault.receipt_files import RECEIPTS
 from permafrost.vault.report import VaultReport
 
 _STALE = timedelta(hours=3)
+_DRILLS_KNOWN = timedelta(days=400)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,13 +140,14 @@ def status(configuration: Configuration, now: datetime) -> Status:
     written = read_written(state)
     paired = _paired(state)
     reports = _reports(paired, written)
-    proven = records.snapshots(DRILL, "done")
+    proven = records.proven()
     proof, measured, size_bytes = _proof(records)
+    drilled = records.since(now - _DRILLS_KNOWN, BUCKET_DRILL)
     buckets = bucket_reports(state, configuration.buckets, repository.repository_id)
     receivers = receivers_of(state, configuration.notify)
     places = (
         *_places(configuration, snapshots, proven, reports, records, now),
-        *bucket_places(buckets, proven),
+        *bucket_places(buckets, proven, drilled),
     )
     findings = [
         *about_newest(latest, calendar, now),
@@ -157,7 +159,8 @@ def status(configuration: Configuration, now: datetime) -> Status:
         *_about_receipts(paired, written, now),
         *receipt_findings(reports, repository.layout, snapshots, records, now),
         *promise_findings(configuration.promise, places, proof, now),
-        *bucket_findings(buckets, snapshots, now),
+        *bucket_findings(buckets, snapshots, records.removed_by_prune(), now),
+        *bucket_drill_findings(buckets, drilled),
         *delivery_findings(receivers, now),
     ]
     return Status(
@@ -192,13 +195,18 @@ def is_late(calendar: Calendar, made_at: datetime, now: datetime) -> bool:
 
 def _proof(records: RunRecords) -> tuple[Proof, MeasuredRestore | None, int | None]:
     """Return what drills have shown and measured, and the newest snapshot's bytes (None if they were not recorded)."""
-    done = records.newest(DRILL, "done")
-    measured = next(iter(measured_restores([done])), None) if done else None
+    here = records.newest(DRILL, "done")
+    measured = next(iter(measured_restores([here])), None) if here else None
     backup = records.newest("backup", "done")
     size = backup.details.get("snapshot_bytes") if backup else None
     size_bytes = size if isinstance(size, int) else None
     estimate = restore_estimate_s(measured, size_bytes)
+    done = max(filter(None, (here, records.newest(BUCKET_DRILL, "done"))), key=_ended, default=None)
     return Proof(done, records.newest_settled(DRILL), estimate), measured, size_bytes
+
+
+def _ended(run: Run) -> datetime:
+    return run.ended_at or run.started_at
 
 
 def _places(

@@ -157,7 +157,7 @@ def drills_of(runs: Sequence[Run]) -> tuple[Drilled, ...]:
 
 
 def _seen(found: Status, backups: Sequence[Run], records: RunRecords, since: datetime) -> Made:
-    proven = records.snapshots(DRILL, "done")
+    proven = records.proven()
     recent = [snapshot_id for snapshot_id in found.snapshot_ids if snapshot_id.made_at >= since]
     return Made(
         made=[run.started_at for run in backups],

@@ -121,7 +121,8 @@ def _about_buckets(vault: Vault, servers: Sequence[KeptServer], now: datetime) -
     for kept, server in zip(servers, vault.settings.servers, strict=True):
         reports = bucket_reports(vault.root / STATE, vault.settings.buckets, server.repository_id)
         held = [SnapshotId(arrival.snapshot) for arrival in kept.arrivals if arrival.state == KEPT]
-        for finding in bucket_findings(reports, held, now):
+        gone = frozenset(arrival.snapshot for arrival in kept.arrivals if arrival.state == DROPPED)
+        for finding in bucket_findings(reports, held, gone, now):
             yield replace(
                 finding, subject=f"{server.name}: {finding.subject}", message=f"{server.name}: {finding.message}"
             )

@@ -13,7 +13,7 @@ from tests.fixtures.buckets import Copied, MakeCopied
 
 def look(copied: Copied) -> BucketCheckResult:
     """Check the bucket."""
-    return check_bucket(copied.bucket, copied.sender.repository.path, lambda: datetime.now(UTC))
+    return check_bucket(copied.bucket, copied.address.repository_id, lambda: datetime.now(UTC))
 
 
 def held(result: BucketCheckResult) -> dict[str, bool | None]:

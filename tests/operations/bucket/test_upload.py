@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from permafrost.errors import BucketClockError, BucketRefusedError, BucketUnreachableError, IntegrityError
-from permafrost.events import ignore_events
-from permafrost.operations.bucket.upload import PASS_EVERY, upload_all
+from permafrost.operations.bucket.each import each
+from permafrost.operations.bucket.upload import PASS_EVERY
 from permafrost.repository.snapshots import read_object_list, remove_snapshots
 from tests.fixtures.buckets import Copied, MakeCopied
 from tests.fixtures.damage import flip_a_bit
@@ -102,7 +103,7 @@ def test_a_damaged_repository_holds_no_other_up(copied: Copied, make_copied: Mak
     sound = make_copied(name="sound", bucket=copied.bucket.bucket)
     sound.snapshot()
     with pytest.raises(IntegrityError, match="not what its name says"):
-        upload_all((copied.request(), sound.request()), report=ignore_events, clock=lambda: datetime.now(UTC))
+        each((copied, sound), Copied.upload)
     assert len(sound.report.snapshots) == 1
     assert copied.report.problem_kind == "damaged"
 
@@ -181,6 +182,36 @@ def test_a_rotten_snapshot_keeps_neither_others_nor_locks_waiting(make_copied: M
     assert all(file.locked_until and file.locked_until > later + DAY for file in copied.record.files().values())
 
 
+def test_an_object_that_is_lost_here_is_a_failure_of_its_snapshot(make_copied: MakeCopied) -> None:
+    """A new snapshot of which an object is gone here is named; others arrive, and locks are renewed."""
+    copied = make_copied(lock_days=1)
+    copied.snapshot()
+    copied.upload()
+    older = copied.snapshot()
+    newer = copied.snapshot(datetime.now(UTC) + timedelta(minutes=1))
+    (stored, *_) = read_object_list(copied.sender.layout, newer)[0].objects
+    copied.sender.layout.object(stored.name).unlink()
+    later = datetime.now(UTC) + 3 * DAY
+    with pytest.raises(IntegrityError, match=f"snapshot {newer} cannot be uploaded: .*{stored.name}.* is gone here"):
+        copied.upload(lambda: later)
+    assert str(older) in copied.report.snapshots
+    assert copied.report.problem_kind == "damaged"
+    assert all(file.locked_until and file.locked_until > later + DAY for file in copied.record.files().values())
+
+
+def test_what_is_gone_in_both_places_is_a_failure(make_copied: MakeCopied) -> None:
+    """A file that is found gone from the bucket when its lock is due, and is gone here as well, is a failure."""
+    copied = make_copied(is_locked=False, lock_days=0)
+    snapshot = copied.snapshot()
+    copied.upload()
+    (stored, *_) = read_object_list(copied.sender.layout, snapshot)[0].objects
+    copied.sender.layout.object(stored.name).unlink()
+    locked = copied.store.new_bucket()
+    moved = replace(copied, bucket=copied.bucket.model_copy(update={"bucket": locked, "lock_days": 1}))
+    with pytest.raises(IntegrityError, match=f"{stored.name}.* is gone from the bucket, and gone here"):
+        moved.upload(lambda: datetime.now(UTC) + DAY)
+
+
 def test_a_bucket_without_locks_stays_known_as_such(make_copied: MakeCopied) -> None:
     """An upload that has nothing to send neither believes in locks again nor fails for want of them."""
     copied = make_copied(is_locked=False)
@@ -240,7 +271,7 @@ def test_revoked_credentials_are_reported(copied: Copied) -> None:
 
 def test_an_outage_is_survived(copied: Copied, object_store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """While the store cannot be reached uploads fail and are reported; afterwards all is there."""
-    monkeypatch.setattr("permafrost.buckets.store._ATTEMPTS", 1)
+    monkeypatch.setattr("permafrost.buckets.client.ATTEMPTS", 1)
     with CuttableProxy(object_store.port) as proxy:
         behind = copied.bucket.model_copy(update={"endpoint": f"http://127.0.0.1:{proxy.port}"})
         away = Copied(copied.store, copied.sender, behind, copied.folder)

@@ -15,10 +15,9 @@ from typing import Any
 
 import click
 
-from permafrost.buckets.address import BucketAddress
 from permafrost.buckets.wanted import WantedSnapshots
 from permafrost.cli.shared.asking import typed_passphrase
-from permafrost.cli.shared.bucket_place import PlaceType, folder_of, in_bucket
+from permafrost.cli.shared.bucket_place import NamedBucket, Place, PlaceType, folder_of, in_bucket
 from permafrost.cli.shared.choosing import at_option, check_choice, chosen
 from permafrost.cli.shared.options import config_option, config_path, fingerprint_option, json_option, reporting
 from permafrost.cli.shared.rendering import Rendering
@@ -57,6 +56,8 @@ class ReadRequest:
     scratch: Path
     jobs: int
     is_sandboxed: bool = True
+    own_bucket: str | None = None
+    """The name of the configured bucket from which the configuration's own repository is read, None otherwise."""
 
     @property
     def is_own_repository(self) -> bool:
@@ -100,7 +101,7 @@ def reading(
             config_file: Path | None,
             scratch: Path | None = None,
             jobs: int | None = None,
-            repository: Path | BucketAddress | None,
+            repository: Place | None,
             bucket_credentials: Path | None,
             passphrase_file: Path | None,
             ask_passphrase: bool,
@@ -112,13 +113,16 @@ def reading(
                 raise UsageError("give --passphrase-file or --ask-passphrase, not both")
             snapshot = snapshot or (default if at is None else None)
             check_choice(snapshot, at)
-            is_configured = repository is None or config_file is not None
+            is_configured = repository is None or config_file is not None or isinstance(repository, NamedBucket)
             configuration = load_configuration(config_path(config_file)) if is_configured else None
             place = scratch or (configuration.state.scratch if configuration else DEFAULT_SCRATCH)
             wanted = WantedSnapshots(
                 parse_snapshot_choice(snapshot) if snapshot else None, at, _MOST_AUDITED if own.get("audited") else 1
             )
             bucket = in_bucket(repository, bucket_credentials, configuration)
+            own_bucket = bucket.name if bucket is not None else None
+            if own_bucket is not None and configuration is not None:
+                fingerprint = fingerprint or configuration.signing.fingerprint
             with (
                 typed_passphrase() if ask_passphrase else nullcontext(passphrase_file) as given,
                 folder_of(repository, bucket, fingerprint, wanted, place, rendering.report) as (folder, fetch),
@@ -132,6 +136,7 @@ def reading(
                 )
                 source = replace(source, fetch=fetch)
                 request = _request(configuration, source, snapshot, at, scratch, jobs, rendering.report)
+                request = replace(request, own_bucket=own_bucket)
                 code: int | None = command(rendering, request, **own)
                 return code
 
@@ -167,7 +172,9 @@ def _options(scratch_use: str | None, *, has_jobs: bool) -> list[Command]:
     options = [
         click.argument("snapshot", required=False),
         at_option,
-        click.option("--repository", type=PlaceType(), help="The repository's folder, or its address in a bucket."),
+        click.option(
+            "--repository", type=PlaceType(), help="The repository's folder, its address in a bucket, or bucket:NAME."
+        ),
         click.option(
             "--bucket-credentials", type=_PATH, help="For a bucket: a file with a key that may read and list."
         ),

@@ -73,6 +73,8 @@ def place_lines(places: Sequence[PlaceDocument], now: datetime, zone: tzinfo, co
     ]
     lines = table(_PLACES, rows, columns)
     for place in places:
+        if place.kind == "bucket":
+            lines += paragraph(_drilled(place, now), columns)
         if place.media is not None:
             lines += paragraph(f"media on {place.name}: {media_text(place.media)}", columns)
     return lines
@@ -97,6 +99,12 @@ def media_text(media: PlaceMediaDocument) -> str:
 def _named(place: PlaceDocument) -> str:
     """Return the name; of a bucket it is told apart from a vault, as nobody there reads anything again."""
     return f"{place.name} (bucket)" if place.kind == "bucket" else place.name
+
+
+def _drilled(place: PlaceDocument, now: datetime) -> str:
+    if place.drilled_at is None:
+        return f"nothing was restored from {place.name} itself yet: permafrost drill --repository bucket:{place.name}"
+    return f"a drill restored from {place.name} itself {span_text((now - place.drilled_at).total_seconds())} ago"
 
 
 def _room(place: PlaceDocument) -> str:

@@ -61,7 +61,7 @@ def fetch(request: FetchRequest, *, report: Reporter, clock: Callable[[], dateti
             hint="give an empty folder, or the one of a fetch that broke off",
         )
     make_folder_durably(folder, 0o700)
-    fetcher = Fetcher(BucketStore(address, request.credentials_file), folder)
+    fetcher = Fetcher(BucketStore(address, request.credentials_file), folder, report)
     steps = Steps(report, 2)
     with file_lock(fetcher.layout.lock, "bucket fetch", clock(), what="another fetch into the folder is under way"):
         with steps.step("find the snapshots"):

@@ -10,15 +10,17 @@ lock, because it is gone here for a reason that nobody recorded: a broken disk i
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from threading import Lock
 
 from permafrost.buckets.address import address_of
+from permafrost.buckets.client import Pace
 from permafrost.buckets.files import RepositoryFile, base_files, object_files, snapshot_files
-from permafrost.buckets.record import BucketRecord, record_file
-from permafrost.buckets.report import BucketReport, Problem, read_report, report_file, write_report
+from permafrost.buckets.held import HeldBucket, held_bucket
+from permafrost.buckets.report import Problem
 from permafrost.buckets.store import BucketStore
 from permafrost.buckets.uploading import Uploader, first_lock_end
 from permafrost.config.buckets import Bucket
@@ -34,13 +36,13 @@ from permafrost.errors import (
 )
 from permafrost.events import Note, Progress, Reporter, Steps, ignore_events
 from permafrost.repository.layout import SnapshotId
-from permafrost.repository.lock import file_lock
 from permafrost.repository.repository import Repository
 from permafrost.repository.snapshots import complete_snapshots
 
 PASS_EVERY = timedelta(hours=6)
 MOST_SKEW_S = 900.0
 """Object stores refuse requests from clocks that differ by more, and a lock until a wrong date cannot be undone."""
+_REPORT_EVERY_S = 1.0
 _KINDS: tuple[tuple[type[PermafrostError], Problem], ...] = (
     (BucketUnreachableError, "unreachable"),
     (BucketRefusedError, "refused"),
@@ -102,77 +104,51 @@ def upload(request: UploadRequest, *, report: Reporter, clock: Callable[[], date
     was put there until then counts.
     """
     repository = Repository.open(request.repository)
-    file = report_file(request.state, request.bucket, repository.repository_id)
-    record = BucketRecord(record_file(request.state, request.bucket, repository.repository_id, ".sqlite"))
-    with file_lock(
-        file.with_suffix(".lock"), "bucket upload", clock(), what="another upload to the bucket is under way"
-    ):
-        known = read_report(file)
+    with held_bucket(request.state, request.bucket, repository.repository_id, "bucket upload", clock()) as held:
         try:
-            return _Upload(request, repository, record, file, known, clock).run(report)
+            return _Upload(request, repository, held, clock).run(report)
         except PermafrostError as error:
-            _report_failure(file, error, clock())
+            _report_failure(held, error, clock())
             raise
 
 
-def upload_all(
-    requests: Iterable[UploadRequest], *, report: Reporter, clock: Callable[[], datetime]
-) -> tuple[UploadResult, ...]:
-    """Do every upload, whatever becomes of the others, as `upload` does; raise the first failure at the end.
-
-    A vault keeps several servers' histories, and one of them may be damaged, or hostile.
-    """
-    results: list[UploadResult] = []
-    failure: PermafrostError | None = None
-    for request in requests:
-        try:
-            results.append(upload(request, report=report, clock=clock))
-        except PermafrostError as error:
-            failure = failure or error
-    if failure is not None:
-        raise failure
-    return tuple(results)
-
-
-def _report_failure(file: Path, error: PermafrostError, now: datetime) -> None:
+def _report_failure(held: HeldBucket, error: PermafrostError, now: datetime) -> None:
     kind: Problem = next((kind for made, kind in _KINDS if isinstance(error, made)), "other")
-    known = read_report(file)
+    known = held.report()
     since = known.failing_since or now
     changed = {"tried_at": now, "failing_since": since, "problem_kind": kind, "problem": error.message}
-    write_report(file, known.model_copy(update=changed))
+    held.write_report(known.model_copy(update=changed))
 
 
 class _Upload:
     """One upload, in steps."""
 
     def __init__(
-        self,
-        request: UploadRequest,
-        repository: Repository,
-        record: BucketRecord,
-        report_file: Path,
-        known: BucketReport,
-        clock: Callable[[], datetime],
+        self, request: UploadRequest, repository: Repository, held: HeldBucket, clock: Callable[[], datetime]
     ) -> None:
         self._request = request
         self._repository = repository
-        self._record = record
-        self._file = report_file
-        self._known = known
+        self._held = held
+        self._record = record = held.record
+        self._known = known = held.report()
         self._clock = clock
         address = address_of(request.bucket, repository.repository_id)
-        self._store = BucketStore(address, request.bucket.credentials_file)
-        self._is_pass_due = known.passed_at is None or not timedelta(0) <= clock() - known.passed_at < PASS_EVERY
+        rate = request.bucket.upload_kib_per_s
+        self._store = BucketStore(address, request.bucket.credentials_file, Pace(rate * 1024) if rate else None)
+        is_recent = known.passed_at is not None and timedelta(0) <= clock() - known.passed_at < PASS_EVERY
+        self._is_pass_due = not is_recent or known.failing_since is not None  # what failed may have left a finding
         self._uploader = Uploader(
             repository.layout,
             self._store,
             record,
             request.bucket.lock_days,
             clock,
-            self._file_was_put,
+            self._moved,
             knows_no_lock=known.has_lock is False,
         )
+        self._store.on_sent = self._moved
         self._failure: PermafrostError | None = None
+        self._sent_bytes, self._reported_at_s, self._lock = 0, float("-inf"), Lock()
         self._report: Reporter = ignore_events
 
     def run(self, report: Reporter) -> UploadResult:
@@ -209,21 +185,28 @@ class _Upload:
         bad = self._known.bad
         return {"bad": (), "bad_count": 0} if bad and len(self._record.files(bad)) == len(bad) else {}
 
-    def _file_was_put(self) -> None:
-        self._report(Progress(self._uploader.sent, None, "files"))
+    def _moved(self, sent_bytes: int = 0) -> None:
+        """Report, once a second, that something goes on: a service ends a job that is silent for long."""
+        with self._lock:
+            self._sent_bytes += sent_bytes
+            is_due = time.monotonic() >= self._reported_at_s + _REPORT_EVERY_S
+            if is_due:
+                self._reported_at_s = time.monotonic()
+        if is_due:
+            self._report(Progress(self._sent_bytes, None, "bytes"))
 
     def _send_everything(self) -> tuple[SnapshotId, ...]:
         """Put every file and snapshot into the bucket that is not there, the newest first; return which now are.
 
-        A bucket that is full or refuses is given up, and a snapshot that has rotted here passed over; both are raised
-        later.
+        A bucket that is full, refuses or fails is given up, and a snapshot that has rotted here passed over; both are
+        raised later. Some stores fail when they are full, and take renewals all the same.
         """
         made: list[SnapshotId] = []
         try:
             self._uploader.send(list(base_files(self._repository.layout)))
             for snapshot in self._waiting():
                 self._send_in_turn(snapshot, made)
-        except (BucketFullError, BucketRefusedError) as error:
+        except (BucketFullError, BucketRefusedError, BucketUnreachableError) as error:
             self._failure = error
         return tuple(made)
 
@@ -253,17 +236,24 @@ class _Upload:
             self._uploader.send(object_files(layout, snapshot))
             for file in snapshot_files(layout, snapshot):
                 self._uploader.send([file])
-        except (RepositoryError, FileNotFoundError):
-            if layout.snapshot(snapshot).exists():
+        except (RepositoryError, FileNotFoundError) as error:
+            if not layout.snapshot(snapshot).exists():
+                return False
+            if isinstance(error, RepositoryError):
                 raise
-            return False
+            raise IntegrityError(
+                f"snapshot {snapshot} cannot be uploaded: {error.filename} is gone here",
+                unchanged="what is in the bucket",
+                hint="permafrost verify names what is lost here; permafrost bucket fetch brings a snapshot back from a "
+                "bucket that has it",
+            ) from error
         return True
 
     def _pass(self) -> tuple[int, int]:
         needed, is_explained = self._needed()
         renewed, gone = self._uploader.renew(needed)
         if gone and self._failure is None:
-            self._uploader.send([needed[path] for path in gone])
+            self._send_again([needed[path] for path in gone])
         removes = self._request.bucket.removes and is_explained
         removed, unneeded = self._uploader.remove_unneeded(needed, removes=removes)
         files = self._record.files()
@@ -277,6 +267,16 @@ class _Upload:
             }
         )
         return renewed, removed
+
+    def _send_again(self, files: Sequence[RepositoryFile]) -> None:
+        try:
+            self._uploader.send(files)
+        except FileNotFoundError as error:
+            self._failure = IntegrityError(
+                f"{error.filename} is gone from the bucket, and gone here",
+                unchanged="all that is left in either place",
+                hint="permafrost verify names what is lost here; a vault may have it",
+            )
 
     def _needed(self) -> tuple[dict[str, RepositoryFile], bool]:
         """Return all files that are needed, by path, and whether it is known why each other one is not.
@@ -302,7 +302,7 @@ class _Upload:
         snapshots = tuple(sorted(self._record.whole()))
         has_lock = self._uploader.has_lock if self._request.bucket.lock_days else None
         self._known = self._known.model_copy(update={**changed, "snapshots": snapshots, "has_lock": has_lock})
-        write_report(self._file, self._known)
+        self._held.write_report(self._known)
 
 
 def _check_clock(ahead_s: float) -> None:

@@ -2,7 +2,8 @@
 
 1. One listing of all versions. A file is there if it has the version that was put, with the store's tag of that time:
    the store compared its SHA-256 then.
-2. What has another version, and with `asks_sums` everything, is asked for its SHA-256. Nothing is downloaded.
+2. What has another version, and with `asks_sums` everything, is asked for its SHA-256. Nothing is downloaded. A store
+   has none of a file that went in parts: its version and tag have to do, or a download.
 3. Within the time given, files are downloaded and compared, those first that were not for longest.
 
 What is missing or damaged is forgotten, so that the next upload puts it there again, as long as it is here.
@@ -20,19 +21,19 @@ from functools import partial
 from pathlib import Path
 
 from permafrost.buckets.address import address_of
+from permafrost.buckets.client import PARALLEL
 from permafrost.buckets.failures import MissingError
 from permafrost.buckets.fetching import patiently
 from permafrost.buckets.files import MOST_VERSIONS, object_files, snapshot_files
+from permafrost.buckets.held import HeldBucket, held_bucket
 from permafrost.buckets.listing import Listing, list_repository
-from permafrost.buckets.record import BucketRecord, Uploaded, record_file
-from permafrost.buckets.report import read_report, report_file, write_report
-from permafrost.buckets.store import PARALLEL, BucketStore
+from permafrost.buckets.record import Uploaded
+from permafrost.buckets.store import BucketStore, Stored
 from permafrost.config.buckets import Bucket
 from permafrost.documents.bucket import BucketVerifyDocument
 from permafrost.errors import RepositoryError
 from permafrost.events import Progress, Reporter, Steps
 from permafrost.repository.layout import Layout, SnapshotId
-from permafrost.repository.lock import file_lock
 from permafrost.repository.repository import Repository
 
 _MOST_NAMED = 100
@@ -55,6 +56,7 @@ class BucketVerifyResult:
     """What was verified in a bucket, and how."""
 
     bucket: str
+    address: str
     snapshots: int
     files: int
     size_bytes: int
@@ -70,6 +72,7 @@ class BucketVerifyResult:
         """Return it for JSON."""
         return BucketVerifyDocument(
             bucket=self.bucket,
+            address=self.address,
             snapshots=self.snapshots,
             files=self.files,
             bytes=self.size_bytes,
@@ -91,12 +94,9 @@ def verify_bucket(
     Raise `BucketError` if the store does not answer, `LockedError` if an upload is under way.
     """
     repository = Repository.open(request.repository)
-    file = report_file(request.state, request.bucket, repository.repository_id)
-    record = BucketRecord(record_file(request.state, request.bucket, repository.repository_id, ".sqlite"))
-    what = "an upload to the bucket is under way"
-    with file_lock(file.with_suffix(".lock"), "verify --bucket", clock(), what=what):
+    with held_bucket(request.state, request.bucket, repository.repository_id, "verify --bucket", clock()) as held:
         store = BucketStore(address_of(request.bucket, repository.repository_id), request.credentials_file)
-        return _Verification(request, repository.layout, store, record, clock).run(file, report)
+        return _Verification(request, repository.layout, store, held, clock).run(report)
 
 
 class _Verification:
@@ -107,17 +107,18 @@ class _Verification:
         request: BucketVerifyRequest,
         layout: Layout,
         store: BucketStore,
-        record: BucketRecord,
+        held: HeldBucket,
         clock: Callable[[], datetime],
     ) -> None:
         self._request = request
         self._layout = layout
         self._store = store
-        self._record = record
+        self._held = held
+        self._record = held.record
         self._clock = clock
         self._asked = 0
 
-    def run(self, file: Path, report: Reporter) -> BucketVerifyResult:
+    def run(self, report: Reporter) -> BucketVerifyResult:
         """Do all steps; see the module."""
         started = time.monotonic()
         steps = Steps(report, 3)
@@ -149,9 +150,10 @@ class _Verification:
         }
         if read_bytes:
             changed |= {"downloaded_at": self._clock(), "downloaded_bytes": read_bytes, "download_s": download_s}
-        write_report(file, read_report(file).model_copy(update=changed))
+        self._held.write_report(self._held.report().model_copy(update=changed))
         return BucketVerifyResult(
             bucket=self._request.bucket.name,
+            address=str(self._store.address),
             snapshots=len(paths),
             files=len(known),
             size_bytes=sum(one.size_bytes for one in known.values()),
@@ -201,8 +203,10 @@ class _Verification:
                 seen = patiently(partial(self._store.look, version.key, version.version))
             except MissingError:
                 continue
-            if seen.sha256 == file.sha256 or (seen.sha256 is None and version in same):
+            if seen.sha256 == file.sha256:
                 return replace(file, version=version.version, tag=version.tag, locked_until=seen.locked_until)
+            if seen.sha256 is None and seen.stored == Stored(file.version, file.tag):  # of one that went in parts
+                return replace(file, locked_until=seen.locked_until)
         return None
 
     def _download(self, files: dict[str, Uploaded], report: Reporter) -> tuple[int, int, set[str]]:
@@ -232,7 +236,8 @@ class _Verification:
     def _is_as_named(self, file: Uploaded) -> bool:
         digest = hashlib.sha256()
         try:
-            with self._store.read(self._store.address.key(file.path), file.version) as chunks:
+            key = self._store.address.key(file.path)
+            with self._store.read(key, file.version, most_bytes=file.size_bytes) as chunks:
                 for chunk in chunks:
                     digest.update(chunk)
         except MissingError:
