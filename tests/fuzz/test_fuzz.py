@@ -300,6 +300,7 @@ def test_what_is_known_of_a_bucket(server: Server, request: pytest.FixtureReques
     assert_sound_command(["bucket", "upload", "cellar", configured], root)
     commands = [
         ["bucket", "upload", "cellar", configured],
+        ["verify", "--bucket", "cellar", configured],
         ["status", configured, "--json"],
     ]
     files = files_below(root, "state/buckets") * 8 + files_below(root, "bucket-credentials")

@@ -11,7 +11,7 @@ import os
 import shutil
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -144,7 +144,9 @@ def _is_there(folder: int, name: str, status: os.stat_result) -> bool:
 
 
 def _write(descriptor: int, status: os.stat_result, mode: int | None, folder: int, name: str) -> None:
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+    with suppress(FileNotFoundError):  # a killed restore's; or a pipe, which would be waited for
+        os.unlink(_UNFINISHED, dir_fd=folder)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     written = os.open(_UNFINISHED, flags, _CLOSED, dir_fd=folder)
     with os.fdopen(written, "wb") as writing, os.fdopen(os.dup(descriptor), "rb") as content:
         shutil.copyfileobj(content, writing, 1 << 20)
@@ -219,6 +221,8 @@ def _note_missing(missing_list: Path, file: str, restored: RestoredMedia) -> Non
     restored.missing += 1
     if len(restored.first_missing) < NAMED_AT_MOST:
         restored.first_missing.append(file)
-    descriptor = os.open(missing_list, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, _CLOSED)
+    first = os.O_EXCL if restored.missing == 1 else 0
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    descriptor = os.open(missing_list, flags | first, _CLOSED)
     with os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogateescape") as writing:
         writing.write(f"{file}\n")
