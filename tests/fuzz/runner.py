@@ -7,6 +7,7 @@ command that hangs ends the process with every thread's stack; memory is limited
 from __future__ import annotations
 
 import faulthandler
+import gc
 import io
 import json
 import resource
@@ -69,6 +70,8 @@ def ended(words: list[str], typed: bytes) -> tuple[int, str]:
         out.write("" if isinstance(end.code, int) else str(end.code))
     finally:
         faulthandler.cancel_dump_traceback_later()
+        gc.unfreeze()  # each command freezes what is there: here that would keep what earlier ones have left
+        gc.collect()
     return code, out.getvalue()
 
 
