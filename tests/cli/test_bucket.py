@@ -8,28 +8,12 @@ from pathlib import Path
 from permafrost.buckets.address import address_of
 from permafrost.config.buckets import Bucket
 from permafrost.repository.repository import Repository
+from tests.fixtures.bucket_configuration import with_bucket
 from tests.fixtures.buckets import MakeCopied
 from tests.fixtures.commands import command, json_of, json_with
 from tests.fixtures.delivery import make_stage
 from tests.fixtures.seaweedfs import ObjectStore
-from tests.fixtures.server import MakeServer, Server, SigningKey
-
-
-def with_bucket(server: Server, store: ObjectStore, bucket: str) -> Path:
-    """Write the server's configuration with that bucket, and return the file."""
-    file = server.write_configuration()
-    credentials = store.writer.write(file.with_name("bucket-credentials"))
-    reading = store.reader.write(file.with_name("bucket-read-credentials"))
-    table = f"""
-[[buckets]]
-name = "cellar"
-bucket = "{bucket}"
-endpoint = "{store.endpoint}"
-credentials_file = "{credentials}"
-read_credentials_file = "{reading}"
-"""
-    file.write_text(file.read_text() + table)
-    return file
+from tests.fixtures.server import MakeServer, SigningKey
 
 
 def test_upload(make_server: MakeServer, object_store: ObjectStore, make_copied: MakeCopied) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 import importlib.util
 import io
 import json
@@ -23,14 +24,17 @@ from typing import Any
 
 import psycopg
 import pytest
+import zstandard
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
-from permafrost.openpgp.home import stop_agent
+from permafrost.openpgp.home import stop_agent, temporary_home
+from permafrost.openpgp.sealing import PassphraseSealing
 from permafrost.openpgp.signing import export_public_key, generate_signing_key, sign_detached
 from permafrost.postgres.connection import connected, conninfo_for
 from permafrost.postgres.digest import TableContents
 from permafrost.postgres.programs.scratch import ScratchCluster
+from permafrost.repository.sealed import seal_bytes
 from tests.emergency import odd_database
 from tests.emergency.disaster import (
     SECRET,
@@ -360,6 +364,28 @@ def test_a_forged_list_is_refused(spoilt: Disaster, name: str, tmp_path: Path, w
     assert done.returncode != 0
     assert ("trust nothing in it" if with_own_key else "has no good signature") in done.stderr
     assert not _exists(spoilt, name)
+
+
+@pytest.mark.format("7.2")
+@pytest.mark.parametrize("key", [[], {}, None, 7])
+def test_a_manifest_of_another_form_is_refused(spoilt: Disaster, signing_key: SigningKey, key: object) -> None:
+    """A signed manifest whose values are of other kinds than the format's is an error in one line."""
+    folder = spoilt.repository / "snapshots" / spoilt.snapshot
+    manifest = json.loads(spoilt.run("manifest").stdout) | {"signing_key": key}
+    packed = zstandard.ZstdCompressor().compress(json.dumps(manifest).encode())
+    assert spoilt.passphrase_file is not None
+    sealing = PassphraseSealing(spoilt.passphrase_file)
+    with temporary_home() as home:
+        sealed = seal_bytes(home, sealing, packed)
+    before, listed = (folder / "manifest.gpg").read_bytes(), (folder / "objects.sha256").read_bytes()
+    listed = listed.replace(hashlib.sha256(before).hexdigest().encode(), hashlib.sha256(sealed).hexdigest().encode())
+    listed = listed.replace(b"# size %d snapshots/" % len(before), b"# size %d snapshots/" % len(sealed))
+    _rewrite(folder / "manifest.gpg", sealed)
+    _rewrite(folder / "objects.sha256", listed)
+    _rewrite(folder / "objects.sha256.sig", sign_detached(signing_key.home, signing_key.fingerprint, listed))
+    done = spoilt.run("manifest")
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.format("4.2")

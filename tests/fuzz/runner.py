@@ -7,6 +7,7 @@ command that hangs ends the process with every thread's stack; memory is limited
 from __future__ import annotations
 
 import faulthandler
+import gc
 import io
 import json
 import resource
@@ -26,6 +27,7 @@ from permafrost.events import ignore_events
 from permafrost.vault.settings import open_vault
 from permafrost.vault_keeping.keeper import Keeper
 from tests.fuzz.mutations import change_row, changed
+from tests.fuzz.signed_lies import Signer, lie
 from tests.fuzz.strange import STRANGE
 
 MOST_MEMORY_BYTES = 1 << 30
@@ -55,10 +57,11 @@ def started(words: list[str]) -> None:
         main(words, prog_name="permafrost")
 
 
-def ended(words: list[str]) -> tuple[int, str]:
-    """Return a command's exit code and what it wrote."""
+def ended(words: list[str], typed: bytes) -> tuple[int, str]:
+    """Return a command's exit code and what it wrote; somebody types something."""
     out, code = io.StringIO(), 0
     faulthandler.dump_traceback_later(MOST_S, exit=True)
+    sys.stdin = io.TextIOWrapper(io.BytesIO(typed), encoding="utf-8")
     try:
         with redirect_stdout(out), redirect_stderr(out):
             started(words)
@@ -67,6 +70,8 @@ def ended(words: list[str]) -> tuple[int, str]:
         out.write("" if isinstance(end.code, int) else str(end.code))
     finally:
         faulthandler.cancel_dump_traceback_later()
+        gc.unfreeze()  # each command freezes what is there: here that would keep what earlier ones have left
+        gc.collect()
     return code, out.getvalue()
 
 
@@ -87,6 +92,24 @@ def change(file: Path, others: list[Path], at: Random) -> str:
     return how if after != content else "nothing"
 
 
+def typed_by_somebody(plan: dict[str, Any], at: Random) -> tuple[str, bytes]:
+    """Return what is typed, and what is wrong with it."""
+    right = str(plan["typed"]).encode()
+    return changed("typed", right, [b"\n", b"\xff\xfe\n", b"x" * 5_000_000, right.lower()], at)
+
+
+def make(root: Path, files: list[Path], plan: dict[str, Any], at: Random) -> tuple[str, str]:
+    """Change a file below `root`, or what a server has signed there; return which, and how."""
+    signer = plan["signer"]
+    if signer is not None and at.random() < plan["lies"]:
+        try:
+            return lie(Path(plan["repository"]), Signer(**signer), at)
+        except (OSError, ValueError, KeyError) as error:  # the pristine files are sound, so this is a defect of ours
+            raise SystemExit(f"the fuzzer cannot lie: {error!r}") from error
+    file = at.choice(files)
+    return str(file), change(root / file, [root / other for other in files], at)
+
+
 def run(plan: dict[str, Any]) -> None:
     """Run all cases of the plan."""
     root, pristine = Path(plan["root"]), Path(plan["pristine"])
@@ -95,12 +118,14 @@ def run(plan: dict[str, Any]) -> None:
         at = Random(f"{plan['seed']} {number}")
         shutil.rmtree(root)
         subprocess.run(("cp", "--archive", str(pristine), str(root)), check=True)
-        file = at.choice(files)
-        how = change(root / file, [root / other for other in files], at)
+        if plan["typed"]:
+            file, (how, typed) = "what is typed", typed_by_somebody(plan, at)
+        else:
+            (file, how), typed = make(root, files, plan, at), b""
         for words in plan["commands"]:
             begun = time.monotonic()
-            code, wrote = ended(words)
-            line = {"case": number, "file": str(file), "how": how, "words": words, "code": code, "wrote": wrote}
+            code, wrote = ended(words, typed)
+            line = {"case": number, "file": file, "how": how, "words": words, "code": code, "wrote": wrote}
             sys.__stdout__.write(json.dumps({**line, "s": time.monotonic() - begun}) + "\n")  # type: ignore[union-attr]
 
 

@@ -9,7 +9,7 @@ import json
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -28,9 +28,13 @@ from permafrost.runs import DRILL, RunRecords
 from permafrost.vault.admission import InvitationStore
 from permafrost.vault.invitation import Invitation
 from tests.fixtures.backups import contents_of, drop, make_backup
+from tests.fixtures.bucket_configuration import with_bucket
 from tests.fixtures.delivery import make_stage
-from tests.fixtures.server import MakeServer, Server, SigningKey
+from tests.fixtures.media_list import media_row, publish_media_list
+from tests.fixtures.seaweedfs import ObjectStore
+from tests.fixtures.server import PASSPHRASE, MakeServer, Server, SigningKey
 from tests.fixtures.written_receipt import write_receipt
+from tests.fuzz.signed_lies import Signer
 
 REFUSED_WELL = {0, 2, 3, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19}
 MOST_S, MOST_RESTORED = 20, 3
@@ -60,8 +64,27 @@ class Ended:
         return ", ".join(kind for kind, is_there in faults.items() if is_there)
 
 
+@dataclass(frozen=True)
+class Hostility:
+    """How else a case is made: a server with these keys lies in its `repository`, or something wrong is `typed`.
+
+    `lies` is the share of the cases in which it does, `one_in` how many of the cases are run: some commands take long.
+    """
+
+    signer: Signer | None = None
+    repository: str = ""
+    lies: float = 1.0
+    typed: str = ""
+    one_in: int = 1
+
+
 def fuzz(
-    request: pytest.FixtureRequest, root: Path, files: list[Path], commands: list[list[str]], case: int | None = None
+    request: pytest.FixtureRequest,
+    root: Path,
+    files: list[Path],
+    commands: list[list[str]],
+    case: int | None = None,
+    hostility: Hostility = Hostility(),
 ) -> list[Ended]:
     """Run the commands on `root` with one of the `files` in it changed, case after case; return how each ended.
 
@@ -75,8 +98,9 @@ def fuzz(
         "pristine": str(pristine),
         "files": [str(file) for file in files],
         "commands": commands,
-        "cases": request.config.getoption("--fuzz-cases") if case is None else 1,
+        "cases": -(-request.config.getoption("--fuzz-cases") // hostility.one_in) if case is None else 1,
         "seed": f"{request.config.getoption('--fuzz-seed')} {request.node.name}",
+        **asdict(hostility),
         "first": request.config.getoption("--fuzz-first") if case is None else case,
     }
     ran = subprocess.run(
@@ -175,6 +199,139 @@ def test_what_somebody_hands_over(server: Server, request: pytest.FixtureRequest
         restored += contents_of(conninfo_for(database, dbname="fuzzed")) == contents_of(database)
         drop(database, "fuzzed")
     assert restored >= 1
+
+
+def signer_of(server: Server, root: Path) -> Signer:
+    """Return the keys of a server, in a place of their own: what is changed is thrown away after each case."""
+    home = root.with_name("keys")
+    shutil.copytree(server.configuration.signing.gnupg_home, home, ignore=shutil.ignore_patterns("S.*"))
+    passphrase_file = home / "passphrase"
+    shutil.copy(server.passphrase_file, passphrase_file)
+    return Signer(str(home), server.repository.fingerprint, str(passphrase_file))
+
+
+def test_what_a_server_signs(server: Server, request: pytest.FixtureRequest) -> None:
+    """Whatever a server with its keys signs and seals, no command breaks on it."""
+    root = server.path.parent
+    signer = signer_of(server, root)
+    source = [f"--repository={server.path}", f"--passphrase-file={server.passphrase_file}"]
+    commands = [
+        ["snapshots", *source[:1]],
+        ["verify", *source[:1]],
+        ["restore", "latest", *source, "--database=fuzzed", "--server=host=/nowhere"],
+        ["prune", "--dry-run", f"--config={root / 'permafrost.toml'}"],
+        [str(server.path / "restore.py"), "list", *source],
+        [str(server.path / "restore.py"), "manifest", *source],
+    ]
+    try:
+        assert_sound(fuzz(request, root, [], commands, hostility=Hostility(signer, str(server.path))))
+    finally:
+        stop_agent(Path(signer.home))
+
+
+def test_what_is_drilled(server: Server, request: pytest.FixtureRequest, server_folder: Path) -> None:
+    """A drill of what somebody hands over, or of what a server has signed, proves it, or says what is wrong."""
+    root = server.path.parent
+    signer = signer_of(server, root)
+    source = [f"--repository={server.path}", f"--passphrase-file={server.passphrase_file}"]
+    commands = [["drill", "latest", *source, f"--scratch={server_folder}"]]
+    files = [file for file in files_below(root, "repository") if file.suffix != ".py"]
+    hostility = Hostility(signer, str(server.path), lies=0.7, one_in=5)
+    try:
+        assert_sound(fuzz(request, root, files, commands, hostility=hostility))
+    finally:
+        stop_agent(Path(signer.home))
+
+
+def test_what_a_backup_finds(server: Server, request: pytest.FixtureRequest) -> None:
+    """Whatever is in the state, the repository and the keys, a backup is made or refused, and verify works."""
+    root = server.path.parent
+    configured = f"--config={root / 'permafrost.toml'}"
+    commands = [["backup", configured], ["verify", f"--repository={server.path}"]]
+    files = files_below(root, "state", "repository", "passphrase", "gnupg")
+    files += [file for file in files if file.parts[0] == "state"] * 3
+    assert_sound(fuzz(request, root, files, commands, hostility=Hostility(one_in=3)))
+
+
+def test_what_a_server_knows_of_its_vaults(server: Server, request: pytest.FixtureRequest) -> None:
+    """Whatever is in Syncthing's folder and among invitations, vaults are listed, invited and let in, or an error."""
+    root = server.path.parent
+    server.write_configuration()
+    configured = f"--config={root / 'permafrost.toml'}"
+    assert_sound_command(["vault", "invite", "attic", "--no-wait", configured], root)
+    commands = [
+        ["vault", "list", configured],
+        ["vault", "invite", "cellar", "--no-wait", configured],
+        ["vault", "invitations", configured],
+        ["vault", "accept", "--wait-for=0", configured],
+    ]
+    files = files_below(root, "syncthing", "state/invitations", "repository/declared.json")
+    assert_sound(fuzz(request, root, files, commands, hostility=Hostility(one_in=10)))
+
+
+def assert_sound_command(words: list[str], folder: Path) -> None:
+    """Run a command that must do what it is for."""
+    subprocess.run([sys.executable, "-m", "permafrost", *words], check=True, capture_output=True, cwd=folder)
+
+
+def test_what_is_typed(server: Server, request: pytest.FixtureRequest) -> None:
+    """Whatever a human types from the recovery sheet, or a program pipes, it is right or refused."""
+    root = server.path.parent
+    commands = [
+        ["sheet", "prove", f"--config={root / 'permafrost.toml'}"],
+        [
+            "restore",
+            "latest",
+            f"--repository={server.path}",
+            "--ask-passphrase",
+            "--database=f",
+            "--server=host=/nowhere",
+        ],
+    ]
+    assert_sound(fuzz(request, root, [], commands, hostility=Hostility(typed=PASSPHRASE + "\n", one_in=2)))
+
+
+def test_what_is_known_of_a_bucket(server: Server, request: pytest.FixtureRequest, object_store: ObjectStore) -> None:
+    """Whatever is in the record and the report of a bucket, an upload continues, repairs it or refuses."""
+    root = server.path.parent
+    bucket = object_store.new_bucket(is_locked=True)
+    file = with_bucket(server, object_store, bucket)
+    configured = f"--config={file}"
+    assert_sound_command(["bucket", "upload", "cellar", configured], root)
+    commands = [
+        ["bucket", "upload", "cellar", configured],
+        ["verify", "--bucket", "cellar", configured],
+        ["status", configured, "--json"],
+    ]
+    files = files_below(root, "state/buckets") * 8 + files_below(root, "bucket-credentials")
+    assert_sound(fuzz(request, root, files, commands, hostility=Hostility(one_in=2)))
+
+
+def test_what_a_hostile_server_sends(
+    tmp_path: Path, repository: Repository, signing_key: SigningKey, request: pytest.FixtureRequest
+) -> None:
+    """Whatever a server signs, lists and media lists, a vault's turn ends well and its history is read."""
+    stage = make_stage(tmp_path / "world" / "vault", repository, signing_key)
+    stage.clock.wall = datetime.now(UTC) - timedelta(hours=3)
+    stage.vault.save()
+    for _ in range(2):
+        stage.sender.snapshot(stage.clock.wall)
+        stage.deliver()
+        stage.keep()
+        stage.clock.pass_time(timedelta(hours=1))
+    publish_media_list(stage, media_row(stage, "accounts/avatars/000/000/001/original/00112233445566aa.png", 100))
+    stage.sender.snapshot(stage.clock.wall)
+    stage.deliver()
+    root = stage.vault.root
+    commands = [
+        ["turn", str(root)],
+        ["vault", "history", f"--path={root}"],
+        ["vault", "verify", f"--path={root}"],
+        ["vault", "status", f"--path={root}"],
+    ]
+    signer = Signer(str(signing_key.home), signing_key.fingerprint, None)
+    hostility = Hostility(signer, str(stage.received))
+    assert_sound(fuzz(request, root.parent, [], commands, hostility=hostility))
 
 
 def test_what_a_vault_reads(

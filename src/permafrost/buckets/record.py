@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from permafrost.config.buckets import Bucket
-from permafrost.errors import ConfigurationError
+from permafrost.repository.layout import SnapshotId
 from permafrost.state_files import is_no_file, is_sound, other_reason, set_aside
 
 BUCKETS = "buckets"
@@ -76,13 +76,18 @@ class BucketRecord:
         if not sound:
             set_aside(file)
         try:
-            with self._opened() as database:
-                database.executescript(_SCHEMA)
-                database.execute(f"SELECT {_COLUMNS} FROM files LIMIT 1")  # noqa: S608 - a constant
+            self._prepare()
         except sqlite3.Error as error:
             if reason := other_reason(file, error):
                 raise reason from error
-            raise ConfigurationError(f"the record of a bucket {file} cannot be used: {error}") from error
+            set_aside(file)  # its pages are sound, and it is not what we have left there
+            self._prepare()
+
+    def _prepare(self) -> None:
+        with self._opened() as database:
+            database.executescript(_SCHEMA)
+            database.execute(f"SELECT {_COLUMNS} FROM files LIMIT 1")  # noqa: S608 - a constant
+            database.execute("SELECT id, whole_at FROM snapshots LIMIT 1")
 
     @contextmanager
     def _opened(self) -> Iterator[sqlite3.Connection]:
@@ -125,10 +130,8 @@ class BucketRecord:
     def whole(self) -> dict[str, datetime]:
         """Return the snapshots that are in the bucket with all that they need, and since when."""
         with self._opened() as database:
-            return {
-                name: datetime.fromtimestamp(at, UTC)
-                for name, at in database.execute("SELECT id, whole_at FROM snapshots")
-            }
+            known = {name: _moment(at) for name, at in database.execute("SELECT id, whole_at FROM snapshots")}
+        return {name: at for name, at in known.items() if at is not None and SnapshotId.is_name(name)}
 
     def add_whole(self, snapshot: str, now: datetime) -> None:
         """Record that a snapshot is in the bucket with all that it needs."""
@@ -183,7 +186,10 @@ def _uploaded(row: tuple[Any, ...]) -> Uploaded:
 
 
 def _moment(seconds: float | None) -> datetime | None:
-    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+    """Return a moment that was recorded; None if there is none, or what is there is no time: it is found out again."""
+    with suppress(OverflowError, ValueError, OSError):
+        return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+    return None
 
 
 def _seconds(moment: datetime | None) -> float | None:

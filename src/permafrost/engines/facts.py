@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from permafrost.config.models import Mastodon
@@ -17,9 +18,11 @@ from permafrost.mastodon.environment import (
     read_variables,
 )
 from permafrost.postgres.building.sequences import SequenceValue
-from permafrost.postgres.catalog import DatabaseDescription, RoleFacts
+from permafrost.postgres.catalog import DatabaseDescription
 from permafrost.postgres.digest import TableContents
+from permafrost.postgres.ownership.roles import RoleFacts
 from permafrost.repository.manifest import (
+    CodeOfOthers,
     DatabaseFacts,
     DatabaseGrant,
     Extension,
@@ -128,6 +131,7 @@ def database_facts(description: DatabaseDescription) -> DatabaseFacts:
         extensions=tuple(Extension(name=name, version=version) for name, version in description.extensions),
         roles=tuple(map(_role, description.roles)),
         groups=tuple(map(_role, description.groups)) or None,
+        foreign_code=tuple(CodeOfOthers(**asdict(code)) for code in description.foreign_code) or None,
         excluded_schemas=description.excluded_schemas or None,
         excluded_tables=tuple(
             (excluded_table.schema, excluded_table.name) for excluded_table in description.excluded_tables

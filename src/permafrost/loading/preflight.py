@@ -24,6 +24,7 @@ from permafrost.postgres.building.provision import (
     unusable_tablespaces,
 )
 from permafrost.postgres.connection import database_errors, server_major
+from permafrost.postgres.ownership.foreign_code import ForeignCode, by_function_owner
 from permafrost.printable import printable
 from permafrost.repository.manifest import DatabaseFacts, Role
 
@@ -234,6 +235,22 @@ def _check_space(connection: psycopg.Connection, facts: DatabaseFacts, report: R
             f"the server's disk has {free / 1e9:.1f} GB free, and the database took {facts.size_bytes / 1e9:.1f} GB",
             unchanged=_UNCHANGED,
             hint="make room, or restore to another server",
+        )
+
+
+def warn_of_foreign_code(facts: DatabaseFacts, report: Reporter) -> None:
+    """Warn of functions in the snapshot that run in objects of other owners: its restore will run some of them.
+
+    Snapshots of before 2026-11-27 do not say so.
+    """
+    codes = [ForeignCode(**code.model_dump()) for code in facts.foreign_code or ()]
+    for whose, where in by_function_owner(codes):
+        report(
+            Warned(
+                printable(
+                    f"the snapshot has code of {whose}, that runs in what others own or do: {where}; a restore runs it"
+                )
+            )
         )
 
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import psycopg
 
 from permafrost.config.models import Configuration
 from permafrost.errors import PermafrostError
-from permafrost.events import Note, Reporter
+from permafrost.events import Note, Reporter, Warned
 from permafrost.postgres.connection import connected, server_major
 from permafrost.postgres.left_out import LeftOut
 from permafrost.postgres.loggable_tables import candidate_tables, check_readable
+from permafrost.postgres.ownership.foreign_code import by_function_owner, code_run_by_reading, foreign_code
 from permafrost.postgres.version import SUMMARIZING_MAJOR
 from permafrost.postgres.wal_summaries import NoSummariesError, check_summarizing
+from permafrost.printable import printable
 from permafrost.syncthing.access import foreign_client
 
 _ANSWERS_WITHIN_S = 10.0
@@ -30,6 +34,7 @@ def try_connections(configuration: Configuration, report: Reporter) -> list[tupl
             database = configuration.database
             left_out = LeftOut.named(database.exclude_schemas, database.exclude_tables)
             check_readable(connection, left_out.kept(candidate_tables(connection)))
+            _warn_of_foreign_code(connection, database.exclude_schemas, report)
             if database.engine == "log" and database.changed_blocks == "auto":
                 _report_scanning(connection, report)
     except PermafrostError as error:
@@ -57,6 +62,21 @@ def _fault_of(url: str) -> str:
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         return f"{url} does not answer, and vaults fetch the media from there: {error}"
     return ""
+
+
+def _warn_of_foreign_code(connection: psycopg.Connection, excluded: Collection[str], report: Reporter) -> None:
+    """Warn of code that runs for others than its owner, and of what a backup as a superuser runs with its rights."""
+    for whose, where in by_function_owner(foreign_code(connection, excluded)):
+        report(Warned(printable(f"the database has code of {whose}, that runs in what others own or do: {where}")))
+    for whose, where in by_function_owner(code_run_by_reading(connection)):
+        report(
+            Warned(
+                printable(
+                    f"a backup as {connection.info.user}, a superuser, may run code of {whose} with all rights: {where}"
+                    "; connect as the owner, or as a role that has pg_read_all_data"
+                )
+            )
+        )
 
 
 def _report_scanning(connection: psycopg.Connection, report: Reporter) -> None:

@@ -29,7 +29,7 @@ from permafrost.loading.media.sealed import SealedOpening
 from permafrost.loading.media.source import MediaSource
 from permafrost.loading.missing import Missing, make_folder, not_whole
 from permafrost.loading.opened_snapshot import OpenedSnapshot
-from permafrost.loading.preflight import Target, check_target, tell_whose_code_runs
+from permafrost.loading.preflight import Target, check_target, tell_whose_code_runs, warn_of_foreign_code
 from permafrost.loading.restored_runbook import Lacks, runbook_for, write_runbook
 from permafrost.loading.rows.log_map import check_log_manifest
 from permafrost.loading.source import OpenedRepository, Source, opened
@@ -277,6 +277,7 @@ def _into_server(
             check_existing(request.server, target, manifest)
         else:
             clear_unfinished(connection, target)
+        warn_of_foreign_code(manifest.database, report)
         if not request.logs_in_as_owners:
             tell_whose_code_runs(connection, target.role, report)
         missing = _missing(request)

@@ -10,6 +10,8 @@ from psycopg import sql
 
 from permafrost.errors import DatabaseError
 from permafrost.postgres.connection import database_errors
+from permafrost.postgres.ownership.foreign_code import ForeignCode, foreign_code
+from permafrost.postgres.ownership.roles import RoleFacts, read_roles
 from permafrost.postgres.version import major_version
 
 # what initdb or an extension made comes back by itself; everything else is the database's own
@@ -24,32 +26,6 @@ class Grant:
     privilege: str
     is_grantable: bool
     grantor: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Membership:
-    """What a member has of a role: whether it may grant the role on, has its rights by itself, and may become it."""
-
-    role: str
-    can_grant: bool
-    inherits: bool
-    can_become: bool
-
-
-@dataclass(frozen=True, slots=True)
-class RoleFacts:
-    """A role that owns or is granted something in the database, or that a setting of it names; or a group of such."""
-
-    name: str
-    can_login: bool
-    is_superuser: bool
-    member_of: tuple[str, ...] = ()
-    """The roles that were granted to it."""
-    settings: tuple[str, ...] = ()
-    """`name=value` of each ALTER ROLE SET for all databases."""
-    bypasses_rls: bool = False
-    memberships: tuple[Membership, ...] = ()
-    """The same roles as `member_of`, with the options."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +60,7 @@ class DatabaseDescription:
     extensions: tuple[tuple[str, str], ...]
     roles: tuple[RoleFacts, ...]
     groups: tuple[RoleFacts, ...] = ()
+    foreign_code: tuple[ForeignCode, ...] = ()
     excluded_schemas: tuple[str, ...] = ()
     excluded_tables: tuple[TableName, ...] = ()
 
@@ -132,7 +109,7 @@ def describe_database(
         if row is None:
             raise DatabaseError("the database has disappeared from its own catalog")
         names = _role_names(connection, excluded_schemas, excluded)
-        roles = _roles(connection, names)
+        roles = read_roles(connection, names)
         return DatabaseDescription(
             name=row[0],
             owner=row[1],
@@ -156,6 +133,7 @@ def describe_database(
             extensions=_extensions(connection),
             roles=tuple(role for role in roles if role.name in names),
             groups=tuple(role for role in roles if role.name not in names),
+            foreign_code=tuple(foreign_code(connection, excluded_schemas)),
             excluded_schemas=tuple(sorted(excluded_schemas)),
             excluded_tables=tuple(sorted(excluded)),
         )
@@ -233,41 +211,6 @@ def _role_names(
         },
     )
     return [name for (name,) in rows]
-
-
-def _roles(connection: psycopg.Connection, names: Sequence[str]) -> Sequence[RoleFacts]:
-    """Return the named roles and those that they are members of, directly or not, sorted by name.
-
-    Until 15 it was a member's own property whether it inherits, and every member might become the role (release notes
-    of 16). One that was granted a role several times has all the options together.
-    """
-    rows = connection.execute(
-        """WITH RECURSIVE granted AS (
-            SELECT m.member, m.roleid, bool_or(m.admin_option) AS can_grant,
-                bool_or(coalesce((to_jsonb(m)->>'inherit_option')::bool, r.rolinherit)) AS inherits,
-                bool_or(coalesce((to_jsonb(m)->>'set_option')::bool, true)) AS can_become
-            FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.member GROUP BY 1, 2),
-        reached AS (
-            SELECT oid FROM pg_roles WHERE rolname = ANY(%(names)s)
-            UNION SELECT granted.roleid FROM granted JOIN reached ON reached.oid = granted.member)
-        SELECT r.rolname, r.rolcanlogin, r.rolsuper, coalesce(r.rolconfig, '{}'), r.rolbypassrls,
-            coalesce((SELECT json_agg(json_build_array(g.rolname, can_grant, inherits, can_become) ORDER BY g.rolname)
-                FROM granted JOIN pg_roles g ON g.oid = granted.roleid WHERE granted.member = r.oid), '[]')
-        FROM pg_roles r JOIN reached USING (oid) WHERE r.rolname !~ '^pg_' ORDER BY 1""",
-        {"names": list(names)},
-    )
-    return [
-        RoleFacts(
-            name=row[0],
-            can_login=row[1],
-            is_superuser=row[2],
-            member_of=tuple(membership[0] for membership in row[5]),
-            settings=tuple(row[3]),
-            bypasses_rls=row[4],
-            memberships=tuple(Membership(*membership) for membership in row[5]),
-        )
-        for row in rows
-    ]
 
 
 def list_tables(connection: psycopg.Connection) -> tuple[TableName, ...]:

@@ -56,6 +56,18 @@ class Role(Part):
     memberships: tuple[Membership, ...] | None = Field(default=None, description="member_of, with the options")
 
 
+class CodeOfOthers(Part):
+    """A function that runs when an object of another owner is used: an index, a check, a trigger and so on."""
+
+    kind: str = Field(description="check, domain, index, statistics, default, policy, rule, trigger, event trigger")
+    name: str
+    table: str = Field(description="schema.name, empty for an event trigger")
+    owner: str
+    function: str
+    function_owner: str
+    is_superusers: bool = Field(description="whether the function's owner is a superuser")
+
+
 class DatabaseGrant(Part):
     """A privilege on the database itself; `grantee` is empty for PUBLIC."""
 
@@ -94,6 +106,9 @@ class DatabaseFacts(Part):
     roles: tuple[Role, ...] = ()
     groups: tuple[Role, ...] | None = Field(
         default=None, description="roles that those are members of, directly or not, and that own nothing here"
+    )
+    foreign_code: tuple[CodeOfOthers, ...] | None = Field(
+        default=None, description="functions that run for others than their owners, the first 200"
     )
     excluded_schemas: tuple[str, ...] | None = Field(default=None, description="left out as the configuration says")
     excluded_tables: tuple[tuple[str, str], ...] | None = Field(

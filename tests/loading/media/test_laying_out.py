@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
 from collections.abc import Iterator
@@ -211,6 +212,22 @@ def test_links_in_the_target_are_not_followed(kept: Kept, tmp_path: Path) -> Non
     assert result.media is not None
     assert result.media.not_copied > 0
     assert result.media.missing > 0
+
+
+@pytest.mark.timeout(60)
+def test_what_lies_under_the_temporary_name(kept: Kept, tmp_path: Path) -> None:
+    """A pipe or another file's second name where a half-written file would be is taken away, not waited for or cut."""
+    kept.back_up()
+    target, precious = tmp_path / "laid-out", tmp_path / "precious"
+    precious.write_bytes(b"precious")
+    first, second = sorted({str(Path(name).parent) for name in files_below(kept.media)})[:2]
+    for folder in (first, second):
+        (target / folder).mkdir(parents=True)
+    os.mkfifo(target / first / ".permafrost-media")
+    (target / second / ".permafrost-media").hardlink_to(precious)
+    kept.restore(MediaRequest(target, merges=True))
+    assert precious.read_bytes() == b"precious"
+    assert files_below(target) == files_below(kept.media)
 
 
 def test_without_media_it_is_refused(kept: Kept, tmp_path: Path) -> None:

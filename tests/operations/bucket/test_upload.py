@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from permafrost.buckets.record import record_file
 from permafrost.errors import BucketClockError, BucketRefusedError, BucketUnreachableError, IntegrityError
 from permafrost.operations.bucket.each import each
 from permafrost.operations.bucket.upload import PASS_EVERY
@@ -65,6 +68,22 @@ def test_a_lost_record_loses_nothing(copied: Copied) -> None:
     copied.upload()
     assert set(copied.paths().values()) == {2}
     assert len(copied.report.snapshots) == 2
+
+
+def test_odd_values_in_the_record(copied: Copied) -> None:
+    """A record with odd times, names or columns is no defect: what it should say is found out again."""
+    copied.upload()
+    file = record_file(copied.state, copied.bucket, copied.address.repository_id, ".sqlite")
+    for statement in (
+        "UPDATE snapshots SET whole_at = 9223372036854775807",
+        "UPDATE files SET locked_until = 1e300, read_at = -1e300",
+        "UPDATE OR REPLACE snapshots SET id = 'no snapshot'",
+        "DROP TABLE snapshots; CREATE TABLE snapshots (other TEXT) STRICT",
+    ):
+        with closing(sqlite3.connect(file)) as database:
+            database.executescript(statement)
+        copied.upload()
+        assert len(copied.record.whole()) == 2
 
 
 def test_a_lost_record_costs_nothing_if_the_key_may_ask(copied: Copied) -> None:

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
-import zstandard
 
 from permafrost.openpgp.signing import sign_detached
 from permafrost.repository.media_list import (
     INDEX_FILE,
     MEDIA_LIST,
-    ListPart,
-    MediaListIndex,
     SignedMediaList,
-    masked_path,
 )
 from permafrost.repository.repository import Repository
 from permafrost.vault.media.balance import noted_balance
@@ -25,6 +20,7 @@ from permafrost.vault.media.needed import MediaBalance
 from permafrost.vault_keeping.keeper import Keeper
 from permafrost.vault_keeping.receipts import receipt_of
 from tests.fixtures.delivery import Stage, make_stage, put_as_syncthing_does
+from tests.fixtures.media_list import media_row, publish_media_list
 from tests.fixtures.server import SigningKey
 
 HOUR = timedelta(hours=1)
@@ -61,39 +57,6 @@ def _send(stage: Stage, name: str, content: bytes) -> None:
     put_as_syncthing_does(source, _media(stage) / name)
 
 
-def _row(stage: Stage, path: str, size: int) -> bytes:
-    """Return the line of a row with that original alone."""
-    folder, style, name = path.rsplit("/", 2)
-    masked = masked_path(stage.server.repository_id, path.encode())
-    assert masked is not None
-    mask = masked.rsplit("/", 1)[1].partition(".")[0]
-    return f"{folder}\t{size}\t{mask}\t{style}.{name.partition('.')[2]}\n".encode()
-
-
-def _publish(stage: Stage, *parts: bytes, key: SigningKey | None = None, cut: int = 0) -> None:
-    """Make the server send a list of these parts."""
-    folder = stage.sender.repository.path / MEDIA_LIST
-    folder.mkdir(exist_ok=True)
-    listed = []
-    for part in parts:
-        packed = zstandard.ZstdCompressor().compress(part)
-        listed.append(ListPart(name=hashlib.sha256(packed).hexdigest(), size_bytes=len(packed)))
-        (folder / listed[-1].file_name).write_bytes(packed[: len(packed) - cut])
-    snapshot = stage.sender.snapshot(stage.clock.wall)
-    index = MediaListIndex(
-        repository=stage.server.repository_id,
-        snapshot=str(snapshot),
-        made_at=stage.clock.wall,
-        rows=1,
-        parts=tuple(listed),
-    )
-    text, signer = index.model_dump_json(), key or stage.sender.key
-    signature = sign_detached(signer.home, signer.fingerprint, text.encode()).decode()
-    (folder / INDEX_FILE).write_bytes(SignedMediaList(content=text, signature=signature).encode())
-    stage.deliver()
-    stage.keep()
-
-
 def _balance(stage: Stage) -> MediaBalance | None:
     with Keeper(stage.vault, None, stage.told.append, moment=stage.clock.read) as keeper:
         return noted_balance(keeper.servers[0].records)
@@ -107,9 +70,9 @@ def _scan(stage: Stage, passed: timedelta) -> None:
 def test_what_lacks_is_counted_and_named(stage: Stage) -> None:
     """A needed file that never came is one that is missing, and after two hours a finding, until it comes."""
     other = "custom_emojis/images/000/000/007/original/ffeeddccbbaa9988.png"
-    rows = [_row(stage, name, len(content)) for name, content in FILES.items()]
+    rows = [media_row(stage, name, len(content)) for name, content in FILES.items()]
     assert _balance(stage) is None
-    _publish(stage, b"".join([*rows, _row(stage, other, 50)]))
+    publish_media_list(stage, b"".join([*rows, media_row(stage, other, 50)]))
     assert _balance(stage) == MediaBalance(3, 350, 2, 300, 0, 0, 0)
     _scan(stage, HOUR)
     assert "media-incomplete" not in stage.findings()
@@ -132,21 +95,21 @@ def _open(stage: Stage) -> list[tuple[str, str]]:
 
 def test_changes_are_added_to_the_whole(stage: Stage) -> None:
     """A further part takes rows away and brings others; a list that begins again forgets what it does not name."""
-    whole = b"".join(_row(stage, name, len(content)) for name, content in FILES.items())
-    _publish(stage, whole)
+    whole = b"".join(media_row(stage, name, len(content)) for name, content in FILES.items())
+    publish_media_list(stage, whole)
     gone = f"{VIDEO.rsplit('/', 2)[0]}\n".encode()
-    _publish(stage, whole, gone + _row(stage, AVATAR, 77))
+    publish_media_list(stage, whole, gone + media_row(stage, AVATAR, 77))
     assert _balance(stage) == MediaBalance(1, 77, 1, 100, 1, 0, 0)
     _scan(stage, 3 * HOUR)
     assert "media-different" in stage.findings()
-    _publish(stage, _row(stage, VIDEO, 200))
+    publish_media_list(stage, media_row(stage, VIDEO, 200))
     assert _balance(stage) == MediaBalance(1, 200, 1, 200, 0, 0, 0)
     assert "media-different" not in stage.findings()
 
 
 def test_the_receipt_says_how_it_stands(stage: Stage) -> None:
     """The server learns what is needed, held, missing and different, in files and bytes, and of which snapshot."""
-    _publish(stage, _row(stage, VIDEO, 200) + _row(stage, AVATAR, 99), b"")
+    publish_media_list(stage, media_row(stage, VIDEO, 200) + media_row(stage, AVATAR, 99), b"")
     with Keeper(stage.vault, None, stage.told.append, moment=stage.clock.read) as keeper:
         keeper.turn()
         receipt = receipt_of(stage.vault, keeper.servers[0].statement(stage.clock.wall), "")
@@ -166,14 +129,14 @@ def test_the_receipt_says_how_it_stands(stage: Stage) -> None:
 
 def test_what_is_needed_is_kept_for_as_long(stage: Stage) -> None:
     """A file that the server has deleted and its database still needs outlives the time for deleted files."""
-    _publish(stage, _row(stage, VIDEO, 200))
+    publish_media_list(stage, media_row(stage, VIDEO, 200))
     for name in FILES:
         (_media(stage) / name).unlink()
     for _ in range(2):
         _scan(stage, 31 * DAY)
     assert (stage.history / "media" / VIDEO).read_bytes() == FILES[VIDEO]
     assert not (stage.history / "media" / AVATAR).exists()
-    _publish(stage, _row(stage, AVATAR, 100))
+    publish_media_list(stage, media_row(stage, AVATAR, 100))
     _scan(stage, 31 * DAY)
     assert not (stage.history / "media" / VIDEO).exists()
 
@@ -181,19 +144,19 @@ def test_what_is_needed_is_kept_for_as_long(stage: Stage) -> None:
 @pytest.mark.parametrize("fault", ["another key", "cut part", "no rows", "a bomb", "another repository", "no JSON"])
 def test_what_is_no_list_is_refused(stage: Stage, fault: str, foreign_key: SigningKey) -> None:
     """A list that is damaged or forged is a finding, changes nothing, and stops nothing else."""
-    row = _row(stage, VIDEO, 200)
-    _publish(stage, row)
+    row = media_row(stage, VIDEO, 200)
+    publish_media_list(stage, row)
     before = _balance(stage)
     folder = stage.sender.repository.path / MEDIA_LIST
     match fault:
         case "another key":
-            _publish(stage, b"", key=foreign_key)
+            publish_media_list(stage, b"", key=foreign_key)
         case "cut part":
-            _publish(stage, row * 2, cut=1)
+            publish_media_list(stage, row * 2, cut=1)
         case "no rows":
-            _publish(stage, b"../../../../etc/passwd\t1\tx\ty\n")
+            publish_media_list(stage, b"../../../../etc/passwd\t1\tx\ty\n")
         case "a bomb":
-            _publish(stage, b"\0" * (64 << 20))
+            publish_media_list(stage, b"\0" * (64 << 20))
         case "another repository":
             index = json.loads(json.loads((folder / INDEX_FILE).read_bytes())["content"])
             text = json.dumps({**index, "repository": "f" * 32})
@@ -213,7 +176,7 @@ def test_a_full_disk_takes_no_list(stage: Stage, monkeypatch: pytest.MonkeyPatch
     """While the disk has no room a list is not taken in, whatever its size; afterwards it is."""
     with monkeypatch.context() as full:
         full.setattr("permafrost.vault_keeping.quota.free_bytes", lambda _: (0, 1 << 40))
-        _publish(stage, _row(stage, VIDEO, 200))
+        publish_media_list(stage, media_row(stage, VIDEO, 200))
         assert _balance(stage) is None
         assert "disk-full" in stage.findings()
     _scan(stage, HOUR)

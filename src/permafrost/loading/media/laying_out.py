@@ -6,7 +6,7 @@ import os
 import shutil
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -132,9 +132,16 @@ def is_there(folder: int, name: str, size_bytes: int, mtime_ns: int) -> bool:
     return stat.S_ISREG(found.st_mode) and (found.st_size, found.st_mtime_ns) == (size_bytes, mtime_ns)
 
 
+def new_unfinished(folder: int) -> int:
+    """Return the descriptor of a new file named `UNFINISHED` in the folder, which only its owner can read."""
+    with suppress(FileNotFoundError):  # a killed restore's; or a pipe, which would be waited for
+        os.unlink(UNFINISHED, dir_fd=folder)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    return os.open(UNFINISHED, flags, CLOSED, dir_fd=folder)
+
+
 def _write(descriptor: int, status: os.stat_result, mode: int | None, folder: int, name: str) -> None:
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
-    written = os.open(UNFINISHED, flags, CLOSED, dir_fd=folder)
+    written = new_unfinished(folder)
     with os.fdopen(written, "wb") as writing, os.fdopen(os.dup(descriptor), "rb") as content:
         shutil.copyfileobj(content, writing, 1 << 20)
         writing.flush()

@@ -86,6 +86,8 @@ def _note_missing(missing_list: Path, file: str, restored: RestoredMedia) -> Non
     restored.missing += 1
     if len(restored.first_missing) < NAMED_AT_MOST:
         restored.first_missing.append(file)
-    descriptor = os.open(missing_list, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, CLOSED)
+    first = os.O_EXCL if restored.missing == 1 else 0
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    descriptor = os.open(missing_list, flags | first, CLOSED)
     with os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogateescape") as writing:
         writing.write(f"{file}\n")

@@ -17,7 +17,14 @@ from pathlib import Path
 
 from permafrost.errors import IntegrityError, RepositoryError
 from permafrost.events import Progress, Reporter
-from permafrost.loading.media.laying_out import CLOSED, FOLDER_MODE, UNFINISHED, RestoredMedia, is_there, made_folder
+from permafrost.loading.media.laying_out import (
+    FOLDER_MODE,
+    UNFINISHED,
+    RestoredMedia,
+    is_there,
+    made_folder,
+    new_unfinished,
+)
 from permafrost.loading.media.source import REMOTE, SealedMedia
 from permafrost.openpgp.sealing import OpeningKey
 from permafrost.openpgp.signing import Verifier
@@ -172,9 +179,9 @@ def _content_of(target: Path, file: SealedFile) -> Iterator[bytes]:
 def _write(target: Path, file: SealedFile, content: Iterable[bytes]) -> None:
     """Write the file, and give it its name if its bytes are right; raise `IntegrityError` if they are not."""
     folders, name = _names_of(file)
-    digest, flags = hashlib.sha256(), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+    digest = hashlib.sha256()
     with made_folder(target, folders) as folder:
-        descriptor = os.open(UNFINISHED, flags, CLOSED, dir_fd=folder)
+        descriptor = new_unfinished(folder)
         with os.fdopen(descriptor, "wb") as writing:
             for chunk in content:
                 digest.update(chunk)
