@@ -28,6 +28,20 @@ def test_round_trip(prefix: str, endpoint: str | None, region: str) -> None:
     assert address.key("repository.json") == f"{prefix}/{ID}/repository.json".lstrip("/")
 
 
+def test_a_bad_name_is_refused_in_words() -> None:
+    """What a bucket's name, prefix or region must be is said in words, and not as a pattern."""
+    for text, said in (
+        (f"s3://UPPER/{ID}", "3 to 63 lower-case letters"),
+        (f"s3://bucket/.hidden/{ID}", "no dot first"),
+        (f"s3://bucket/{ID}?region=Mars", "up to 60 lower-case letters"),
+    ):
+        with pytest.raises(UsageError, match=said) as failure:
+            parse_bucket_address(text)
+        assert "[a-z" not in failure.value.message
+    with pytest.raises(ValueError, match="no hyphen first"):
+        Bucket(name="-x", bucket="some-bucket", credentials_file=Path("/key"))
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from ipaddress import ip_address
 from typing import Annotated
@@ -34,18 +35,49 @@ def _is_near(host: str) -> bool:
         return host == "localhost"
 
 
+def _matching(pattern: str, words: str) -> AfterValidator:
+    """Return what refuses text that does not match, and says in words what it must be."""
+
+    def check(text: str) -> str:
+        if re.fullmatch(pattern, text) is None:
+            raise ValueError(f"must be {words}")
+        return text
+
+    return AfterValidator(check)
+
+
+_PLACE_NAME, _BUCKET_NAME = r"[a-z0-9][a-z0-9-]{0,62}", r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"
+_FOLDER, _REGION = r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}", r"[a-z0-9-]{1,60}"
+_PREFIX = f"(?:{_FOLDER}(?:/{_FOLDER}){{0,4}})?"
 Endpoint = Annotated[str, AfterValidator(endpoint)]
-BucketName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")]
-Region = Annotated[str, Field(pattern=r"^[a-z0-9-]{1,60}$")]
+PlaceName = Annotated[
+    str,
+    _matching(_PLACE_NAME, "up to 63 lower-case letters, digits and hyphens, no hyphen first"),
+    Field(json_schema_extra={"pattern": f"^{_PLACE_NAME}$"}),
+]
+BucketName = Annotated[
+    str,
+    _matching(_BUCKET_NAME, "3 to 63 lower-case letters, digits, dots and hyphens, a letter or digit first and last"),
+    Field(json_schema_extra={"pattern": f"^{_BUCKET_NAME}$"}),
+]
+Region = Annotated[
+    str,
+    _matching(_REGION, "up to 60 lower-case letters, digits and hyphens"),
+    Field(json_schema_extra={"pattern": f"^{_REGION}$"}),
+]
 Prefix = Annotated[
-    str, Field(pattern=r"^(?:[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}(?:/[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}){0,4})?$")
+    str,
+    _matching(
+        _PREFIX, "up to five folders with slashes in between, each of letters, digits, dots, - and _, no dot first"
+    ),
+    Field(json_schema_extra={"pattern": f"^{_PREFIX}$"}),
 ]
 
 
 class Bucket(Section):
     """A bucket of an object store that speaks S3. It gets a copy of every snapshot; needs the extra `s3`."""
 
-    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")] = Field(
+    name: PlaceName = Field(
         description="What this place is called in `permafrost status`, and by `permafrost bucket` commands."
     )
     bucket: BucketName = Field(description="The bucket's own name.")

@@ -14,6 +14,7 @@ from permafrost.buckets.record import record_file
 from permafrost.errors import BucketClockError, BucketRefusedError, BucketUnreachableError, IntegrityError
 from permafrost.operations.bucket.each import each
 from permafrost.operations.bucket.upload import PASS_EVERY
+from permafrost.repository.layout import SnapshotId, object_path
 from permafrost.repository.snapshots import read_object_list, remove_snapshots
 from tests.fixtures.buckets import Copied, MakeCopied
 from tests.fixtures.damage import flip_a_bit
@@ -144,6 +145,38 @@ def test_locks_are_renewed_for_a_quarter(make_copied: MakeCopied) -> None:
     )
     assert seen["ObjectLockRetainUntilDate"] >= now + 20 * DAY
     assert 0 < renewed <= 9 * 10, "each of nine files about once in ten days"
+
+
+def test_the_oldest_object_is_locked_for_a_quarter(make_copied: MakeCopied, is_long: bool) -> None:
+    """While snapshots come and are pruned, what the kept ones need is locked for the days promised, between passes too.
+
+    The first object outlives its snapshot, as every later one needs it. The store itself is asked at the end. With
+    `--long` it is a quarter, 20 days otherwise.
+    """
+    copied = make_copied(lock_days=8)
+    begin, kept = datetime.now(UTC), [copied.snapshot()]
+    shared = read_object_list(copied.sender.layout, kept[0])[0].objects
+    removed: list[SnapshotId] = []
+    for day in range(92 if is_long else 20):
+        now = begin + day * DAY
+        if day and day % 6 == 0:
+            kept.append(copied.sender.snapshot(begin + timedelta(seconds=day), old=shared, new_objects=1))
+            remove_snapshots(copied.sender.layout, kept[:-1])
+            removed += kept[:-1]
+            kept = kept[-1:]
+        needed = [object_path(one.name) for one in shared]
+        for file in copied.record.files(needed).values():
+            assert file.locked_until is not None
+            assert file.locked_until >= now + 8 * DAY, "a day after the last pass, which is late"
+        copied.upload(lambda now=now: now, removed)  # type: ignore[misc]
+    client = copied.store.client()
+    for path in (*needed, f"snapshots/{kept[0]}/objects.sha256"):
+        seen = client.head_object(Bucket=copied.bucket.bucket, Key=copied.address.key(path))
+        assert seen["ObjectLockRetainUntilDate"] >= now + 8 * DAY
+    gone = client.head_object(
+        Bucket=copied.bucket.bucket, Key=copied.address.key(f"snapshots/{removed[0]}/objects.sha256")
+    )
+    assert gone["ObjectLockRetainUntilDate"] < now + 8 * DAY, "what was pruned is not renewed"
 
 
 def test_what_is_not_needed_goes_when_its_lock_has_run_out(make_copied: MakeCopied) -> None:
