@@ -172,7 +172,8 @@ def _copying_media(
         yield _coming(f"copy {what} back from {way.place}", media.held_bytes, way, now)
         return
     most = max(place.media_files or 0 for place in held.values())
-    yield ForecastDocument(f"copy {count_text(most, 'media file')} back", None, "not measured")
+    why = "not measured yet: a rehearsed vault send-back measures it"
+    yield ForecastDocument(f"copy {count_text(most, 'media file')} back", None, why)
 
 
 def _coming(part: str, size_bytes: int, way: WayBack, now: datetime) -> ForecastDocument:
