@@ -61,6 +61,9 @@ def make_vault_state(folder: Path, state: StateName, now: datetime = NOW) -> Pat
             message = "no new snapshot has been taken from the server for 31 h; it declares a backup every 60 min"
             records.ledger.saw(Finding(FindingKind.NOTHING_NEW, "snapshots", message), now - timedelta(hours=27))
     _record_drill(folder / STATE, state, sorted(kept), now)
+    for days in range(6, -1, -1) if hours else ():
+        size = int(4.1e9 - 0.05e9 * days)
+        RunRecords(folder / STATE).record_place(server.name, size, None, now - timedelta(days=days, minutes=4))
     return folder
 
 

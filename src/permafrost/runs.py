@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ DAMAGED = "damaged-state"
 """The operation under which damage to files of the state folder is recorded."""
 PLACE = "place-measured"
 """The operation under which sizes of places are recorded now and then, to see them grow."""
+MEASURED_EVERY = timedelta(hours=6)
 SENT_BACK = "sent-back"
 """The operation, on a vault, of copies that it has sent back: what came over the line, and in which time."""
 SHEET = "sheet-proven"
@@ -231,6 +232,14 @@ class RunRecords:
     def record_damage(self, what: str, message: str, now: datetime) -> None:
         """Record that a file of the state folder was damaged and is started again."""
         self.end(self.begin(DAMAGED, now), now, "done", details={"what": what, "message": message})
+
+    def record_place(self, name: str, size_bytes: int, media_bytes: int | None, now: datetime) -> None:
+        """Record what a place keeps, unless it was recorded in the last hours: from that, it is seen to grow."""
+        lately = self.since(now - MEASURED_EVERY, PLACE)
+        if any(run.details.get("name") == name and run.started_at <= now for run in lately):
+            return
+        media = {} if media_bytes is None else {"media_bytes": media_bytes}
+        self.end(self.begin(PLACE, now), now, "done", details={"name": name, "size_bytes": size_bytes, **media})
 
     @contextmanager
     def recorded(self, operation: str, now: datetime) -> Iterator[dict[str, Any]]:

@@ -31,14 +31,15 @@ HEAVY = ("httpx", "rich", "numpy", "cryptography", "zstandard", "psycopg", "asyn
 @pytest.fixture
 def server(mastodon_database: str, make_server: MakeServer) -> Server:
     """A server with a snapshot, a vault that has just been paired, and a status that was written."""
-    made = make_server(mastodon_database)
+    made = make_server(mastodon_database, engine="log")
     (made.configuration.state.path / "receipts" / "attic").mkdir(parents=True)
     make_backup(made)
     return made
 
 
 def test_it_starts_nothing_and_writes_nothing(server: Server, tmp_path: Path) -> None:
-    """Under strace there is no program but python itself, and no file is opened to be written, made or removed."""
+    """Under strace there is no program but python itself, and no file is opened to be written, made or removed; nor is
+    any whose size or number grows with the database: no object, and none of the segments' state."""
     if shutil.which("strace") is None:
         pytest.skip("strace is not installed")
     log = tmp_path / "trace"
@@ -58,6 +59,11 @@ def test_it_starts_nothing_and_writes_nothing(server: Server, tmp_path: Path) ->
     assert len(re.findall(r"execve\(.*\) = 0$", trace, re.MULTILINE)) == 1
     written = [line for line in trace.splitlines() if CHANGES.search(line) and "/dev/null" not in line]
     assert written == []
+    (segments,) = server.configuration.state.path.glob("segments*.sqlite")
+    grows = [
+        line for line in trace.splitlines() if segments.name in line or str(server.repository.layout.objects) in line
+    ]
+    assert grows == []
     assert CHANGES.search('12 openat(AT_FDCWD, "x", O_RDWR|O_CREAT|O_CLOEXEC, 0644) = 3'), "the pattern sees none"
 
 

@@ -14,7 +14,9 @@ from permafrost.config.alerting import Notify
 from permafrost.config.buckets import Bucket
 from permafrost.errors import ConfigurationError
 from permafrost.repository.repository import Repository
+from permafrost.runs import PLACE, Run, RunRecords
 from permafrost.status.deliveries import Deliveries, deliveries_file
+from permafrost.status.forecast import place_growth
 from permafrost.status.vault_document import STATE, lag_limit, vault_status
 from permafrost.vault.settings import open_vault
 from samples.server_state import NOW, STATES, StateName
@@ -104,6 +106,32 @@ def test_the_most_severe_finding_is_first(tmp_path: Path) -> None:
         ("warning", "notify-failed"),
         ("warning", "bucket-late"),
     ]
+
+
+def test_how_long_the_room_lasts(tmp_path: Path) -> None:
+    """A vault's growth is measured over days, and is not known before one has passed."""
+    root = make_vault_state(tmp_path / "old", "healthy")
+    RunRecords(root / STATE).record_place("social.example", 1, 1, NOW - timedelta(minutes=2))  # too soon: left out
+    (server,) = vault_status(root, NOW).servers
+    assert server.place.growth_bytes_per_day == pytest.approx(50e6)
+    free = server.place.free_bytes
+    assert free is not None
+    assert server.place.room_days == pytest.approx(free / 50e6)
+    (new,) = vault_status(make_vault_state(tmp_path / "new", "first-day"), NOW).servers
+    assert (new.place.growth_bytes_per_day, new.place.room_days) == (None, None)
+
+
+def test_media_grow_too() -> None:
+    """What a place grows by has the media in it, where they were recorded for a day."""
+    moments = (NOW - timedelta(days=4), NOW - timedelta(days=2), NOW - timedelta(hours=1))
+    sizes = ((100, None), (300, 5000), (500, 9000))
+    details = [
+        {"name": "attic", "size_bytes": size} | ({"media_bytes": media} if media is not None else {})
+        for size, media in sizes
+    ]
+    samples = [Run(PLACE, moment, moment, "done", None, told) for moment, told in zip(moments, details, strict=True)]
+    span, with_media = 4 - 1 / 24, 2 - 1 / 24
+    assert place_growth(samples, NOW) == {"attic": pytest.approx(400 / span + 4000 / with_media)}
 
 
 def test_damaged_records(tmp_path: Path) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -21,7 +23,9 @@ from permafrost.web.metrics import CONTENT_TYPE, metrics_text
 from permafrost.web.server import Answer, Served, Site
 from samples.server_state import NOW, STATES, StateName, history_of, make_server_state
 from samples.vault_state import make_vault_state
-from tests.fixtures.server import free_port
+from tests.fixtures.backups import make_backup
+from tests.fixtures.commands import command
+from tests.fixtures.server import MakeServer, free_port
 from tests.fixtures.syncthing import wait_for
 
 MONITORING = Path(__file__).parents[2] / "monitoring"
@@ -167,30 +171,68 @@ def prometheus(folder: Path, target: str) -> Iterator[str]:
             running.wait(20)
 
 
+def questions() -> list[str]:
+    """Return what the dashboard asks, for all servers."""
+    dashboard = json.loads((MONITORING / "grafana.json").read_text())
+    expressions = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
+    return [expression.replace("$instance", ".*") for expression in expressions]
+
+
+def answers(address: str, expression: str) -> list[object]:
+    """Return what that Prometheus answers; nothing while it does not listen, or is not ready yet."""
+    try:
+        answer = httpx.get(f"{address}/api/v1/query", params={"query": expression}, trust_env=False)
+    except httpx.TransportError:
+        return []
+    if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE:
+        return []
+    answer.raise_for_status()
+    return list(answer.json()["data"]["result"])
+
+
 def test_a_real_prometheus(tmp_path: Path) -> None:
     """Prometheus reads what is served, every question of the dashboard has an answer, and alarms are pending."""
     text = metrics_text(of_state(tmp_path / "server", "drill-failed"))
     site = Site()
     site.show({"/metrics": Answer(CONTENT_TYPE, text.encode())})
-    dashboard = json.loads((MONITORING / "grafana.json").read_text())
-    questions = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
     served = Served(f"127.0.0.1:{free_port()}", site)
     try:
         with prometheus(tmp_path, served.address.removeprefix("http://").rstrip("/")) as address:
-
-            def answers(expression: str) -> list[object]:
-                answer = httpx.get(f"{address}/api/v1/query", params={"query": expression}, trust_env=False)
-                answer.raise_for_status()
-                return list(answer.json()["data"]["result"])
-
-            def has_read() -> bool:
-                try:
-                    return bool(answers('ALERTS{alertname="PermafrostAlarm",kind="drill-failed"}'))
-                except httpx.HTTPError:
-                    return False
-
-            wait_for(has_read, "an alarm is pending", 40)
-            for expression in questions:
-                assert answers(expression.replace("$instance", ".*")), expression
+            alarm = 'ALERTS{alertname="PermafrostAlarm",kind="drill-failed"}'
+            wait_for(lambda: answers(address, alarm), "an alarm is pending", 40)
+            for expression in questions():
+                assert answers(address, expression), expression
     finally:
         served.close()
+
+
+NEEDS_A_VAULT = re.compile(r"media|room|promised|missing|heard|step|all_read")
+
+
+def test_a_real_run(mastodon_database: str, make_server: MakeServer, tmp_path: Path) -> None:
+    """A server that has made a backup and drilled it, served by its service and read by a real Prometheus, answers
+    every question of the dashboard that needs neither a vault nor days of records nor a promise."""
+    server = make_server(mastodon_database)
+    config = server.write_configuration()
+    port = free_port()
+    off = 'backup = "0 0 1 1 *"\naudit = "0 0 1 1 *"\ndrill = "off"'
+    config.write_text(f'{config.read_text()}\n[schedule]\n{off}\n[web]\nlisten = "127.0.0.1:{port}"\n')
+    made = make_backup(server, is_audited=True)
+    assert command("drill", "--config", str(config)).returncode == 0
+    words = (sys.executable, "-m", "permafrost", "run", "--config", str(config))
+    target = f"127.0.0.1:{port}"
+    with prometheus(tmp_path, target) as address, subprocess.Popen(words, stderr=subprocess.DEVNULL) as run:
+        try:
+            wait_for(lambda: answers(address, "permafrost_verdict"), "it is read", 90)
+            asked = [one for one in questions() if not NEEDS_A_VAULT.search(one)]
+            assert len(asked) >= 12
+            for expression in asked:
+                assert answers(address, expression), expression
+            (newest,) = answers(address, "permafrost_place_newest_timestamp_seconds")
+            (proven,) = answers(address, "permafrost_place_proven_timestamp_seconds")
+            for found in (newest, proven):
+                assert isinstance(found, dict)
+                assert float(found["value"][1]) == made.snapshot.made_at.timestamp()
+        finally:
+            run.terminate()
+            assert run.wait(20) == 0

@@ -18,7 +18,7 @@ from permafrost.events import Reporter, Warned
 from permafrost.ledger import settle_in
 from permafrost.repository.durable import write_durably
 from permafrost.repository.repository import Repository
-from permafrost.runs import PLACE, RunRecords
+from permafrost.runs import RunRecords
 from permafrost.sharing.receipt_intake import take_in_receipts
 from permafrost.state_files import is_no_file, set_aside
 from permafrost.status.document import Status, status
@@ -28,7 +28,6 @@ from permafrost.vault.report import VaultReport
 
 EVERY_S = 60.0
 WRITTEN_AT_LEAST = timedelta(minutes=10)
-MEASURED_EVERY = timedelta(hours=6)
 
 
 def refresh_status(configuration: Configuration, report: Reporter, now: datetime) -> Status | str:
@@ -65,11 +64,11 @@ def refresh_status(configuration: Configuration, report: Reporter, now: datetime
 def _measure_places(state: Path, vaults: tuple[VaultReport, ...], now: datetime) -> None:
     """Record how much each vault keeps, a few times a day: from that, it can be seen for how long its room lasts."""
     records = RunRecords(state)
-    measured = {str(run.details.get("name")) for run in records.since(now - MEASURED_EVERY, PLACE)}
     for vault in vaults:
-        if vault.receipt is not None and vault.name not in measured:
-            with records.recorded(PLACE, now) as details:
-                details.update(name=vault.name, size_bytes=vault.receipt.history_bytes)
+        if vault.receipt is not None:
+            media = vault.receipt.media
+            held_bytes = media.held_bytes if media is not None else None
+            records.record_place(vault.name, vault.receipt.history_bytes, held_bytes, now)
 
 
 @dataclass(slots=True)

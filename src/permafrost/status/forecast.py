@@ -172,7 +172,8 @@ def _copying_media(
         yield _coming(f"copy {what} back from {way.place}", media.held_bytes, way, now)
         return
     most = max(place.media_files or 0 for place in held.values())
-    yield ForecastDocument(f"copy {count_text(most, 'media file')} back", None, "not measured")
+    why = "not measured yet: a rehearsed vault send-back measures it"
+    yield ForecastDocument(f"copy {count_text(most, 'media file')} back", None, why)
 
 
 def _coming(part: str, size_bytes: int, way: WayBack, now: datetime) -> ForecastDocument:
@@ -201,11 +202,17 @@ def growth_per_day(backups: Sequence[Run], now: datetime) -> float | None:
 def place_growth(samples: Sequence[Run], now: datetime) -> dict[str, float]:
     """Return by how many bytes per day each place has grown in the last seven days, as its sizes were recorded.
 
-    A place whose oldest record is less than a day old is left out.
+    The media that the database needs count too, where they were recorded. A place whose oldest record is less than a
+    day old is left out.
     """
+    snapshots, media = (_growth_of(key, samples, now) for key in ("size_bytes", "media_bytes"))
+    return {name: grown + media.get(name, 0.0) for name, grown in snapshots.items()}
+
+
+def _growth_of(key: str, samples: Sequence[Run], now: datetime) -> dict[str, float]:
     sizes: dict[str, list[tuple[datetime, float]]] = {}
     for run in samples:
-        size = _number(run.details.get("size_bytes"))
+        size = _number(run.details.get(key))
         if size is not None and now - GROWTH <= run.started_at <= now:
             sizes.setdefault(str(run.details.get("name")), []).append((run.started_at, size))
     grown = {}

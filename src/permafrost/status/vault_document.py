@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, tzinfo
@@ -27,13 +27,14 @@ from permafrost.findings import Finding, FindingKind, Severity, commands_in, kin
 from permafrost.ledger import LedgerEntry
 from permafrost.repository.layout import SnapshotId
 from permafrost.repository.newest import newest
-from permafrost.runs import DRILL, Run, RunRecords
+from permafrost.runs import DRILL, PLACE, Run, RunRecords
 from permafrost.schedule import local_zone
 from permafrost.small_files import read_small
 from permafrost.status.buckets import bucket_findings, bucket_reports
 from permafrost.status.deliveries import ReceiverState, delivery_findings, receivers_of
 from permafrost.status.finding_document import finding_document
-from permafrost.status.places import media_document
+from permafrost.status.forecast import GROWTH, place_growth
+from permafrost.status.places import media_document, room_days
 from permafrost.status.server_findings import about_drill
 from permafrost.status.verdict import Proof, vault_verdict
 from permafrost.vault.arrivals import DROPPED, KEPT, Arrival, Records
@@ -101,10 +102,25 @@ def vault_status(root: Path, now: datetime) -> VaultStatus:
     zone = local_zone()
     records = RunRecords(root / STATE, is_read_only=True)
     drills = records.since(now - timedelta(days=400), DRILL)
-    servers = tuple(_kept(vault, server, drills, now, zone) for server in vault.settings.servers)
+    servers = _with_growth(
+        [_kept(vault, server, drills, now, zone) for server in vault.settings.servers],
+        place_growth(records.since(now - GROWTH, PLACE), now),
+    )
     receivers = receivers_of(root / STATE, vault.settings.notify)
     own = (*delivery_findings(receivers, now), *_about_buckets(vault, servers, now))
     return VaultStatus(vault.settings.name, now, zone, servers, receivers, own)
+
+
+def _with_growth(servers: Sequence[KeptServer], grown: Mapping[str, float]) -> tuple[KeptServer, ...]:
+    """Return the servers with what their copies grow by, and how long the disk lasts, which all of them fill."""
+    total = sum(grown.get(server.name, 0.0) for server in servers)
+
+    def place(server: KeptServer) -> PlaceDocument:
+        growth, free = grown.get(server.name), server.place.free_bytes
+        days = room_days(free, total) if growth is not None else None
+        return replace(server.place, growth_bytes_per_day=growth, room_days=days)
+
+    return tuple(replace(server, place=place(server)) for server in servers)
 
 
 def dropped_snapshots(vault: Vault, server: VaultServer) -> frozenset[str]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from permafrost.findings import Finding, FindingKind, vault_kind
@@ -69,6 +70,16 @@ class _Here:
     snapshots: tuple[SnapshotId, ...]
     pruned: frozenset[str]
     recorded_since: datetime
+    _hashes: dict[str, str | None] = field(default_factory=dict)
+
+    def list_hash(self, snapshot: str) -> str | None:
+        """Return the SHA-256 of a snapshot's list, None if it cannot be read; read once, however many vaults ask."""
+        if snapshot not in self._hashes:
+            self._hashes[snapshot] = None
+            with suppress(OSError):
+                content = read_small(self.layout.snapshot(SnapshotId(snapshot)) / OBJECT_LIST, MAXIMUM_BYTES)
+                self._hashes[snapshot] = hashlib.sha256(content).hexdigest()
+        return self._hashes[snapshot]
 
 
 def _of_receipt(report: VaultReport, receipt: Receipt, here: _Here, now: datetime) -> Iterator[Finding]:
@@ -106,11 +117,7 @@ def _disagreements(name: str, receipt: Receipt, here: _Here) -> Iterator[Finding
     unexplained = []
     for held in receipt.snapshots:
         if held.snapshot in there:
-            try:
-                content = read_small(here.layout.snapshot(SnapshotId(held.snapshot)) / OBJECT_LIST, MAXIMUM_BYTES)
-            except OSError:
-                continue
-            if hashlib.sha256(content).hexdigest() != held.list_hash:
+            if here.list_hash(held.snapshot) not in (None, held.list_hash):
                 message = f"the vault {name} has a different snapshot {held.snapshot} than this server"
                 yield Finding(FindingKind.VAULT_DISAGREES, name, message)
         elif held.snapshot not in here.pruned and SnapshotId(held.snapshot).made_at > here.recorded_since:

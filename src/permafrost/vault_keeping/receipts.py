@@ -57,11 +57,23 @@ class ReceiptWriter:
         folder = self._vault.root / server.name / "receipts"
         make_folder_durably(folder, 0o700)
         write_durably(folder / RECEIPT_FILE, signed.encode(), 0o600)
+        self._measure(server, receipt)
         if self._client is not None:
             try:
                 self._client.scan(folder_id, [RECEIPT_FILE])
             except PermafrostError as error:
                 self._report(Warned(f"{server.name}: the receipt is written but not sent yet: {error.message}"))
+
+    def _measure(self, server: VaultServer, receipt: Receipt) -> None:
+        """Record what is kept of the server; the receipt is worth more than the record."""
+        media_bytes = receipt.media.held_bytes if receipt.media is not None else None
+        try:
+            records = RunRecords(self._vault.state)
+            records.record_place(server.name, receipt.history_bytes, media_bytes, receipt.written_at)
+        except PermafrostError as error:
+            self._report(
+                Warned(f"{server.name}: its growth will not be known, as nothing is recorded: {error.message}")
+            )
 
 
 def receipt_of(vault: Vault, statement: Statement, device_id: str, sent_back: SentBackReceipt | None = None) -> Receipt:
