@@ -145,6 +145,12 @@ class FindingKind(Enum):
         "The media folder of the configuration does not exist or cannot be read: no copy gets new media.",
         "Correct `[media] path` (a disk that is not mounted?), then run `permafrost config check`.",
     )
+    MEDIA_NOT_SEALED = (
+        "media-not-sealed",
+        _W,
+        "Media are not sealed for the vaults that get nothing else, or not all of them.",
+        "Fix what the message names, then run `permafrost vault seal-media`, as `permafrost run` does by itself.",
+    )
     MEDIA_LINKS = (
         "media-links",
         _A,

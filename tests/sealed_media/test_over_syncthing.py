@@ -22,7 +22,7 @@ from permafrost.operations.vault.remove import remove_vault
 from permafrost.repository.media_list import MEDIA_LIST
 from permafrost.sharing.server_side import ensure_sent_folders, media_folder_id, server_side_of
 from permafrost.status.places import media_document
-from permafrost.syncthing.folders import sharers
+from permafrost.syncthing.folders import share, sharers
 from permafrost.syncthing.instance import Instance
 from permafrost.vault.media.balance import noted_balance
 from permafrost.vault.settings import Vault, VaultSyncthing, open_vault
@@ -160,6 +160,7 @@ def test_the_media_themselves_are_never_shared(paired: Paired) -> None:
     """A vault with sealed media gets no other media, whatever looks after the shared folders; the list says so."""
     side = server_side_of(paired.sealing.configuration)
     client = paired.server.client
+    share(client, [media_folder_id(side.repository_id)], paired.vault_peer.device_id)  # by hand, or by an older version
     ensure_sent_folders(client, side)
     assert paired.vault_peer.device_id not in sharers(client, media_folder_id(side.repository_id))
     assert paired.vault_peer.device_id in sharers(client, side.sealed_folder_id)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from permafrost.sealed_media.index import read_index
 from tests.fixtures.sealing import CONTENT_PART, NAME_PART, SealingServer, files_of, has_bytes, make_sealing_server
 from tests.fixtures.server import SigningKey
 
@@ -34,6 +35,8 @@ def test_all_comes_back(sealing: SealingServer, tmp_path: Path) -> None:
     assert not has_bytes(sealing.store.root, NAME_PART.encode())
     assert not has_bytes(sealing.store.root, CONTENT_PART)
     assert has_bytes(sealing.media, CONTENT_PART)
+    index = read_index(sealing.store.index, sealing.server.repository.repository_id).index
+    assert index.rows == result.objects  # how many files there are is nobody's business
 
 
 def test_only_what_is_new_is_sealed(sealing: SealingServer, tmp_path: Path) -> None:

@@ -26,8 +26,7 @@ from permafrost.repository.media_list import (
     SignedMediaList,
     parse_signed_list,
 )
-from permafrost.sealed_media.layout import SealedStore
-from permafrost.sealed_media.store import remove_media_list
+from permafrost.sealed_media.store import remove_media_list, seals_media
 from permafrost.small_files import read_small
 
 if TYPE_CHECKING:
@@ -93,7 +92,7 @@ def publish_media_list(run: RunContext, current: CurrentList | None, snapshot: S
 def lists_media(configuration: Configuration) -> bool:
     """Return whether a list is published: not once a vault gets sealed media, which gets the repository too."""
     sealed = configuration.sealed_media_path
-    return sealed is not None and not SealedStore(sealed).exists
+    return sealed is not None and not seals_media(sealed, configuration.state.path)
 
 
 def _publish(run: RunContext, folder: Path, prepared: PreparedMediaList, snapshot: SnapshotId) -> int:

@@ -24,7 +24,10 @@ MOST_SEGMENTS = 2000
 
 
 class SealedIndex(MediaListIndex):
-    """What is signed: `rows` is how many files the catalog has, `snapshot` the newest when they were looked at."""
+    """What is signed, and what a vault can read: nothing in it says how many files there are.
+
+    `rows` is how many objects there must be, `snapshot` was the newest when the files were looked at.
+    """
 
     catalog: Annotated[tuple[ListPart, ...], Field(min_length=1, max_length=MOST_SEGMENTS)]
     """The objects whose lines, read one after the other, are the catalog."""

@@ -135,7 +135,7 @@ class Publisher:
             repository=moment.repository_id,
             snapshot=moment.snapshot,
             made_at=moment.now,
-            rows=files,
+            rows=self.state.totals_of_objects()[0],
             parts=(part,) if is_whole or index is None else (*index.parts, part),
             catalog=(segment,) if is_whole or index is None else (*index.catalog, segment),
         ).model_dump_json()

@@ -45,7 +45,7 @@ _LINES = (
 )
 _NEW, _ALL = " WHERE is_new = 1 ORDER BY path", " ORDER BY object, path"
 _WORN = """
-SELECT id, objects.size_bytes FROM objects JOIN (
+SELECT id, objects.size_bytes, 2 * live_bytes < content_bytes FROM objects JOIN (
     SELECT object, sum(size_bytes) AS live_bytes FROM (SELECT DISTINCT object, offset, size_bytes FROM files)
     GROUP BY object) ON object = id
 WHERE kind = 'pack' AND (2 * live_bytes < content_bytes OR content_bytes < ?) ORDER BY objects.size_bytes
@@ -230,13 +230,15 @@ class SealedState:
 
         Together they are at most that `share` of all packs, in bytes. Until then their contents count as not sealed.
         """
-        worn, left = [], share * self.totals_of_objects()[1]
-        for number, size in self._database.execute(_WORN, (small_bytes,)):
+        worn, left, gains = [], share * self.totals_of_objects()[1], False
+        for number, size, is_half_empty in self._database.execute(_WORN, (small_bytes,)):
             left -= size
             if left < 0:
                 break
             worn.append((number,))
-        self._database.executemany("INSERT OR IGNORE INTO temp.worn VALUES (?)", worn if len(worn) > 1 else [])
+            gains = gains or bool(is_half_empty) or len(worn) > 1  # a small one alone would become as small a one
+        if gains:
+            self._database.executemany("INSERT OR IGNORE INTO temp.worn VALUES (?)", worn)
         return frozenset(int(number) for (number,) in self._database.execute("SELECT object FROM temp.worn"))
 
     def totals_of_objects(self) -> tuple[int, int]:

@@ -11,6 +11,7 @@ from permafrost.repository.layout import FOLDER_MODE
 from permafrost.repository.media_list import INDEX_FILE, MEDIA_LIST
 from permafrost.repository.repository import SMALL_BYTES, Repository
 from permafrost.sealed_media.layout import SCRIPT, SealedStore
+from permafrost.sealed_media.state import STATE_FILE
 from permafrost.small_files import read_small
 
 
@@ -29,6 +30,11 @@ def prepare_store(root: Path, repository: Repository) -> SealedStore:
     _place(store.root / signing_key.name, read_small(signing_key, SMALL_BYTES), 0o444)
     remove_media_list(repository.path)
     return store
+
+
+def seals_media(root: Path, state: Path) -> bool:
+    """Return whether media are sealed into the store in `root`, though its disk may be away: the state knows of it."""
+    return SealedStore(root).exists or (state / STATE_FILE).exists()
 
 
 def remove_media_list(repository: Path) -> None:

@@ -19,7 +19,7 @@ from permafrost.repository.durable import make_folder_durably
 from permafrost.repository.layout import Layout
 from permafrost.repository.lock import file_lock
 from permafrost.schedule import calendar_of, local_zone
-from permafrost.sealed_media.layout import SealedStore
+from permafrost.sealed_media.store import seals_media
 from permafrost.service.alerts import ServerAlerts, server_alerts
 from permafrost.service.bucket_uploads import BucketUpload, BucketUploads
 from permafrost.service.job import Job
@@ -99,7 +99,7 @@ def _serve(configuration: Configuration, config_file: Path, report: Reporter, pa
 def _sealing(configuration: Configuration, config_file: Path, report: Reporter) -> BucketUpload:
     """Return the job that seals media, once a vault was invited that gets them sealed."""
     has_folder = configuration.media is not None and configuration.media.path is not None
-    place = configuration.sealed_media_path if has_folder else None
+    place, state = configuration.sealed_media_path if has_folder else None, configuration.state.path
     snapshots = Layout(configuration.repository.path).snapshots
     return BucketUpload(
         ("vault", "seal-media"),
@@ -107,7 +107,7 @@ def _sealing(configuration: Configuration, config_file: Path, report: Reporter) 
         (snapshots,),
         configuration.schedule.hung_after_s,
         report,
-        is_wanted=lambda: place is not None and SealedStore(place).exists and any(snapshots.iterdir()),
+        is_wanted=lambda: place is not None and seals_media(place, state) and any(snapshots.iterdir()),
     )
 
 

@@ -13,7 +13,7 @@ from permafrost.config.models import DeclaredVault
 from permafrost.events import Note, Reporter, Warned
 from permafrost.repository.durable import make_folder_durably, write_durably
 from permafrost.sharing.paired_vaults import paired_vaults
-from permafrost.sharing.server_side import ServerSide, media_folder_id, media_keys_folder_id
+from permafrost.sharing.server_side import ServerSide, take_away_other_media
 from permafrost.small_files import NotAFileError, read_small
 from permafrost.syncthing.client import Client
 from permafrost.syncthing.folders import Device, admit, ensure_folder, sharers, unshare
@@ -48,7 +48,7 @@ def admit_declared(client: Client, server: ServerSide, report: Reporter) -> None
             declared.pop(vault.device_id)
             continue
         is_new = vault.device_id not in sharers(client, server.repository_folder_id)
-        _take_away_other_media(client, server, vault, report)
+        _note_other_media(client, server, vault, report)
         ensure_folder(client, server.receipts_folder(vault.name))
         addresses = (*vault.addresses, "dynamic") if server.syncthing.discovery else vault.addresses
         device = Device(vault.device_id, vault.name, tuple(dict.fromkeys(addresses)) or ("dynamic",))
@@ -65,14 +65,9 @@ def is_declared_vault(server: ServerSide, name: str) -> bool:
     return any(vault.name == name for vault in server.declared)
 
 
-def _take_away_other_media(client: Client, server: ServerSide, vault: DeclaredVault, report: Reporter) -> None:
-    """Let a vault that gets sealed media no longer get the media themselves, and the other way round."""
-    plain = (media_folder_id(server.repository_id), media_keys_folder_id(server.repository_id))
-    others = plain if vault.sealed_media else (server.sealed_folder_id,)
-    shared = [folder_id for folder_id in others if vault.device_id in sharers(client, folder_id)]
-    if not shared:
+def _note_other_media(client: Client, server: ServerSide, vault: DeclaredVault, report: Reporter) -> None:
+    if not take_away_other_media(client, server, vault.device_id, sealed_media=vault.sealed_media):
         return
-    unshare(client, shared, vault.device_id, forgets_device=False)
     gets = "sealed media" if vault.sealed_media else "the media themselves"
     report(
         Warned(

@@ -8,7 +8,7 @@ from __future__ import annotations
 from permafrost.events import Reporter
 from permafrost.sharing.door import Door
 from permafrost.sharing.handshake import Now, now_utc
-from permafrost.sharing.server_side import ServerSide
+from permafrost.sharing.server_side import ServerSide, take_away_other_media
 from permafrost.syncthing.client import Client
 from permafrost.syncthing.folders import Device, admit, ensure_folder, sharers
 from permafrost.vault.admission import GivenInvitation
@@ -60,5 +60,6 @@ class Doorkeeper:
 
     def _admit(self, client: Client, invitation: GivenInvitation, device_id: str) -> None:
         ensure_folder(client, self._server.receipts_folder(invitation.vault_name))
+        take_away_other_media(client, self._server, device_id, sealed_media=invitation.sealed_media)
         folders = self._server.sent_to(invitation.vault_name, sealed_media=invitation.sealed_media)
         admit(client, Device(device_id, invitation.vault_name), folders)

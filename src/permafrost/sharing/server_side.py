@@ -19,7 +19,7 @@ from permafrost.sealed_media.layout import SealedStore
 from permafrost.sealed_media.store import prepare_store
 from permafrost.syncthing.access import opened
 from permafrost.syncthing.client import Client
-from permafrost.syncthing.folders import Folder, ensure_folder, share, sharers
+from permafrost.syncthing.folders import Folder, ensure_folder, share, sharers, unshare
 from permafrost.vault.admission import InvitationStore
 from permafrost.vault.invitation import OfferedFolder
 from permafrost.vault.receipt_files import RECEIPT_IGNORES, RECEIPTS
@@ -233,9 +233,20 @@ def ensure_sent_folders(client: Client, server: ServerSide) -> None:
     sealed = sharers(client, server.sealed_folder_id)
     names = {str(device["deviceID"]): str(device["name"]) for device in client.devices()}
     for vault in vaults:  # media, or receipts, may have come after the vault
+        take_away_other_media(client, server, vault, sealed_media=vault in sealed)
         share(client, [folder.folder_id for folder in server.offered(sealed_media=vault in sealed)], vault)
         if VAULT_NAME.fullmatch(names.get(vault, "")):
             ensure_folder(client, server.receipts_folder(names[vault]), [vault])
+
+
+def take_away_other_media(client: Client, server: ServerSide, device_id: str, *, sealed_media: bool) -> bool:
+    """Let a vault that gets sealed media not get the media themselves, and the other way round; return if it did."""
+    plain = (media_folder_id(server.repository_id), media_keys_folder_id(server.repository_id))
+    others = plain if sealed_media else (server.sealed_folder_id,)
+    shared = [folder_id for folder_id in others if device_id in sharers(client, folder_id)]
+    if shared:
+        unshare(client, shared, device_id, forgets_device=False)
+    return bool(shared)
 
 
 def addresses_to_offer(syncthing: Syncthing) -> tuple[str, ...]:

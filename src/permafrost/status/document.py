@@ -29,6 +29,7 @@ from permafrost.repository.repository import Repository
 from permafrost.repository.snapshots import complete_snapshots
 from permafrost.runs import BUCKET_DRILL, DRILL, PLACE, Run, RunRecords
 from permafrost.schedule import Calendar, calendar_of, local_zone
+from permafrost.sealed_media.store import seals_media
 from permafrost.status.buckets import bucket_drill_findings, bucket_findings, bucket_places, bucket_reports
 from permafrost.status.deliveries import ReceiverState, delivery_findings, receivers_of
 from permafrost.status.finding_document import finding_document
@@ -48,7 +49,7 @@ from permafrost.status.progress import read_running
 from permafrost.status.promise import promise_findings
 from permafrost.status.readers import readers_of
 from permafrost.status.schedule import late_snapshot, schedule_findings
-from permafrost.status.server_findings import about_clock, about_newest, about_runs, last_failure
+from permafrost.status.server_findings import about_clock, about_newest, about_runs, about_sealing, last_failure
 from permafrost.status.sheet import sheet_findings
 from permafrost.status.vaults import receipt_findings
 from permafrost.status.verdict import Proof, server_verdict
@@ -153,6 +154,7 @@ def status(configuration: Configuration, now: datetime) -> Status:
         *about_newest(latest, calendar, now),
         *about_clock(snapshots, records, now),
         *about_runs(records),
+        *_about_sealing(configuration, records, now),
         *schedule_findings(calendar, records, now),
         *outside_findings(configuration),
         *sheet_findings(configuration, records, now),
@@ -236,6 +238,14 @@ def _reports(paired: Mapping[str, datetime], written: WrittenStatus | None) -> t
     """Return what is known of each paired vault; of one that nobody has looked at yet, its name."""
     known = {report.name: report for report in written.vaults} if written is not None else {}
     return tuple(known.get(name) or VaultReport(name=name, paired_at=since) for name, since in paired.items())
+
+
+def _about_sealing(configuration: Configuration, records: RunRecords, now: datetime) -> Iterator[Finding]:
+    media, place = configuration.media, configuration.sealed_media_path
+    if media is None or media.path is None or place is None:
+        return
+    if seals_media(place, configuration.state.path):
+        yield from about_sealing(records, now)
 
 
 def _about_receipts(paired: Mapping[str, datetime], written: WrittenStatus | None, now: datetime) -> Iterator[Finding]:

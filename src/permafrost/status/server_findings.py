@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from permafrost.findings import Finding, FindingKind, kind_of
 from permafrost.repository.layout import SnapshotId
 from permafrost.repository.newest import ahead, is_ahead, newest
-from permafrost.runs import DRILL, SCAN_FINDING, SCAN_MESSAGE, Run, RunRecords
+from permafrost.runs import DRILL, SCAN_FINDING, SCAN_MESSAGE, SEAL_MEDIA, Run, RunRecords
 from permafrost.schedule import Calendar
 from permafrost.status.schedule import late_snapshot
 
+_SEALING_LATE = timedelta(hours=26)
 _OF_SCANS = (FindingKind.ROWS_OVERLOOKED, FindingKind.OLD_TRANSACTION)
 
 
@@ -51,6 +52,21 @@ def last_failure(records: RunRecords) -> str | None:
     last = records.newest_settled("backup")
     failed = last is not None and last.outcome == "failed"
     return str(last.details.get("error", "unknown")) if last is not None and failed else None
+
+
+def about_sealing(records: RunRecords, now: datetime) -> Iterator[Finding]:
+    """Yield that media which are to be sealed were not, or not all; for a server that has a store of sealed media."""
+    last, done = records.newest_settled(SEAL_MEDIA), records.newest(SEAL_MEDIA, "done")
+    since = (done.ended_at or done.started_at) if done is not None else records.oldest_start()
+    if last is not None and last.outcome == "failed":
+        message = f"media are not sealed: {last.details.get('error', 'unknown')}"
+        yield Finding(FindingKind.MEDIA_NOT_SEALED, "media", message)
+    elif since is not None and now - since > _SEALING_LATE:
+        message = f"no media have been sealed since {since:%Y-%m-%d %H:%M} UTC"
+        yield Finding(FindingKind.MEDIA_NOT_SEALED, "media", message)
+    elif done is not None and (count := done.details.get("not_sealed")):
+        message = f"{count} media files could not be sealed; permafrost vault seal-media names some"
+        yield Finding(FindingKind.MEDIA_NOT_SEALED, "media", message)
 
 
 def about_runs(records: RunRecords) -> Iterator[Finding]:

@@ -31,8 +31,8 @@ from permafrost.sealed_media.publishing import Moment, Publisher
 from permafrost.sealed_media.reading import StoreReader
 from permafrost.sealed_media.recovery import adopt_files, adopt_objects
 from permafrost.sealed_media.run import SealingRun
-from permafrost.sealed_media.state import SealedState, state_errors
-from permafrost.sealed_media.store import prepare_store
+from permafrost.sealed_media.state import STATE_FILE, SealedState, state_errors
+from permafrost.sealed_media.store import prepare_store, seals_media
 from permafrost.sharing.replication import tell_of_sealed_media
 from permafrost.small_files import read_small
 
@@ -84,24 +84,40 @@ def seal_media(configuration: Configuration, *, report: Reporter, now: datetime)
     repository = Repository.open(configuration.repository.path)
     check_signing_key(configuration, repository)
     root, media = configuration.sealed_media_path, configuration.media
-    if root is None or media is None or media.path is None or not SealedStore(root).exists:
+    if root is None or media is None or media.path is None or not seals_media(root, configuration.state.path):
         raise UsageError(
             "no vault gets sealed media", unchanged="everything", hint="permafrost vault invite NAME --sealed-media"
         )
-    if not media.path.is_dir():
-        raise ConfigurationError(
-            f"the media folder {media.path} does not exist",
-            unchanged="everything that was sealed",
-            hint="correct [media] path, or mount its disk",
-        )
+    records = RunRecords(configuration.state.path)
+    if (problem := _missing(root, media.path, configuration.state.path)) is not None:
+        with records.recorded(SEAL_MEDIA, now):
+            raise problem
     store = prepare_store(root, repository)
     with (
         file_lock(store.layout.lock, "vault seal-media", now, what="another run seals media"),
-        RunRecords(configuration.state.path).recorded(SEAL_MEDIA, now) as record,
+        records.recorded(SEAL_MEDIA, now) as record,
     ):
         result = _Sealing(configuration, repository, store, report, now).run(media.path, media.ignore)
         record.update(sealed=result.sealed, new_bytes=result.new_bytes, not_sealed=result.not_sealed_count)
     return result
+
+
+def _missing(store: Path, media: Path, state: Path) -> ConfigurationError | None:
+    """Return the error that the store or the media are away, None if both are there."""
+    if not media.is_dir():
+        return ConfigurationError(
+            f"the media folder {media} does not exist",
+            unchanged="everything that was sealed",
+            hint="correct [media] path, or mount its disk",
+        )
+    if not SealedStore(store).exists:
+        return ConfigurationError(
+            f"the sealed media store {store} does not exist any more",
+            unchanged="everything",
+            hint="mount its disk; to begin again: permafrost vault invite NAME --sealed-media. To seal no media any "
+            f"more, remove {state / STATE_FILE}",
+        )
+    return None
 
 
 @dataclass(slots=True)

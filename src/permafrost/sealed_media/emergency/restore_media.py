@@ -66,7 +66,7 @@ class Store:
         say(f"signing key: {trusted} (if the recovery sheet has another, trust nothing in this folder)")
         self.index = json.loads(signed["content"])
         must(self.index["format"] == 1, "the index has a format that this program does not know")
-        say(f"{self.index['rows']} files, sealed {self.index['made_at']}, of repository {self.index['repository']}")
+        say(f"{self.index['rows']} objects, sealed {self.index['made_at']}, of repository {self.index['repository']}")
         self.key = ["--pinentry-mode", "loopback", "--passphrase-file", options.passphrase_file or os.devnull]
         self.key += [] if options.secret_key_file else ["--no-autostart"]
         if options.secret_key_file:
