@@ -6,6 +6,7 @@ costs is counted in `requests`.
 
 from __future__ import annotations
 
+import hashlib
 import time
 from base64 import b64decode, b64encode
 from collections import Counter
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 PARALLEL = 4
 _CONNECT_S, _READ_S, _ATTEMPTS = 10, 60, 3
 _CHUNK_BYTES = 1 << 20
+_MEDIA_CACHE = "public, max-age=315576000, immutable"  # as Mastodon's paperclip.rb sets it
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,15 @@ class Version:
 
 
 @dataclass(frozen=True, slots=True)
+class Listed:
+    """An object that a listing showed."""
+
+    key: str
+    tag: str
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class Seen:
     """What the store says of a version: its SHA-256 in hexadecimal (None if it keeps none), size, and lock's end."""
 
@@ -70,12 +81,11 @@ class BucketStore:
 
     def __init__(self, address: BucketAddress, credentials_file: Path) -> None:
         """Read the credentials; nothing is requested yet. Raise `KeyFileError` if they cannot be read."""
-        access_key, secret_key = _credentials(credentials_file)
         self.address = address
         self.requests: Counter[str] = Counter()
         """How many requests of each kind were made, those repeated by boto3 counted once."""
         self._lock = Lock()
-        self._client = _client(address, access_key, secret_key)
+        self._client = client_of(address, credentials_file)
 
     @property
     def name(self) -> str:
@@ -104,6 +114,36 @@ class BucketStore:
         with self._request("PUT", f"storing {key}"):
             answer = self._client.put_object(Bucket=self.name, Key=key, Body=body, **asked)
         return Stored(_version_id(answer.get("VersionId")), answer["ETag"].strip('"'))
+
+    def put_media(self, key: str, content: bytes, kind: str, acl: str) -> None:
+        """Store a media file of that type for the web, to be read by whom `acl` says; empty to say nothing.
+
+        Raise `UnsupportedError` if the bucket takes no access for single files, and otherwise as `put` does.
+        """
+        access: dict[str, Any] = {"ACL": acl} if acl else {}
+        digest = b64encode(hashlib.sha256(content).digest()).decode()
+        with self._request("PUT", f"storing {key}"):
+            self._client.put_object(
+                Bucket=self.name,
+                Key=key,
+                Body=content,
+                ContentType=kind,
+                CacheControl=_MEDIA_CACHE,
+                ChecksumSHA256=digest,
+                **access,
+            )
+
+    def objects(self, prefix: str) -> Iterator[Listed]:
+        """Yield the objects whose keys begin so, a thousand with each request, the present version of each."""
+        position: dict[str, Any] = {}
+        while True:
+            with self._request("LIST", f"listing {prefix or 'the bucket'}"):
+                answer = self._client.list_objects_v2(Bucket=self.name, Prefix=prefix, **position)
+            for one in answer.get("Contents", ()):
+                yield Listed(one["Key"], one["ETag"].strip('"'), one["Size"])
+            if not answer.get("IsTruncated"):
+                return
+            position = {"ContinuationToken": answer["NextContinuationToken"]}
 
     def lock(self, key: str, version: str, until: datetime) -> None:
         """Lock a version until then, which is no earlier than its present lock. Raise as `put` does."""
@@ -202,6 +242,11 @@ def _credentials(file: Path) -> tuple[str, str]:
     return access_key, secret_key
 
 
+def client_of(address: BucketAddress, credentials_file: Path) -> S3Client:
+    """Return a client for the bucket with the credentials of the file; raise `KeyFileError` if there are none."""
+    return _client(address, *_credentials(credentials_file))
+
+
 def _client(address: BucketAddress, access_key: str, secret_key: str) -> S3Client:
     client: S3Client = boto3.Session(
         aws_access_key_id=access_key, aws_secret_access_key=secret_key, region_name=address.region
@@ -215,6 +260,7 @@ def _client(address: BucketAddress, access_key: str, secret_key: str) -> S3Clien
             max_pool_connections=PARALLEL * 2,
             # not all stores know the names of buckets as hosts
             s3={"addressing_style": "path" if address.endpoint else "auto"},
+            signature_version="s3v4",  # for addresses with a signature, too
             user_agent_extra="permafrost",
         ),
     )

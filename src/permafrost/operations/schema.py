@@ -19,6 +19,7 @@ from permafrost.documents.bucket import (
     BucketFetchDocument,
     BucketUploadsDocument,
     BucketVerifyDocument,
+    MediaPushDocument,
 )
 from permafrost.documents.failure import ErrorDocument
 from permafrost.documents.notify import NotifyTestDocument
@@ -78,6 +79,7 @@ COMMANDS: Mapping[str, tuple[type, ...]] = {
     "bucket upload": (BucketUploadsDocument,),
     "bucket check": (BucketCheckDocument,),
     "bucket fetch": (BucketFetchDocument,),
+    "media push": (MediaPushDocument,),
     "vault invite": (VaultInviteDocument,),
     "vault invitations": (VaultInvitationsDocument,),
     "vault revoke": (VaultRevokeDocument,),
