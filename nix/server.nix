@@ -272,10 +272,12 @@ in
     };
 
     warnings =
-      lib.optional (mastodon.enable && mediaAreElsewhere && settings.media.path == null) ''
-        services.permafrost: the media of services.mastodon are in an object store (services.mastodon.extraConfig), and
-        are not copied: back them up by other means.
-      ''
+      lib.optional
+        (mastodon.enable && mediaAreElsewhere && settings.media.path == null && !(settings.media ? public_url))
+        ''
+          services.permafrost: the media of services.mastodon are in an object store (services.mastodon.extraConfig), and
+          are not copied: set settings.media.public_url, and vaults fetch them, or back them up by other means.
+        ''
       ++ common.portWarning {
         option = "services.permafrost";
         whose = "permafrost's";

@@ -513,7 +513,7 @@ class FindingKind(Enum):
         "media-closed",
         _N,
         "Media files in the object store may not be read by everyone, such as those of suspended accounts.",
-        "Keep copies of such files by other means; the vault keeps what it fetched before they were closed.",
+        "To fetch them too, give the vault a key that may only read: `credentials_file` in `[[media_sources]]`.",
     )
     MEDIA_UNFIT = (
         "media-unfit",
@@ -531,7 +531,7 @@ class FindingKind(Enum):
         "media-vanished",
         _A,
         "The object store no longer serves media files that the database needs and the vault holds.",
-        "Put them back from the vault's copy: `permafrost vault media` lays it out.",
+        "Put them back from the vault's copy: `permafrost vault media`, then `permafrost media push`.",
     )
     MEDIA_BUDGET = (
         "media-budget",

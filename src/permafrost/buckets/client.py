@@ -135,6 +135,7 @@ def _config(address: BucketAddress) -> Config:
         response_checksum_validation="when_required",  # what comes is compared with its name, which no store can forge
         # not all stores know the names of buckets as hosts
         s3={"addressing_style": "path" if address.endpoint else "auto"},
+        signature_version="s3v4",  # for addresses with a signature, too
         user_agent_extra="permafrost",
         **settings,
     )

@@ -41,7 +41,13 @@ _WRONG_SUM = frozenset({"BadDigest", "InvalidDigest", "XAmzContentChecksumMismat
 _EXISTS = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "412"})
 _MISSING = frozenset({"NoSuchKey", "NoSuchVersion", "NoSuchUpload", "404", "NotFound"})
 _UNSUPPORTED = frozenset(
-    {"InvalidRequest", "NotImplemented", "ObjectLockConfigurationNotFoundError", "InvalidBucketState"}
+    {
+        "AccessControlListNotSupported",
+        "InvalidRequest",
+        "NotImplemented",
+        "ObjectLockConfigurationNotFoundError",
+        "InvalidBucketState",
+    }
 )
 _WORD = re.compile(r"[A-Za-z0-9]{1,60}")
 

@@ -6,6 +6,7 @@ SHA-256. What a request costs is counted in `requests`. No answer is believed to
 
 from __future__ import annotations
 
+import hashlib
 import time
 from base64 import b64decode, b64encode
 from collections import Counter
@@ -28,6 +29,7 @@ from permafrost.buckets.failures import meaning_of, not_understood
 _CHUNK_BYTES = 1 << 20
 _MOST_PAGES = 20_000
 """No honest listing is longer: 20 million versions."""
+_MEDIA_CACHE = "public, max-age=315576000, immutable"  # as Mastodon's paperclip.rb sets it
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,15 @@ class Version:
     size_bytes: int
     modified_at: datetime
     is_latest: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """An object that a listing showed."""
+
+    key: str
+    tag: str
+    size_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +153,36 @@ class BucketStore:
         """Remove the parts of an upload that nobody will finish."""
         with self._request("DELETE", f"abandoning the parts of {key}"):
             self._client.abort_multipart_upload(Bucket=self.name, Key=key, UploadId=upload)
+
+    def put_media(self, key: str, content: bytes, kind: str, acl: str) -> None:
+        """Store a media file of that type for the web, to be read by whom `acl` says; empty to say nothing.
+
+        Raise `UnsupportedError` if the bucket takes no access for single files, and otherwise as `put` does.
+        """
+        access: dict[str, Any] = {"ACL": acl} if acl else {}
+        digest = b64encode(hashlib.sha256(content).digest()).decode()
+        with self._request("PUT", f"storing {key}"):
+            self._client.put_object(
+                Bucket=self.name,
+                Key=key,
+                Body=content,
+                ContentType=kind,
+                CacheControl=_MEDIA_CACHE,
+                ChecksumSHA256=digest,
+                **access,
+            )
+
+    def objects(self, prefix: str) -> Iterator[Listed]:
+        """Yield the objects whose keys begin so, a thousand with each request, the present version of each."""
+        position: dict[str, Any] = {}
+        while True:
+            with self._request("LIST", f"listing {prefix or 'the bucket'}"):
+                answer = self._client.list_objects_v2(Bucket=self.name, Prefix=prefix, **position)
+            for one in answer.get("Contents", ()):
+                yield Listed(one["Key"], one["ETag"].strip('"'), one["Size"])
+            if not answer.get("IsTruncated"):
+                return
+            position = {"ContinuationToken": answer["NextContinuationToken"]}
 
     def lock(self, key: str, version: str, until: datetime) -> None:
         """Lock a version until then, which is no earlier than its present lock. Raise as `put` does."""

@@ -121,3 +121,25 @@ class BucketFetchDocument(Document):
     """ids of the snapshots, the newest first"""
     bytes: int
     """how many bytes of objects came; those that had come before are not counted"""
+
+
+@dataclass(frozen=True, slots=True)
+class MediaPushDocument(Document):
+    """What was put into Mastodon's bucket."""
+
+    bucket: str
+    """its name"""
+    files: int
+    """how many files were sent"""
+    bytes: int
+    """their size"""
+    present: int
+    """how many files the bucket had, with the same bytes"""
+    closed: int
+    """how many of the sent files others may not read on the disk: those of suspended accounts"""
+    has_acl: bool
+    """whether access was set for single files"""
+    requests: int
+    """how many requests that took"""
+    duration_s: float
+    """how long it took"""

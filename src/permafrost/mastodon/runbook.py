@@ -132,8 +132,8 @@ def _before_the_start(installed: MastodonLayout, media: str | None) -> tuple[Run
         RunbookStep(
             "Bring the media back",
             f"Copy {'what was laid out' if media else 'what the vault keeps'}, with the modes: files of suspended "
-            "accounts are 0600 and must stay so, and "
-            "nginx must be able to read all others. If media are in an object store, there is nothing to copy. "
+            "accounts are 0600 and must stay so, and nginx must be able to read all others. An object store that has "
+            "lost them gets them back by: permafrost media push --from DIR --bucket S3_BUCKET --credentials FILE. "
             "A bucket that holds the backups has no media: take them from a vault, or from a copy of your own.",
             (installed.copy_media(media),),
         ),

@@ -20,6 +20,7 @@ from permafrost.documents.bucket import (
     BucketUploadsDocument,
     BucketVerificationsDocument,
     BucketVerifyDocument,
+    MediaPushDocument,
 )
 from permafrost.documents.failure import ErrorDocument
 from permafrost.documents.notify import NotifyTestDocument
@@ -80,6 +81,7 @@ COMMANDS: Mapping[str, tuple[type, ...]] = {
     "bucket upload": (BucketUploadsDocument,),
     "bucket check": (BucketCheckDocument,),
     "bucket fetch": (BucketFetchDocument,),
+    "media push": (MediaPushDocument,),
     "vault invite": (VaultInviteDocument,),
     "vault invitations": (VaultInvitationsDocument,),
     "vault revoke": (VaultRevokeDocument,),

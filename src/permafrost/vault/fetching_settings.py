@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from permafrost.config.buckets import DEFAULT_REGION, BucketName, Endpoint, Prefix, Region
 from permafrost.config.section import Section
-from permafrost.config.values import Flag, Name, PublicUrl
+from permafrost.config.values import Flag, Name, PublicUrl, SecretFile
 
 
 class Fetching(Section):
@@ -46,3 +47,27 @@ class MediaSource(Section):
         description="Fetch from this address and no other, whatever address the server names. Set it to confirm that a "
         "server's media have moved.",
     )
+    credentials_file: SecretFile | None = Field(
+        default=None,
+        description="For what not everyone may read, such as files of suspended accounts: a file whose first line is "
+        "ACCESS_KEY_ID:SECRET_ACCESS_KEY, mode 0400 or 0600, of a key that may only read. Needs `bucket` and boto3.",
+    )
+    bucket: BucketName | None = Field(default=None, description="The bucket's own name, for requests with the key.")
+    endpoint: Endpoint | None = Field(
+        default=None, description="The object store's URL, for requests with the key. If left out, that of AWS."
+    )
+    region: Region = Field(default=DEFAULT_REGION, description="The bucket's region, as its provider calls it.")
+    prefix: Prefix = Field(
+        default="", description="What comes before the media in the bucket: Mastodon's S3_KEY_PREFIX."
+    )
+    signs_all: Flag = Field(
+        default=False, description="Whether every request is signed, for a bucket in which nobody may read anything."
+    )
+
+    @model_validator(mode="after")
+    def _a_key_is_of_a_bucket(self) -> Self:
+        if (self.credentials_file is None) != (self.bucket is None):
+            raise ValueError("credentials_file and bucket go together")
+        if self.signs_all and self.credentials_file is None:
+            raise ValueError("signs_all needs credentials_file")
+        return self

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psycopg
+import pytest
 
 from permafrost.config.models import Media
 from permafrost.events import ignore_events
 from permafrost.operations.backup import back_up
+from permafrost.repository.repository import Repository
 from permafrost.sharing.server_side import media_keys_folder_id
 from permafrost.vault.fetching_settings import Fetching
 from permafrost.vault.media.balance import noted_balance
@@ -18,9 +20,11 @@ from permafrost.vault_keeping.keeper import Keeper
 from samples.media import write_media
 from samples.object_store import OPEN_BUCKET
 from tests.fixtures.carried import share, turn_until
+from tests.fixtures.cdn import Cdn
 from tests.fixtures.delivery import Clock
 from tests.fixtures.seaweedfs import ObjectStore
-from tests.fixtures.server import MakeServer
+from tests.fixtures.server import MakeServer, SigningKey
+from tests.fixtures.stored_media import make_stored_media
 from tests.fixtures.syncthing import Peer, peers
 
 __all__ = ["peers"]
@@ -35,6 +39,33 @@ def _filled(store: ObjectStore, folder: Path) -> None:
         if file.is_file():
             key = f"{PREFIX}/{file.relative_to(folder)}"
             client.put_object(Bucket=OPEN_BUCKET, Key=key, Body=file.read_bytes())
+
+
+@pytest.mark.parametrize("signs_all", [False, True])
+def test_a_key_opens_what_is_closed(
+    object_store: ObjectStore,
+    tmp_path: Path,
+    repository: Repository,
+    signing_key: SigningKey,
+    cdn: Cdn,
+    signs_all: bool,
+) -> None:
+    """What not everyone may read is fetched with a key that may read; without one it is a finding."""
+    bucket = object_store.new_bucket(is_locked=False)
+    path, content = "accounts/avatars/000/000/001/original/00112233445566aa.png", b"\x89PNG" * 100
+    object_store.client().put_object(Bucket=bucket, Key=f"{PREFIX}/{path}", Body=content, ContentType="image/png")
+    stored = make_stored_media(tmp_path / "vault", repository, signing_key, cdn)
+    stored.url = f"{object_store.endpoint}/{bucket}/{PREFIX}"
+    stored.publish_files({path: len(content)})
+    stored.keep()
+    assert path in stored.findings()["media-closed"]
+    key = object_store.reader.write(tmp_path / "key")
+    place = {"bucket": bucket, "endpoint": object_store.endpoint, "prefix": PREFIX}
+    stored.set_source(**place, credentials_file=key, signs_all=signs_all)
+    stored.keep(timedelta(hours=2))
+    assert stored.held() == {path: content}
+    assert "media-closed" not in stored.findings()
+    assert object_store.reader.secret_key not in str(stored.stage.told)
 
 
 def test_the_media_of_a_mastodon(

@@ -131,10 +131,13 @@ def test_a_store_that_does_not_answer_is_a_finding(stored: StoredMedia) -> None:
     stored.publish_files(files)
     stored.keep()
     assert "media-unreachable" not in stored.findings()
-    with_pauses = [timedelta(minutes=20)] * 4
-    for passed in with_pauses:
-        stored.keep(passed)
-    assert stored.held() == {}
+    for _ in range(4):
+        stored.keep(timedelta(minutes=20))
+    assert "has not answered since" in stored.findings()["media-unreachable"]
+    stored.set_source(url=stored.cdn.url)
+    stored.keep(timedelta(minutes=20))
+    assert stored.held() == stored.cdn.files
+    assert "media-unreachable" not in stored.findings()
 
 
 def test_another_address_is_fetched_from_when_confirmed(stored: StoredMedia) -> None:

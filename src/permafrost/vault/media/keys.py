@@ -49,6 +49,8 @@ class MediaKey:
     etag: str
     is_anew: int
     """Whether it is to be fetched whatever lies in its place."""
+    answer: str = ""
+    """Why it could not be had the last time."""
 
     @property
     def part(self) -> str:
@@ -189,7 +191,7 @@ class MediaKeys:
         return int(count)
 
     def _keys(self, where: str, *values: object) -> tuple[MediaKey, ...]:
-        query = f"SELECT path, size_bytes, failures, etag, is_anew FROM media_keys {where}"  # noqa: S608 - our own words
+        query = f"SELECT path, size_bytes, failures, etag, is_anew, answer FROM media_keys {where}"  # noqa: S608 - our own words
         return tuple(MediaKey(*row) for row in self._database.execute(query, values))
 
 

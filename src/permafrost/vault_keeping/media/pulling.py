@@ -17,7 +17,10 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from permafrost.buckets.address import BucketAddress
+from permafrost.buckets.extra import require_boto3
 from permafrost.errors import SpaceError
 from permafrost.findings import FindingKind
 from permafrost.media_store.answers import Answer, Outcome, Wanted
@@ -29,6 +32,7 @@ from permafrost.media_store.workers import FetchWorkers
 from permafrost.repository.durable import make_folder_durably
 from permafrost.small_files import NotAFileError, opened_folder
 from permafrost.vault.cost import media_cost
+from permafrost.vault.fetching_settings import MediaSource
 from permafrost.vault.media.history import MediaHistory
 from permafrost.vault.media.keys import MediaKey, MediaKeys, patience
 from permafrost.vault.settings import Vault, VaultServer
@@ -37,12 +41,16 @@ from permafrost.vault_keeping.media.source import source_url
 from permafrost.vault_keeping.media.store_findings import StoreFindings
 from permafrost.vault_keeping.noting import Noting
 
+if TYPE_CHECKING:
+    from permafrost.buckets.presigning import Presigner
+
 _BATCH = 200
 _WAIT_S = 0.2
 _IDLE_S = 2.0
 _RESTS_AFTER_DISK_S = 300.0
 _UNKNOWN_BYTES = 1 << 20
 """What a file is taken to cost whose size the database does not know."""
+_CLOSED = Outcome.CLOSED.name.lower()
 _MARKER = ".stfolder"
 """What a folder of media has while it is the one, and its disk is mounted; Syncthing makes it where it receives."""
 SOONEST_RECHECK = timedelta(days=1)
@@ -65,6 +73,8 @@ class MediaPull:
         self._budget = DayBudget(noting.records, vault.settings.fetching.gigabytes_a_day * 10**9)
         self._findings = StoreFindings(keys, history.versions, noting)
         self._url: str | None = None
+        self._signer: Presigner | None = None
+        self._signs_all = vault.media_source(server).signs_all
         self._workers: FetchWorkers | None = None
         self._rechecked: frozenset[str] = frozenset()
         self._rests_until_s = 0.0
@@ -126,6 +136,7 @@ class MediaPull:
         for part in parts.iterdir():
             if part.name not in continued:
                 part.unlink()
+        self._signer = _signer(self._vault.media_source(self._server))
         self._workers = _workers(self._vault, self._server, url, Parts(parts, self._media))
 
     def _drop_unlisted(self) -> bool:
@@ -175,10 +186,9 @@ class MediaPull:
             if not self._may_have(key, size_bytes, room if is_kept else None, now):
                 break
             room -= media_cost(size_bytes, len(key.path)) if is_kept else 0
-            wanted = Wanted(key.path, key.size_bytes, key.part if is_kept else f"again-{key.part}", key.etag)
             if not is_kept:
                 self._rechecked |= {key.path}
-            workers.hand_over(wanted, is_kept=is_kept)
+            workers.hand_over(self._wanted(key, is_kept=is_kept), is_kept=is_kept)
         return found_here
 
     def _due(self, now: datetime, count: int) -> Iterator[tuple[MediaKey, bool]]:
@@ -187,6 +197,13 @@ class MediaPull:
         yield from ((key, True) for key in due)
         if not due and self._vault.settings.fetching.recheck_days:
             yield from ((key, False) for key in self._keys.due_again(now, count))
+
+    def _wanted(self, key: MediaKey, *, is_kept: bool) -> Wanted:
+        """Return what to ask for; with a signature if without one it was refused, or always is."""
+        signer, part = self._signer, key.part if is_kept else f"again-{key.part}"
+        is_signed = signer is not None and (self._signs_all or key.answer == _CLOSED)
+        url = signer.url(key.path) if signer is not None and is_signed else None
+        return Wanted(key.path, key.size_bytes, part, key.etag, url)
 
     def _may_have(self, key: MediaKey, size_bytes: int, room: int | None, now: datetime) -> bool:
         if not self._budget.has_room(size_bytes, now):
@@ -243,6 +260,9 @@ class MediaPull:
         key = self._keys.key(answer.wanted.path)
         if key is None:
             return
+        if answer.outcome is Outcome.CLOSED and self._signer is not None and answer.wanted.url is None:
+            self._keys.put_off(key, _CLOSED, answer.reason, now)  # at once again, with a signature
+            return
         first, longest = _PATIENCE.get(answer.outcome, (timedelta(seconds=30), timedelta(hours=6)))
         until = now + patience(key.failures, first, longest)
         self._keys.put_off(key, answer.outcome.name.lower(), answer.reason, until, answer.etag)
@@ -266,6 +286,17 @@ _PATIENCE = {
     Outcome.UNFIT: (timedelta(hours=6), timedelta(days=7)),
     Outcome.REFUSED: (timedelta(hours=1), timedelta(days=1)),
 }
+
+
+def _signer(source: MediaSource) -> Presigner | None:
+    """Return what signs requests to the server's bucket, None without a key for it."""
+    if source.credentials_file is None or source.bucket is None:
+        return None
+    require_boto3()
+    from permafrost.buckets.presigning import Presigner  # noqa: PLC0415 - boto3, only where there is a key
+
+    address = BucketAddress(source.bucket, source.prefix, source.endpoint, source.region)
+    return Presigner(address, source.credentials_file)
 
 
 def _workers(vault: Vault, server: VaultServer, url: str, parts: Parts) -> FetchWorkers:

@@ -15,6 +15,7 @@ NAMED_AT_MOST = 3
 SILENT_FOR = timedelta(hours=1)
 _REPORT_EVERY = timedelta(hours=1)
 _SUBJECT = "media"
+_SILENT_SINCE = "media-silent-since"
 _COUNTED = (
     (FindingKind.MEDIA_ABSENT, WANTED, Outcome.ABSENT, "the object store does not have {} that the database needs"),
     (FindingKind.MEDIA_CLOSED, WANTED, Outcome.CLOSED, "the object store does not let {} be read by everyone"),
@@ -31,7 +32,7 @@ class StoreFindings:
         self._keys, self._versions, self._noting = keys, versions, noting
         self._pace = Pace(_REPORT_EVERY)
         self._failures = 0
-        self._silent_since: datetime | None = None
+        self._silent_since = noting.records.noted_time(_SILENT_SINCE)
         self._rests_until: datetime | None = None
 
     def rests(self, now: datetime) -> bool:
@@ -43,11 +44,16 @@ class StoreFindings:
         if answer.outcome is Outcome.STOPPED:
             return
         if answer.outcome not in (Outcome.FAILED, Outcome.BUSY):
-            self._failures, self._silent_since, self._rests_until = 0, None, None
-            self._noting.records.ledger.end(FindingKind.MEDIA_UNREACHABLE.code, _SUBJECT, now)
+            self._failures, self._rests_until = 0, None
+            if self._silent_since is not None:
+                self._silent_since = None
+                self._noting.records.forget_note(_SILENT_SINCE)
+                self._noting.records.ledger.end(FindingKind.MEDIA_UNREACHABLE.code, _SUBJECT, now)
             return
         self._failures += 1
-        self._silent_since = self._silent_since or now
+        if self._silent_since is None:
+            self._silent_since = now
+            self._noting.records.set_note(_SILENT_SINCE, now.isoformat())
         if answer.outcome is Outcome.BUSY or self._failures >= 5:
             own = patience(self._failures - 1, timedelta(seconds=2), timedelta(minutes=15))
             asked = timedelta(seconds=answer.wait_s) if answer.wait_s is not None else own
