@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -14,7 +15,7 @@ from permafrost.events import Event, Warned
 from permafrost.runs import RunRecords
 from permafrost.status.overview import Overview, server_overview
 from permafrost.web import publisher as module
-from permafrost.web.publisher import Publisher
+from permafrost.web.publisher import Publisher, write_files
 from samples.server_state import NOW, history_of, make_server_state
 
 
@@ -86,3 +87,21 @@ def test_off(configuration: Configuration) -> None:
     publisher.turn(NOW)
     assert looked == []
     publisher.close()
+
+
+def test_what_a_killed_service_left(tmp_path: Path) -> None:
+    """A half-written file of an hour ago is removed by the next writing; a new one, a link's target and others stay."""
+    (tmp_path / "elsewhere").write_text("precious")
+    old, new, other = (
+        tmp_path / name for name in (".page.html.abcdefgh", ".page.html.ijklmnop", ".other.html.abcdefgh")
+    )
+    link = tmp_path / ".page.html.linked00"
+    for file in (old, new, other):
+        file.write_text("half")
+    link.symlink_to(tmp_path / "elsewhere")
+    for file in (old, other, link):
+        os.utime(file, (0, 0), follow_symlinks=False)
+    write_files(tmp_path, [("page.html", b"whole")])
+    assert (tmp_path / "page.html").read_bytes() == b"whole"
+    assert [file.is_symlink() or file.exists() for file in (old, link, new, other)] == [False, False, True, True]
+    assert (tmp_path / "elsewhere").read_text() == "precious"

@@ -25,6 +25,7 @@ from permafrost.web.views import VIEWS
 EVERY_S = 60.0
 LEAST_S = 2.0
 _MODE = 0o644
+_LEFT_S = 3600.0
 Look = Callable[[datetime], Overview]
 
 
@@ -106,6 +107,7 @@ def write_files(folder: Path, files: Iterable[tuple[str, bytes]]) -> None:
     if not folder.is_dir():
         raise ConfigurationError(f"the folder {folder} does not exist", hint="create it, or correct [web] folder")
     for name, content in files:
+        _remove_leftovers(folder, f".{name}.")
         descriptor, temporary = tempfile.mkstemp(dir=folder, prefix=f".{name}.")
         try:
             with os.fdopen(descriptor, "wb") as file:
@@ -115,6 +117,15 @@ def write_files(folder: Path, files: Iterable[tuple[str, bytes]]) -> None:
         except BaseException:
             Path(temporary).unlink(missing_ok=True)
             raise
+
+
+def _remove_leftovers(folder: Path, prefix: str) -> None:
+    """Remove what a killed service has left of a file, once it is too old to be somebody's who writes it now."""
+    for file in folder.iterdir():
+        if file.name.startswith(prefix):
+            with suppress(OSError):
+                if time.time() - file.lstat().st_mtime > _LEFT_S:
+                    file.unlink()
 
 
 def _version(file: Path) -> tuple[int, int]:
