@@ -30,7 +30,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Let the longest tests be run as long as one likes."""
     examples = 200 if os.environ.get("CI") else 20  # where somebody waits for the result, a tenth has to do
     parser.addoption("--model-examples", type=int, default=examples, help="examples of the segment log's model test")
-    parser.addoption("--long", action="store_true", help="data of full size, and every combination")
+    parser.addoption("--long", action="store_true", help="data of full size, every combination, benchmarks")
     parser.addoption("--debian-root", action="append", default=[], help="a root folder in which to try the package")
     parser.addoption("--container-image", help="an image built from packaging/container, to go through the page with")
     parser.addoption("--vault-objects", type=int, default=2000, help="objects of the snapshot that a vault receives")
@@ -38,6 +38,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--fuzz-cases", type=int, default=30, help="cases of each of the fuzzer's tests")
     parser.addoption("--fuzz-seed", default="20261126", help="which cases: each is made from this and its number")
     parser.addoption("--fuzz-first", type=int, default=0, help="the number of the first case, to see one again")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave whole benchmarks to CI, and to whoever asks for them."""
+    if not config.getoption("--long"):
+        for item in items:
+            if item.get_closest_marker("long"):
+                item.add_marker(pytest.mark.skip(reason="long: --long runs it, and so does .ci/run"))
 
 
 @pytest.fixture(scope="session")

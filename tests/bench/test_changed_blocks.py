@@ -14,6 +14,7 @@ from tests.fixtures.newer_postgresql import NEWER_MAJORS, binaries_or_skip
 FACTS = Facts("2026-11-26", "python -m bench --summaries 0.02,0.03 --hours 1", 2, 0.25, {"gpg": "2.2.40"})
 
 
+@pytest.mark.long
 def test_both_settings(server_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """On a server that summarizes its WAL, one repository's runs scan some pages, and the other one's all."""
     binaries = binaries_or_skip(max(NEWER_MAJORS, default=17))

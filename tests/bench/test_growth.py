@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from bench.growth import COMMANDS, VAULT_LOOK, measure_growth
 from bench.growth_results import Size
 from bench.report import document, summary
@@ -10,6 +12,7 @@ from bench.results import Facts, Results, load_results, save_results
 FACTS = Facts("2026-11-26", "python -m bench --growth 2,4", 2, 0.25, {"gpg": "2.2.40"})
 
 
+@pytest.mark.long
 def test_commands_as_a_repository_grows(server_folder: Path, tmp_path: Path) -> None:
     """Each command is measured at each size, on a repository that all of them take for a real one."""
     folder = server_folder / "growth"

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from bench.cpu_by_program import CpuByProgram
 from bench.limits import measure_limits
 from bench.report import document, summary
@@ -14,6 +16,7 @@ FACTS = Facts("2026-11-26", "python -m bench --size 0.02 --limits 1", 2, 0.25, {
 BUSY = "import time\nend = time.process_time() + 0.4\nwhile time.process_time() < end: pass"
 
 
+@pytest.mark.long
 def test_every_piece_is_measured(server_folder: Path, tmp_path: Path) -> None:
     """First backup, restore and what they cannot do without are measured by program, and a restore by step."""
     folder = server_folder / "limits"

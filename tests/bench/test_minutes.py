@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from bench.minutes import measure_minutes
 from bench.programs import service
 from bench.results import Facts
@@ -13,6 +15,7 @@ from tests.fixtures.syncthing import wait_for
 FACTS = Facts("2026-11-25", "python -m bench --minutes 2 --size 0.02", 2, 0.25, {"gpg": "2.2.40"})
 
 
+@pytest.mark.long
 def test_runs_on_the_clock_reach_the_vault(server_folder: Path) -> None:
     """Every run's snapshot is held by a vault that was paired for real, and the last one is restored from there."""
     folder = server_folder / "minutes"

@@ -107,6 +107,7 @@ def test_a_week_is_kept_and_drawn(tmp_path: Path) -> None:
     assert any(line.startswith("restic") for line in summary(results))
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not (shutil.which("restic") and shutil.which("borg")), reason="restic or borg is not installed")
 def test_four_hours_with_their_own_retention(server_folder: Path) -> None:
     """Every system keeps the two last hours and a day, and both ends of what permafrost keeps can be restored."""

@@ -10,16 +10,44 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from permafrost.engines.facts import database_facts
 from permafrost.errors import ConfigurationError, ToolError
 from permafrost.events import Warned, ignore_events
 from permafrost.loading.scratch_server import ScratchPlace, scratch_server
-from permafrost.repository.manifest import DatabaseFacts
+from permafrost.postgres.catalog import describe_database
+from permafrost.postgres.programs.scratch import ScratchCluster
+from permafrost.repository.manifest import DatabaseFacts, Role
 from tests.fixtures.newer_postgresql import NEWER_MAJORS, binaries_or_skip
 from tests.fixtures.other_user import OTHER_USER, as_other_user, as_root
+from tests.fixtures.own_postgresql import OWN_BINARIES, OWN_MAJOR
 
 FACTS = DatabaseFacts(
     name="app", owner="app", server_version=150000, encoding="UTF8", collate="C", ctype="C", size_bytes=0
 )
+
+_ROLES = """
+    CREATE ROLE tenant LOGIN; CREATE ROLE guest LOGIN NOINHERIT; CREATE ROLE auditor LOGIN BYPASSRLS;
+    CREATE ROLE team; CREATE ROLE staff; CREATE ROLE chiefs SUPERUSER; CREATE ROLE strangers;
+    CREATE ROLE "odd ""name"; CREATE ROLE uninvolved;
+    GRANT team TO tenant; GRANT staff TO team WITH ADMIN OPTION; GRANT pg_read_all_stats TO staff;
+    GRANT chiefs TO guest; GRANT "odd ""name" TO auditor; GRANT uninvolved TO strangers;
+"""
+_ROLES_SINCE_16 = """
+    GRANT team TO guest WITH INHERIT FALSE, SET TRUE; GRANT staff TO auditor WITH INHERIT TRUE, SET FALSE;
+    GRANT chiefs TO auditor WITH ADMIN TRUE, INHERIT FALSE, SET FALSE;
+"""
+_OWNED = """
+    CREATE TABLE a (); ALTER TABLE a OWNER TO tenant; CREATE TABLE b (); ALTER TABLE b OWNER TO guest;
+    GRANT SELECT ON a TO auditor;
+"""
+_RIGHTS = """
+    SELECT m.rolname, r.rolname, pg_has_role(m.oid, r.oid, 'MEMBER'), pg_has_role(m.oid, r.oid, 'USAGE'),
+        pg_has_role(m.oid, r.oid, CASE WHEN current_setting('server_version_num')::int < 160000 THEN 'MEMBER'
+            ELSE 'SET' END), pg_has_role(m.oid, r.oid, 'MEMBER WITH ADMIN OPTION'), m.rolsuper, m.rolbypassrls
+    FROM pg_roles m, pg_roles r
+    WHERE m.rolname = ANY(%s) AND (r.rolname = ANY(%s) OR r.rolname LIKE 'pg\\_%%') ORDER BY 1, 2
+"""
+_CONCERNED = ["tenant", "guest", "auditor", "team", "staff", "chiefs", 'odd "name']
 
 
 @pytest.fixture
@@ -116,3 +144,54 @@ def test_nothing_is_written_twice(place: Path, monkeypatch: pytest.MonkeyPatch) 
             ("off",),
             ("minimal",),
         ]
+
+
+@pytest.mark.parametrize("major", [OWN_MAJOR, *NEWER_MAJORS])
+def test_roles_have_what_they_had(
+    major: int, server_folder: Path, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each role that has to do with the snapshot is a member of what it was in the source, with the same options."""
+    binaries = OWN_BINARIES if major == OWN_MAJOR else binaries_or_skip(major)
+    monkeypatch.setenv("PATH", f"{binaries}{os.pathsep}{os.environ['PATH']}")
+    with (
+        ScratchCluster(server_folder / f"roles-{major}", binaries=binaries) as source,
+        psycopg.connect(source.conninfo("postgres"), autocommit=True) as connection,
+    ):
+        connection.execute(_ROLES.encode())
+        if major >= 16:
+            connection.execute(_ROLES_SINCE_16.encode())
+        connection.execute(_OWNED.encode())
+        facts = database_facts(describe_database(connection))
+        expected = connection.execute(_RIGHTS.encode(), (_CONCERNED, _CONCERNED)).fetchall()
+    assert {role.name for role in facts.roles} == {"tenant", "guest", "auditor", "postgres"}
+    assert {role.name for role in facts.groups or ()} == {"team", "staff", "chiefs", 'odd "name'}
+    facts = DatabaseFacts.model_validate_json(facts.model_dump_json(exclude_none=True))
+    with (
+        scratch_server(facts, ScratchPlace(place), ignore_events) as server,
+        psycopg.connect(server.conninfo("postgres")) as session,
+    ):
+        assert session.execute(_RIGHTS.encode(), (_CONCERNED, _CONCERNED)).fetchall() == expected
+        assert session.execute("SELECT FROM pg_roles WHERE rolname IN ('strangers', 'uninvolved')").fetchall() == []
+
+
+def test_an_ordinary_role_with_the_superusers_name(place: Path) -> None:
+    """A role `postgres` that is no superuser in the source, as on a managed server, is none in a drill either."""
+    role = Role(name="postgres", can_login=True)
+    facts = FACTS.model_copy(update={"roles": (role,)})
+    with (
+        scratch_server(facts, ScratchPlace(place), ignore_events) as server,
+        psycopg.connect(server.conninfo("postgres")) as session,
+    ):
+        supers = session.execute("SELECT rolname FROM pg_roles WHERE rolsuper").fetchall()
+        assert supers == [("permafrost_superuser",)]
+
+
+def test_an_older_snapshots_memberships(place: Path) -> None:
+    """A snapshot that does not say with which options a role was granted gets no membership: it might be more."""
+    roles = (Role(name="team", can_login=False), Role(name="tenant", can_login=True, member_of=("team",)))
+    facts = FACTS.model_copy(update={"roles": roles})
+    with (
+        scratch_server(facts, ScratchPlace(place), ignore_events) as server,
+        psycopg.connect(server.conninfo("postgres")) as session,
+    ):
+        assert session.execute("SELECT pg_has_role('tenant', 'team', 'MEMBER')").fetchone() == (False,)

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from permafrost.openpgp.home import temporary_home
 from permafrost.repository.repository import emergency_file
 from tests.fixtures.other_user import as_other_user, as_root
@@ -36,6 +38,21 @@ with reader.temporary_home() as home:
     print(home, flush=True)
     sys.stdin.read()
 """
+_SWEPT_READER = """
+import importlib.util, subprocess, sys
+spec = importlib.util.spec_from_file_location("reader", sys.argv[1])
+reader = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(reader)
+moments = ["tempfile.mkdtemp", sys.argv[2]]  # the second is the first of its kind after the first
+def sweep(event, words):
+    if event in moments[:1] and moments.pop(0) == sys.argv[2]:
+        subprocess.run([sys.executable, "-c", sys.argv[3], sys.argv[1]], stdin=subprocess.DEVNULL, check=True)
+sys.addaudithook(sweep)
+with reader.temporary_home() as home:
+    assert not moments and home.is_dir() and (home / ".permafrost-lock").is_file()
+assert not home.exists()
+"""
+_PERMAFROST = "from permafrost.openpgp.home import temporary_home\nwith temporary_home(): pass"
 
 
 @contextmanager
@@ -76,6 +93,16 @@ def test_a_killed_reader_leaves_its_home_to_the_next(tmp_path: Path) -> None:
                 assert not abandoned.exists()
                 assert held.is_dir()
         assert not held.exists()
+
+
+@pytest.mark.parametrize("moment", ["open", "fcntl.flock"])
+@pytest.mark.parametrize("sweeper", [_READER, _PERMAFROST], ids=["restore.py", "permafrost"])
+def test_a_new_readers_home_is_not_swept(moment: str, sweeper: str, tmp_path: Path) -> None:
+    """What another run removes between the making of a home and its lock costs a restore.py nothing."""
+    (tmp_path / "restore.py").write_bytes(emergency_file("restore.py"))
+    words = (sys.executable, "-c", _SWEPT_READER, str(tmp_path / "restore.py"), moment, sweeper)
+    ran = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
 
 
 def test_what_older_versions_left(tmp_path: Path) -> None:

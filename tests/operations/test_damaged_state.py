@@ -119,8 +119,11 @@ def server(database: str, make_server: MakeServer, invitation: Invitation) -> Se
     return made
 
 
-def test_every_file_and_every_damage(server: Server, database: str, tmp_path: Path) -> None:
-    """Every file is damaged in every way; each backup is made, status is told, and every damaged log restores equal."""
+def test_every_file_and_every_damage(server: Server, database: str, tmp_path: Path, *, is_long: bool) -> None:
+    """Every file is damaged in every way; each backup is made, status is read, and every damaged log restores equal.
+
+    Where time is short, each file but the log is damaged in every third way, by turns.
+    """
     state = server.configuration.state.path
     sound = tmp_path / "sound"
     shutil.copytree(state, sound)
@@ -130,8 +133,10 @@ def test_every_file_and_every_damage(server: Server, database: str, tmp_path: Pa
         one.name for one in files
     }
     seed = int(os.environ.get("PERMAFROST_SEED", "20261126"))
-    for file in files:
-        for name, damage in DAMAGES.items():
+    for turn, file in enumerate(files):
+        for number, (name, damage) in enumerate(DAMAGES.items()):
+            if (turn + number) % 3 and not is_long and file.name != "segments.sqlite":
+                continue
             shutil.rmtree(state)
             shutil.copytree(sound, state)
             if file.name != "start-anew":

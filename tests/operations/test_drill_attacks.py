@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -29,7 +30,12 @@ _BY_SUPERUSER = """
     CREATE TABLE neighbour.kept (value int);
     INSERT INTO neighbour.kept VALUES (1), (2);
     ALTER TABLE neighbour.kept OWNER TO neighbour;
+    CREATE SCHEMA colleague AUTHORIZATION colleague;
+    GRANT neighbour TO colleague;
 """
+_BY_COLLEAGUE = "CREATE MATERIALIZED VIEW colleague.seen AS SELECT * FROM neighbour.kept"
+_MEMBER_WITHOUT_RIGHTS = "GRANT neighbour TO tenant WITH ADMIN FALSE, INHERIT FALSE, SET FALSE"
+_MEMBERSHIP_OPTIONS_SINCE = 160000
 _ON_WHAT_THE_TENANT_MADE = """
     CREATE OPERATOR CLASS public.of_tenant FOR TYPE int USING btree AS
         OPERATOR 1 <, OPERATOR 2 <=, OPERATOR 3 =, OPERATOR 4 >=, OPERATOR 5 >,
@@ -47,11 +53,15 @@ def attacked_by_all(request: pytest.FixtureRequest, server_folder: Path) -> Iter
         ScratchCluster(server_folder / f"attacked-{request.param}", binaries=binaries) as cluster,
         psycopg.connect(cluster.conninfo("postgres"), autocommit=True) as superuser,
     ):
-        superuser.execute("CREATE ROLE tenant LOGIN; CREATE ROLE neighbour LOGIN")
+        superuser.execute("CREATE ROLE tenant LOGIN; CREATE ROLE neighbour LOGIN; CREATE ROLE colleague LOGIN")
         superuser.execute("CREATE ROLE reader LOGIN BYPASSRLS IN ROLE pg_read_all_data")
         with temporary_database(cluster, "template0") as conninfo:
             with psycopg.connect(conninfo, autocommit=True) as connection:
                 connection.execute(_BY_SUPERUSER)
+                if connection.info.server_version >= _MEMBERSHIP_OPTIONS_SINCE:
+                    connection.execute(_MEMBER_WITHOUT_RIGHTS)
+                with psycopg.connect(conninfo_for(conninfo, user="colleague"), autocommit=True) as colleague:
+                    colleague.execute(_BY_COLLEAGUE)
                 with psycopg.connect(conninfo_for(conninfo, user="tenant"), autocommit=True) as tenant:
                     tenant.execute(ATTACKS.read_text())
                 connection.execute(_ON_WHAT_THE_TENANT_MADE)
@@ -95,11 +105,15 @@ EXPECTED = {
 def test_a_drill_gives_a_tenant_nothing(
     attacked: str, make_server: MakeServer, server_folder: Path, tmp_path: Path, engine: str
 ) -> None:
-    """A drill of such a database passes; no code of the tenant had a right it has not in the source, or a program."""
+    """A drill of such a database passes; no code of the tenant had a right it has not in the source, or a program.
+
+    A view that its owner may read only as a member of another role is refreshed.
+    """
     server = backed_up(attacked, make_server, engine)
     words = ("drill", f"--config={server.write_configuration()}", f"--scratch={server_folder}", "--json")
     ended, trace = traced(tmp_path / "trace", *words)
     assert ended.returncode == 0, ended.stderr
+    assert json.loads(ended.stdout)["missing"] == []
     assert "has reached" not in ended.stderr
     assert "permafrost-attack" not in trace
     assert programs_of(trace) - EXPECTED == set()

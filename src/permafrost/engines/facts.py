@@ -17,13 +17,14 @@ from permafrost.mastodon.environment import (
     read_variables,
 )
 from permafrost.postgres.building.sequences import SequenceValue
-from permafrost.postgres.catalog import DatabaseDescription
+from permafrost.postgres.catalog import DatabaseDescription, RoleFacts
 from permafrost.postgres.digest import TableContents
 from permafrost.repository.manifest import (
     DatabaseFacts,
     DatabaseGrant,
     Extension,
     MastodonFacts,
+    Membership,
     Role,
     SequenceFacts,
     Table,
@@ -125,19 +126,33 @@ def database_facts(description: DatabaseDescription) -> DatabaseFacts:
         ),
         settings=description.settings,
         extensions=tuple(Extension(name=name, version=version) for name, version in description.extensions),
-        roles=tuple(
-            Role(
-                name=role.name,
-                can_login=role.can_login,
-                is_superuser=role.is_superuser,
-                member_of=role.member_of or None,
-                settings=role.settings or None,
-            )
-            for role in description.roles
-        ),
+        roles=tuple(map(_role, description.roles)),
+        groups=tuple(map(_role, description.groups)) or None,
         excluded_schemas=description.excluded_schemas or None,
         excluded_tables=tuple(
             (excluded_table.schema, excluded_table.name) for excluded_table in description.excluded_tables
+        )
+        or None,
+    )
+
+
+def _role(facts: RoleFacts) -> Role:
+    """Return the manifest's part about a role."""
+    return Role(
+        name=facts.name,
+        can_login=facts.can_login,
+        is_superuser=facts.is_superuser,
+        member_of=facts.member_of or None,
+        settings=facts.settings or None,
+        bypasses_rls=facts.bypasses_rls or None,
+        memberships=tuple(
+            Membership(
+                role=membership.role,
+                can_grant=membership.can_grant,
+                inherits=membership.inherits,
+                can_become=membership.can_become,
+            )
+            for membership in facts.memberships
         )
         or None,
     )

@@ -10,6 +10,7 @@ import psycopg
 
 from permafrost.errors import RestoreRefusedError
 from permafrost.events import Note, Reporter, Warned
+from permafrost.loading.memberships import grants, inheritance, quoted
 from permafrost.postgres.building.extension_trial import extensions_for_superusers
 from permafrost.postgres.building.provision import (
     connections_to,
@@ -150,7 +151,9 @@ def _check_roles(connection: psycopg.Connection, facts: DatabaseFacts) -> None:
     missing = missing_roles(connection, [role.name for role in facts.roles])
     if missing:
         roles = [role for role in facts.roles if role.name in missing]
-        commands = "; ".join([*map(_creation, roles), *_memberships(roles, {role.name for role in facts.roles})])
+        major = server_major(connection)
+        created = [_creation(role, major) for role in roles]
+        commands = "; ".join([*created, *_memberships(roles, {role.name for role in facts.roles}, major)])
         settings = "; ".join(f"{role.name}: {', '.join(role.settings)}" for role in roles if role.settings)
         raise RestoreRefusedError(
             f"the server has no role {', '.join(missing)}, which the snapshot's objects are owned by or granted to",
@@ -160,20 +163,24 @@ def _check_roles(connection: psycopg.Connection, facts: DatabaseFacts) -> None:
         )
 
 
-def _creation(role: Role) -> str:
-    return f"CREATE ROLE {_quoted(role.name)}{' LOGIN' if role.can_login else ''}"
+def _creation(role: Role, major: int) -> str:
+    return f"CREATE ROLE {quoted(role.name)}{' LOGIN' if role.can_login else ''}{inheritance(role, major)}"
 
 
-def _memberships(roles: Sequence[Role], known: Collection[str]) -> Iterator[str]:
-    """Yield the grants of roles to those `roles`, as far as the snapshot or PostgreSQL itself has the granted role."""
+def _memberships(roles: Sequence[Role], known: Collection[str], major: int) -> Iterator[str]:
+    """Yield the grants of roles to those `roles`, as far as the snapshot or PostgreSQL itself has the granted role.
+
+    A snapshot of before 2026-11-27 does not have their options: they are those of a GRANT without any.
+    """
     for role in roles:
-        for granted in role.member_of or ():
+        without_options = ((granted, _plain_grant(granted, role)) for granted in role.member_of or ())
+        for granted, command in without_options if role.memberships is None else grants(role, major):
             if granted in known or granted.startswith("pg_"):
-                yield f"GRANT {_quoted(granted)} TO {_quoted(role.name)}"
+                yield command
 
 
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
+def _plain_grant(granted: str, role: Role) -> str:
+    return f"GRANT {quoted(granted)} TO {quoted(role.name)}"
 
 
 def _check_role(connection: psycopg.Connection, role: str) -> None:

@@ -15,20 +15,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
-from psycopg import sql
 
 from permafrost.errors import ToolError
 from permafrost.events import Note, Reporter, Warned
 from permafrost.loading.logins import READER_ROLE, ROWS_ROLE
+from permafrost.loading.memberships import grants, inheritance, quoted
 from permafrost.postgres.connection import database_errors
 from permafrost.postgres.programs.binaries import installed_servers, server_binaries
-from permafrost.postgres.programs.scratch import SERVER_USER, ScratchCluster
+from permafrost.postgres.programs.scratch import SERVER_USER, NewCluster, ScratchCluster
 from permafrost.private_folders import check_place, locked_folder, remove_abandoned
 from permafrost.processes.sandbox import check_sandbox
 from permafrost.repository.durable import space_errors
-from permafrost.repository.manifest import DatabaseFacts
+from permafrost.repository.manifest import DatabaseFacts, Role
 
 _PREFIX = "permafrost-scratch-"
+_OWN_SUPERUSER = "permafrost_superuser"
 
 # Nothing of it outlives the run, so nothing is written twice: rows that are loaded into a table that was emptied in
 # the same transaction need no WAL (manual, "Populating a Database", "Disable WAL Archival and Streaming Replication").
@@ -69,10 +70,10 @@ def scratch_server(facts: DatabaseFacts, place: ScratchPlace, report: Reporter) 
             binaries=binaries,
             settings=settings,
             is_sandboxed=place.is_sandboxed,
-            initdb_options=("--no-data-checksums",) if major >= _CHECKSUMS_SINCE else (),
+            new=NewCluster(_superuser(facts), ("--no-data-checksums",) if major >= _CHECKSUMS_SINCE else ()),
         )
         server = stack.enter_context(cluster)
-        _make_roles(server, facts)
+        _make_roles(server, facts, major)
         yield server
 
 
@@ -103,12 +104,24 @@ def _binaries_for(major: int, report: Reporter) -> tuple[int, Path]:
     return min(fitting), server_binaries(min(fitting))
 
 
-def _make_roles(server: ScratchCluster, facts: DatabaseFacts) -> None:
-    """Make the snapshot's roles, each a superuser only if it was one in the source, and two for rows alone.
+def _superuser(facts: DatabaseFacts) -> str:
+    """Return the name of the server's superuser: one that is nobody's else among the snapshot's roles."""
+    ordinary = {role.name for role in _roles(facts) if not role.is_superuser}
+    return _OWN_SUPERUSER if SERVER_USER in ordinary else SERVER_USER
+
+
+def _roles(facts: DatabaseFacts) -> tuple[Role, ...]:
+    """Return the roles that have to do with the snapshot, and those that they are members of."""
+    return (*facts.roles, *(facts.groups or ()))
+
+
+def _make_roles(server: ScratchCluster, facts: DatabaseFacts, major: int) -> None:
+    """Make the snapshot's roles with the rights that they had in the source, and two for rows alone.
 
     They can log in, for the rows of their tables; who may enter the socket's folder is a superuser anyway.
     """
-    names = [ROWS_ROLE, READER_ROLE, *(role.name for role in facts.roles)]
+    superuser = _superuser(facts)
+    names = [ROWS_ROLE, READER_ROLE, _OWN_SUPERUSER, *(role.name for role in _roles(facts))]
     for name in names:
         if name.startswith("pg_") or names.count(name) > 1:
             raise ToolError(f"the snapshot has a role {name}, a name that is reserved")
@@ -118,7 +131,21 @@ def _make_roles(server: ScratchCluster, facts: DatabaseFacts) -> None:
     ):
         connection.execute(f"CREATE ROLE {ROWS_ROLE} LOGIN")
         connection.execute(f"CREATE ROLE {READER_ROLE} LOGIN BYPASSRLS IN ROLE pg_read_all_data")
-        for role in facts.roles:
-            if role.name != SERVER_USER:
-                rights = sql.SQL("SUPERUSER" if role.is_superuser else "NOSUPERUSER")
-                connection.execute(sql.SQL("CREATE ROLE {} {} LOGIN").format(sql.Identifier(role.name), rights))
+        for role in _roles(facts):
+            if role.name != superuser:
+                connection.execute(f"CREATE ROLE {quoted(role.name)} LOGIN {_rights(role, major)}".encode())
+        _grant_memberships(connection, facts, major)
+
+
+def _rights(role: Role, major: int) -> str:
+    rights = ("" if role.is_superuser else "NO") + "SUPERUSER " + ("" if role.bypasses_rls else "NO") + "BYPASSRLS"
+    return rights + inheritance(role, major)
+
+
+def _grant_memberships(connection: psycopg.Connection, facts: DatabaseFacts, major: int) -> None:
+    """Grant what was granted in the source, as far as there are such roles: PostgreSQL's own differ by version."""
+    there = {name for (name,) in connection.execute("SELECT rolname FROM pg_roles")}
+    for role in _roles(facts):
+        for granted, command in grants(role, major):
+            if granted in there:
+                connection.execute(command.encode())

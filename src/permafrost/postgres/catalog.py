@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import psycopg
@@ -27,8 +27,18 @@ class Grant:
 
 
 @dataclass(frozen=True, slots=True)
+class Membership:
+    """What a member has of a role: whether it may grant the role on, has its rights by itself, and may become it."""
+
+    role: str
+    can_grant: bool
+    inherits: bool
+    can_become: bool
+
+
+@dataclass(frozen=True, slots=True)
 class RoleFacts:
-    """A role that owns or is granted something in the database, or that a setting of it names."""
+    """A role that owns or is granted something in the database, or that a setting of it names; or a group of such."""
 
     name: str
     can_login: bool
@@ -37,6 +47,9 @@ class RoleFacts:
     """The roles that were granted to it."""
     settings: tuple[str, ...] = ()
     """`name=value` of each ALTER ROLE SET for all databases."""
+    bypasses_rls: bool = False
+    memberships: tuple[Membership, ...] = ()
+    """The same roles as `member_of`, with the options."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +58,7 @@ class DatabaseDescription:
 
     Sizes in bytes; collations as the server names them. `connection_limit` is None without one. `tablespaces` are all
     that the database or something in it uses, except the default one; `security_labels` are providers and labels.
+    `groups` are the roles that `roles` are members of, directly or not, and that are not among them.
     `excluded_schemas` and `excluded_tables` are what the configuration leaves out of the snapshot.
     """
 
@@ -69,6 +83,7 @@ class DatabaseDescription:
     settings: tuple[tuple[str, str, str], ...]
     extensions: tuple[tuple[str, str], ...]
     roles: tuple[RoleFacts, ...]
+    groups: tuple[RoleFacts, ...] = ()
     excluded_schemas: tuple[str, ...] = ()
     excluded_tables: tuple[TableName, ...] = ()
 
@@ -116,6 +131,8 @@ def describe_database(
         ).fetchone()
         if row is None:
             raise DatabaseError("the database has disappeared from its own catalog")
+        names = _role_names(connection, excluded_schemas, excluded)
+        roles = _roles(connection, names)
         return DatabaseDescription(
             name=row[0],
             owner=row[1],
@@ -137,7 +154,8 @@ def describe_database(
             grants=_database_grants(connection) if row[10] else None,
             settings=_database_settings(connection),
             extensions=_extensions(connection),
-            roles=_roles(connection, excluded_schemas, excluded),
+            roles=tuple(role for role in roles if role.name in names),
+            groups=tuple(role for role in roles if role.name not in names),
             excluded_schemas=tuple(sorted(excluded_schemas)),
             excluded_tables=tuple(sorted(excluded)),
         )
@@ -190,18 +208,14 @@ def _extensions(connection: psycopg.Connection) -> tuple[tuple[str, str], ...]:
     return tuple((row[0], row[1]) for row in rows)
 
 
-def _roles(
+def _role_names(
     connection: psycopg.Connection, excluded_schemas: Collection[str], excluded: Collection[TableName]
-) -> tuple[RoleFacts, ...]:
+) -> Sequence[str]:
     # pg_shdepend has every role that something of this database (or the database itself) depends on: owners,
     # grantees, policies; predefined roles are pinned and do not appear. The bootstrap superuser does not either.
     rows = connection.execute(
         """WITH me AS (SELECT oid FROM pg_database WHERE datname = current_database())
-        SELECT r.rolname, r.rolcanlogin, r.rolsuper,
-            ARRAY(SELECT g.rolname::text FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid
-                WHERE m.member = r.oid ORDER BY 1),
-            coalesce(r.rolconfig, '{}')
-        FROM pg_roles r WHERE r.rolname !~ '^pg_' AND r.oid IN (
+        SELECT r.rolname FROM pg_roles r WHERE r.rolname !~ '^pg_' AND r.oid IN (
             SELECT s.refobjid FROM pg_shdepend s, me
             WHERE s.refclassid = 'pg_authid'::regclass
               AND (s.dbid = me.oid OR (s.classid = 'pg_database'::regclass AND s.objid = me.oid))
@@ -211,15 +225,49 @@ def _roles(
                 OR (s.classid = 'pg_class'::regclass AND o.identity IN (SELECT format('%%I.%%I', schema, name)
                     FROM unnest(%(in_schemas)s::text[], %(names)s::text[]) AS excluded(schema, name)))))
             UNION SELECT datdba FROM pg_database d, me WHERE d.oid = me.oid
-            UNION SELECT setrole FROM pg_db_role_setting s, me WHERE s.setdatabase = me.oid)
-        ORDER BY 1""",
+            UNION SELECT setrole FROM pg_db_role_setting s, me WHERE s.setdatabase = me.oid)""",
         {
             "schemas": list(excluded_schemas),
             "in_schemas": [name.schema for name in excluded],
             "names": [name.name for name in excluded],
         },
     )
-    return tuple(RoleFacts(row[0], row[1], row[2], tuple(dict.fromkeys(row[3])), tuple(row[4])) for row in rows)
+    return [name for (name,) in rows]
+
+
+def _roles(connection: psycopg.Connection, names: Sequence[str]) -> Sequence[RoleFacts]:
+    """Return the named roles and those that they are members of, directly or not, sorted by name.
+
+    Until 15 it was a member's own property whether it inherits, and every member might become the role (release notes
+    of 16). One that was granted a role several times has all the options together.
+    """
+    rows = connection.execute(
+        """WITH RECURSIVE granted AS (
+            SELECT m.member, m.roleid, bool_or(m.admin_option) AS can_grant,
+                bool_or(coalesce((to_jsonb(m)->>'inherit_option')::bool, r.rolinherit)) AS inherits,
+                bool_or(coalesce((to_jsonb(m)->>'set_option')::bool, true)) AS can_become
+            FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.member GROUP BY 1, 2),
+        reached AS (
+            SELECT oid FROM pg_roles WHERE rolname = ANY(%(names)s)
+            UNION SELECT granted.roleid FROM granted JOIN reached ON reached.oid = granted.member)
+        SELECT r.rolname, r.rolcanlogin, r.rolsuper, coalesce(r.rolconfig, '{}'), r.rolbypassrls,
+            coalesce((SELECT json_agg(json_build_array(g.rolname, can_grant, inherits, can_become) ORDER BY g.rolname)
+                FROM granted JOIN pg_roles g ON g.oid = granted.roleid WHERE granted.member = r.oid), '[]')
+        FROM pg_roles r JOIN reached USING (oid) WHERE r.rolname !~ '^pg_' ORDER BY 1""",
+        {"names": list(names)},
+    )
+    return [
+        RoleFacts(
+            name=row[0],
+            can_login=row[1],
+            is_superuser=row[2],
+            member_of=tuple(membership[0] for membership in row[5]),
+            settings=tuple(row[3]),
+            bypasses_rls=row[4],
+            memberships=tuple(Membership(*membership) for membership in row[5]),
+        )
+        for row in rows
+    ]
 
 
 def list_tables(connection: psycopg.Connection) -> tuple[TableName, ...]:

@@ -35,6 +35,15 @@ class Extension(Part):
     version: str
 
 
+class Membership(Part):
+    """What a role's member has of it: may it grant it on, does it have its rights by itself, may it become it."""
+
+    role: str
+    can_grant: bool
+    inherits: bool
+    can_become: bool
+
+
 class Role(Part):
     """A role that owns something or is granted something, without its password."""
 
@@ -43,6 +52,8 @@ class Role(Part):
     is_superuser: bool = False
     member_of: tuple[str, ...] | None = Field(default=None, description="the roles that were granted to it")
     settings: tuple[str, ...] | None = Field(default=None, description="name=value of each ALTER ROLE SET")
+    bypasses_rls: bool | None = Field(default=None, description="given if row level security is not for it")
+    memberships: tuple[Membership, ...] | None = Field(default=None, description="member_of, with the options")
 
 
 class DatabaseGrant(Part):
@@ -81,6 +92,9 @@ class DatabaseFacts(Part):
     )
     extensions: tuple[Extension, ...] = ()
     roles: tuple[Role, ...] = ()
+    groups: tuple[Role, ...] | None = Field(
+        default=None, description="roles that those are members of, directly or not, and that own nothing here"
+    )
     excluded_schemas: tuple[str, ...] | None = Field(default=None, description="left out as the configuration says")
     excluded_tables: tuple[tuple[str, str], ...] | None = Field(
         default=None, description="schema, name of each table and sequence that was left out for that"

@@ -21,7 +21,7 @@ import secrets
 import signal
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
@@ -63,6 +63,14 @@ _HBA = "local all all trust\nlocal replication all trust\nhost all all 127.0.0.1
 _NOT_DURABLE = {"fsync": "off", "full_page_writes": "off"}
 
 
+@dataclass(frozen=True, slots=True)
+class NewCluster:
+    """The name of a new cluster's superuser, and further options of initdb."""
+
+    superuser: str = SERVER_USER
+    initdb_options: Sequence[str] = ()
+
+
 class ScratchCluster:
     """A PostgreSQL cluster that lives in `folder` and that nobody else on the machine can connect to.
 
@@ -71,7 +79,7 @@ class ScratchCluster:
     may use it at a time. `binaries` is the folder of the server programs (by default the newest installed).
     `settings` are added to, and win over, the server settings chosen here. Without `durable` a crash of the
     machine, but not of the server, may lose the data. `is_sandboxed` needs bubblewrap, and ends with the thread that
-    starts the server. A new cluster is made with `initdb_options`.
+    starts the server. `new` is how a new cluster is made.
     """
 
     def __init__(
@@ -84,7 +92,7 @@ class ScratchCluster:
         locale: str = "C.UTF-8",
         settings: Mapping[str, str] | None = None,
         is_sandboxed: bool = False,
-        initdb_options: Sequence[str] = (),
+        new: NewCluster | None = None,
     ) -> None:
         self._user = SERVER_USER if os.geteuid() == 0 else None
         self._place = ScratchFolder(folder.absolute(), self._user)
@@ -95,7 +103,7 @@ class ScratchCluster:
         self.tcp_port = tcp_port
         self.binaries = binaries or server_binaries()
         self._locale = locale
-        self._initdb_options = initdb_options
+        self._new = new or NewCluster()
         self._settings = {**_SETTINGS, **({} if durable else _NOT_DURABLE), **(settings or {})}
         self._name = f"scratch-{hashlib.sha256(os.fsencode(self.folder)).hexdigest()[:16]}"
         self._is_sandboxed = is_sandboxed
@@ -135,7 +143,7 @@ class ScratchCluster:
         it: not in PGPASSWORD, and not in a pass file.
         """
         secretless = {"password": "", "passfile": str(self.pass_file)} if self._is_sandboxed else {}
-        where = {"host": str(self.socket_folder), "port": str(self._port), "user": SERVER_USER}
+        where = {"host": str(self.socket_folder), "port": str(self._port), "user": self._new.superuser}
         return make_conninfo("", **where, dbname=database, **secretless)
 
     def tcp_conninfo(self, database: str, *, port: int | None = None) -> str:
@@ -143,7 +151,7 @@ class ScratchCluster:
         return make_conninfo(
             host="127.0.0.1",
             port=port or self._port,
-            user=SERVER_USER,
+            user=self._new.superuser,
             dbname=database,
             passfile=str(self.pass_file),
         )
@@ -216,9 +224,9 @@ class ScratchCluster:
         if not self._is_sandboxed:
             self._check_reachable(unfinished)
         initdb = (
-            *(str(self.binaries / "initdb"), f"--pgdata={unfinished}", f"--username={SERVER_USER}", "--auth=trust"),
-            *("--encoding=UTF8", f"--locale={self._locale}", "--no-sync", "--no-instructions"),
-            *self._initdb_options,
+            *(str(self.binaries / "initdb"), f"--pgdata={unfinished}", f"--username={self._new.superuser}"),
+            *("--auth=trust", "--encoding=UTF8", f"--locale={self._locale}", "--no-sync", "--no-instructions"),
+            *self._new.initdb_options,
         )
         finished = run(self._enclosed(Program(initdb), unfinished), folder=Path("/"))
         if finished.returncode != 0:
@@ -273,7 +281,7 @@ class ScratchCluster:
         self._place.write(self.pass_file, f"*:*:*:*:{password}\n", for_server=False)
         with psycopg.connect(self.conninfo("postgres")) as connection:
             command = sql.SQL("ALTER ROLE {} PASSWORD {}")
-            connection.execute(command.format(sql.Identifier(SERVER_USER), sql.Literal(password)))
+            connection.execute(command.format(sql.Identifier(self._new.superuser), sql.Literal(password)))
 
     def _end_leftovers(self) -> None:
         for number in (signal.SIGQUIT, signal.SIGKILL):

@@ -39,7 +39,6 @@ PROVIDERS = {"c": "libc", "i": "icu ICU_LOCALE :'locale'", "b": "builtin BUILTIN
 SETTINGS = b"""SET search_path = pg_catalog; SET row_security = off; SET statement_timeout = 0; SET DateStyle = ISO;
 SET IntervalStyle = postgres; SET lc_monetary = 'C'; SET xmloption = content; SET standard_conforming_strings = on;\n"""
 encoded = partial(str.encode, encoding="utf-8", errors="surrogateescape")  # what PostgreSQL gets
-Elements = dict[tuple[int, int], Any]  # by index and member; of a base, -1
 say = partial(print, file=sys.stderr, flush=True)  # stdout is for what was asked for
 
 
@@ -98,10 +97,8 @@ class Reader:
         kinds, signers = [words[0] for words in found], [words[-1] for words in found if words[0] == "VALIDSIG"]
         is_good = signers == [self.trusted] and kinds.count("NEWSIG") == kinds.count("GOODSIG") == 1  # (4.3)
         must(is_good, f"the list of {snapshot} has no good signature by the key {self.trusted}")
-        entries: list[tuple[str, int, str]] = []
-        for size, sha256 in ENTRY.findall(text.decode("ascii", "replace")):
-            name = f"objects/{sha256[:2]}/{sha256}.gpg" if entries else f"{folder}/manifest.gpg"
-            entries.append((name, int(size), sha256))
+        first, listed = f"{folder}/manifest.gpg", enumerate(ENTRY.findall(text.decode("ascii", "replace")))
+        entries = [(f"objects/{sha[:2]}/{sha}.gpg" if i else first, int(size), sha) for i, (size, sha) in listed]
         again = f"# permafrost objects 1\n# repository {self.id}\n# snapshot {snapshot}\n"
         again += "".join(f"# size {size} {name}\n{sha256}  {name}\n" for name, size, sha256 in entries)
         must(entries and text == again.encode(), f"the list of {snapshot} does not have the right form")  # (4.2)
@@ -114,8 +111,7 @@ class Reader:
         with path.open("rb") as file:
             for chunk in iter(lambda: file.read(1 << 20) if hashed and is_whole else b"", b""):
                 digest.update(chunk)
-        is_whole &= digest.hexdigest() == sha256 or not hashed
-        must(is_whole, f"{name} is damaged: copy it from another copy of the repository")
+        must(is_whole and (not hashed or digest.hexdigest() == sha256), f"{name} is damaged: take it from another copy")
 
     def state(self, snapshot: str, *, hashed: bool) -> str:
         """Return whether a snapshot is whole (not hashed: all there), in flight or corrupt, and why (section 6)."""
@@ -184,7 +180,7 @@ class Reader:
             must(len(content := bytes(stream.read(LIMIT + 1))) <= LIMIT, f"{name} contains more than it can")
             return content
 
-    def files(self, names: list[str], elements: Elements, wanted: str) -> Iterator[tuple[Any, Any]]:
+    def files(self, names: list[str], elements: dict[tuple[int, int], Any], wanted: str) -> Iterator[tuple[Any, Any]]:
         """Yield each element with its lines, or with its wanted file (`gone` or `new`) of a delta (5.8, 5.9)."""
         bases = {index for index, member in elements if member < 0}
         for index in sorted({index for index, _ in elements} - (bases if wanted == "gone" else set())):
@@ -201,9 +197,9 @@ class Reader:
                         yield elements[index, int(form[1])], tar.extractfile(file)
 
 
-def logged(reader: Reader, manifest: dict[str, Any], names: list[str]) -> Elements:
+def logged(reader: Reader, manifest: dict[str, Any], names: list[str]) -> dict[tuple[int, int], Any]:
     """Return the elements of all segments by index and member (of a base: -1), with the gone lines (5.7, 5.9)."""
-    elements: Elements = {}
+    elements: dict[tuple[int, int], Any] = {}
     kinds = {listed["index"]: listed["kind"] for listed in manifest["objects"]}
     for table in manifest["tables"]:
         columns = f"({', '.join(map(quoted, table['columns']))})" if table.get("columns") else ""
@@ -227,7 +223,7 @@ def logged(reader: Reader, manifest: dict[str, Any], names: list[str]) -> Elemen
     return elements
 
 
-def rows(reader: Reader, names: list[str], elements: Elements) -> Iterator[bytes]:
+def rows(reader: Reader, names: list[str], elements: dict[tuple[int, int], Any]) -> Iterator[bytes]:
     """Yield a script that loads all rows; raise if an element has not as many lines as it should (5.10)."""
     yield SETTINGS
     for element, file in reader.files(names, elements, "new"):
@@ -264,8 +260,7 @@ def named(facts: dict[str, Any]) -> str:
 
 def psql(conninfo: str, script: Iterable[bytes], **values: object) -> list[str]:
     """Run a script, in which :"name" and :'name' stand for values, quoted by psql; return the lines of its answer."""
-    words = ["psql", "-XqAtw", "--set=ON_ERROR_STOP=1", "-d", conninfo]
-    words += [f"--set={key}={value}" for key, value in values.items()]
+    words = ["psql", "-XqAtw", "-vON_ERROR_STOP=1", "-d", conninfo, *(f"-v{key}={values[key]}" for key in values)]
     with tempfile.TemporaryFile() as answer, tempfile.TemporaryFile() as said:
         program: Any = subprocess.Popen([*map(encoded, words)], stdin=subprocess.PIPE, stdout=answer, stderr=said)
         try:
@@ -303,9 +298,8 @@ def restore(reader: Reader, options: argparse.Namespace) -> None:
     objects = {listed["kind"]: entries[listed["index"]][0] for listed in manifest["objects"]}
     say(f"snapshot {manifest['snapshot']} is whole and signed, and contains: {', '.join(objects)}")
     must(manifest["engine"] in ("dump", "log"), "this program does not know its engine; use a newer permafrost")
-    os.environ["PGCLIENTENCODING"] = "UTF8"
-    if manifest["database"]["encoding"] == "SQL_ASCII":  # (5.10)
-        os.environ["PGCLIENTENCODING"] = "SQL_ASCII"
+    os.environ["PGCLIENTENCODING"] = "SQL_ASCII" if manifest["database"]["encoding"] == "SQL_ASCII" else "UTF8"
+    if os.environ["PGCLIENTENCODING"] == "SQL_ASCII":  # (5.10)
         names = {key: manifest.get(key, []) for key in ("database", "tables", "sequences")}
         text = json.dumps(names, ensure_ascii=False).encode("latin-1")
         manifest.update(json.loads(text.decode("utf-8", "surrogateescape")))
@@ -353,9 +347,8 @@ def unpack(archive: bytes, folder: Path) -> None:
 
 
 def held(folder: Path) -> IO[bytes]:
-    """Return the locked file in a folder that nobody else can enter; OSError if it is none, or its maker lives."""
-    if (folder.lstat().st_mode, folder.lstat().st_uid) != (0o40700, os.geteuid()):
-        raise PermissionError(folder)
+    """Return the locked file in a folder that nobody else can enter; raise if it is none, or its maker lives."""
+    must((folder.lstat().st_mode, folder.lstat().st_uid) == (0o40700, os.geteuid()), f"{folder} is not private")
     fcntl.flock(lock := (folder / ".permafrost-lock").open("ab"), fcntl.LOCK_EX | fcntl.LOCK_NB)
     return lock
 
@@ -365,10 +358,17 @@ def temporary_home() -> Iterator[Path]:
     """Yield a private folder, in memory if possible; those that killed readers left, with keys in them, are removed."""
     place = Path("/dev/shm" if os.access("/dev/shm", os.W_OK) else tempfile.gettempdir())  # noqa: S108
     for left in place.glob("permafrost-reader-*"):
-        with suppress(OSError), held(left):
+        with suppress(OSError, RestoreError), held(left):
             shutil.rmtree(left)
-    with tempfile.TemporaryDirectory(prefix="permafrost-reader-", dir=place) as home, held(Path(home)):
-        yield Path(home)
+    lock: Any = None
+    while not lock or not os.fstat(lock.fileno()).st_nlink:  # until it is locked, another process may remove it
+        home = Path(tempfile.mkdtemp(prefix="permafrost-reader-", dir=place))
+        with suppress(BlockingIOError, FileNotFoundError):
+            lock = held(home)
+    try:
+        yield home
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
 
 
 def main() -> None:
