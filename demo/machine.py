@@ -194,7 +194,13 @@ def _end(started: subprocess.Popen[str]) -> None:
 
 
 def end_leftovers(folder: Path) -> list[str]:
-    """End every process that names `folder` in its arguments or environment, and return what they were."""
+    """End every process that names `folder` in its arguments or environment, and return what they were.
+
+    What has been killed already may need a moment on a busy machine, and is none of them.
+    """
+    deadline = time.monotonic() + 5
+    while processes_of(folder) and time.monotonic() < deadline:
+        time.sleep(_LOOK_S)
     found: dict[int, str] = {}
     for number in (signal.SIGTERM, signal.SIGKILL):
         deadline = time.monotonic() + 5

@@ -132,7 +132,10 @@ def test_an_upload_beside_another_is_told_and_tried_again(copied: Copied, make_s
             service.until_done()
         (told,) = [event for event in service.told if isinstance(event, JobEnded)]
         assert (told.outcome, told.exit_code) == ("failed", LockedError.exit_code)
-        assert "failed, and is tried again: another upload to the bucket is under way" in told.message
+        assert (
+            "failed, and is tried again: another upload to the bucket cellar, or a verification, is under way"
+            in told.message
+        )
         service.upload._next_s = 0
         assert service.turn()
         service.until_done()

@@ -1,5 +1,6 @@
 -- source: xocolatl/periods #35: event triggers that protect a schema make its dump impossible to restore
 -- by hand: differs: pg_restore makes event triggers before it refreshes views, and they forbid that
+-- warning: event trigger a_forbid calls public.forbid
 CREATE TABLE accounts (id int PRIMARY KEY);
 CREATE MATERIALIZED VIEW counted AS SELECT count(*) FROM accounts;
 INSERT INTO accounts SELECT generate_series(1, 10);

@@ -1,5 +1,6 @@
 -- source: timescaledb #210, e-maj #25: event triggers that write down what DDL does must not see a restore
 -- by hand: differs: pg_restore makes event triggers before it refreshes views, and they write that down
+-- warning: event trigger log_ddl calls public.log_ddl
 CREATE TABLE ddl_log (tag text, object text);
 CREATE TABLE accounts (id int PRIMARY KEY);
 CREATE MATERIALIZED VIEW counted AS SELECT count(*) FROM accounts;

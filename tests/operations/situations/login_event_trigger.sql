@@ -1,5 +1,6 @@
 -- source: handed over as case 16; a log of logins, as the manual's example of a login trigger keeps one
 -- major: 17
+-- warning: event trigger log_login calls public.log_login
 CREATE TABLE user_login_log ("user" text, session_start timestamptz);
 CREATE TABLE accounts (id int PRIMARY KEY);
 INSERT INTO accounts SELECT generate_series(1, 100);
