@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +12,13 @@ from bench.report import document, summary
 from bench.results import Facts, Results, load_results, save_results
 
 FACTS = Facts("2026-11-26", "python -m bench --size 0.02 --limits 1", 2, 0.25, {"gpg": "2.2.40"})
-BUSY = "import time\nend = time.process_time() + 0.4\nwhile time.process_time() < end: pass\nprint(time.process_time())"
+BUSY = """
+import time
+end = time.process_time() + 0.4
+while time.process_time() < end:
+    pass
+print(time.process_time(), flush=True)
+"""
 
 
 @pytest.mark.long
@@ -42,12 +47,22 @@ def test_every_piece_is_measured(server_folder: Path, tmp_path: Path) -> None:
 
 def test_processor_time_is_found_by_program() -> None:
     """A grandchild's processor time is its program's, and the shell's that waits for it is not."""
-    followed = CpuByProgram(os.getpid())
-    try:
-        words = ("sh", "-c", '"$@"; true', "sh", sys.executable, "-c", BUSY)
-        used_s = float(subprocess.run(words, check=True, capture_output=True, text=True).stdout)
-    finally:
+    words = ("sh", "-c", 'read go; "$@"; true', "sh", sys.executable, "-c", BUSY)
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as parent:
+        followed = CpuByProgram(parent.pid)
+        used_s = float(parent.communicate("go\n")[0])
         found = followed.stop()
     (name,) = (name for name in found if name.startswith("python"))
     assert 0.3 <= found[name] <= used_s + 0.2
     assert found.get("sh", 0) < 0.1
+
+
+def test_what_was_used_before_is_not_counted() -> None:
+    """A descendant that worked before it was followed, and idles since, has used nothing."""
+    words = ("sh", "-c", '"$@"; true', "sh", sys.executable, "-c", BUSY + "\ninput()")
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        assert float(parent.stdout.readline()) >= 0.4
+        followed = CpuByProgram(parent.pid)
+        parent.communicate("\n")
+        assert sum(followed.stop().values()) < 0.2
