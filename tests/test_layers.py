@@ -115,3 +115,16 @@ def test_pure_modules_are_under_the_contract() -> None:
         if re.search(r"\bPure[.;]", first):
             called.add(".".join(file.relative_to(ROOT / "src").with_suffix("").parts))
     assert called == set(named)
+
+
+def test_what_a_reader_can_hold() -> None:
+    """No room has more than 20 modules (the commands': 25) or 3,500 lines, and functions fit a screen."""
+    lengths = []
+    for room in (path.parent for path in (ROOT / "src").rglob("__init__.py")):
+        modules = [path for path in room.glob("*.py") if path.name != "__init__.py"]
+        assert len(modules) <= (25 if room.name == "cli" else 20), room
+        assert sum(len(path.read_text().splitlines()) for path in modules) <= 3500, room
+        trees = [ast.parse(path.read_text()) for path in modules]
+        functions = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+        lengths += [(node.end_lineno or 0) - node.lineno + 1 for node in functions]
+    assert sorted(lengths)[len(lengths) * 9 // 10] <= 25

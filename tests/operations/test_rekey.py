@@ -18,7 +18,7 @@ from permafrost.events import Event, Warned, ignore_events
 from permafrost.loading.source import Source, opened
 from permafrost.openpgp.sealing import OpeningKey
 from permafrost.operations.backup import back_up
-from permafrost.operations.own_key import next_passphrase_file
+from permafrost.operations.own.key import next_passphrase_file
 from permafrost.operations.rekey import Rekeyed, rekey
 from permafrost.postgres.connection import conninfo_for
 from permafrost.repository.layout import SnapshotId

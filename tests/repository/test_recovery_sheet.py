@@ -24,7 +24,7 @@ from permafrost.mastodon.initial_settings import InitRequest
 from permafrost.openpgp.home import gpg, stop_agent, temporary_home
 from permafrost.operations.backup import back_up
 from permafrost.operations.init import Initialized, initialize
-from permafrost.operations.own_sheet import own_sheet
+from permafrost.operations.own.sheet import own_sheet
 from permafrost.postgres.programs.binaries import server_binaries
 from permafrost.postgres.programs.scratch import ScratchCluster
 from permafrost.processes.run import run_checked

@@ -61,7 +61,7 @@ def _problems(path: Path, *, connects: bool, is_text_only: bool, report: Reporte
         return ()
     found = check_files(configuration)
     if not any(key == "encryption.passphrase_file" for key, _ in found):
-        from permafrost.operations.own_key import warn_of_weak_passphrase  # noqa: PLC0415 - with all that starts gpg
+        from permafrost.operations.own.key import warn_of_weak_passphrase  # noqa: PLC0415 - with all that starts gpg
 
         warn_of_weak_passphrase(configuration.encryption, report)
     if configuration.encryption.recipients:

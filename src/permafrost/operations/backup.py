@@ -31,7 +31,7 @@ from permafrost.mastodon.secrets import missing_for_identity
 from permafrost.openpgp.home import temporary_home
 from permafrost.openpgp.sealing_choice import sealing_of
 from permafrost.openpgp.signing import sign_detached
-from permafrost.operations.own_key import adopt_key, check_sealing_key, check_signing_key
+from permafrost.operations.own.key import adopt_key, check_sealing_key, check_signing_key
 from permafrost.repository.distrust import reason_for_distrust, trust_again
 from permafrost.repository.layout import SnapshotId
 from permafrost.repository.lock import repository_lock

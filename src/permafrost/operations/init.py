@@ -25,14 +25,14 @@ from permafrost.events import Reporter, Steps, Warned
 from permafrost.mastodon.environment import read_environment
 from permafrost.mastodon.initial_settings import InitialSettings, InitRequest, initial_settings
 from permafrost.openpgp.passphrase import new_passphrase
-from permafrost.operations.init_parts import (
+from permafrost.operations.own.beginnings import (
     SECRET_MODE,
     build_signing_key,
     own_name,
     refuse_unusable_recipients,
     write_first_key_check,
 )
-from permafrost.operations.own_sheet import own_sheet
+from permafrost.operations.own.sheet import own_sheet
 from permafrost.repository.durable import write_new_file
 from permafrost.repository.repository import Repository
 from permafrost.repository.staging import Placing

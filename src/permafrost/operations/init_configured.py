@@ -23,13 +23,13 @@ from permafrost.documents.setup import InitDocument
 from permafrost.errors import ConfigurationError
 from permafrost.openpgp.passphrase import new_passphrase
 from permafrost.openpgp.signing import export_public_key, signing_fingerprint
-from permafrost.operations.init_parts import (
+from permafrost.operations.own.beginnings import (
     SECRET_MODE,
     build_signing_key,
     refuse_unusable_recipients,
     write_first_key_check,
 )
-from permafrost.operations.own_sheet import own_sheet
+from permafrost.operations.own.sheet import own_sheet
 from permafrost.repository.durable import write_new_file
 from permafrost.repository.layout import FACTS_FILE, Layout
 from permafrost.repository.repository import EMERGENCY_NAMES, Repository, new_repository_id

@@ -28,7 +28,7 @@ from permafrost.openpgp.passphrase import new_passphrase
 from permafrost.openpgp.recipients import check_recipients
 from permafrost.openpgp.sealing_choice import sealing_of
 from permafrost.operations.backup import back_up
-from permafrost.operations.own_key import (
+from permafrost.operations.own.key import (
     adopt_key,
     check_sealing_key,
     check_signing_key,
@@ -36,7 +36,7 @@ from permafrost.operations.own_key import (
     next_passphrase_file,
     warn_of_weak_passphrase,
 )
-from permafrost.operations.own_sheet import own_sheet
+from permafrost.operations.own.sheet import own_sheet
 from permafrost.repository.durable import fsync_folder, write_durably
 from permafrost.repository.layout import SnapshotId
 from permafrost.repository.lock import file_lock

@@ -19,7 +19,7 @@ from permafrost.openpgp.home import temporary_home
 from permafrost.openpgp.sealing import OpeningKey, PassphraseSealing
 from permafrost.openpgp.sealing_choice import sealing_of
 from permafrost.openpgp.signing import sign_detached
-from permafrost.operations.own_key import check_sealing_key, check_signing_key
+from permafrost.operations.own.key import check_sealing_key, check_signing_key
 from permafrost.repository.lock import file_lock
 from permafrost.repository.repository import SMALL_BYTES, Repository
 from permafrost.repository.snapshots import complete_snapshots

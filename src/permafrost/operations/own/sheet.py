@@ -9,7 +9,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from permafrost.buckets.address import address_of
 from permafrost.config.models import Configuration
-from permafrost.operations.init_parts import own_name
+from permafrost.operations.own.beginnings import own_name
 from permafrost.repository.recovery_sheet import SheetFacts, recovery_sheet
 
 

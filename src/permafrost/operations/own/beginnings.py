@@ -1,4 +1,4 @@
-"""What both ways of setting a server up create: its signing key and its key check, and who it runs as."""
+"""What both ways of setting a server up begin with: its signing key and its key check, and who it runs as."""
 
 from __future__ import annotations
 
