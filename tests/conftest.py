@@ -36,7 +36,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--container-image", help="an image built from packaging/container, to go through the page with")
     parser.addoption("--vault-objects", type=int, default=2000, help="objects of the snapshot that a vault receives")
     parser.addoption("--bucket-objects", type=int, default=200, help="objects of the snapshot that a bucket gets")
-    parser.addoption("--fuzz-cases", type=int, default=30, help="cases of each of the fuzzer's tests")
+    parser.addoption("--fuzz-cases", type=int, default=20, help="cases of each of the fuzzer's tests")
     parser.addoption("--fuzz-seed", default="20261126", help="which cases: each is made from this and its number")
     parser.addoption("--fuzz-first", type=int, default=0, help="the number of the first case, to see one again")
 

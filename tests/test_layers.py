@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -73,12 +74,38 @@ def lint(folder: Path) -> tuple[int, str]:
     return finished.returncode, finished.stdout + finished.stderr
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the sources and of the contracts."""
-    shutil.copytree(ROOT / "src", tmp_path / "src", ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copyfile(ROOT / "pyproject.toml", tmp_path / "pyproject.toml")
-    return tmp_path
+    folder = tmp_path_factory.mktemp("project")
+    shutil.copytree(ROOT / "src", folder / "src", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copyfile(ROOT / "pyproject.toml", folder / "pyproject.toml")
+    return folder
+
+
+@pytest.fixture
+def plant(project: Path) -> Iterator[Callable[[str, str], None]]:
+    """Write a line into a module of the copy, which may not exist yet; the copy is as it was afterwards."""
+    kept: dict[Path, str | None] = {}
+
+    def write(place: str, line: str) -> None:
+        file = project / "src" / "permafrost" / place
+        kept[file] = text = file.read_text() if file.exists() else None
+        if text is None:
+            file.parent.mkdir(exist_ok=True)
+            (file.parent / "__init__.py").touch()
+        start = "from __future__ import annotations\n"
+        text = text or ""
+        file.write_text(text.replace(start, f"{start}{line}\n") if start in text else f"{line}\n")
+
+    yield write
+    for file, text in kept.items():
+        if text is not None:
+            file.write_text(text)
+        else:
+            file.unlink()
+            if sorted(path.name for path in file.parent.iterdir()) == ["__init__.py"]:
+                shutil.rmtree(file.parent)
 
 
 def test_contracts_are_kept(project: Path) -> None:
@@ -90,16 +117,11 @@ def test_contracts_are_kept(project: Path) -> None:
 
 
 @pytest.mark.parametrize(("contract", "place", "line"), VIOLATIONS)
-def test_planted_violation_is_found(project: Path, contract: str, place: str, line: str) -> None:
-    """A violation planted in the sources breaks the contract; rooms that are not built yet are planted with it."""
-    file = project / "src" / "permafrost" / place
-    for planned in {file, *(project / f"src/permafrost/{name}.py" for name in ("web/page", "notify/sender"))}:
-        planned.parent.mkdir(exist_ok=True)
-        (planned.parent / "__init__.py").touch()
-        planned.touch()
-    start = "from __future__ import annotations\n"
-    text = file.read_text()
-    file.write_text(text.replace(start, f"{start}{line}\n") if start in text else f"{line}\n")
+def test_planted_violation_is_found(
+    project: Path, plant: Callable[[str, str], None], contract: str, place: str, line: str
+) -> None:
+    """A violation planted in the sources breaks the contract; modules that do not exist are planted as well."""
+    plant(place, line)
     code, said = lint(project)
     assert code == 1, said
     assert f"{contract} BROKEN" in said or "attic" in said

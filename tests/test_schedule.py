@@ -7,7 +7,7 @@ from itertools import islice, pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from permafrost.config.models import Schedule
@@ -74,6 +74,7 @@ def test_what_was_missed_is_made_up_for_once(minutes_off: int, expression: str) 
         assert what.due(NOW + SECOND, {"backup": NOW + SECOND}, off_since) == ()
 
 
+@settings(max_examples=30)  # each is two thousand looks
 @given(st.integers(-100_000, 100_000).filter(lambda minutes: abs(minutes) > 1))
 def test_a_clock_that_jumps(jump_min: int) -> None:
     """A jump of the clock, either way and however far, brings no storm of backups and stops none for long."""

@@ -15,11 +15,13 @@ from permafrost.mastodon.health.examine import examine
 from permafrost.mastodon.health.releases import release_of
 from permafrost.mastodon.health.report import Check, HealthReport
 from permafrost.postgres.connection import connected
+from permafrost.postgres.programs.scratch import ScratchCluster
 from samples.encryption import encrypted, key_pair
 from samples.environment import environment_file
 from samples.media import expected_files, write_media
 from samples.rows import LOCAL_DOMAIN
 from tests.fixtures.hidden_rows import hide_a_duplicate
+from tests.fixtures.postgresql import temporary_database
 
 Environment = dict[str, str]
 ANOTHER_PUBLIC_KEY = "BMJVUEe9DtNgF26KSvnzzpwfQm1DPiOrkKsK5lMbx5Y6T1bAf4xVy3c8_W-dCEdLDarSXcl0vVEz00jaaeItZd4="
@@ -29,6 +31,13 @@ ANOTHER_PUBLIC_KEY = "BMJVUEe9DtNgF26KSvnzzpwfQm1DPiOrkKsK5lMbx5Y6T1bAf4xVy3c8_W
 def environment() -> Environment:
     """What the sample server's `.env.production` sets."""
     return parse_dotenv(environment_file(LOCAL_DOMAIN, "mastodon_production", Path("/run/postgresql"), 5432))
+
+
+@pytest.fixture(scope="module")
+def untouched_database(cluster: ScratchCluster, mastodon_template: str) -> Iterator[str]:
+    """The connection string of a database that the tests only read."""
+    with temporary_database(cluster, mastodon_template) as conninfo:
+        yield conninfo
 
 
 @pytest.fixture
@@ -50,11 +59,11 @@ def the_finding(report: HealthReport) -> Check:
     return finding
 
 
-def test_a_sound_server(mastodon_database: str, environment: Environment, tmp_path: Path) -> None:
+def test_a_sound_server(untouched_database: str, environment: Environment, tmp_path: Path) -> None:
     """The sample server has no finding, everything is looked at, and secrets are proved by what they decrypt."""
-    with psycopg.connect(mastodon_database) as connection:
+    with psycopg.connect(untouched_database) as connection:
         write_media(connection, tmp_path)
-    report = look(mastodon_database, environment, tmp_path, local_domain=LOCAL_DOMAIN)
+    report = look(untouched_database, environment, tmp_path, local_domain=LOCAL_DOMAIN)
     outcomes = {check.code: check.outcome for check in report.checks}
     assert report.findings == ()
     assert {code for code, outcome in outcomes.items() if outcome == "skipped"} == {"keypairs"}
@@ -65,16 +74,16 @@ def test_a_sound_server(mastodon_database: str, environment: Environment, tmp_pa
     assert (by_code["media-files"].count or 0) > 10
 
 
-def test_nothing_is_changed(mastodon_database: str, environment: Environment) -> None:
+def test_nothing_is_changed(untouched_database: str, environment: Environment) -> None:
     """The database is only read, in a transaction that could not write."""
-    with connected(mastodon_database) as connection:
+    with connected(untouched_database) as connection:
         connection.execute("SET default_transaction_read_only = on")
         assert examine(connection, environment, None, report=ignore_events).findings == ()
 
 
-def test_without_secrets(mastodon_database: str) -> None:
+def test_without_secrets(untouched_database: str) -> None:
     """Without secrets at hand, what they would prove is skipped and told, and is no finding."""
-    report = look(mastodon_database, None)
+    report = look(untouched_database, None)
     assert report.findings == ()
     assert {check.code for check in report.checks if check.outcome == "skipped"} == {
         "secrets",
@@ -97,14 +106,14 @@ def test_without_secrets(mastodon_database: str) -> None:
         ("LOCAL_DOMAIN", "", "local-domain"),
     ],
 )
-def test_wrong_settings(mastodon_database: str, environment: Environment, name: str, value: str, code: str) -> None:
+def test_wrong_settings(untouched_database: str, environment: Environment, name: str, value: str, code: str) -> None:
     """One wrong setting is one finding."""
-    assert the_finding(look(mastodon_database, {**environment, name: value})).code == code
+    assert the_finding(look(untouched_database, {**environment, name: value})).code == code
 
 
-def test_another_domain_than_the_snapshots(mastodon_database: str, environment: Environment) -> None:
+def test_another_domain_than_the_snapshots(untouched_database: str, environment: Environment) -> None:
     """A domain that differs from the recorded one is found."""
-    report = look(mastodon_database, environment, local_domain="elsewhere.example")
+    report = look(untouched_database, environment, local_domain="elsewhere.example")
     assert "it was elsewhere.example" in the_finding(report).message
 
 

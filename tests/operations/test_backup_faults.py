@@ -35,13 +35,13 @@ from tests.fixtures.server import MakeServer, Server
 NOISE = (
     "CREATE TABLE noise AS SELECT i, "
     + " || ".join(f"md5(random()::text || {salt})" for salt in range(8))
-    + " AS text FROM generate_series(1, 120000) AS i"
+    + " AS text FROM generate_series(1, 60000) AS i"
 )
 
 
 @pytest.fixture(scope="module")
 def large_template(cluster: ScratchCluster) -> Iterator[str]:
-    """A database of some 40 MB that does not compress, so that a dump of it has a middle."""
+    """A database of some 20 MB that does not compress, so that a dump of it has a middle."""
     with temporary_database(cluster, "template0") as conninfo:
         with psycopg.connect(conninfo) as connection:
             connection.execute(NOISE)
