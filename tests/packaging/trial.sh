@@ -81,8 +81,8 @@ await 90 is_drilling
 check [ "$(systemctl show --property=User --value permafrost-drill.service)" = mastodon ]
 systemctl kill --kill-whom=main --signal=KILL permafrost.service
 await 15 is_idle
-check [ "$(drills done)" = 0 ]
-await 150 has_drilled done 0
+check [ "$(drills 'done')" = 0 ]
+await 150 has_drilled 'done' 0
 check does_not_find drill-failed
 refuse [ "$(systemctl is-failed permafrost-drill.service)" = failed ]
 refuse pgrep --full 'postgres.*permafrost-scratch'
@@ -101,8 +101,8 @@ await 60 finds drill-unit
 check finds drill-failed
 systemctl unmask --quiet permafrost-drill.socket
 systemctl start permafrost-drill.socket
-done_before=$(drills done)
-await 150 has_drilled done "$done_before"
+done_before=$(drills 'done')
+await 150 has_drilled 'done' "$done_before"
 await 60 does_not_find drill-failed
 check does_not_find drill-unit
 set_key drill '"off"'
