@@ -1,4 +1,4 @@
-# What both services are shut away from. It is what systemd/*.service says, and more: here the module knows which folders
+# What all services are shut away from. It is what systemd/*.service says, and more: here the module knows which folders
 # are used, so that /home can be closed altogether.
 {
   ProtectSystem = "strict";

@@ -100,11 +100,24 @@ let
     "/run/user"
   ];
   isInAHome = path: lib.any (folder: isBelow folder path) homes;
-  # The server of a drill is enclosed by bubblewrap, which makes namespaces; without drills the service needs none.
-  makesNamespaces = settings.schedule.drill != "off" && (settings.state.sandbox or "bubblewrap") == "bubblewrap";
   read = settings.secrets.files ++ lib.optional (settings.media.path != null) settings.media.path;
 
   # --- other units ---
+
+  drill = import ./drill.nix {
+    inherit
+      lib
+      cfg
+      configFile
+      isInAHome
+      ;
+    path = [
+      pkgs.gnupg
+      pkgs.zstd
+      pkgs.bubblewrap
+      postgresqlPackage
+    ];
+  };
 
   # Since NixOS 25.11 roles are made when postgresql.target is reached, and before that by postgresql.service itself.
   postgresqlUnit =
@@ -314,64 +327,69 @@ in
       };
     });
 
-    systemd.services.permafrost = {
-      description = "permafrost: backs up Mastodon and sends it to the vaults";
-      wantedBy = [ "multi-user.target" ];
-      wants = [ "network-online.target" ] ++ lib.optional postgresql.enable postgresqlUnit;
-      after =
-        common.after
-        ++ lib.optional postgresql.enable postgresqlUnit
-        # which makes missing secrets; a backup before that would have none
-        ++ lib.optional mastodon.enable "mastodon-init-dirs.service";
-      unitConfig.RequiresMountsFor = [
-        settings.repository.path
-        settings.state.path
-      ]
-      ++ lib.optional (settings.media.path != null) settings.media.path;
-      path = common.programs ++ [
-        pkgs.bubblewrap
-        postgresqlPackage
-      ];
-      serviceConfig =
-        common.serviceConfig cfg
-        // {
-          ExecStartPre =
-            lib.optional usesPassword "${writePassfile}" ++ [ "${permafrost} init --config ${configFile}" ];
-          # the store's file, so that a changed setting restarts the service
-          ExecStart = "${permafrost} run --config ${configFile}";
-          # fed once a second while it works, but not if a job has produced no output for schedule.hung_after_s
-          WatchdogSec = 180;
-          IOSchedulingClass = "best-effort";
-          IOSchedulingPriority = 7;
-          StateDirectory = "permafrost";
-          StateDirectoryMode = "0750";
-          ProtectHome =
-            if lib.any isInAHome writable then
-              false
-            else if lib.any isInAHome read then
-              "read-only"
-            else
-              true;
-          ReadWritePaths =
-            map (path: "-${path}") writable
-            # Syncthing marks the media folder with a hidden folder, and writes nothing else there
-            ++ lib.optional (settings.media.path != null) "-${settings.media.path}";
-          SystemCallFilter = [
-            "@system-service"
-            "~@privileged @resources"
-          ]
-          ++ lib.optional makesNamespaces "capset mount pivot_root umount2";
-        }
-        // lib.optionalAttrs (!makesNamespaces) { RestrictNamespaces = true; }
-        // lib.optionalAttrs (cfg.passphraseFile != null || usesPassword) {
-          LoadCredential =
-            lib.optional (cfg.passphraseFile != null) "passphrase:${cfg.passphraseFile}"
-            ++ lib.optional usesPassword "database-password:${database.passwordFile}";
-        }
-        // lib.optionalAttrs usesPassword {
-          RuntimeDirectory = "permafrost";
-          RuntimeDirectoryMode = "0700";
-        };
+    systemd.sockets = drill.sockets;
+
+    systemd.services = drill.services // {
+      permafrost = {
+        description = "permafrost: backs up Mastodon and sends it to the vaults";
+        wantedBy = [ "multi-user.target" ];
+        wants = [ "network-online.target" ] ++ lib.optional postgresql.enable postgresqlUnit ++ drill.wants;
+        after =
+          common.after
+          ++ drill.wants
+          ++ lib.optional postgresql.enable postgresqlUnit
+          # which makes missing secrets; a backup before that would have none
+          ++ lib.optional mastodon.enable "mastodon-init-dirs.service";
+        unitConfig.RequiresMountsFor = [
+          settings.repository.path
+          settings.state.path
+        ]
+        ++ lib.optional (settings.media.path != null) settings.media.path;
+        path = common.programs ++ [
+          pkgs.bubblewrap
+          postgresqlPackage
+        ];
+        serviceConfig =
+          common.serviceConfig cfg
+          // {
+            ExecStartPre =
+              lib.optional usesPassword "${writePassfile}" ++ [ "${permafrost} init --config ${configFile}" ];
+            # the store's file, so that a changed setting restarts the service
+            ExecStart = "${permafrost} run --config ${configFile}";
+            # fed once a second while it works, but not if a job has produced no output for schedule.hung_after_s
+            WatchdogSec = 180;
+            IOSchedulingClass = "best-effort";
+            IOSchedulingPriority = 7;
+            StateDirectory = "permafrost";
+            StateDirectoryMode = "0750";
+            ProtectHome =
+              if lib.any isInAHome writable then
+                false
+              else if lib.any isInAHome read then
+                "read-only"
+              else
+                true;
+            ReadWritePaths =
+              map (path: "-${path}") writable
+              # Syncthing marks the media folder with a hidden folder, and writes nothing else there
+              ++ lib.optional (settings.media.path != null) "-${settings.media.path}";
+            SystemCallFilter = [
+              "@system-service"
+              "~@privileged @resources"
+            ];
+            RestrictNamespaces = true;
+          }
+          // drill.serviceConfig
+          // lib.optionalAttrs (cfg.passphraseFile != null || usesPassword) {
+            LoadCredential =
+              lib.optional (cfg.passphraseFile != null) "passphrase:${cfg.passphraseFile}"
+              ++ lib.optional usesPassword "database-password:${database.passwordFile}";
+          }
+          // lib.optionalAttrs usesPassword {
+            RuntimeDirectory = "permafrost";
+            RuntimeDirectoryMode = "0700";
+          };
+      };
     };
   };
 }

@@ -74,7 +74,7 @@ def unit(file: Path) -> str:
 
 def units() -> list[Path]:
     """Return the systemd units of the sources."""
-    return sorted((ROOT / "systemd").glob("*.service"))
+    return sorted((ROOT / "systemd").iterdir())
 
 
 def source_date() -> datetime:

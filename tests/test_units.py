@@ -15,12 +15,15 @@ from click.testing import CliRunner
 from permafrost.cli.main import main
 from permafrost.processes.program import Program
 from permafrost.processes.sandbox import Sandbox, sandboxed
+from permafrost.service.drill_unit import SOCKET_VARIABLE
 from tests.fixtures.other_user import OTHER_USER
 
 ALERTS = Path(__file__).parent.parent / "docs/how-to/get-alerts.md"
-UNITS = sorted((Path(__file__).parent.parent / "systemd").glob("*.service"))
+SYSTEMD = Path(__file__).parent.parent / "systemd"
+UNITS = sorted(SYSTEMD.glob("*.service"))
+SOCKET = SYSTEMD / "permafrost-drill.socket"
 ANALYZE = shutil.which("systemd-analyze")
-MOST_EXPOSED = {"permafrost.service": 2.4, "permafrost-vault.service": 1.3}  # a drill makes namespaces
+MOST_EXPOSED = {"permafrost.service": 1.4, "permafrost-drill.service": 1.5, "permafrost-vault.service": 1.3}
 
 pytestmark = pytest.mark.skipif(ANALYZE is None, reason="systemd-analyze is not installed (Debian: systemd)")
 
@@ -32,16 +35,56 @@ def _analyze(*words: str) -> str:
 
 
 def test_there_are_units() -> None:
-    """There is one for the server and one for a vault."""
-    assert [unit.name for unit in UNITS] == ["permafrost-vault.service", "permafrost.service"]
+    """There is one for the server, one for its drills, and one for a vault."""
+    names = ["permafrost-drill.service", "permafrost-vault.service", "permafrost.service"]
+    assert [unit.name for unit in UNITS] == names
 
 
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
 def test_systemd_takes_it(unit: Path, tmp_path: Path) -> None:
     """`systemd-analyze verify` finds nothing to say, but that permafrost is not installed where the unit expects it."""
-    text = unit.read_text().replace("/usr/local/bin/permafrost", sys.executable)
-    (tmp_path / unit.name).write_text(text)
+    for file in (SOCKET, *UNITS):
+        (tmp_path / file.name).write_text(file.read_text().replace("/usr/local/bin/permafrost", sys.executable))
     assert _analyze("verify", "--man=no", str(tmp_path / unit.name)) == ""
+
+
+def test_systemd_takes_the_socket(tmp_path: Path) -> None:
+    """The socket of drills is what systemd takes, with the unit that it starts; it is the one that the service uses,
+    opened before the service starts, and only for the service's user."""
+    for file in (SOCKET, SYSTEMD / "permafrost-drill.service"):
+        (tmp_path / file.name).write_text(file.read_text().replace("/usr/local/bin/permafrost", sys.executable))
+    assert _analyze("verify", "--man=no", str(tmp_path / SOCKET.name)) == ""
+    opened, service, drill = _settings(SOCKET), _settings(SYSTEMD / "permafrost.service"), _settings(UNITS[0])
+    assert service["Environment"] == f"{SOCKET_VARIABLE}={opened['ListenStream']}"
+    assert SOCKET.name in service["Wants"].split()
+    assert SOCKET.name in service["After"].split()
+    assert opened["SocketUser"] == service["User"] == drill["User"]
+    assert opened["SocketMode"] == "0600"
+
+
+def test_a_drill_is_closed_as_the_service_is() -> None:
+    """What the unit of drills allows beyond the service's is what bubblewrap needs; it has no network, and writes to
+    the state folder alone."""
+    service, drill = _settings(SYSTEMD / "permafrost.service"), _settings(UNITS[0])
+    closing = {
+        name for name in service if name.startswith(("Protect", "Private", "Restrict", "System", "Lock", "Memory"))
+    }
+    closing |= {"NoNewPrivileges", "CapabilityBoundingSet", "AmbientCapabilities", "DevicePolicy", "UMask"}
+    opened = {name for name in closing if service[name] != drill.get(name)}
+    assert opened == {"RestrictNamespaces", "RestrictAddressFamilies", "SystemCallFilter"}
+    added = drill["SystemCallFilter"].removeprefix(service["SystemCallFilter"]).split()
+    assert added == ["capset", "mount", "pivot_root", "umount2"]
+    assert drill["RestrictAddressFamilies"].split() == ["AF_UNIX", "AF_NETLINK"]
+    assert drill["PrivateNetwork"] == "yes"
+    assert drill["ReadWritePaths"] == "-/var/lib/permafrost/state"
+
+
+def _settings(unit: Path) -> dict[str, str]:
+    """Return a unit's settings; values of one that is given several times are joined."""
+    found: dict[str, str] = {}
+    for name, value in re.findall(r"^([A-Z]\w+)=(.*)$", unit.read_text(), re.MULTILINE):
+        found[name] = f"{found[name]} {value}" if name in found else value
+    return found
 
 
 def test_systemd_takes_the_unit_that_tells_of_a_failure(tmp_path: Path) -> None:
@@ -77,8 +120,8 @@ def test_its_command_is_there(unit: Path) -> None:
 
 @pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
 def test_the_sandbox_of_a_drill_can_be_made() -> None:
-    """The service may make every system call and namespace that an ordinary user's sandbox needs."""
-    unit = next(unit for unit in UNITS if unit.name == "permafrost.service").read_text()
+    """The unit of drills may make every system call and namespace that an ordinary user's sandbox needs."""
+    unit = (SYSTEMD / "permafrost-drill.service").read_text()
     assert "RestrictNamespaces" not in unit
     program = sandboxed(Program(("/bin/true",)), Sandbox([], []))
     words = ["strace", "-f", *program.argv]

@@ -97,6 +97,12 @@ class FindingKind(Enum):
         "The schedule asks for a drill, and none has succeeded since.",
         "Run `permafrost drill`.",
     )
+    DRILL_UNIT = (
+        "drill-unit",
+        _W,
+        "Drills should run in `permafrost-drill.service`, which cannot be started; in the service they may fail.",
+        "Run `systemctl start permafrost-drill.socket`; if it does not exist, install both units of drills.",
+    )
     SHEET_UNPROVEN = (
         "sheet-unproven",
         _N,

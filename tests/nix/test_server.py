@@ -240,12 +240,56 @@ def test_another_user_may_be_let_in(given: str) -> None:
     assert evaluated(f'{MASTODON} services.permafrost.user = "backup"; {given}')["refused"] == []
 
 
-def test_a_server_without_drills_makes_no_namespaces() -> None:
-    """Namespaces are for the sandbox of a drill; a service that starts no drill may not make any."""
-    assert "RestrictNamespaces" not in evaluated(MASTODON)["server"]["service"]
-    service = evaluated(MASTODON + 'services.permafrost.settings.schedule.drill = "off";')["server"]["service"]
-    assert service["RestrictNamespaces"] is True
-    assert "mount" not in " ".join(service["SystemCallFilter"])
+def test_drills_have_a_unit_of_their_own() -> None:
+    """The service makes no namespaces and asks for drills by a socket that is its user's alone; the unit that may make
+    some has no network, writes to the state folder only, and gets the passphrase but no password of a database.
+    """
+    told = evaluated(
+        MASTODON
+        + 'services.permafrost.passphraseFile = "/run/p"; services.mastodon.database.createLocally = false;'
+        + 'services.mastodon.database.host = "db.example"; services.mastodon.database.passwordFile = "/run/d";'
+    )
+    server, drill, opened = told["server"], told["drill"]["service"], told["drillSocket"]
+    assert server["service"]["RestrictNamespaces"] is True
+    assert "mount" not in " ".join(server["service"]["SystemCallFilter"])
+    (place,) = opened["listenStreams"]
+    assert server["service"]["Environment"] == f"PERMAFROST_DRILL_SOCKET={place}"
+    assert {"permafrost-drill.socket"} <= set(server["wants"]) & set(server["after"])
+    assert opened["socketConfig"] == {"SocketUser": "mastodon", "SocketMode": "0600", "RemoveOnStop": True}
+    assert "RestrictNamespaces" not in drill
+    assert (drill["PrivateNetwork"], drill["RemoveIPC"], drill["ProtectHome"]) == (True, False, True)
+    assert drill["ReadWritePaths"] == ["-/var/lib/permafrost/state"]
+    assert drill["LoadCredential"] == ["passphrase:/run/p"]
+    assert any("bubblewrap" in package for package in told["drill"]["path"])
+    assert drill["ExecStart"].replace(" run-drill ", " run ") == server["service"]["ExecStart"]
+
+
+@pytest.mark.parametrize(
+    ("given", "home"),
+    [
+        ('state.path = "/home/x/state";', False),
+        ('state.scratch = "/home/x/scratch";', False),
+        ('repository.path = "/home/x/repository";', "read-only"),
+    ],
+)
+def test_drills_reach_what_they_need(given: str, home: bool | str) -> None:
+    """State folder and scratch can be written where they are, and a repository can be read, in a home too."""
+    drill = evaluated(f"{MASTODON} services.permafrost.settings.{given}")["drill"]["service"]
+    assert drill["ProtectHome"] == home
+    folder = given.split('"')[1]
+    assert (f"-{folder}" in drill["ReadWritePaths"]) == (home is False)
+
+
+def test_a_server_without_drills_has_no_unit_for_them() -> None:
+    """Where no drill is scheduled there is neither socket nor unit; without a sandbox the unit makes no namespaces."""
+    told = evaluated(MASTODON + 'services.permafrost.settings.schedule.drill = "off";')
+    assert told["drill"] is None
+    assert told["drillSocket"] is None
+    assert "Environment" not in told["server"]["service"]
+    assert "permafrost-drill.socket" not in told["server"]["wants"]
+    open_drill = evaluated(MASTODON + 'services.permafrost.settings.state.sandbox = "off";')["drill"]["service"]
+    assert open_drill["RestrictNamespaces"] is True
+    assert "mount" not in " ".join(open_drill["SystemCallFilter"])
 
 
 def test_what_is_risky_is_warned_of(tmp_path: Path) -> None:

@@ -16,12 +16,20 @@ let
       null
     else
       {
-        inherit (unit) after wants wantedBy;
+        after = unit.after or [ ];
+        wants = unit.wants or [ ];
+        wantedBy = unit.wantedBy or [ ];
         path = map toString unit.path;
         unit = removeAttrs unit.unitConfig [ "After" "Wants" "Description" "X-Restart-Triggers" ];
         service = unit.serviceConfig;
         triggers = map toString (unit.restartTriggers or [ ]);
       };
+  socket =
+    name:
+    let
+      unit = (system.systemd.sockets or { }).${name} or null;
+    in
+    if unit == null then null else { inherit (unit) listenStreams socketConfig; };
   sorted = builtins.sort builtins.lessThan;
   # what is left of an mkIf that does not hold, with the stand-in
   asList = value: if builtins.isList value then value else [ ];
@@ -33,6 +41,8 @@ in
   vaultToml = toml "vault.toml";
   server = service "permafrost";
   vault = service "permafrost-vault";
+  drill = service "permafrost-drill";
+  drillSocket = socket "permafrost-drill";
   refused = builtins.filter isOurs (
     map (one: one.message) (builtins.filter (one: !one.assertion) (system.assertions or [ ]))
   );

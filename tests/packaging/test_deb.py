@@ -58,15 +58,19 @@ def test_maintainer_scripts_are_sound(script: Path) -> None:
 def test_units_start_the_packaged_program(file: Path) -> None:
     """A packaged unit starts the program of the package, and is otherwise that of the sources."""
     packaged = unit(file)
-    assert "ExecStart=/usr/bin/permafrost " in packaged
+    assert ("ExecStart=/usr/bin/permafrost " in packaged) == (file.suffix == ".service")
     assert packaged.replace("/usr/bin/", "/usr/local/bin/") == file.read_text(encoding="utf-8")
 
 
 def test_scripts_stop_and_start_every_unit() -> None:
-    """Each unit is stopped before its program changes, started afterwards, and disabled when it is purged."""
-    assert len(units()) == 2
+    """Each unit is stopped before its program changes; those that are enabled, and bring the units of drills with them,
+    are started afterwards, and disabled when the package is purged."""
+    assert len(units()) == 4
+    enabled = [file.name for file in units() if "[Install]" in file.read_text(encoding="utf-8")]
+    assert enabled == ["permafrost-vault.service", "permafrost.service"]
     for script in SCRIPTS:
-        assert all(file.name in script.read_text(encoding="utf-8") for file in units())
+        named = [file.name for file in units()] if script.name == "prerm" else enabled
+        assert all(name in script.read_text(encoding="utf-8") for name in named)
 
 
 def test_the_launcher_calls_the_entry_point() -> None:

@@ -19,6 +19,14 @@ await() { # await SECONDS COMMAND...: until the command succeeds
 snapshots() { sudo -u mastodon permafrost snapshots --json | grep -o '[0-9]\{8\}T[0-9]\{6\}Z-[0-9a-f]\{8\}' | sort -u; }
 has_another_than() { [ "$(snapshots | tail -n 1)" != "$1" ]; }
 runs_a_backup() { systemctl show --property=StatusText --value permafrost.service | grep -q '^backup, '; }
+is_drilling() { systemctl --quiet is-active permafrost-drill.service; }
+is_idle() { ! is_drilling; }
+drills() { # drills OUTCOME: how many scheduled ones have ended so, as the journal says
+    journalctl --quiet --unit=permafrost.service --output=cat "PERMAFROST_JOB=drill --audited" "PERMAFROST_OUTCOME=$1" | wc -l
+}
+has_drilled() { [ "$(drills "$1")" -gt "$2" ]; }
+finds() { sudo -u mastodon permafrost status --json | grep "\"kind\": \"$1\"" >/dev/null; }
+does_not_find() { ! finds "$1"; }
 has_entry() { [ -n "$(journalctl --quiet --unit=permafrost.service --output=cat "$@")" ]; }
 could_come_back() { sudo -u mastodon permafrost status | grep '^Yes: could come back .* from attic; proven' >/dev/null; }
 has_in_history() { sudo -u permafrost permafrost vault history --path /srv/permafrost | grep "$1" >/dev/null; }
@@ -65,6 +73,40 @@ step a drill proves the snapshot
 check sudo -u mastodon permafrost drill
 await 60 could_come_back
 
+step a drill that is due runs in its unit, without a network, and follows the service
+check systemctl --quiet is-active permafrost-drill.socket
+set_key drill '"* * * * *"'
+systemctl restart permafrost.service
+await 90 is_drilling
+check [ "$(systemctl show --property=User --value permafrost-drill.service)" = mastodon ]
+systemctl kill --kill-whom=main --signal=KILL permafrost.service
+await 15 is_idle
+check [ "$(drills 'done')" = 0 ]
+await 150 has_drilled 'done' 0
+check does_not_find drill-failed
+refuse [ "$(systemctl is-failed permafrost-drill.service)" = failed ]
+refuse pgrep --full 'postgres.*permafrost-scratch'
+
+step a drill ends when the service is stopped
+await 90 is_drilling
+systemctl stop permafrost.service
+await 15 is_idle
+refuse [ "$(systemctl is-failed permafrost-drill.service)" = failed ]
+
+step without its unit a drill is reported, tried and not left out
+systemctl mask --quiet --now permafrost-drill.socket
+systemctl start permafrost.service
+await 90 has_drilled failed 0
+await 60 finds drill-unit
+check finds drill-failed
+systemctl unmask --quiet permafrost-drill.socket
+systemctl start permafrost-drill.socket
+done_before=$(drills 'done')
+await 150 has_drilled 'done' "$done_before"
+await 60 does_not_find drill-failed
+check does_not_find drill-unit
+set_key drill '"off"'
+
 step an upgrade in the middle of a scheduled backup, which runs again at once
 sudo -u mastodon psql --quiet mastodon_production \
     --command='BEGIN; LOCK TABLE note IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(600)' >/dev/null &
@@ -93,7 +135,7 @@ systemctl start permafrost-vault.service
 
 step removal
 apt-get remove -qq permafrost </dev/null
-refuse systemctl --quiet is-active permafrost.service permafrost-vault.service
+refuse systemctl --quiet is-active permafrost.service permafrost-vault.service permafrost-drill.socket
 refuse [ -e /usr/lib/permafrost ]
 refuse [ -e /usr/bin/permafrost ]
 check [ -e /var/lib/permafrost/repository/repository.json ]
@@ -101,6 +143,7 @@ check [ -e /var/lib/permafrost/repository/repository.json ]
 step an installation after removal continues
 install_package /trial/new.deb
 systemctl start permafrost.service permafrost-vault.service
+check systemctl --quiet is-active permafrost-drill.socket
 check sudo -u mastodon permafrost verify
 check has_in_history "$newest"
 

@@ -11,6 +11,7 @@ from permafrost.events import Event, JobEnded
 from permafrost.runs import RunRecords
 from permafrost.schedule import calendar_of, local_zone
 from permafrost.service.alerts import server_alerts
+from permafrost.service.drill_unit import DrillUnit
 from permafrost.service.job_runner import JobRunner
 from tests.fixtures.receivers import Recorder, receiver_at
 from tests.fixtures.server import MakeServer
@@ -36,7 +37,8 @@ def test_a_clock_that_jumps(make_server: MakeServer, tmp_path: Path, recorder: R
 
     with server_alerts(configuration, said.append) as alerts:
         calendar = calendar_of(configuration.schedule, local_zone())
-        runner = JobRunner(configuration, config, calendar, said.append, start, alerts)
+        no_unit = DrillUnit(None, RunRecords(configuration.state.path), said.append)
+        runner = JobRunner(configuration, config, calendar, said.append, start, alerts, no_unit)
         try:
             assert runner.turn(start)
             wait_for(lambda: runner.turn(start + timedelta(hours=5)) and bool(ends()), "the backup has failed", 60)

@@ -34,7 +34,9 @@ RARELY = "0 0 1 1 *"
 class Service:
     """A service that was started as systemd does it, with all that it says to systemd and to the journal."""
 
-    def __init__(self, server: Server, schedule: dict[str, str | int], folder: Path) -> None:
+    def __init__(
+        self, server: Server, schedule: dict[str, str | int], folder: Path, environment: dict[str, str] | None = None
+    ) -> None:
         self.server = server
         self.syncthing = server.passphrase_file.with_name("syncthing")
         self.config = server.passphrase_file.with_name("permafrost.toml")
@@ -55,7 +57,7 @@ class Service:
             [sys.executable, "-m", "permafrost", "run", "--config", str(self.config)],
             stderr=subprocess.PIPE,
             text=True,
-            env={**os.environ, "NOTIFY_SOCKET": str(address)},
+            env={**os.environ, "NOTIFY_SOCKET": str(address), **(environment or {})},
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()

@@ -33,6 +33,7 @@ _COMMANDS = {
     "bucket": ("bucket:bucket", "Copy snapshots into buckets of object stores, and check what these promise."),
     "notify": ("notify:notify", "Try the receivers of alerts."),
     "run": ("service:run", "Run the server's service: backups, audits and drills on schedule, and Syncthing."),
+    "run-drill": ("run_drill:run_drill", "Run one drill that the service asks for, in a unit of its own."),
     "schema": ("schema:schema", "Print the JSON Schema (2020-12) of what the command NAME prints with --json."),
 }
 

@@ -65,9 +65,18 @@ class Ended:
 
 
 class Job:
-    """A command under way; a vault's has no configuration file. Nobody waits: ask `ended()` from time to time."""
+    """A command under way; a vault's has no configuration file. Nobody waits: ask `ended()` from time to time.
 
-    def __init__(self, words: tuple[str, ...], config_file: Path | None, started_at: datetime) -> None:
+    `options` are added to the command, and are not part of its name.
+    """
+
+    def __init__(
+        self,
+        words: tuple[str, ...],
+        config_file: Path | None,
+        started_at: datetime,
+        options: tuple[str, ...] = (),
+    ) -> None:
         self.words = words
         self.started_at = started_at
         self.step = ""
@@ -76,7 +85,7 @@ class Job:
         self._ended_at: float | None = None
         self._hung_after_s: float | None = None
         where = ("--config", str(config_file)) if config_file is not None else ()
-        argv = (*own_command(), *words, "--json", *where)
+        argv = (*own_command(), *words, *options, "--json", *where)
         self._program = Attended(Program(argv, without_service_manager(os.environ)), self._lines.put)
 
     @property

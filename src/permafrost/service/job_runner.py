@@ -14,6 +14,7 @@ from permafrost.operations.prune import prunable
 from permafrost.runs import MISSED, Run, RunRecords
 from permafrost.schedule import Calendar, Due, JobName
 from permafrost.service.alerts import ServerAlerts
+from permafrost.service.drill_unit import DrillUnit
 from permafrost.service.job import PATIENCE_S, Ended, Job
 from permafrost.service.progress_file import ProgressFile
 
@@ -44,6 +45,7 @@ class JobRunner:
     report: Reporter
     started_at: datetime
     alerts: ServerAlerts
+    drill_unit: DrillUnit
     _job: Job | None = None
     _name: JobName | None = None
     _last: dict[JobName, Run | None] = field(default_factory=dict)
@@ -127,6 +129,7 @@ class JobRunner:
             self._last = last_runs(records)
             self._since = records.oldest_start() or self.started_at
             self._looked_at = time.monotonic()
+            self.drill_unit.look(now)
         ended = {job: run.ended_at for job, run in self._last.items() if run is not None}
         return self.calendar.due(now, ended, self._since or self.started_at)
 
@@ -146,7 +149,8 @@ class JobRunner:
 
     def _begin(self, words: tuple[str, ...], name: JobName | None, now: datetime) -> None:
         self._name = name
-        self._job = Job(words, self.config_file, now)
+        options = self.drill_unit.options(now) if name == "drill" else ()
+        self._job = Job(words, self.config_file, now, options)
         self._progress.begin(self._job.name, now)
         self.alerts.job_began(name or "prune")
 

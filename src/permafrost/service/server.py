@@ -18,10 +18,12 @@ from permafrost.operations.refresh_status import StatusRefresher
 from permafrost.repository.durable import make_folder_durably
 from permafrost.repository.layout import Layout
 from permafrost.repository.lock import file_lock
+from permafrost.runs import RunRecords
 from permafrost.schedule import calendar_of, local_zone
 from permafrost.sealed_media.store import seals_media
 from permafrost.service.alerts import ServerAlerts, server_alerts
 from permafrost.service.bucket_uploads import BucketUpload, BucketUploads
+from permafrost.service.drill_unit import DrillUnit, drill_socket
 from permafrost.service.job import Job
 from permafrost.service.job_runner import JobRunner
 from permafrost.service.own_command import check_own_command
@@ -61,7 +63,9 @@ def _serve(configuration: Configuration, config_file: Path, report: Reporter, pa
 
     uptime = SyncthingUptime(server.syncthing, f"permafrost {server.name}", prepare, report)
     calendar = calendar_of(configuration.schedule, local_zone())
-    jobs = JobRunner(configuration, config_file, calendar, report, datetime.now(UTC), alerts)
+    place = drill_socket(os.environ) if "drill" in calendar.rhythms else None
+    drill_unit = DrillUnit(place, RunRecords(configuration.state.path), report)
+    jobs = JobRunner(configuration, config_file, calendar, report, datetime.now(UTC), alerts, drill_unit)
     uploads = _uploads(configuration, config_file, report)
     sealing = _sealing(configuration, config_file, report)
     doorkeeper = Doorkeeper(server, report)

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from permafrost.findings import Finding, FindingKind, kind_of
 from permafrost.repository.layout import SnapshotId
 from permafrost.repository.newest import ahead, is_ahead, newest
-from permafrost.runs import DRILL, SCAN_FINDING, SCAN_MESSAGE, SEAL_MEDIA, Run, RunRecords
+from permafrost.runs import DRILL, DRILL_UNIT, SCAN_FINDING, SCAN_MESSAGE, SEAL_MEDIA, Run, RunRecords
 from permafrost.schedule import Calendar
 from permafrost.status.schedule import late_snapshot
 
@@ -72,6 +72,9 @@ def about_sealing(records: RunRecords, now: datetime) -> Iterator[Finding]:
 def about_runs(records: RunRecords) -> Iterator[Finding]:
     """Yield that the last drill or the last backup failed, and what is wrong with what the last snapshots hold."""
     yield from about_drill(records.newest_settled(DRILL))
+    unit = records.newest(DRILL_UNIT)
+    if unit is not None and unit.outcome == "failed":
+        yield Finding(FindingKind.DRILL_UNIT, "permafrost-drill.service", str(unit.details.get("message")))
     failure = last_failure(records)
     if failure is not None:
         yield Finding(FindingKind.BACKUP_FAILED, "backup", f"the last backup failed: {failure}")

@@ -90,21 +90,12 @@ def reporting(command: Callable[..., int | None]) -> Callable[..., None]:
         except ReportedError as error:
             print_error(error, as_json=as_json)
             sys.exit(exit_code_of(error))
-        except OSError as error:
+        except Exception as error:
             if isinstance(error, BrokenPipeError) and is_output_unread():
                 raise
-            explained = _explained(error)
-            print_error(explained, as_json=as_json)
-            sys.exit(exit_code_of(explained))
-        except Exception as error:  # noqa: BLE001 - the last resort: reported as what it is
-            traceback.print_exc()
-            explained = PermafrostError(
-                f"a defect of permafrost: {type(error).__name__}: {error}",
-                unchanged="all existing snapshots",
-                hint="please report it with the lines above",
-            )
-            print_error(explained, as_json=as_json)
-            sys.exit(exit_code_of(explained))
+            reported = explained(error)
+            print_error(reported, as_json=as_json)
+            sys.exit(exit_code_of(reported))
         sys.exit(code or 0)
 
     return wrapper
@@ -117,6 +108,18 @@ def stopping_quietly(report: Reporter) -> Iterator[None]:
         yield
     except InterruptedRunError:
         report(Note("stopped"))
+
+
+def explained(error: Exception) -> PermafrostError:
+    """Return the error that a user gets for one that is none of ours; a defect's traceback is printed."""
+    if isinstance(error, OSError):
+        return _explained(error)
+    traceback.print_exception(error)
+    return PermafrostError(
+        f"a defect of permafrost: {type(error).__name__}: {error}",
+        unchanged="all existing snapshots",
+        hint="please report it with the lines above",
+    )
 
 
 def _explained(error: OSError) -> PermafrostError:
