@@ -124,7 +124,7 @@ class RunRecords:
         except (sqlite3.DatabaseError, OSError) as error:
             raise ConfigurationError(
                 f"the run records {self._file} cannot be used: {error}",
-                hint="check the owner and mode of the state folder, and the disk: [state] path",
+                hint="check [state] path: the folder's owner and mode, the disk, ReadWritePaths= of a systemd unit",
             ) from error
 
     def begin(self, operation: str, now: datetime) -> int:

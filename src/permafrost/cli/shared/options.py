@@ -126,6 +126,9 @@ def _explained(error: OSError) -> PermafrostError:
     what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return SpaceError(f"no space left on the disk: {what}", hint="make room, and run the command again")
+    if error.errno == errno.EROFS:
+        hint = "mount it to be written; to a systemd unit other folders are open by ReadWritePaths= alone"
+        return ConfigurationError(f"nothing can be written there: {what}", hint=hint)
     return ConfigurationError(
         f"a file or folder cannot be used: {what}",
         hint="check that it exists, and that the user running permafrost may use it",
