@@ -34,7 +34,8 @@ coverage:
 # make bench SIZE=1 HOURS=10 WEEK_HOURS=168, make bench SIZES=0.1,1,4, make bench SIZE=1 CHURNS=0.3,1,3,10 (sizes in GB),
 # make bench SIZE=1 MINUTES=15, make bench SIZE=1 LIMITS=3, make bench PGBENCH=50 HOURS=3 (pgbench's scale: 50 is about
 # 0.8 GB), make bench GROWTH=30,300,3000 (snapshots), and with a newer PostgreSQL:
-# scripts/with_postgresql 17 make bench SUMMARIES=0.1,1
+# scripts/with_postgresql 17 make bench SUMMARIES=0.1,1; make bench COMPARE=REV SIZE=0.1 HOURS=5 runs this version
+# and commit REV in turn, and keeps the ratios in .bench/
 bench:
 	@scripts/bootstrap bench
 	@$(PYTHON) -m bench $(if $(SIZE),--size $(SIZE)) $(if $(HOURS),--hours $(HOURS)) \
@@ -44,6 +45,7 @@ bench:
 	    $(if $(PGBENCH),--pgbench $(PGBENCH)) \
 	    $(if $(LIMITS),--limits $(LIMITS)) \
 	    $(if $(GROWTH),--growth $(GROWTH)) \
+	    $(if $(COMPARE),--compare $(COMPARE)) \
 	    $(if $(MINUTES),--minutes $(MINUTES))
 
 # dist/permafrost_*.deb for Debian 12 and 13, amd64 and arm64; make deb DEB="12-amd64" makes one

@@ -5,7 +5,8 @@ log engine with several amounts of churn; with --limits first backup and restore
 with --growth what commands cost as the repository and its records grow; with --summaries the log engine at several
 sizes where PostgreSQL, 17 or newer, says which blocks have changed; with --pgbench the log engine and others on
 pgbench's database; with --minutes a backup every minute, carried to a vault. The parts measured before stay in the
-document, each with its own date.
+document, each with its own date. With --compare the present version runs against another commit's, and the ratios are
+printed and kept apart.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from pathlib import Path
 from types import FrameType
 
 from bench.changed_blocks import measure_changed_blocks
+from bench.compare import compare, report, store
 from bench.growth import measure_growth
 from bench.growth_results import Size
 from bench.limits import measure_limits
@@ -49,6 +51,8 @@ def main() -> int:
     """Measure, print and write; return the exit code."""
     options = _options()
     signal.signal(signal.SIGTERM, _interrupt)
+    if options.compare:
+        return _compare(options)
     file = options.output / "benchmarks.json"
     results = load_results(file)
     try:
@@ -64,6 +68,18 @@ def main() -> int:
     (options.output / "benchmarks.md").write_text(document(results))
     print("\n".join(("", *summary(results))))
     print(f"\nwritten: {options.output / 'benchmarks.md'}")
+    return 0
+
+
+def _compare(options: argparse.Namespace) -> int:
+    try:
+        with _temporary_folder() as folder:
+            found = compare(folder, _facts(), round(options.size * 1e9), options.hours, options.compare, _say)
+    except (BenchError, PermafrostError) as error:
+        print(f"bench: failed: {error}", file=sys.stderr)
+        return 1
+    print("\n".join(("", *report(found))))
+    print(f"\nwritten: {store(found)}")
     return 0
 
 
@@ -92,6 +108,7 @@ def _options() -> argparse.Namespace:
     parts.add_argument("--limits", type=int, metavar="N", help="first backup and restore, and their limits, N rounds")
     parts.add_argument("--growth", type=_counts, metavar="N,N", help="commands on a repository of so many snapshots")
     parts.add_argument("--minutes", type=int, metavar="N", help="a backup every minute, so many, carried to a vault")
+    parts.add_argument("--compare", metavar="REV", help="this version against that commit's, --hours rounds in turn")
     parts.add_argument("--render", action="store_true", help="measure nothing, write the document again")
     parser.add_argument("--output", type=Path, default=DOCUMENTS, metavar="DIR", help="where all of it goes")
     options = parser.parse_args()

@@ -99,19 +99,23 @@ def _permafrost(words: Sequence[str]) -> tuple[str, ...]:
     return (sys.executable, "-P", "-m", "permafrost", *words)
 
 
-def _environment() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if not name.startswith(("PG", "PERMAFROST_"))}
+def _environment(source: Path | None = None) -> dict[str, str]:
+    ours = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "PERMAFROST_"))}
+    return ours if source is None else {**ours, "PYTHONPATH": str(source)}
 
 
-def permafrost(*words: str, codes: Sequence[int] = (0,)) -> Told:
-    """Run the permafrost command of this environment to its end, which is one of these exit codes."""
+def permafrost(*words: str, codes: Sequence[int] = (0,), source: Path | None = None) -> Told:
+    """Run the permafrost command of this environment to its end, which is one of these exit codes.
+
+    With `source` it is the permafrost in that folder, with this environment's libraries.
+    """
     with subprocess.Popen(
         _permafrost(words),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env=_environment(),
+        env=_environment(source),
     ) as running:
         memory = PeakMemory(running.pid)
         try:

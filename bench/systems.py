@@ -119,10 +119,13 @@ class BackupSays:
 
 
 class Permafrost:
-    """permafrost's own commands, with one of its engines."""
+    """permafrost's own commands, with one of its engines; those of another `source` where one is given."""
 
-    def __init__(self, folder: Path, conninfo: str, engine: Literal["dump", "log"]) -> None:
+    def __init__(
+        self, folder: Path, conninfo: str, engine: Literal["dump", "log"], *, source: Path | None = None
+    ) -> None:
         folder.mkdir()
+        self._source = source
         self.name = f"permafrost, engine {engine}"
         self.repository = folder / "repository"
         self.state = folder / "state"
@@ -138,7 +141,7 @@ class Permafrost:
         self.config_file = file = folder / "permafrost.toml"
         self._config = f"--config={file}"
         places = (f"--repository={self.repository}", f"--state={self.state}")
-        permafrost("init", self._config, f"--database={conninfo}", "--name=bench", *places)
+        permafrost("init", self._config, f"--database={conninfo}", "--name=bench", *places, source=source)
         chosen, lines = re.subn(r"^engine = .*$", f'engine = "{engine}"', file.read_text(), flags=re.MULTILINE)
         if lines != 1:
             raise BenchError(f"{file} has {lines} lines with an engine")
@@ -147,7 +150,7 @@ class Permafrost:
     def backup(self) -> BackupSays:
         """Make a snapshot, and return what the command says of it."""
         self.began = time.monotonic()
-        told = permafrost("backup", self._config, "--json")
+        told = permafrost("backup", self._config, "--json", source=self._source)
         said = json.loads(told.text)
         self.newest = str(said["snapshot"])
         return BackupSays(
@@ -178,6 +181,7 @@ class Permafrost:
             *("restore", choice, f"--repository={self.restore_from}", f"--database={name}"),
             *(f"--passphrase-file={self._folder / 'passphrase'}", f"--server={target.conninfo('postgres')}"),
             f"--runbook={self._folder / 'runbook'}",
+            source=self._source,
         )
         self.restore_peak_bytes = max(self.restore_peak_bytes, told.peak_bytes)
         return name

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from permafrost.config.models import Configuration
 from permafrost.engines import scan_scope
@@ -144,10 +144,21 @@ def test_only_changed_blocks(backups: Backups) -> None:
     backups.check()
 
 
-def test_idle_server(backups: Backups) -> None:
-    """If no transaction has written since the last run, no page of a logged table is scanned, and none is asked for."""
+def test_idle_server(backups: Backups, summarizing: ScratchCluster) -> None:
+    """If no transaction has written since the last run, no page of a logged table is scanned, and none is asked for.
+
+    Then nobody has to connect but the snapshot's holder, and a worker that scans what is not logged.
+    """
     query = "SELECT redo_lsn FROM pg_control_checkpoint()"
+    backups.do("ALTER SYSTEM SET log_connections = on", "SELECT pg_reload_conf()")
+    name = conninfo_to_dict(backups.admin)["dbname"]
+
+    def connections() -> int:
+        said = summarizing.log_file.read_text(errors="replace")
+        return said.count(f"connection authorized: user=keeper database={name}")
+
     backups.back_up()
+    at_first = connections()
     with psycopg.connect(backups.admin, autocommit=True) as connection:
         before = connection.execute(query).fetchone()
         for _ in range(3):
@@ -158,6 +169,8 @@ def test_idle_server(backups: Backups) -> None:
                 0,
             )  # the unlogged table's page
         assert connection.execute(query).fetchone() == before
+    assert connections() == at_first + 3 * 2
+    backups.do("ALTER SYSTEM RESET log_connections", "SELECT pg_reload_conf()")
     backups.do("UPDATE big SET text = 'c' WHERE id = 5")
     assert backups.back_up().rows_new == 1
     backups.check()

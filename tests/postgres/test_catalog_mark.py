@@ -90,6 +90,28 @@ def test_a_renamed_role_changes_it(database: str) -> None:
     assert before != after
 
 
+def test_what_is_said_of_roles_changes_it(database: str) -> None:
+    """So does everything that a description of the database says of its roles, by itself."""
+    with psycopg.connect(database, autocommit=True) as session, connected(database) as connection:
+        session.execute("CREATE ROLE described_once; CREATE ROLE described_group")
+        try:
+            marks = [mark(connection)]
+            for statement in (
+                "ALTER ROLE described_once LOGIN",
+                "ALTER ROLE described_once SUPERUSER",
+                "ALTER ROLE described_once NOINHERIT",
+                "ALTER ROLE described_once BYPASSRLS",
+                "ALTER ROLE described_once SET work_mem = '5MB'",
+                "GRANT described_group TO described_once",
+                "GRANT described_group TO described_once WITH ADMIN OPTION",
+            ):
+                session.execute(statement)
+                marks.append(mark(connection))
+        finally:
+            session.execute("DROP ROLE described_once, described_group")
+    assert len(set(marks)) == len(marks)
+
+
 @pytest.mark.parametrize(
     "statement", ["SELECT lo_from_bytea(0, 'an object')", "CREATE TABLE of_pg_dump (names regclass)"]
 )

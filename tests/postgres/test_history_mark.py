@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 
 import psycopg
 import pytest
@@ -16,10 +15,10 @@ from permafrost.postgres.programs.scratch import ScratchCluster
 
 def test_a_mark_is_found_again(database: str) -> None:
     """A mark is found at once and after other transactions; with one transaction's end swapped it is not."""
-    mark = leave_mark(database)
-    assert mark is not None
-    assert len(mark["committed"]) + len(mark["aborted"]) == 41
     with connected(database) as connection:
+        mark = leave_mark(connection)
+        assert mark is not None
+        assert len(mark["committed"]) + len(mark["aborted"]) == 41
         assert has_mark(connection, mark)
         connection.execute("SELECT pg_current_xact_id()")
         assert has_mark(connection, mark)
@@ -29,10 +28,11 @@ def test_a_mark_is_found_again(database: str) -> None:
 
 def test_numbers_that_are_not_given_yet(database: str) -> None:
     """A mark of a history that has gone further is not found, and asking leaves the transaction usable."""
-    mark = leave_mark(database)
-    assert mark is not None
-    later = {end: [number + (1 << 20) for number in numbers] for end, numbers in mark.items()}
-    with connected(database) as connection, connection.transaction():
+    with connected(database) as connection:
+        mark = leave_mark(connection)
+        assert mark is not None
+        later = {end: [number + (1 << 20) for number in numbers] for end, numbers in mark.items()}
+        connection.execute("BEGIN")
         assert not has_mark(connection, later)
         assert connection.execute("SELECT 1").fetchone() == (1,)
 
@@ -47,28 +47,32 @@ def test_a_reader_leaves_a_mark_that_flushes(cluster: ScratchCluster, database: 
     def no_pause(_: float) -> None:
         raise AssertionError("it still had to wait")
 
-    with connected(database) as busy, connected(database) as connection:
+    with connected(database) as busy, connected(database) as connection, connected(reader) as marker:
         busy.execute("CREATE TABLE public.t (n int)")
         busy.execute("BEGIN")
         busy.execute("INSERT INTO public.t SELECT generate_series(1, 10)")
         lsn = read_identity(connection).lsn
-        assert leave_mark(reader) is not None
+        marker.execute("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")  # as the holder of a snapshot
+        marker.execute("SELECT 1")
+        assert leave_mark(marker) is not None
         wait_until_flushed(connection, lsn, time.monotonic(), pause=no_pause)
         busy.execute("ROLLBACK")
     with psycopg.connect(cluster.conninfo("postgres"), autocommit=True) as admin:
         admin.execute("DROP ROLE marker")
 
 
-def test_a_server_that_takes_no_mark(tmp_path: Path) -> None:
-    """A server that cannot be written to has no mark, and that is no error."""
-    assert leave_mark(f"host={tmp_path} dbname=nowhere") is None
+def test_a_server_that_takes_no_mark(database: str) -> None:
+    """A server that cannot be asked has no mark, and that is no error."""
+    with connected(database) as connection:
+        connection.close()
+        assert leave_mark(connection) is None
 
 
 @pytest.mark.usefixtures("newer_cluster")
 def test_on_newer_servers(newer_database: str) -> None:
     """Identity and mark are read from newer servers as well."""
-    mark = leave_mark(newer_database)
-    assert mark is not None
     with connected(newer_database) as connection:
+        mark = leave_mark(connection)
+        assert mark is not None
         assert has_mark(connection, mark)
         assert read_identity(connection).timeline == 1

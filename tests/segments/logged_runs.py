@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from permafrost.engines.scan_scope import ScanScope, find_scope
+from permafrost.postgres.connection import connected
 from permafrost.postgres.history_mark import leave_mark
 from permafrost.postgres.identity import ServerIdentity, read_identity, wait_until_flushed
 from permafrost.postgres.locked_snapshot import LockedSnapshot, locked_snapshot
@@ -72,7 +73,8 @@ class LoggedRuns:
             scope = self._scope(snapshot, identity, start, tables, why_check)
             chains, overlooked, pages_scanned = self._update(snapshot, tables, scope)
             wrong = self._wrong(snapshot, tables, chains)
-            mark = leave_mark(self.conninfo)
+            with connected(self.conninfo) as other:  # the snapshot is asked for more
+                mark = leave_mark(other)
             wait_until_flushed(connection, identity.lsn, snapshot.taken_at)
             remember(self.state, identity, mark)
             if scope.is_idle:

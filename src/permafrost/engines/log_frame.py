@@ -5,11 +5,15 @@ All of it is read on the connection that holds the snapshot, which has nothing e
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
+
+import psycopg
 
 from permafrost.engines.context import RunContext
 from permafrost.engines.frame_store import store_frame
+from permafrost.engines.known_description import KnownDescription, fact_of
 from permafrost.events import Note
 from permafrost.postgres.building.sequences import SequenceValue, read_sequences
 from permafrost.postgres.catalog import DatabaseDescription, describe_database, is_standby, schema_migrations_version
@@ -43,6 +47,8 @@ class Surroundings:
     schema_version: str | None
     sequences: tuple[SequenceValue, ...]
     frame: Frame
+    known_description: Mapping[str, Any] | None
+    """What the state has to remember of the description."""
 
 
 def known_frame(fact: Mapping[str, str | None] | None, there: Mapping[str, int]) -> Frame | None:
@@ -53,8 +59,28 @@ def known_frame(fact: Mapping[str, str | None] | None, there: Mapping[str, int])
     return Frame(StoredObject(name, there[name]), fact["digest"], fact.get("mark"))
 
 
+@dataclass(frozen=True, slots=True)
+class KnownSurroundings:
+    """What the last run has left in the repository and in the state; with `is_idle`, nothing has been written since."""
+
+    frame: Frame | None
+    description: KnownDescription | None
+    is_idle: bool = False
+
+    def mark(self, connection: psycopg.Connection, logged: Sequence[int], left_out: Collection[int]) -> str | None:
+        """Return the catalog's mark, without looking where nothing can have changed it."""
+        if self.is_idle and self.description is not None:
+            return self.description.mark
+        return catalog_mark(connection, logged, left_out)
+
+
 def read_surroundings(
-    run: RunContext, snapshot: LockedSnapshot, tables: tuple[LoggedTable, ...], known: Frame | None, *, is_last: bool
+    run: RunContext,
+    snapshot: LockedSnapshot,
+    tables: tuple[LoggedTable, ...],
+    known: KnownSurroundings,
+    *,
+    is_last: bool,
 ) -> Surroundings:
     """Read the facts, and store the frame unless it is the one that is known.
 
@@ -63,12 +89,16 @@ def read_surroundings(
     connection = snapshot.connection
     with run.times.of("frame"):
         left_out = relations_left_out(connection, snapshot.left_out)
-        description = describe_database(connection, snapshot.left_out.schemas, left_out.values())
+        mark = known.mark(connection, [table.oid for table in tables], left_out)
+        if known.description is not None and mark is not None and mark == known.description.mark:
+            description = known.description.now(connection)
+        else:
+            description = describe_database(connection, snapshot.left_out.schemas, left_out.values())
+        remembered = fact_of(mark, description, snapshot.left_out)
         schema_version = schema_migrations_version(connection)
         sequences = read_sequences(connection, left_out)
-        mark = catalog_mark(connection, [table.oid for table in tables], left_out)
-        if known is not None and mark is not None and mark == known.mark:
-            return Surroundings(description, schema_version, sequences, known)
+        if known.frame is not None and mark is not None and mark == known.frame.mark:
+            return Surroundings(description, schema_version, sequences, known.frame, remembered)
         if said := note_on_version(description.server_major):
             run.report(Note(said))
         # pg_dump also locks what the holder does not (views, partitioned tables), so its last try is a patient one
@@ -82,6 +112,7 @@ def read_surroundings(
             encoding=connection.info.encoding,
             lock_timeout_ms=LOCK_TIMEOUT_MS if is_last else HELD_LOCK_TIMEOUT_MS,
         )
-        before = (known.digest, known.stored) if known is not None and known.digest is not None else None
+        last = known.frame
+        before = (last.digest, last.stored) if last is not None and last.digest is not None else None
         stored, digest, is_new = store_frame(run, dump, before)
-    return Surroundings(description, schema_version, sequences, Frame(stored, digest, mark, is_new))
+    return Surroundings(description, schema_version, sequences, Frame(stored, digest, mark, is_new), remembered)

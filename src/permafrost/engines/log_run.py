@@ -4,39 +4,41 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
-from threading import Lock
+from dataclasses import dataclass, replace
 
 import psycopg
 
 from permafrost.engines.contents import OVERLOOKED, Counts, Scanned, SnapshotContents
 from permafrost.engines.context import STATE_FILE, RunContext
-from permafrost.engines.log_frame import Surroundings, known_frame, read_surroundings
+from permafrost.engines.known_description import KnownDescription
+from permafrost.engines.log_frame import KnownSurroundings, Surroundings, known_frame, read_surroundings
 from permafrost.engines.log_manifest import manifest_tables, objects_of_chains
+from permafrost.engines.log_tasks import Found, LogTasks
 from permafrost.engines.media_list import read_media_list
 from permafrost.engines.media_list_publishing import CurrentList
 from permafrost.engines.media_list_state import ListedTables
 from permafrost.engines.scan_scope import ScanScope, find_scope, reason_to_check, report_scope
-from permafrost.events import Note, Progress
+from permafrost.events import Note
 from permafrost.postgres.catalog import TableName, list_tables
-from permafrost.postgres.digest import TableContents, count_rows, digest_rows
 from permafrost.postgres.history_mark import Mark, leave_mark
 from permafrost.postgres.identity import ServerIdentity, read_identity, wait_until_flushed
 from permafrost.postgres.locked_snapshot import LockedSnapshot
 from permafrost.postgres.loggable_tables import LoggedTable, describe_tables
 from permafrost.postgres.wal_position import lowest_running
 from permafrost.postgres.wal_summaries import NoSummariesError, check_summarizing
-from permafrost.postgres.workers import Task, Workers, snapshot_connection
+from permafrost.postgres.workers import Workers, snapshot_connection
 from permafrost.processes.own_memory import return_large_blocks
 from permafrost.repository.manifest import ObjectKind
 from permafrost.repository.objects import StoredObject
-from permafrost.segments.chain import Outline, minute_of
+from permafrost.segments.chain import minute_of
 from permafrost.segments.reconcile import forget_what_changed, reason_to_forget_everything, remember
 from permafrost.segments.repository_store import RepositoryStore
-from permafrost.segments.rows import SEGMENT_PAGES
 from permafrost.segments.scan_start import ScanStart, note_start, read_start
 from permafrost.segments.state import SegmentState
-from permafrost.segments.worker import THIS_RUNS_DELTA, SegmentContext, SegmentWork, segments_of, update_segment
+from permafrost.segments.worker import (
+    THIS_RUNS_DELTA,
+    SegmentContext,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,24 +63,6 @@ class _Job:
         return {name: size for name, (_, size) in self.known_objects.items() if name not in self.missing}
 
 
-@dataclass(slots=True)
-class _Found:
-    """What the workers found; they fill it in under `lock`."""
-
-    outlines: dict[tuple[int, int], Outline] = field(default_factory=dict)
-    rows: dict[TableName, int] = field(default_factory=dict)
-    others: list[TableContents] = field(default_factory=list)
-    digests: dict[TableName, TableContents] = field(default_factory=dict)
-    rows_new: int = 0
-    rows_gone: int = 0
-    segments_changed: int = 0
-    pages_done: int = 0
-    pages_scanned: int = 0
-    overlooked: int = 0
-    tables_changed: set[int] = field(default_factory=set)
-    lock: Lock = field(default_factory=Lock)
-
-
 def read_log(
     run: RunContext, snapshot: LockedSnapshot, stack: ExitStack, sealing_mark: str, *, is_last: bool
 ) -> SnapshotContents:
@@ -93,34 +77,66 @@ def read_log(
     stack.enter_context(state.changing())
     jobs = run.configuration.database.jobs
     store = RepositoryStore(run.layout, run.home, run.sealing, run.times, jobs)
-    found = _Found()
+    found = Found()
     with (
         _abandoned_on_failure(store),
         Workers(lambda: snapshot_connection(url, snapshot), jobs) as workers,
     ):
-        workers.connect_ahead()
-        job = _prepare(run, snapshot, state, sealing_mark)
-        known = known_frame(state.fact("frame"), job.there)
+        origin = _origin(run, snapshot, state, sealing_mark)
+        if not origin.is_idle:
+            workers.connect_ahead()
+        job = _prepare(run, snapshot, state, sealing_mark, origin)
+        known = KnownSurroundings(
+            known_frame(state.fact("frame"), job.there),
+            KnownDescription.of(state.fact("description"), snapshot.left_out),
+            origin.is_idle,
+        )
         finding = None if job.unsummarized else workers.beside(lambda: _find_scope(run, job))
         beside = workers.beside(lambda: read_surroundings(run, snapshot, job.tables, known, is_last=is_last))
         scope = ScanScope(None, job.unsummarized) if finding is None else finding.result()
-        workers.do_all(_tasks(run, job, state, store, scope, found))
+        context = SegmentContext(store, minute_of(run.now), job.missing, run.times)
+        tasks = LogTasks(run, state, context, scope, found, job.identity.block_size)
+        workers.do_all(tasks.of(job.tables, job.others))
         listing = workers.beside(lambda: _list_media(run, snapshot, state, job, found))
         stored, media_list = store.finish(), listing.result()
-        mark = leave_mark(url)
+        mark = leave_mark(snapshot.connection)  # which needs its snapshot no longer
         wait_until_flushed(snapshot.connection, job.identity.lsn, snapshot.taken_at)
     remember(state, job.identity, mark)
     _note_start(run, state, snapshot, job, scope, found, mark)
     return replace(_settle(run, state, job, scope, beside.result(), found, stored), media_list=media_list)
 
 
-def _prepare(run: RunContext, snapshot: LockedSnapshot, state: SegmentState, sealing_mark: str) -> _Job:
+@dataclass(frozen=True, slots=True)
+class _Origin:
+    """Where in which history the run stands, and from where on the state may not have seen what was written.
+
+    `is_idle` says that nothing has been written since, and that the run relies on that.
+    """
+
+    identity: ServerIdentity
+    start: ScanStart
+    reason_to_start_anew: str
+    unsummarized: str
+    is_idle: bool
+
+
+def _origin(run: RunContext, snapshot: LockedSnapshot, state: SegmentState, sealing_mark: str) -> _Origin:
     connection = snapshot.connection
     identity = read_identity(connection)
     reason = _reason_to_start_anew(run, state, identity, connection, sealing_mark)
     if reason:
         run.report(Note(f"reading every table in full: {reason}"))
         state.forget_everything()
+    start = read_start(state)
+    unsummarized = _reason_without_summaries(run, connection, reason)
+    is_relied_on = not unsummarized and not start.distrust and not reason_to_check(run, start)
+    return _Origin(identity, start, reason, unsummarized, is_relied_on and start.is_idle_until(identity.next_xid))
+
+
+def _prepare(
+    run: RunContext, snapshot: LockedSnapshot, state: SegmentState, sealing_mark: str, origin: _Origin
+) -> _Job:
+    connection = snapshot.connection
     tables = describe_tables(connection, snapshot.tables)
     known: dict[str, tuple[ObjectKind, int]] = state.objects()  # type: ignore[assignment] # kinds as they were put in
     missing = frozenset(name for name, (_, size) in known.items() if not _is_there(run, name, size))
@@ -128,9 +144,8 @@ def _prepare(run: RunContext, snapshot: LockedSnapshot, state: SegmentState, sea
         run.report(Note(f"{len(missing)} objects that the state refers to are no longer in the repository"))
     forget_what_changed(state, tables)
     logged_names = {table.name for table in tables}
-    start = read_start(state)
     return _Job(
-        identity=identity,
+        identity=origin.identity,
         sealing_mark=sealing_mark,
         tables=tables,
         others=tuple(
@@ -138,10 +153,10 @@ def _prepare(run: RunContext, snapshot: LockedSnapshot, state: SegmentState, sea
         ),
         known_objects=known,
         missing=missing,
-        start=start,
+        start=origin.start,
         lowest_running=lowest_running(connection),
-        starts_anew=bool(reason),
-        unsummarized=_reason_without_summaries(run, connection, reason),
+        starts_anew=bool(origin.reason_to_start_anew),
+        unsummarized=origin.unsummarized,
     )
 
 
@@ -192,59 +207,8 @@ def _abandoned_on_failure(store: RepositoryStore) -> Iterator[None]:
         raise
 
 
-def _tasks(
-    run: RunContext, job: _Job, state: SegmentState, store: RepositoryStore, scope: ScanScope, found: _Found
-) -> list[Task]:
-    """Return what the workers do, the longest first."""
-    total = sum(table.pages for table in job.tables)
-    segments = [(table, number) for table in job.tables for number in segments_of(table)]
-    context = SegmentContext(store, minute_of(run.now), job.missing, run.times)
-
-    files = {table.oid: scope.pages_of(table) for table in job.tables}
-
-    def segment(table: LoggedTable, number: int) -> Task:
-        def task(connection: psycopg.Connection) -> None:
-            known = state.segment(table.oid, number)
-            work = SegmentWork(table, number, known, files[table.oid], is_read_whole=bool(scope.reason))
-            result = update_segment(connection, work, context)
-            if result.segment is not work.known:
-                state.set_segment(table.oid, number, result.segment)
-            with found.lock:
-                if result.segment is not work.known:
-                    found.tables_changed.add(table.oid)
-                found.outlines[table.oid, number] = result.segment.outline
-                found.rows[table.name] = found.rows.get(table.name, 0) + result.segment.row_count
-                found.rows_new += result.rows_new
-                found.rows_gone += result.rows_gone
-                found.segments_changed += result.is_changed
-                found.pages_done += work.pages
-                found.pages_scanned += result.pages_scanned
-                found.overlooked += result.overlooked
-                done = found.pages_done
-            block = job.identity.block_size
-            run.report(Progress(done * block, total * block, "bytes"))
-
-        return task
-
-    def measure(name: TableName, *, is_logged: bool) -> Task:
-        def task(connection: psycopg.Connection) -> None:
-            contents = (digest_rows if run.is_audited else count_rows)(connection, name)
-            with found.lock:
-                if is_logged:
-                    found.digests[name] = contents
-                else:
-                    found.others.append(contents)
-
-        return task
-
-    audits = [measure(table.name, is_logged=True) for table in _by_size(job.tables)] if run.is_audited else []
-    segments.sort(key=lambda named: min(named[0].pages - named[1] * SEGMENT_PAGES, SEGMENT_PAGES), reverse=True)
-    counts = [measure(name, is_logged=False) for name in job.others]
-    return [*audits, *(segment(table, number) for table, number in segments), *counts]
-
-
 def _list_media(
-    run: RunContext, snapshot: LockedSnapshot, state: SegmentState, job: _Job, found: _Found
+    run: RunContext, snapshot: LockedSnapshot, state: SegmentState, job: _Job, found: Found
 ) -> CurrentList | None:
     """Read the media list, as far as the rows that it is made of have changed."""
     tables = ListedTables.among(job.tables)
@@ -254,17 +218,13 @@ def _list_media(
     return current
 
 
-def _by_size(tables: tuple[LoggedTable, ...]) -> list[LoggedTable]:
-    return sorted(tables, key=lambda table: table.pages, reverse=True)
-
-
 def _note_start(
     run: RunContext,
     state: SegmentState,
     snapshot: LockedSnapshot,
     job: _Job,
     scope: ScanScope,
-    found: _Found,
+    found: Found,
     mark: Mark | None,
 ) -> None:
     """Note from where the next run has to know what was touched, and whether it may rely on that."""
@@ -287,7 +247,7 @@ def _settle(
     job: _Job,
     scope: ScanScope,
     beside: Surroundings,
-    found: _Found,
+    found: Found,
     stored: Mapping[str, StoredObject],
 ) -> SnapshotContents:
     """Give what was stored its name everywhere, note what the next run needs, and return the contents.
@@ -307,6 +267,7 @@ def _settle(
     state.set_fact("repository", run.repository.repository_id)
     state.set_fact("sealing", job.sealing_mark)
     state.set_fact("frame", beside.frame.fact())
+    state.set_fact("description", beside.known_description)
     index_of = {name: index for index, name in enumerate(names)}
     rows = {table.name: found.rows.get(table.name, 0) for table in job.tables}
     return SnapshotContents(
@@ -322,7 +283,7 @@ def _settle(
     )
 
 
-def _name_objects(state: SegmentState, found: _Found, name_of: Mapping[str, str]) -> None:
+def _name_objects(state: SegmentState, found: Found, name_of: Mapping[str, str]) -> None:
     """An object's name is its hash, so the elements in it learn it only when it is whole."""
     for (oid, number), outline in list(found.outlines.items()):
         if any(element.object_name in name_of for element in outline):

@@ -139,6 +139,14 @@ def describe_database(
         )
 
 
+def database_size_bytes(connection: psycopg.Connection) -> int:
+    """Return the size of the database that `connection` is connected to."""
+    with database_errors("cannot ask for the database's size"):
+        row = connection.execute("SELECT pg_database_size(current_database())").fetchone()
+    assert row is not None  # noqa: S101 - a SELECT without FROM has one row
+    return int(row[0])
+
+
 def _database_grants(connection: psycopg.Connection) -> tuple[Grant, ...]:
     rows = connection.execute(
         """SELECT coalesce(r.rolname, ''), a.privilege_type, a.is_grantable, g.rolname

@@ -20,12 +20,14 @@ from psycopg import sql
 from permafrost.postgres.connection import database_errors
 
 _STATISTICS = ("pg_statistic", "pg_statistic_ext_data")  # of rows, by ANALYZE; not dumped, and nobody else's to read
-_NAMES_ONLY = "pg_authid"  # definitions name roles; who may read pg_roles may not read its passwords
+_THROUGH_A_VIEW = "pg_authid"  # who may read pg_roles may not read its passwords
 _FIRST_OWN_OID = 16384  # FirstNormalObjectId (PostgreSQL's src/include/access/transam.h)
 
 
 def catalog_mark(connection: psycopg.Connection, logged: Collection[int], left_out: Collection[int] = ()) -> str | None:
     """Return a digest that changes with every definition that the connection's snapshot sees, None if there is none.
+
+    It also changes with all that `catalog.describe_database` says of roles.
 
     `logged` and `left_out` are the oids of the tables whose rows are not pg_dump's; another choice of the latter is
     another mark. There is no mark if pg_dump has rows or large
@@ -39,11 +41,13 @@ def catalog_mark(connection: psycopg.Connection, logged: Collection[int], left_o
             FROM pg_class c WHERE c.relkind = 'r' AND c.relnamespace = 'pg_catalog'::regnamespace ORDER BY 1"""
         ).fetchall()
         readable = [(name, node) for name, node, may_read in listed if may_read and name not in _STATISTICS]
-        hidden = {name for name, _, may_read in listed if not may_read} - {*_STATISTICS, _NAMES_ONLY}
+        hidden = {name for name, _, may_read in listed if not may_read} - {*_STATISTICS, _THROUGH_A_VIEW}
         if not all(_is_empty(connection, name) for name in hidden):
             return None
         found = connection.execute(_query([name for name, _ in readable])).fetchall()
-        roles = connection.execute("SELECT oid::int8, rolname FROM pg_roles ORDER BY 1").fetchall()
+        roles = connection.execute(
+            "SELECT oid::int8, rolname, rolsuper, rolinherit, rolcanlogin, rolbypassrls FROM pg_roles ORDER BY 1"
+        ).fetchall()
     facts = (
         connection.info.server_version,
         readable,
@@ -58,7 +62,7 @@ def _query(names: Collection[str]) -> sql.Composed:
     """Return a query that hashes each table's row versions, in the order in which they lie."""
     one = "SELECT {}, sha256(string_agg(tidsend(ctid) || xidsend(xmin), ''::bytea)) FROM pg_catalog.{}"
     return sql.SQL(" UNION ALL ").join(
-        sql.SQL(one).format(sql.Literal(name), sql.Identifier(name)) for name in names if name != _NAMES_ONLY
+        sql.SQL(one).format(sql.Literal(name), sql.Identifier(name)) for name in names if name != _THROUGH_A_VIEW
     )
 
 

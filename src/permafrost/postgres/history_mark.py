@@ -17,11 +17,12 @@ with it everything that was written before it.
 from __future__ import annotations
 
 import secrets
+from contextlib import suppress
 
 import psycopg
+from psycopg import pq
 
-from permafrost.errors import DatabaseError
-from permafrost.postgres.connection import connected, database_errors
+from permafrost.postgres.connection import database_errors
 
 _TRANSACTIONS = 40
 _ONE = """BEGIN READ WRITE; SET LOCAL synchronous_commit = {wait};
@@ -31,8 +32,11 @@ Mark = dict[str, list[int]]
 """Transaction numbers, 64 bits wide, by how they ended: `committed` and `aborted`."""
 
 
-def leave_mark(conninfo: str) -> Mark | None:
-    """Return a new mark, durable on the server's disk; None if the server lets nobody write, as a standby."""
+def leave_mark(connection: psycopg.Connection) -> Mark | None:
+    """Return a new mark, durable on the server's disk; None if the server lets nobody write, as a standby.
+
+    The connection, which commits by itself, may be in a transaction that only reads: that ends before.
+    """
     ends = [secrets.choice(("committed", "aborted")) for _ in range(_TRANSACTIONS)] + ["committed"]
     script = "".join(
         _ONE.format(
@@ -42,19 +46,26 @@ def leave_mark(conninfo: str) -> Mark | None:
     )
     mark: Mark = {"committed": [], "aborted": []}
     try:
-        with connected(conninfo) as connection, database_errors("cannot leave a mark in the server's history"):
-            cursor = connection.execute(script)  # one message: forty round trips would take longer than the work
-            numbers = []
-            has_more: bool | None = True
-            while has_more:
-                if cursor.description is not None:
-                    numbers += [int(row[0]) for row in cursor.fetchall()]
-                has_more = cursor.nextset()
-    except DatabaseError:
+        _end_transaction(connection)
+        cursor = connection.execute(script)  # one message: forty round trips would take longer than the work
+        numbers = []
+        has_more: bool | None = True
+        while has_more:
+            if cursor.description is not None:
+                numbers += [int(row[0]) for row in cursor.fetchall()]
+            has_more = cursor.nextset()
+    except psycopg.Error:
+        with suppress(psycopg.Error):
+            _end_transaction(connection)
         return None
     for number, end in zip(numbers, ends, strict=True):
         mark[end].append(number)
     return mark
+
+
+def _end_transaction(connection: psycopg.Connection) -> None:
+    if connection.info.transaction_status != pq.TransactionStatus.IDLE:
+        connection.execute("ROLLBACK")
 
 
 def has_mark(connection: psycopg.Connection, mark: Mark) -> bool:

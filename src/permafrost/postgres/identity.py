@@ -100,8 +100,7 @@ def wait_until_flushed(
     """
     with database_errors("cannot read the WAL's position"):
         row = connection.execute(
-            """SELECT pg_is_in_recovery(),
-                (SELECT setting::float8 FROM pg_settings WHERE name = 'wal_writer_delay') / 1000"""
+            "SELECT pg_is_in_recovery(), extract(epoch FROM current_setting('wal_writer_delay')::interval)::float8"
         ).fetchone()
         if row is None or row[0]:
             return

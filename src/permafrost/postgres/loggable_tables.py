@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import psycopg
@@ -113,15 +112,17 @@ def lock_tables(connection: psycopg.Connection, names: Sequence[TableName], time
 def describe_tables(connection: psycopg.Connection, candidates: Mapping[int, TableName]) -> tuple[LoggedTable, ...]:
     """Return those of the locked `candidates` that can be logged, in order of name."""
     with database_errors("cannot read the tables' columns"):
-        columns: dict[int, list[tuple[int, str, int, int, bool]]] = defaultdict(list)
-        for oid, number, name, type_oid, modifier, is_generated in connection.execute(
-            """SELECT attrelid::int8, attnum, attname, atttypid::int8, atttypmod, attgenerated <> ''
-            FROM pg_attribute WHERE attrelid = ANY(%s::oid[]) AND attnum > 0 AND NOT attisdropped
-            ORDER BY attrelid, attnum""",
-            (list(candidates),),
-        ):
-            columns[oid].append((number, name, type_oid, modifier, is_generated))
-        types = _types(connection)
+        columns = {
+            oid: list(zip(*described, strict=True))
+            for oid, *described in connection.execute(
+                """SELECT attrelid::int8, array_agg(attnum::int4 ORDER BY attnum),
+                    array_agg(attname::text ORDER BY attnum), array_agg(atttypid::int8 ORDER BY attnum),
+                    array_agg(atttypmod ORDER BY attnum), array_agg(attgenerated <> '' ORDER BY attnum)
+                FROM pg_attribute WHERE attrelid = ANY(%s::oid[]) AND attnum > 0 AND NOT attisdropped GROUP BY 1""",
+                (list(candidates),),
+            )
+        }
+        types = _types(connection, {column[2] for described in columns.values() for column in described})
         sizes = connection.execute(
             """SELECT c.oid::int8, pg_relation_filenode(c.oid)::int8,
                    pg_relation_size(c.oid) / current_setting('block_size')::int8, c.relpersistence = 'p'
@@ -130,7 +131,7 @@ def describe_tables(connection: psycopg.Connection, candidates: Mapping[int, Tab
         ).fetchall()
     tables = []
     for oid, file_node, pages, is_in_wal in sizes:
-        described = columns[oid]
+        described = columns.get(oid, [])
         readable = tuple(name for _, name, _, _, is_generated in described if not is_generated)
         closures = [_closure(type_oid, types) for _, _, type_oid, _, _ in described]
         if any(closure is None for closure in closures) or (described and not readable) or file_node is None:
@@ -141,36 +142,37 @@ def describe_tables(connection: psycopg.Connection, candidates: Mapping[int, Tab
     return tuple(sorted(tables, key=lambda table: table.name))
 
 
-def _types(connection: psycopg.Connection) -> dict[int, _Type]:
-    labels: dict[int, list[str]] = defaultdict(list)
-    for oid, label in connection.execute("SELECT enumtypid::int8, enumlabel FROM pg_enum ORDER BY 1, enumsortorder"):
-        labels[oid].append(label)
-    attributes: dict[int, list[int]] = defaultdict(list)
-    for oid, part in connection.execute(
-        """SELECT t.oid::int8, a.atttypid::int8 FROM pg_type t JOIN pg_class c ON c.oid = t.typrelid
-        JOIN pg_attribute a ON a.attrelid = c.oid WHERE t.typtype = 'c' AND a.attnum > 0 AND NOT a.attisdropped
-        ORDER BY 1, a.attnum"""
-    ):
-        attributes[oid].append(part)
-    found = {}
-    for oid, name, kind, is_builtin, parts, extension, version in connection.execute(
+def _types(connection: psycopg.Connection, oids: Collection[int]) -> dict[int, _Type]:
+    """Return types by oid, and all that they are made of."""
+    found: dict[int, _Type] = {}
+    asked, wanted = set[int](), set(oids)
+    while wanted:
+        found |= _read_types(connection, wanted)
+        asked |= wanted
+        wanted = {part for oid in wanted & found.keys() for part in found[oid].parts} - asked
+    return found
+
+
+def _read_types(connection: psycopg.Connection, oids: Collection[int]) -> dict[int, _Type]:
+    rows = connection.execute(
         """SELECT t.oid::int8, t.typname, t.typtype::text, t.typnamespace = 'pg_catalog'::regnamespace,
-            array_remove(ARRAY[nullif(t.typelem, 0)::int8, nullif(t.typbasetype, 0)::int8, r.rngsubtype::int8], NULL),
+            array_remove(ARRAY[nullif(t.typelem, 0)::int8, nullif(t.typbasetype, 0)::int8, r.rngsubtype::int8], NULL)
+                || ARRAY(SELECT a.atttypid::int8 FROM pg_attribute a
+                    WHERE t.typtype = 'c' AND a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped
+                    ORDER BY a.attnum),
+            ARRAY(SELECT enumlabel::text FROM pg_enum WHERE enumtypid = t.oid ORDER BY enumsortorder),
             e.extname, e.extversion
         FROM pg_type t LEFT JOIN pg_range r ON t.oid IN (r.rngtypid, r.rngmultitypid)
         LEFT JOIN pg_depend d ON d.classid = 'pg_type'::regclass AND d.objid = t.oid AND d.deptype = 'e'
-        LEFT JOIN pg_extension e ON e.oid = d.refobjid"""
-    ):
-        found[oid] = _Type(
-            oid,
-            name,
-            kind,
-            is_builtin,
-            (*parts, *attributes[oid]),
-            tuple(labels[oid]),
-            (extension, version) if extension else None,
+        LEFT JOIN pg_extension e ON e.oid = d.refobjid WHERE t.oid = ANY(%s::oid[])""",
+        (list(oids),),
+    )
+    return {
+        oid: _Type(
+            oid, name, kind, is_builtin, tuple(parts), tuple(labels), (extension, version) if extension else None
         )
-    return found
+        for oid, name, kind, is_builtin, parts, labels, extension, version in rows
+    }
 
 
 def _closure(type_oid: int, types: Mapping[int, _Type]) -> list[object] | None:

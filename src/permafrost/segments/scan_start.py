@@ -125,4 +125,6 @@ def read_start(state: SegmentState) -> ScanStart:
 
 def note_start(state: SegmentState, start: ScanStart) -> None:
     """Note it for the next run."""
-    state.set_fact(_FACT, asdict(start))
+    numbers = start.own_numbers  # thousands, after as many runs that found nothing: asdict would copy each
+    fact = asdict(replace(start, own_numbers=()))
+    state.set_fact(_FACT, {**fact, "own_numbers": numbers})

@@ -137,20 +137,28 @@ class SegmentContext:
     times: WorkTimes = field(default_factory=WorkTimes)
 
 
+def as_known(work: SegmentWork, context: SegmentContext) -> SegmentResult | None:
+    """Return what the log knows of a segment if it is certain that nothing in it has changed, without a connection."""
+    if work.known is None or work.is_read_whole or work.changed is None or work.changed:
+        return None
+    if any(element.object_name in context.missing for element in work.known.outline):
+        return None
+    return SegmentResult(work.known, 0, 0, is_changed=False, pages_scanned=0)
+
+
 def update_segment(connection: psycopg.Connection, work: SegmentWork, context: SegmentContext) -> SegmentResult:
     """Look at a segment under the connection's snapshot, store what changed, and return what the log now knows."""
+    if (unchanged := as_known(work, context)) is not None:
+        return unchanged
     known = work.known
     if known is not None and any(element.object_name in context.missing for element in known.outline):
         known = None
     changed = work.changed
-    if known is not None and changed is not None and not work.is_read_whole:
-        if not changed:
-            return SegmentResult(known, 0, 0, is_changed=False, pages_scanned=0)
-        if changed.are_few:
-            with _dense_segments_are_alone if _is_dense(10 * known.row_count, work.pages) else nullcontext():
-                result = _update_changed(connection, work, known, changed, context)
-            if result is not None:
-                return result
+    if known is not None and changed is not None and not work.is_read_whole and changed.are_few:
+        with _dense_segments_are_alone if _is_dense(10 * known.row_count, work.pages) else nullcontext():
+            result = _update_changed(connection, work, known, changed, context)
+        if result is not None:
+            return result
     first = _scan_part(connection, work, work.first_page, context.times)
     is_dense = _is_dense(len(first), min(_pages_at_once(work), work.pages))
     with _dense_segments_are_alone if is_dense else nullcontext():

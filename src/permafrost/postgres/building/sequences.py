@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import psycopg
@@ -30,10 +30,11 @@ def read_sequences(connection: psycopg.Connection, without: Collection[int] = ()
     Sequences know no snapshots: a value may be newer than the snapshot, never older, as with pg_dump.
     """
     with database_errors("cannot read the sequences"):
-        names = [
-            TableName(*row)
-            for row in connection.execute(
-                """SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+        found = {
+            TableName(schema, name): value
+            for schema, name, value in connection.execute(
+                """SELECT n.nspname, c.relname, pg_sequence_last_value(c.oid)
+                FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
                 WHERE c.relkind = 'S' AND c.relpersistence <> 't' AND n.nspname !~ '^pg_'
                   AND n.nspname <> 'information_schema' AND c.oid <> ALL(%s::oid[])
                   AND (c.relpersistence = 'p' OR NOT pg_is_in_recovery())
@@ -42,15 +43,26 @@ def read_sequences(connection: psycopg.Connection, without: Collection[int] = ()
                 ORDER BY 1, 2""",
                 (list(without),),
             )
-        ]
-        if not names:
-            return ()
-        selects = [
-            sql.SQL("SELECT {}::int, last_value, is_called FROM {}").format(sql.Literal(index), name.identifier())
-            for index, name in enumerate(names)
-        ]
-        rows = connection.execute(sql.SQL(" UNION ALL ").join(selects)).fetchall()
-    return tuple(SequenceValue(names[index], value, called) for index, value, called in sorted(rows))
+        }
+        asked = _asked_for(connection, [name for name, value in found.items() if value is None])
+    return tuple(
+        asked[name] if value is None else SequenceValue(name, value, is_called=True) for name, value in found.items()
+    )
+
+
+def _asked_for(connection: psycopg.Connection, names: Sequence[TableName]) -> Mapping[TableName, SequenceValue]:
+    """Return the values of sequences that have not been called, of which `pg_sequence_last_value` says nothing.
+
+    To read a sequence as a table takes the server five times as long as that function does.
+    """
+    if not names:
+        return {}
+    selects = [
+        sql.SQL("SELECT {}::int, last_value, is_called FROM {}").format(sql.Literal(index), name.identifier())
+        for index, name in enumerate(names)
+    ]
+    rows = connection.execute(sql.SQL(" UNION ALL ").join(selects))
+    return {names[index]: SequenceValue(names[index], value, is_called) for index, value, is_called in rows}
 
 
 def set_sequences(
