@@ -127,3 +127,26 @@ def expected_files(connection: psycopg.Connection, attachment: Attachment) -> It
             for named in filter(None, styles.split(",")):
                 style, dot, extension = named.partition(".")
                 yield f"{folder}/{style}/{stem}{dot}{extension}", is_closed
+
+
+def unsettled_files(connection: psycopg.Connection) -> Iterator[str]:
+    """Yield the paths of originals that lie among the local ones, and that no list names.
+
+    Those of rows that are still being processed, and of remote accounts from before Mastodon had `cache/`: its own rule
+    is that `storage_schema_version` is 1 or more for what lies there. Within a transaction, as `expected_files`.
+    """
+    for attachment in ATTACHMENTS:
+        columns = columns_of(connection, attachment.table)
+        where = attachment.condition(columns)
+        if where is None:
+            continue
+        version = f"{attachment.prefix}_storage_schema_version"
+        outside = f"(({attachment.is_local}) OR coalesce(t.{version}, 0) < 1)" if version in columns else "true"
+        query = (
+            f"SELECT t.id, t.{attachment.name_column} FROM {attachment.table} t"  # noqa: S608 - every part is ours
+            f" WHERE t.{attachment.name_column} <> '' AND NOT coalesce({where}, false) AND {outside}"
+        )
+        with connection.cursor(name="unsettled") as cursor:
+            cursor.itersize = FETCHED_ROWS
+            for number, file_name in cursor.execute(sql.SQL(query)):
+                yield f"{attachment.folder}/{id_partition(number)}/original/{file_name}"

@@ -12,7 +12,7 @@ import pytest
 from permafrost.buckets.address import BucketAddress
 from permafrost.errors import BucketRefusedError, UsageError
 from permafrost.events import ignore_events
-from permafrost.operations.media_push import MediaPushRequest, push_media
+from permafrost.operations.media.push import MediaPushRequest, push_media
 from tests.fixtures.commands import command
 from tests.fixtures.seaweedfs import Keys, ObjectStore
 
