@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import re
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -15,6 +17,7 @@ import zstandard
 
 from permafrost.config.models import Media
 from permafrost.events import ignore_events
+from permafrost.mastodon.media_paths import EXTENSION
 from permafrost.operations.backup import BackupResult, back_up
 from permafrost.repository.media_list import (
     INDEX_FILE,
@@ -27,6 +30,7 @@ from permafrost.repository.media_list import (
     parse_row,
     parse_signed_list,
 )
+from permafrost.sealed_media.store import prepare_store
 from samples.media import expected_files, id_partition
 from tests.fixtures.server import MakeServer, Server
 
@@ -40,6 +44,14 @@ class Listing:
     server: Server
     connection: psycopg.Connection
     now: datetime
+    is_apart: bool = False
+    """Whether the list is in the state folder, as one that a vault with sealed media must not get."""
+
+    @property
+    def folder(self) -> Path:
+        """Where the list is."""
+        state = self.server.configuration.state.path
+        return (state if self.is_apart else self.server.path) / MEDIA_LIST
 
     def back_up(self, passed: timedelta = HOUR, **words: bool) -> BackupResult:
         """Make a backup some time later."""
@@ -48,14 +60,14 @@ class Listing:
 
     def index(self) -> MediaListIndex:
         """Return the list's index."""
-        content = (self.server.path / MEDIA_LIST / INDEX_FILE).read_bytes()
+        content = (self.folder / INDEX_FILE).read_bytes()
         return parse_signed_list(content).index(self.server.repository.repository_id)
 
     def needed(self) -> dict[str, int | None]:
         """Return the masked path and size of each file that the list names."""
         rows: dict[str, dict[str, int | None]] = {}
         for part in self.index().parts:
-            packed = (self.server.path / MEDIA_LIST / part.file_name).read_bytes()
+            packed = (self.folder / part.file_name).read_bytes()
             for line in lines_of(iter([zstandard.ZstdDecompressor().stream_reader(packed).read()])):
                 row = parse_row(line)
                 rows[row.folder] = {file.path: file.size_bytes for file in row.files}
@@ -178,6 +190,38 @@ def test_names_cannot_be_read(listing: Listing) -> None:
     text = zstandard.ZstdDecompressor().stream_reader(packed).read().decode()
     assert len(names) > 100
     assert not [name for name in names if name in text]
+
+
+@pytest.mark.format("9.5")
+def test_beside_sealed_media_the_list_is_apart(listing: Listing) -> None:
+    """Once a vault gets sealed media the repository has no list; it is as good in the state folder, and comes back."""
+    store, state = listing.server.configuration.sealed_media_path, listing.server.configuration.state.path
+    assert store is not None
+    prepare_store(store, listing.server.repository)
+    assert list((listing.server.path / MEDIA_LIST).iterdir()) == []
+    listing.is_apart = True
+    listing.back_up()
+    listing.connection.execute("UPDATE custom_emojis SET image_file_name = '0123456789abcdef.png' WHERE domain IS NULL")
+    listing.back_up()
+    assert len(listing.index().parts) == 2
+    assert listing.needed() == listing.expected()
+    assert list((listing.server.path / MEDIA_LIST).iterdir()) == []
+    shutil.rmtree(store)
+    listing.is_apart = False
+    listing.back_up()
+    assert listing.needed() == listing.expected()
+    assert list((state / MEDIA_LIST).iterdir()) == []
+
+
+def test_usual_extensions_are_cut_as_others(database: str) -> None:
+    """What SQL takes for an extension is what the form of names says, be it a usual one or not."""
+    names = [".png", "a.png", "..png", "a.b.jpeg", ".jpeg", "a.tar.gz", "nopng", "a.pn!", "ä.webp", "a.", "a", "a.PNG"]
+    names += [f"a.{'x' * length}" for length in (1, 16, 17)]
+    form = re.compile(r"(.+)(\.[A-Za-z0-9]{1,16})", re.DOTALL)
+    query = f"SELECT {EXTENSION.format(name='name')} FROM unnest(%s::text[]) WITH ORDINALITY AS t (name, n) ORDER BY n"
+    with psycopg.connect(database) as connection:
+        found = [extension for (extension,) in connection.execute(query.encode(), (names,))]
+    assert found == [match[2] if (match := form.fullmatch(name)) else "" for name in names]
 
 
 @pytest.mark.format("9.5")

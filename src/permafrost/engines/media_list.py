@@ -27,7 +27,7 @@ from permafrost.engines.media_list_publishing import (
     PreparedKeys,
     PreparedMediaList,
     keys_folder,
-    lists_media,
+    list_folder,
     public_url,
     published_keys,
     published_list,
@@ -44,7 +44,6 @@ from permafrost.repository.durable import space_errors
 from permafrost.repository.layout import OBJECT_MODE
 from permafrost.repository.media_list import (
     KEY_LIST,
-    MEDIA_LIST,
     MOST_PARTS,
     KeyListIndex,
     ListPart,
@@ -55,7 +54,8 @@ from permafrost.repository.media_list import (
 WHOLE_EVERY = timedelta(hours=24)
 PARTS_BEFORE_WHOLE = MOST_PARTS // 4
 """With a backup a minute the index, which is sent again with each part, stays below 60 kB."""
-_LEVEL = 3
+_LEVEL = 1
+"""Of lists, smaller than level 3 makes them, and in a third of its time: most of a line is a hash."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +73,13 @@ def read_media_list(
 ) -> CurrentList | None:
     """Read the list in the transaction of `connection`, and return it; None if there is none to be had.
 
-    That is so without `[media]`, where a vault gets sealed media, and for a database without Mastodon's tables.
+    That is so without `[media]`, and for a database without Mastodon's tables.
     """
-    if not lists_media(run.configuration):
+    folder = list_folder(run.configuration)
+    if folder is None:
         return None
     try:
-        last = _last(run)
+        last = _last(run, folder)
         if (
             last is not None
             and unchanged is not None
@@ -87,20 +88,20 @@ def read_media_list(
         ):
             return CurrentList(last.head.listed_at, None)
         with run.times.of("frame"), connection.transaction():
-            return _read(run, connection, last, unchanged)
+            return _read(run, folder, connection, last, unchanged)
     except (psycopg.Error, PermafrostError, OSError) as error:
         warn_of_list(run, error)
         return None
 
 
-def _last(run: RunContext) -> _Last | None:
+def _last(run: RunContext, folder: Path) -> _Last | None:
     """Return the published list if what changes can be added to it, as far as this can be said without the database."""
-    index, digest = published_list(run)
+    index, digest = published_list(run, folder)
     head = known_head(run.configuration.state.path, digest)
     if index is None or head is None or run.is_full:
         return None
     is_recent = timedelta(0) <= run.now - head.whole_at < WHOLE_EVERY and len(index.parts) < PARTS_BEFORE_WHOLE
-    is_there = _are_there(run.layout.root / MEDIA_LIST, index)
+    is_there = _are_there(folder, index)
     keys = published_keys(run) if public_url(run) is not None else None
     if public_url(run) is not None:
         is_same = keys is not None and (keys.snapshot, keys.public_url) == (index.snapshot, public_url(run))
@@ -113,7 +114,7 @@ def _are_there(folder: Path, index: MediaListIndex) -> bool:
 
 
 def _read(
-    run: RunContext, connection: psycopg.Connection, last: _Last | None, unchanged: Unchanged | None
+    run: RunContext, folder: Path, connection: psycopg.Connection, last: _Last | None, unchanged: Unchanged | None
 ) -> CurrentList | None:
     attachments = {
         attachment: where
@@ -127,10 +128,10 @@ def _read(
     repository_id = run.repository.repository_id
     if last is None or before is None or not _continues(last.head, before, attachments, identity):
         ids = _ids(connection, attachments)
-        parts = _written(_temporary(run), listed_rows(connection, attachments, repository_id, None))
+        parts = _written(_temporary(run, folder), listed_rows(connection, attachments, repository_id, None))
         keys = _keys(run, (), key_rows(connection, attachments, None))
         head = ListHead(run.now.isoformat(), run.now, xmin, identity)
-        return CurrentList(head.listed_at, PreparedMediaList((), *parts, head, ids, keys))
+        return CurrentList(head.listed_at, PreparedMediaList(folder, (), *parts, head, ids, keys))
     skipped = unchanged.tables if unchanged is not None and unchanged.listed_at == last.head.listed_at else frozenset()
     read = {attachment: where for attachment, where in attachments.items() if attachment.table not in skipped}
     ids = {**before, **_ids(connection, read)}
@@ -138,11 +139,11 @@ def _read(
     first = next(changes, None)
     if first is None:
         return CurrentList(last.head.listed_at, None)
-    parts = _written(_temporary(run), chain((first,), changes))
+    parts = _written(_temporary(run, folder), chain((first,), changes))
     changed_keys = chain(_gone(before, ids), key_rows(connection, read, last.head.xmin))
     keys = _keys(run, last.keys.parts if last.keys is not None else (), changed_keys)
     head = ListHead(run.now.isoformat(), last.head.whole_at, xmin, identity)
-    return CurrentList(head.listed_at, PreparedMediaList(last.index.parts, *parts, head, ids, keys))
+    return CurrentList(head.listed_at, PreparedMediaList(folder, last.index.parts, *parts, head, ids, keys))
 
 
 def _keys(run: RunContext, before: tuple[ListPart, ...], chunks: Iterator[bytes]) -> PreparedKeys | None:
@@ -177,9 +178,13 @@ def _gone(before: Mapping[str, Ids], now: Mapping[str, Ids]) -> Iterator[bytes]:
                 yield gone_row(f"{folder}/{id_partition(int(number))}")
 
 
-def _temporary(run: RunContext) -> Path:
-    """Return a name in the repository's folder for unfinished files."""
-    return run.layout.temporary / f"media-list-{time.monotonic_ns()}"
+def _temporary(run: RunContext, folder: Path) -> Path:
+    """Return a name on the disk of the list's folder: in the repository its own folder for unfinished files."""
+    if folder.parent == run.layout.root:
+        return run.layout.temporary / f"media-list-{time.monotonic_ns()}"
+    file = folder.with_name(f"{folder.name}.new")
+    file.unlink(missing_ok=True)
+    return file
 
 
 def _written(file: Path, chunks: Iterator[bytes]) -> tuple[ListPart, Path]:

@@ -23,13 +23,23 @@ _APP_ICONS = (36, 48, 57, 60, 72, 76, 96, 114, 120, 144, 152, 167, 180, 192, 256
 _UPLOADS = {"thumbnail": ("@1x", "@2x"), "favicon": ("16", "32", "48"), "app_icon": tuple(map(str, _APP_ICONS))}
 
 _LETTERS_AND_DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+_USUAL_EXTENSIONS = {
+    4: (".png", ".jpg", ".gif", ".mp4", ".mp3", ".ogg"),
+    5: (".jpeg", ".webp", ".webm", ".avif", ".heic"),
+}
 EXTENSION = (
-    "CASE WHEN strpos(reverse({name}), '.') BETWEEN 2 AND least(17, length({name}) - 1) AND"
+    "CASE "
+    + " ".join(
+        f"WHEN length({{name}}) > {size} AND right({{name}}, {size}) IN ({', '.join(map(repr, usual))})"
+        f" THEN right({{name}}, {size})"
+        for size, usual in _USUAL_EXTENSIONS.items()
+    )
+    + " WHEN strpos(reverse({name}), '.') BETWEEN 2 AND least(17, length({name}) - 1) AND"
     f" translate(right({{name}}, strpos(reverse({{name}}), '.') - 1), '{_LETTERS_AND_DIGITS}', '') = ''"
     " THEN right({name}, strpos(reverse({name}), '.')) ELSE '' END"
 )
 """In SQL, a file name's extension with its dot: up to 16 letters and digits. What is no plain extension belongs to the
-name. A regular expression would take five times as long."""
+name. The usual ones are named, as that takes an eighth of the time; a regular expression would take twice as long."""
 _MEDIA_STYLES = (
     "CASE WHEN {kind} LIKE 'video/%' OR {kind} = 'image/gif' THEN 'small.png'"
     " WHEN {kind} IN ('image/heic', 'image/heif') THEN 'small.jpeg'"

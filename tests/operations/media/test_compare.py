@@ -16,6 +16,7 @@ from permafrost.config.models import Configuration, Media, Secrets
 from permafrost.errors import BucketRefusedError, ConfigurationError, PermafrostError, UsageError
 from permafrost.events import Event, StepStarted, ignore_events
 from permafrost.findings import FindingKind
+from permafrost.mastodon.media_census import Comparison
 from permafrost.operations.media.compare import compare_media
 from permafrost.operations.media.push import MediaPushRequest, push_media
 from permafrost.runs import MEDIA_COMPARED, RunRecords
@@ -58,7 +59,7 @@ class Place:
         files = [one.path for one in expected_files(self.connection) if one.path.parts[0] == "media_attachments"]
         return sorted(str(path) for path in files if "".join(path.parts[2:-2]) not in unlike)
 
-    def compare(self, report: Callable[[Event], object] = ignore_events):  # type: ignore[no-untyped-def]  # noqa: ANN201
+    def compare(self, report: Callable[[Event], None] = ignore_events) -> Comparison:
         """Compare later, when nothing is recent any more."""
         return compare_media(self.configuration, report=report, now=datetime.now(UTC) + LATER).found
 
