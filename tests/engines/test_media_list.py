@@ -16,6 +16,8 @@ import pytest
 import zstandard
 
 from permafrost.config.models import Media
+from permafrost.engines.media_list_folding import can_be_folded
+from permafrost.engines.media_list_state import known_head
 from permafrost.events import ignore_events
 from permafrost.mastodon.media_paths import EXTENSION
 from permafrost.operations.backup import BackupResult, back_up
@@ -23,6 +25,7 @@ from permafrost.repository.media_list import (
     INDEX_FILE,
     KEY_LIST,
     MEDIA_LIST,
+    ListPart,
     MediaListIndex,
     lines_of,
     masked_path,
@@ -142,6 +145,64 @@ def test_what_has_changed_is_added(listing: Listing) -> None:
     listing.back_up(timedelta(hours=23))
     assert len(listing.index().parts) == 1
     assert listing.needed() == listing.expected()
+
+
+def _change_something(listing: Listing, number: int) -> None:
+    change = listing.connection.execute
+    change(
+        f"UPDATE media_attachments SET file_file_size = {number} WHERE id IN (SELECT id FROM media_attachments"
+        f" WHERE remote_url = '' ORDER BY id LIMIT 1 OFFSET {number % 2})".encode()
+    )
+    change("DELETE FROM custom_emojis WHERE id = (SELECT min(id) FROM custom_emojis WHERE domain IS NULL)")
+
+
+@pytest.mark.format("9.3")
+def test_the_whole_is_folded_from_its_parts(listing: Listing) -> None:
+    """Once a day the parts become one that says the same, changes or none; after a week all is read again."""
+    state = listing.server.configuration.state.path
+
+    def read_at() -> datetime:
+        head = known_head(state, hashlib.sha256((listing.folder / INDEX_FILE).read_bytes()).hexdigest())
+        assert head is not None
+        return head.whole_at
+
+    first = read_at()
+    for number in range(1, 5):
+        _change_something(listing, number)
+        listing.back_up()
+    assert len(listing.index().parts) == 5
+    listing.back_up(timedelta(hours=20))
+    assert (len(listing.index().parts), read_at(), listing.needed()) == (1, first, listing.expected())
+    listing.back_up(timedelta(hours=30))
+    assert (len(listing.index().parts), read_at()) == (1, first)
+    _change_something(listing, 8)
+    listing.back_up()
+    _change_something(listing, 9)
+    listing.back_up(timedelta(hours=25))
+    assert (len(listing.index().parts), read_at(), listing.needed()) == (1, first, listing.expected())
+    listing.back_up(timedelta(days=5))
+    assert (len(listing.index().parts), read_at() > first, listing.needed()) == (1, True, listing.expected())
+
+
+@pytest.mark.parametrize("damage", ["other bytes", "no zstd"])
+def test_damaged_parts_are_not_folded(listing: Listing, damage: str) -> None:
+    """A part that has rotted is no part of the whole: all rows are read again."""
+    _change_something(listing, 1)
+    listing.back_up()
+    victim = listing.folder / listing.index().parts[0].file_name
+    victim.chmod(0o644)
+    victim.write_bytes(victim.read_bytes()[:-1] + b"x" if damage == "other bytes" else b"nothing")
+    listing.back_up(timedelta(hours=25))
+    assert len(listing.index().parts) == 1
+    assert listing.needed() == listing.expected()
+
+
+def test_many_changes_are_not_folded() -> None:
+    """What would take much memory is read again instead."""
+    first, small, large = (ListPart(name="0" * 64, size_bytes=size) for size in (80 << 20, 10 << 20, 11 << 20))
+    assert can_be_folded([first, small])
+    assert not can_be_folded([first, large])
+    assert can_be_folded([ListPart(name="0" * 64, size_bytes=1), ListPart(name="0" * 64, size_bytes=1 << 20)])
 
 
 def test_nothing_is_written_while_no_row_with_media_changes(listing: Listing) -> None:
