@@ -157,6 +157,12 @@ class FindingKind(Enum):
         "Media are not sealed for the vaults that get nothing else, or not all of them.",
         "Fix what the message names, then run `permafrost vault seal-media`, as `permafrost run` does by itself.",
     )
+    MEDIA_LACKING = (
+        "media-lacking",
+        _W,
+        "The server's own media lack files that its database needs, by the last comparison.",
+        "Put them back from a vault's copy (`permafrost vault media`), then run `permafrost media compare`.",
+    )
     MEDIA_LINKS = (
         "media-links",
         _A,

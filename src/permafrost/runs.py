@@ -35,6 +35,8 @@ SHEET = "sheet-proven"
 """The operation of proofs that the recovery sheet opens the newest snapshot."""
 SEAL_MEDIA = "seal-media"
 """The operation of runs that seal media for vaults."""
+MEDIA_COMPARED = "media-compare"
+"""The operation of comparisons of the server's own media with the database; its details are what status shows."""
 SCAN_FINDING, SCAN_MESSAGE = "scan_finding", "scan_message"
 """Details of a backup: the kind of finding that its scan of the rows gives rise to, and what it says."""
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)

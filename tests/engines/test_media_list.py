@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import re
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -14,12 +16,16 @@ import pytest
 import zstandard
 
 from permafrost.config.models import Media
+from permafrost.engines.media_list_folding import can_be_folded
+from permafrost.engines.media_list_state import known_head
 from permafrost.events import ignore_events
+from permafrost.mastodon.media_paths import EXTENSION
 from permafrost.operations.backup import BackupResult, back_up
 from permafrost.repository.media_list import (
     INDEX_FILE,
     KEY_LIST,
     MEDIA_LIST,
+    ListPart,
     MediaListIndex,
     lines_of,
     masked_path,
@@ -27,6 +33,7 @@ from permafrost.repository.media_list import (
     parse_row,
     parse_signed_list,
 )
+from permafrost.sealed_media.store import prepare_store
 from samples.media import expected_files, id_partition
 from tests.fixtures.server import MakeServer, Server
 
@@ -40,6 +47,14 @@ class Listing:
     server: Server
     connection: psycopg.Connection
     now: datetime
+    is_apart: bool = False
+    """Whether the list is in the state folder, as one that a vault with sealed media must not get."""
+
+    @property
+    def folder(self) -> Path:
+        """Where the list is."""
+        state = self.server.configuration.state.path
+        return (state if self.is_apart else self.server.path) / MEDIA_LIST
 
     def back_up(self, passed: timedelta = HOUR, **words: bool) -> BackupResult:
         """Make a backup some time later."""
@@ -48,14 +63,14 @@ class Listing:
 
     def index(self) -> MediaListIndex:
         """Return the list's index."""
-        content = (self.server.path / MEDIA_LIST / INDEX_FILE).read_bytes()
+        content = (self.folder / INDEX_FILE).read_bytes()
         return parse_signed_list(content).index(self.server.repository.repository_id)
 
     def needed(self) -> dict[str, int | None]:
         """Return the masked path and size of each file that the list names."""
         rows: dict[str, dict[str, int | None]] = {}
         for part in self.index().parts:
-            packed = (self.server.path / MEDIA_LIST / part.file_name).read_bytes()
+            packed = (self.folder / part.file_name).read_bytes()
             for line in lines_of(iter([zstandard.ZstdDecompressor().stream_reader(packed).read()])):
                 row = parse_row(line)
                 rows[row.folder] = {file.path: file.size_bytes for file in row.files}
@@ -132,6 +147,64 @@ def test_what_has_changed_is_added(listing: Listing) -> None:
     assert listing.needed() == listing.expected()
 
 
+def _change_something(listing: Listing, number: int) -> None:
+    change = listing.connection.execute
+    change(
+        f"UPDATE media_attachments SET file_file_size = {number} WHERE id IN (SELECT id FROM media_attachments"
+        f" WHERE remote_url = '' ORDER BY id LIMIT 1 OFFSET {number % 2})".encode()
+    )
+    change("DELETE FROM custom_emojis WHERE id = (SELECT min(id) FROM custom_emojis WHERE domain IS NULL)")
+
+
+@pytest.mark.format("9.3")
+def test_the_whole_is_folded_from_its_parts(listing: Listing) -> None:
+    """Once a day the parts become one that says the same, changes or none; after a week all is read again."""
+    state = listing.server.configuration.state.path
+
+    def read_at() -> datetime:
+        head = known_head(state, hashlib.sha256((listing.folder / INDEX_FILE).read_bytes()).hexdigest())
+        assert head is not None
+        return head.whole_at
+
+    first = read_at()
+    for number in range(1, 5):
+        _change_something(listing, number)
+        listing.back_up()
+    assert len(listing.index().parts) == 5
+    listing.back_up(timedelta(hours=20))
+    assert (len(listing.index().parts), read_at(), listing.needed()) == (1, first, listing.expected())
+    listing.back_up(timedelta(hours=30))
+    assert (len(listing.index().parts), read_at()) == (1, first)
+    _change_something(listing, 8)
+    listing.back_up()
+    _change_something(listing, 9)
+    listing.back_up(timedelta(hours=25))
+    assert (len(listing.index().parts), read_at(), listing.needed()) == (1, first, listing.expected())
+    listing.back_up(timedelta(days=5))
+    assert (len(listing.index().parts), read_at() > first, listing.needed()) == (1, True, listing.expected())
+
+
+@pytest.mark.parametrize("damage", ["other bytes", "no zstd"])
+def test_damaged_parts_are_not_folded(listing: Listing, damage: str) -> None:
+    """A part that has rotted is no part of the whole: all rows are read again."""
+    _change_something(listing, 1)
+    listing.back_up()
+    victim = listing.folder / listing.index().parts[0].file_name
+    victim.chmod(0o644)
+    victim.write_bytes(victim.read_bytes()[:-1] + b"x" if damage == "other bytes" else b"nothing")
+    listing.back_up(timedelta(hours=25))
+    assert len(listing.index().parts) == 1
+    assert listing.needed() == listing.expected()
+
+
+def test_many_changes_are_not_folded() -> None:
+    """What would take much memory is read again instead."""
+    first, small, large = (ListPart(name="0" * 64, size_bytes=size) for size in (80 << 20, 10 << 20, 11 << 20))
+    assert can_be_folded([first, small])
+    assert not can_be_folded([first, large])
+    assert can_be_folded([ListPart(name="0" * 64, size_bytes=1), ListPart(name="0" * 64, size_bytes=1 << 20)])
+
+
 def test_nothing_is_written_while_no_row_with_media_changes(listing: Listing) -> None:
     """A list stays the same signed file while its tables, or their local rows, are as they were."""
     folder = listing.server.path / MEDIA_LIST
@@ -178,6 +251,38 @@ def test_names_cannot_be_read(listing: Listing) -> None:
     text = zstandard.ZstdDecompressor().stream_reader(packed).read().decode()
     assert len(names) > 100
     assert not [name for name in names if name in text]
+
+
+@pytest.mark.format("9.5")
+def test_beside_sealed_media_the_list_is_apart(listing: Listing) -> None:
+    """Once a vault gets sealed media the repository has no list; it is as good in the state folder, and comes back."""
+    store, state = listing.server.configuration.sealed_media_path, listing.server.configuration.state.path
+    assert store is not None
+    prepare_store(store, listing.server.repository)
+    assert list((listing.server.path / MEDIA_LIST).iterdir()) == []
+    listing.is_apart = True
+    listing.back_up()
+    listing.connection.execute("UPDATE custom_emojis SET image_file_name = '0123456789abcdef.png' WHERE domain IS NULL")
+    listing.back_up()
+    assert len(listing.index().parts) == 2
+    assert listing.needed() == listing.expected()
+    assert list((listing.server.path / MEDIA_LIST).iterdir()) == []
+    shutil.rmtree(store)
+    listing.is_apart = False
+    listing.back_up()
+    assert listing.needed() == listing.expected()
+    assert list((state / MEDIA_LIST).iterdir()) == []
+
+
+def test_usual_extensions_are_cut_as_others(database: str) -> None:
+    """What SQL takes for an extension is what the form of names says, be it a usual one or not."""
+    names = [".png", "a.png", "..png", "a.b.jpeg", ".jpeg", "a.tar.gz", "nopng", "a.pn!", "ä.webp", "a.", "a", "a.PNG"]
+    names += [f"a.{'x' * length}" for length in (1, 16, 17)]
+    form = re.compile(r"(.+)(\.[A-Za-z0-9]{1,16})", re.DOTALL)
+    query = f"SELECT {EXTENSION.format(name='name')} FROM unnest(%s::text[]) WITH ORDINALITY AS t (name, n) ORDER BY n"
+    with psycopg.connect(database) as connection:
+        found = [extension for (extension,) in connection.execute(query.encode(), (names,))]
+    assert found == [match[2] if (match := form.fullmatch(name)) else "" for name in names]
 
 
 @pytest.mark.format("9.5")

@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 
 from permafrost.config.models import Configuration, Encryption
-from permafrost.engines.media_list_publishing import lists_media
+from permafrost.engines.media_list_publishing import list_folder
 from permafrost.errors import ConfigurationError, KeyFileError, UsageError
 from permafrost.events import Warned
 from permafrost.openpgp.home import temporary_home
 from permafrost.openpgp.sealing import PassphraseSealing, RecipientSealing
 from permafrost.repository.key_check import write_key_check
+from permafrost.repository.media_list import MEDIA_LIST
 from permafrost.sealed_media.state import STATE_FILE
 from permafrost.status.document import status
 from tests.fixtures.damage import flip_a_bit
@@ -40,13 +41,13 @@ def _found(sealing: SealingServer, passed: timedelta = timedelta()) -> list[str]
 
 
 def test_a_store_that_is_away(sealing: SealingServer) -> None:
-    """While the disk of the store is away nothing is sealed, no media list is published, and status says so."""
+    """While the disk of the store is away nothing is sealed, the media list stays apart, and status says so."""
     assert _found(sealing) == []
     root = sealing.store.root
     root.rename(root.with_name("away"))
     with pytest.raises(ConfigurationError, match="does not exist any more"):
         sealing.seal()
-    assert not lists_media(sealing.configuration)
+    assert list_folder(sealing.configuration) == sealing.configuration.state.path / MEDIA_LIST
     (message,) = _found(sealing)
     assert "does not exist any more" in message
     root.with_name("away").rename(root)
@@ -69,11 +70,11 @@ def test_media_that_are_away(sealing: SealingServer, tmp_path: Path) -> None:
 
 
 def test_no_vault_gets_sealed_media(sealing: SealingServer) -> None:
-    """Without a store and its state there is nothing to seal, and media lists are published again."""
+    """Without a store and its state there is nothing to seal, and media lists are in the repository again."""
     shutil.rmtree(sealing.store.root)
     for file in sealing.configuration.state.path.glob(f"{STATE_FILE}*"):
         file.unlink()
-    assert lists_media(sealing.configuration)
+    assert list_folder(sealing.configuration) == sealing.server.path / MEDIA_LIST
     with pytest.raises(UsageError, match="no vault gets sealed media"):
         sealing.seal()
 

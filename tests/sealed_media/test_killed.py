@@ -2,42 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.fixtures.sealing import SealingServer, files_of, make_sealing_server
+from tests.fixtures.killing import killed_at
+from tests.fixtures.sealing import files_of, make_sealing_server
 from tests.fixtures.server import SigningKey
-
-_CHANGES = ("os.rename", "os.remove", "os.mkdir", "os.chmod", "subprocess.Popen", "sqlite3.connect")
-
-
-def _killed_at(sealing: SealingServer, step: int) -> bool:
-    """Seal in a process that is killed just before it changes something for that time; return whether it was."""
-    child = os.fork()
-    if child == 0:
-        seen = 0
-
-        def watch(event: str, arguments: tuple[object, ...]) -> None:
-            nonlocal seen
-            is_written = event == "open" and isinstance(arguments[2], int) and bool(arguments[2] & os.O_WRONLY)
-            if event in _CHANGES or is_written:
-                seen += 1
-                if seen == step:
-                    os.kill(os.getpid(), signal.SIGKILL)
-
-        sys.addaudithook(watch)
-        try:
-            sealing.seal()
-            os._exit(0)
-        except BaseException:  # noqa: BLE001 - the exit code says so
-            os._exit(1)
-    _, status = os.waitpid(child, 0)
-    assert status in (0, signal.SIGKILL), status
-    return status != 0
 
 
 @pytest.mark.parametrize("kind", ["first", "later"])
@@ -53,7 +24,7 @@ def test_killed_at_every_change(tmp_path: Path, signing_key: SigningKey, kind: s
             sealing.write(number, 70_000)
         (sealing.media / sealing.write(0)).unlink()
     kills, step = 0, 1
-    while _killed_at(sealing, step):
+    while killed_at(step, sealing.seal):
         kills += 1
         step += 1
         if kind == "later" and kills == 8:

@@ -22,8 +22,9 @@ from permafrost.operations.vault.remove import remove_vault
 from permafrost.repository.media_list import MEDIA_LIST
 from permafrost.sharing.server_side import ensure_sent_folders, media_folder_id, server_side_of
 from permafrost.status.places import media_document
-from permafrost.syncthing.folders import share, sharers
+from permafrost.syncthing.folders import Device, admit, share, sharers
 from permafrost.syncthing.instance import Instance
+from permafrost.vault.invitation import media_list_folder_id
 from permafrost.vault.media.balance import noted_balance
 from permafrost.vault.settings import Vault, VaultSyncthing, open_vault
 from permafrost.vault_keeping.keeper import Keeper
@@ -42,6 +43,8 @@ from tests.fixtures.sealing import (
 from tests.fixtures.server import SigningKey
 from tests.fixtures.syncthing import Peer, loopback_settings, start_together
 
+LISTED = b"what the media list says of files"
+OTHER_DEVICE = "P56IOI7-MZJNU2Y-IQGDREY-DM2MGTI-MGL3BXN-PQ6W5BM-TBBZ4TJ-XZWICQ2"
 HALF_AN_HOUR = timedelta(minutes=31)
 
 
@@ -66,6 +69,9 @@ def paired(tmp_path: Path, signing_key: SigningKey) -> Iterator[Paired]:
     sealing = make_sealing_server(tmp_path / "server", signing_key)
     (sealing.server.path / MEDIA_LIST).mkdir()
     (sealing.server.path / MEDIA_LIST / "index.json").write_text("{}")
+    listed = sealing.configuration.state.path / MEDIA_LIST
+    listed.mkdir(parents=True)
+    (listed / "index.json").write_bytes(LISTED)
     settings, vault_settings = (
         loopback_settings(tmp_path / "syncthing"),
         loopback_settings(tmp_path / "vault/syncthing"),
@@ -142,9 +148,7 @@ def test_everything(paired: Paired, tmp_path: Path) -> None:
         assert document is not None
         assert media_text(document).startswith(f"{needed} of {needed} sealed objects")
 
-    root = paired.vault.root
-    assert not has_bytes(root, NAME_PART.encode())
-    assert not has_bytes(root, CONTENT_PART)
+    assert not [part for part in (NAME_PART.encode(), CONTENT_PART, LISTED) if has_bytes(paired.vault.root, part)]
     assert not (paired.vault.received(server) / MEDIA_LIST / "index.json").exists()
     for file in (paired.history / "media" / "objects").rglob("*.gpg"):
         assert file.parent.name == file.name[:2]
@@ -157,13 +161,17 @@ def test_everything(paired: Paired, tmp_path: Path) -> None:
 
 
 def test_the_media_themselves_are_never_shared(paired: Paired) -> None:
-    """A vault with sealed media gets no other media, whatever looks after the shared folders; the list says so."""
+    """A vault with sealed media gets no other media and no media list, whatever looks after the shared folders."""
     side = server_side_of(paired.sealing.configuration)
     client = paired.server.client
-    share(client, [media_folder_id(side.repository_id)], paired.vault_peer.device_id)  # by hand, or by an older version
+    never = [media_folder_id(side.repository_id), media_list_folder_id(side.repository_id)]
+    share(client, never, paired.vault_peer.device_id)  # by hand, or by an older version
+    admit(client, Device(OTHER_DEVICE, "plain"), [side.repository_folder_id])
     ensure_sent_folders(client, side)
-    assert paired.vault_peer.device_id not in sharers(client, media_folder_id(side.repository_id))
+    for folder_id in never:
+        assert sharers(client, folder_id) - {client.own_id()} == {OTHER_DEVICE}
+    assert OTHER_DEVICE not in sharers(client, side.sealed_folder_id)
     assert paired.vault_peer.device_id in sharers(client, side.sealed_folder_id)
-    assert [vault.sealed_media for vault in list_vaults(side)] == [True]
+    assert sorted(vault.sealed_media for vault in list_vaults(side)) == [False, True]
     remove_vault(side, "attic")
     assert paired.vault_peer.device_id not in sharers(client, side.sealed_folder_id)

@@ -15,6 +15,7 @@ import os
 import socket
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
 from typing import IO, TYPE_CHECKING, Any
@@ -40,6 +41,14 @@ _NOT_FROM_FILES = {
     "config_file": (None, None, os.devnull, None),
     "credentials_file": (None, None, os.devnull, None),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class AccessKey:
+    """A key of an object store, whose `repr` does not show it."""
+
+    name: str = field(repr=False)
+    secret: str = field(repr=False)
 
 
 class Pace:
@@ -110,12 +119,15 @@ class PacedBody:
         return self._end - self._start
 
 
-def make_client(address: BucketAddress, credentials_file: Path) -> S3Client:
-    """Return a client for the bucket; nothing is requested yet. Raise `KeyFileError` if the file cannot be read."""
-    access_key, secret_key = _credentials(credentials_file)
+def make_client(address: BucketAddress, credentials: Path | AccessKey) -> S3Client:
+    """Return a client for the bucket, with a key or the file of one; nothing is requested yet.
+
+    Raise `KeyFileError` if the file cannot be read.
+    """
+    key = credentials if isinstance(credentials, AccessKey) else _read_key(credentials)
     session = boto3.Session(
-        aws_access_key_id=access_key,
-        aws_secret_access_key=secret_key,
+        aws_access_key_id=key.name,
+        aws_secret_access_key=key.secret,
         region_name=address.region,
         botocore_session=botocore.session.Session(session_vars=_NOT_FROM_FILES),
     )
@@ -153,11 +165,11 @@ def _keep_send_buffers_small(client: S3Client) -> None:
     options.append((socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES))
 
 
-def _credentials(file: Path) -> tuple[str, str]:
+def _read_key(file: Path) -> AccessKey:
     access_key, colon, secret_key = read_secret_file(file).strip().partition(":")
     if not (access_key and colon and secret_key):
         raise KeyFileError(
             f"the credentials in {file} are not of the form ACCESS_KEY_ID:SECRET_ACCESS_KEY",
             hint="write both into its first line, with a colon in between",
         )
-    return access_key, secret_key
+    return AccessKey(access_key, secret_key)

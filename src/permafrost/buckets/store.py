@@ -23,7 +23,7 @@ from typing import IO, Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from permafrost.buckets.address import BucketAddress
-from permafrost.buckets.client import Pace, PacedBody, make_client
+from permafrost.buckets.client import AccessKey, Pace, PacedBody, make_client
 from permafrost.buckets.failures import meaning_of, not_understood
 
 _CHUNK_BYTES = 1 << 20
@@ -59,6 +59,7 @@ class Listed:
     key: str
     tag: str
     size_bytes: int
+    modified_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +75,8 @@ class Seen:
 class BucketStore:
     """The bucket of an address, with one identity's credentials. Safe to use from several threads."""
 
-    def __init__(self, address: BucketAddress, credentials_file: Path, pace: Pace | None = None) -> None:
-        """Read the credentials; nothing is requested yet. Raise `KeyFileError` if they cannot be read.
+    def __init__(self, address: BucketAddress, credentials: Path | AccessKey, pace: Pace | None = None) -> None:
+        """Read the credentials, if they are in a file; nothing is requested yet. `KeyFileError` if that cannot be read.
 
         What is put there is sent at the `pace`, if there is one.
         """
@@ -86,7 +87,7 @@ class BucketStore:
         """Hears of bytes that are sent, from several threads."""
         self._pace = pace
         self._lock = Lock()
-        self._client = make_client(address, credentials_file)
+        self._client = make_client(address, credentials)
 
     @property
     def name(self) -> str:
@@ -173,16 +174,27 @@ class BucketStore:
             )
 
     def objects(self, prefix: str) -> Iterator[Listed]:
-        """Yield the objects whose keys begin so, a thousand with each request, the present version of each."""
-        position: dict[str, Any] = {}
-        while True:
-            with self._request("LIST", f"listing {prefix or 'the bucket'}"):
+        """Yield the objects whose keys begin so, a thousand with each request, the present version of each.
+
+        Raise `BucketUnreachableError` if the listing does not end.
+        """
+        token, what = "", f"listing {prefix or 'the bucket'}"
+        for _ in range(_MOST_PAGES):
+            position: dict[str, Any] = {"ContinuationToken": token} if token else {}
+            with self._request("LIST", what):
                 answer = self._client.list_objects_v2(Bucket=self.name, Prefix=prefix, **position)
-            for one in answer.get("Contents", ()):
-                yield Listed(one["Key"], one["ETag"].strip('"'), one["Size"])
-            if not answer.get("IsTruncated"):
+                found = [
+                    Listed(one["Key"], one["ETag"].strip('"'), one["Size"], one["LastModified"])
+                    for one in answer.get("Contents", ())
+                ]
+                after = answer["NextContinuationToken"] if answer.get("IsTruncated") else ""
+            yield from found
+            if not after:
                 return
-            position = {"ContinuationToken": answer["NextContinuationToken"]}
+            if after == token:
+                break
+            token = after
+        raise not_understood(what, self.name, "its listing does not end")
 
     def lock(self, key: str, version: str, until: datetime) -> None:
         """Lock a version until then, which is no earlier than its present lock. Raise as `put` does."""

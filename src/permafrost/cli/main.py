@@ -29,7 +29,7 @@ _COMMANDS = {
     "prune": ("prune:prune", "Remove snapshots that no rule in [retention] keeps, and unused objects."),
     "status": ("status:status", "Show whether the server could come back right now, and what needs attention."),
     "vault": ("vault.group:vault", "Pair servers with vaults, the machines that keep their copies."),
-    "media": ("media:media", "Bring media back into Mastodon's object store."),
+    "media": ("media:media", "Compare the media with the database, or bring them back into an object store."),
     "bucket": ("bucket:bucket", "Copy snapshots into buckets of object stores, and check what these promise."),
     "notify": ("notify:notify", "Try the receivers of alerts."),
     "run": ("service:run", "Run the server's service: backups, audits and drills on schedule, and Syncthing."),

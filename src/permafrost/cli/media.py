@@ -1,7 +1,8 @@
-"""permafrost media: media of a Mastodon in an object store."""
+"""permafrost media: the server's own media, in a folder or in an object store."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -10,15 +11,47 @@ from pydantic import TypeAdapter, ValidationError
 from permafrost.amounts import bytes_text, count_text, seconds_text
 from permafrost.buckets.address import BucketAddress
 from permafrost.buckets.extra import require_boto3
-from permafrost.cli.shared.options import json_option, reporting
+from permafrost.cli.shared.options import config_option, config_path, json_option, reporting
 from permafrost.cli.shared.rendering import Rendering
+from permafrost.cli.shared.status_lines import comparison_text
 from permafrost.config.buckets import DEFAULT_REGION, BucketName, Endpoint, Prefix
-from permafrost.errors import UsageError
+from permafrost.config.loading import load_configuration
+from permafrost.errors import EXIT_FINDINGS, UsageError
+from permafrost.operations.media.compare import compare_media
 
 
 @click.group("media")
 def media() -> None:
-    """Bring media back into Mastodon's object store."""
+    """Compare the media with the database, or bring them back into an object store."""
+
+
+@media.command("compare")
+@config_option
+@json_option
+@reporting
+def compare_command(rendering: Rendering, *, config_file: Path | None) -> int:
+    """Compare what the media folder or the object store holds with what the database needs.
+
+    Files that rows name and that are missing, and files that no row names. Only names, sizes and times are read. An
+    object store is listed, a thousand files with each request, with the key in Mastodon's .env.production or the one in
+    `[media] credentials_file`. The service does so every 30 days (`[media] compare_days`). Exit code 3 if files are
+    missing.
+
+    \b
+    Example:
+      permafrost media compare
+    """
+    configuration = load_configuration(config_path(config_file))
+    result = compare_media(configuration, report=rendering.report, now=datetime.now(UTC))
+    document = result.document()
+    lines = [
+        comparison_text(document),
+        *(f"missing: {path}" for path in document.first_missing),
+        f"listed in {seconds_text(document.duration_s)}"
+        + (f", with {count_text(document.requests, 'request')}" if document.is_store else ""),
+    ]
+    rendering.result(document, lines)
+    return EXIT_FINDINGS if document.missing else 0
 
 
 @media.command("push")
@@ -60,7 +93,7 @@ def push_command(
       permafrost media push --from media --bucket files --credentials key --endpoint https://s3.example.com
     """
     require_boto3()
-    from permafrost.operations.media_push import MediaPushRequest, push_media  # noqa: PLC0415 - boto3 is an extra
+    from permafrost.operations.media.push import MediaPushRequest, push_media  # noqa: PLC0415 - boto3 is an extra
 
     address = _address(bucket, endpoint, region, prefix)
     request = MediaPushRequest(folder, address, credentials, "" if acl == "none" else acl)

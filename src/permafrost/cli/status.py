@@ -17,6 +17,7 @@ from permafrost.cli.shared.status_lines import (
     attention_lines,
     forecast_lines,
     job_lines,
+    own_media_lines,
     place_lines,
     reader_lines,
     verdict_lines,
@@ -65,7 +66,10 @@ def status_lines(found: Status, columns: int) -> list[str]:
     blocks = [
         verdict_lines(document.verdict, columns),
         attention_lines(document.findings, [document.verdict], columns),
-        place_lines(document.places, now, zone, columns, here="this server"),
+        [
+            *place_lines(document.places, now, zone, columns, here="this server"),
+            *own_media_lines(document.media, now, zone, columns),
+        ],
         job_lines(document.jobs, document.running, now, zone, columns),
         forecast_lines(document.forecast, columns) if document.snapshots else [],
         reader_lines(document.readers, columns),

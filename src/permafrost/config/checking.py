@@ -90,6 +90,8 @@ def _check_secrets(files: tuple[Path, ...]) -> Iterator[KeyedMessage]:
 
 
 def _check_media(configuration: Configuration) -> Iterator[KeyedMessage]:
+    if configuration.media is not None:
+        yield from _check_secret("media.credentials_file", configuration.media.credentials_file)
     for finding in outside_findings(configuration):
         if finding.kind in (FindingKind.MEDIA_MISSING, FindingKind.MEDIA_LINKS):
             yield "media.path", finding.message

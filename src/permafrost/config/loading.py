@@ -93,6 +93,7 @@ def misplaced_secrets(configuration: Configuration) -> Iterator[tuple[str, str]]
         "signing.gnupg_home": configuration.signing.gnupg_home,
         "syncthing.home": configuration.syncthing.home,
         "syncthing.api_key_file": configuration.syncthing.api_key_file,
+        "media.credentials_file": configuration.media.credentials_file if configuration.media else None,
         **{f"notify.{number}.url_file": one.url_file for number, one in enumerate(configuration.notify)},
         **{
             f"buckets.{number}.{key}": getattr(bucket, key)

@@ -9,7 +9,15 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from permafrost.config.alerting import Hook, Notify, check_names_differ
-from permafrost.config.buckets import Bucket, check_bucket_names_differ
+from permafrost.config.buckets import (
+    DEFAULT_REGION,
+    Bucket,
+    BucketName,
+    Endpoint,
+    Prefix,
+    Region,
+    check_bucket_names_differ,
+)
 from permafrost.config.conninfo import parameters_of
 from permafrost.config.section import Section
 from permafrost.config.values import (
@@ -214,11 +222,35 @@ class Media(Section):
         description="Where an object store's media are served to the web, like https://files.example.social: without "
         "the bucket's name if Mastodon has S3_ALIAS_HOST, with S3_KEY_PREFIX if there is one. Vaults fetch from there.",
     )
+    compare_days: Annotated[int, Field(ge=0, le=3650, strict=True)] = Field(
+        default=30,
+        description="After how many days `permafrost run` compares the media with the database again, as `permafrost "
+        "media compare` does. 0 for never.",
+    )
+    bucket: BucketName | None = Field(
+        default=None,
+        description="The bucket's own name, to list it. If left out, this and the four keys below are what Mastodon's "
+        "variables in `[secrets] files` say.",
+    )
+    endpoint: Endpoint | None = Field(
+        default=None, description="The object store's URL, to list it. If left out, beside `bucket`, that of AWS."
+    )
+    region: Region = Field(default=DEFAULT_REGION, description="The region of `bucket`, as its provider calls it.")
+    prefix: Prefix = Field(default="", description="What comes before the media in `bucket`: S3_KEY_PREFIX.")
+    credentials_file: SecretFile | None = Field(
+        default=None,
+        description="A file whose first line is ACCESS_KEY_ID:SECRET_ACCESS_KEY, mode 0400 or 0600, of a key that may "
+        "list the bucket. If left out, Mastodon's own key.",
+    )
 
     @model_validator(mode="after")
     def _in_one_place(self) -> Self:
         if (self.path is None) == (self.public_url is None):
             raise ValueError("needs path, if media are in a folder, or public_url, if they are in an object store")
+        if self.path is not None and (self.bucket or self.credentials_file):
+            raise ValueError("bucket and credentials_file go with public_url, not with path")
+        if self.bucket is None and (self.endpoint or self.prefix or self.region != DEFAULT_REGION):
+            raise ValueError("endpoint, region and prefix need bucket")
         return self
 
 

@@ -8,6 +8,7 @@ from typing import Literal
 
 from permafrost.documents.document import Document
 from permafrost.documents.finding import SeverityWord
+from permafrost.documents.media import MediaStatusDocument
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,6 +242,8 @@ class StatusDocument(Document):
     """[promise] lost_minutes; null if it is not set"""
     readers: tuple[ReaderDocument, ...]
     """who can open the snapshots"""
+    media: MediaStatusDocument | None = None
+    """how the server's own media compare with its database; null if nothing has compared them"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,14 +9,7 @@ from pathlib import Path
 from permafrost.config.models import Mastodon
 from permafrost.errors import ConfigurationError
 from permafrost.events import Reporter, Warned
-from permafrost.mastodon.dotenv import parse_dotenv
-from permafrost.mastodon.environment import (
-    SECRETS_ENV,
-    MastodonEnvironment,
-    environment_of,
-    read_environment,
-    read_variables,
-)
+from permafrost.mastodon.environment import environment_among
 from permafrost.postgres.building.sequences import SequenceValue
 from permafrost.postgres.catalog import DatabaseDescription
 from permafrost.postgres.digest import TableContents
@@ -71,7 +64,7 @@ def mastodon_facts(
     """
     environment = None
     try:
-        environment = _environment(secret_files)
+        environment = environment_among(secret_files)
     except ConfigurationError as error:
         report(Warned(f"the snapshot will not say how Mastodon is set up: {error.message}"))
     if environment is None and schema_version is None and settings == Mastodon():
@@ -86,17 +79,6 @@ def mastodon_facts(
         layout=settings.layout if settings.layout != "official" else None,
         folder=str(settings.folder) if settings.folder else None,
     )
-
-
-def _environment(secret_files: Sequence[Path]) -> MastodonEnvironment | None:
-    production = next((file for file in secret_files if file.name == ".env.production"), None)
-    if production is not None:
-        return read_environment(production.parent)
-    variables = [file for file in secret_files if file.name == SECRETS_ENV]
-    if not variables:
-        return None
-    values = parse_dotenv(read_variables(variables[0]))
-    return environment_of(values, variables[0].parent, tuple(variables), None)
 
 
 def database_facts(description: DatabaseDescription) -> DatabaseFacts:

@@ -1,5 +1,6 @@
-"""Makes the media list of a snapshot: the whole of it once a day, otherwise what has changed since the last run.
+"""Makes the media list of a snapshot: what has changed since the last run, and once a day the whole of it, in one part.
 
+The whole is folded from the parts that there are (media_list_folding.py), and once a week it is read from the database.
 What the last run listed is known by the ids of its rows and by its snapshot's xmin (media_list_state.py). If that does
 not belong to the list in the repository, or to this server's history, the whole is listed again. Tables that the
 segment log found unchanged are not read; if none has changed, the published list is the new snapshot's too. A list
@@ -22,19 +23,21 @@ import psycopg
 import zstandard
 
 from permafrost.engines.context import RunContext
+from permafrost.engines.media_list_folding import can_be_folded, folded
 from permafrost.engines.media_list_publishing import (
     CurrentList,
     PreparedKeys,
     PreparedMediaList,
     keys_folder,
-    lists_media,
+    list_folder,
     public_url,
     published_keys,
     published_list,
     warn_of_list,
 )
 from permafrost.engines.media_list_state import ListHead, Unchanged, known_head, known_ids
-from permafrost.errors import PermafrostError
+from permafrost.errors import IntegrityError, PermafrostError
+from permafrost.events import Warned
 from permafrost.mastodon.columns import SCHEMA
 from permafrost.mastodon.media_paths import Attachment, id_partition
 from permafrost.mastodon.media_rows import Ids, ids_of_rows, key_rows, listed_attachments, listed_rows, snapshot_xmin
@@ -44,7 +47,6 @@ from permafrost.repository.durable import space_errors
 from permafrost.repository.layout import OBJECT_MODE
 from permafrost.repository.media_list import (
     KEY_LIST,
-    MEDIA_LIST,
     MOST_PARTS,
     KeyListIndex,
     ListPart,
@@ -52,10 +54,12 @@ from permafrost.repository.media_list import (
     gone_row,
 )
 
-WHOLE_EVERY = timedelta(hours=24)
-PARTS_BEFORE_WHOLE = MOST_PARTS // 4
+WHOLE_EVERY = timedelta(days=7)
+FOLDED_EVERY = timedelta(hours=24)
+PARTS_BEFORE_FOLDING = MOST_PARTS // 4
 """With a backup a minute the index, which is sent again with each part, stays below 60 kB."""
-_LEVEL = 3
+_LEVEL = 1
+"""Of lists, smaller than level 3 makes them, and in a third of its time: most of a line is a hash."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,34 +77,37 @@ def read_media_list(
 ) -> CurrentList | None:
     """Read the list in the transaction of `connection`, and return it; None if there is none to be had.
 
-    That is so without `[media]`, where a vault gets sealed media, and for a database without Mastodon's tables.
+    That is so without `[media]`, and for a database without Mastodon's tables.
     """
-    if not lists_media(run.configuration):
+    folder = list_folder(run.configuration)
+    if folder is None:
         return None
     try:
-        last = _last(run)
+        last = _last(run, folder)
         if (
             last is not None
             and unchanged is not None
             and unchanged.is_all
             and unchanged.listed_at == last.head.listed_at
+            and not _folds(run, last.index, last.head)
         ):
             return CurrentList(last.head.listed_at, None)
         with run.times.of("frame"), connection.transaction():
-            return _read(run, connection, last, unchanged)
+            return _read(run, folder, connection, last, unchanged)
     except (psycopg.Error, PermafrostError, OSError) as error:
         warn_of_list(run, error)
         return None
 
 
-def _last(run: RunContext) -> _Last | None:
+def _last(run: RunContext, folder: Path) -> _Last | None:
     """Return the published list if what changes can be added to it, as far as this can be said without the database."""
-    index, digest = published_list(run)
+    index, digest = published_list(run, folder)
     head = known_head(run.configuration.state.path, digest)
     if index is None or head is None or run.is_full:
         return None
-    is_recent = timedelta(0) <= run.now - head.whole_at < WHOLE_EVERY and len(index.parts) < PARTS_BEFORE_WHOLE
-    is_there = _are_there(run.layout.root / MEDIA_LIST, index)
+    is_recent = timedelta(0) <= run.now - head.whole_at < WHOLE_EVERY
+    is_recent = is_recent and (not _folds(run, index, head) or can_be_folded(index.parts))
+    is_there = _are_there(folder, index)
     keys = published_keys(run) if public_url(run) is not None else None
     if public_url(run) is not None:
         is_same = keys is not None and (keys.snapshot, keys.public_url) == (index.snapshot, public_url(run))
@@ -108,12 +115,18 @@ def _last(run: RunContext) -> _Last | None:
     return _Last(index, head, keys) if is_recent and is_there else None
 
 
+def _folds(run: RunContext, index: MediaListIndex, head: ListHead) -> bool:
+    """Return whether the parts are to become one."""
+    is_due = not timedelta(0) <= run.now - head.folded_at < FOLDED_EVERY or len(index.parts) >= PARTS_BEFORE_FOLDING
+    return is_due and len(index.parts) > 1
+
+
 def _are_there(folder: Path, index: MediaListIndex) -> bool:
     return all((folder / part.file_name).is_file() for part in index.parts)
 
 
 def _read(
-    run: RunContext, connection: psycopg.Connection, last: _Last | None, unchanged: Unchanged | None
+    run: RunContext, folder: Path, connection: psycopg.Connection, last: _Last | None, unchanged: Unchanged | None
 ) -> CurrentList | None:
     attachments = {
         attachment: where
@@ -124,35 +137,79 @@ def _read(
         return None
     identity, xmin = read_identity(connection), snapshot_xmin(connection)
     before = known_ids(run.configuration.state.path) if last is not None else None
-    repository_id = run.repository.repository_id
-    if last is None or before is None or not _continues(last.head, before, attachments, identity):
-        ids = _ids(connection, attachments)
-        parts = _written(_temporary(run), listed_rows(connection, attachments, repository_id, None))
-        keys = _keys(run, (), key_rows(connection, attachments, None))
-        head = ListHead(run.now.isoformat(), run.now, xmin, identity)
-        return CurrentList(head.listed_at, PreparedMediaList((), *parts, head, ids, keys))
+    if last is not None and before is not None and _continues(last.head, before, attachments, identity):
+        try:
+            return _changed(run, folder, connection, last, before, _Moment(attachments, identity, xmin), unchanged)
+        except IntegrityError as error:
+            run.report(Warned(f"all media are listed again: {error.message}"))
+    ids = _ids(connection, attachments)
+    rows = listed_rows(connection, attachments, run.repository.repository_id, None)
+    part = _extended(_temporary(run, folder), folder, (), rows, folds=False)
+    keys = _keys(run, (), key_rows(connection, attachments, None), folds=False)
+    head = ListHead(run.now.isoformat(), run.now, run.now, xmin, identity)
+    return CurrentList(head.listed_at, PreparedMediaList(folder, *part, head, ids, keys))
+
+
+@dataclass(frozen=True, slots=True)
+class _Moment:
+    """What the run's transaction sees: the classes of files with their conditions, which server, and its xmin."""
+
+    attachments: Mapping[Attachment, str]
+    identity: ServerIdentity
+    xmin: int
+
+
+def _changed(
+    run: RunContext,
+    folder: Path,
+    connection: psycopg.Connection,
+    last: _Last,
+    before: Mapping[str, Ids],
+    moment: _Moment,
+    unchanged: Unchanged | None,
+) -> CurrentList:
+    """Return the last list with what has changed since then; raise `IntegrityError` if its parts are damaged."""
     skipped = unchanged.tables if unchanged is not None and unchanged.listed_at == last.head.listed_at else frozenset()
-    read = {attachment: where for attachment, where in attachments.items() if attachment.table not in skipped}
+    read = {attachment: where for attachment, where in moment.attachments.items() if attachment.table not in skipped}
     ids = {**before, **_ids(connection, read)}
-    changes = chain(_gone(before, ids), listed_rows(connection, read, repository_id, last.head.xmin))
-    first = next(changes, None)
-    if first is None:
+    rows = listed_rows(connection, read, run.repository.repository_id, last.head.xmin)
+    changes = chain(_gone(before, ids), rows)
+    first, folds = next(changes, None), _folds(run, last.index, last.head)
+    if first is None and not folds:
         return CurrentList(last.head.listed_at, None)
-    parts = _written(_temporary(run), chain((first,), changes))
+    changes = chain((first or b"",), changes)
+    part = _extended(_temporary(run, folder), folder, last.index.parts, changes, folds=folds)
     changed_keys = chain(_gone(before, ids), key_rows(connection, read, last.head.xmin))
-    keys = _keys(run, last.keys.parts if last.keys is not None else (), changed_keys)
-    head = ListHead(run.now.isoformat(), last.head.whole_at, xmin, identity)
-    return CurrentList(head.listed_at, PreparedMediaList(last.index.parts, *parts, head, ids, keys))
+    keys = _keys(run, last.keys.parts if last.keys is not None else (), changed_keys, folds=folds)
+    folded_at = run.now if folds else last.head.folded_at
+    head = ListHead(run.now.isoformat(), last.head.whole_at, folded_at, moment.xmin, moment.identity)
+    return CurrentList(head.listed_at, PreparedMediaList(folder, *part, head, ids, keys))
 
 
-def _keys(run: RunContext, before: tuple[ListPart, ...], chunks: Iterator[bytes]) -> PreparedKeys | None:
+def _extended(
+    file: Path, folder: Path, before: tuple[ListPart, ...], changes: Iterator[bytes], *, folds: bool
+) -> tuple[tuple[ListPart, ...], ListPart, Path]:
+    """Write the changes as a part; return the parts in front of it, and it with its file. With `folds`, all are one."""
+    part, file = _written(file, changes)
+    if not folds:
+        return before, part, file
+    whole = file.with_name(f"{file.name}.whole")
+    whole.unlink(missing_ok=True)
+    written = _written(whole, folded([*((folder / one.file_name, one) for one in before), (file, part)]))
+    file.unlink()
+    return (), *written
+
+
+def _keys(
+    run: RunContext, before: tuple[ListPart, ...], chunks: Iterator[bytes], *, folds: bool
+) -> PreparedKeys | None:
     """Write the key list's part beside its folder, if there is to be one."""
     url = public_url(run)
     if url is None:
         return None
     file = keys_folder(run).with_name(f"{KEY_LIST}.new")
     file.unlink(missing_ok=True)
-    return PreparedKeys(before, *_written(file, chunks), url)
+    return PreparedKeys(*_extended(file, keys_folder(run), before, chunks, folds=folds), url)
 
 
 def _ids(connection: psycopg.Connection, attachments: Mapping[Attachment, str]) -> dict[str, Ids]:
@@ -177,9 +234,13 @@ def _gone(before: Mapping[str, Ids], now: Mapping[str, Ids]) -> Iterator[bytes]:
                 yield gone_row(f"{folder}/{id_partition(int(number))}")
 
 
-def _temporary(run: RunContext) -> Path:
-    """Return a name in the repository's folder for unfinished files."""
-    return run.layout.temporary / f"media-list-{time.monotonic_ns()}"
+def _temporary(run: RunContext, folder: Path) -> Path:
+    """Return a name on the disk of the list's folder: in the repository its own folder for unfinished files."""
+    if folder.parent == run.layout.root:
+        return run.layout.temporary / f"media-list-{time.monotonic_ns()}"
+    file = folder.with_name(f"{folder.name}.new")
+    file.unlink(missing_ok=True)
+    return file
 
 
 def _written(file: Path, chunks: Iterator[bytes]) -> tuple[ListPart, Path]:

@@ -36,11 +36,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class PreparedMediaList:
-    """A list that is read, and not published yet: the parts of the last one, and the new one as a file in `tmp/`.
+    """A list that is read, and not published yet: the parts of the last one, and the new one as a file near `folder`.
 
     `ids` are those of the rows that have files, by folder. `keys` is the same for the key list, None without one.
     """
 
+    folder: Path
     before: tuple[ListPart, ...]
     part: ListPart
     file: Path
@@ -68,35 +69,40 @@ class CurrentList:
 
 
 def publish_media_list(run: RunContext, current: CurrentList | None, snapshot: SnapshotId) -> int:
-    """Make the repository's media list that of the snapshot, and return how many bytes are new.
+    """Make the media list that of the snapshot, in its place alone, and return how many bytes are new.
 
     After the snapshot itself: what is lost between the two is made again by the next run.
     """
-    folder = run.layout.root / MEDIA_LIST
+    size_bytes = 0
     try:
         if public_url(run) is None and keys_folder(run).is_dir():
             _remove_others(keys_folder(run), set())
-        has_list = lists_media(run.configuration)
-        if has_list and current is not None and current.prepared is not None:
-            size_bytes = _publish(run, folder, current.prepared, snapshot)
-            if lists_media(run.configuration):
-                return size_bytes  # no vault was invited meanwhile that must not see it
-            has_list = False
-        if not has_list and folder.is_dir():
-            remove_media_list(run.layout.root)
+        if current is not None and current.prepared is not None:
+            size_bytes = _publish(run, current.prepared.folder, current.prepared, snapshot)
+        place = list_folder(run.configuration)  # now: a vault may have been invited meanwhile that must not see it
+        for parent in (run.layout.root, run.configuration.state.path):
+            if parent / MEDIA_LIST != place:
+                remove_media_list(parent)
     except (OSError, PermafrostError) as error:
         warn_of_list(run, error)
-    return 0
+    return size_bytes
 
 
-def lists_media(configuration: Configuration) -> bool:
-    """Return whether a list is published: not once a vault gets sealed media, which gets the repository too."""
+def list_folder(configuration: Configuration) -> Path | None:
+    """Return where the media list is; None without media.
+
+    In the repository, but not once a vault gets sealed media, which gets the repository too: then it is in the state
+    folder, and is sent to the other vaults as a folder of its own.
+    """
     sealed = configuration.sealed_media_path
-    return sealed is not None and not seals_media(sealed, configuration.state.path)
+    if sealed is None:
+        return None
+    is_apart = seals_media(sealed, configuration.state.path)
+    return (configuration.state.path if is_apart else configuration.repository.path) / MEDIA_LIST
 
 
 def _publish(run: RunContext, folder: Path, prepared: PreparedMediaList, snapshot: SnapshotId) -> int:
-    before, _ = published_list(run)
+    before, _ = published_list(run, folder)
     index = MediaListIndex(
         repository=run.repository.repository_id,
         snapshot=str(snapshot),
@@ -166,10 +172,10 @@ def published_keys(run: RunContext) -> KeyListIndex | None:
         return None
 
 
-def published_list(run: RunContext) -> tuple[MediaListIndex | None, str]:
-    """Return the repository's list and its file's digest; None if there is none that can be read."""
+def published_list(run: RunContext, folder: Path) -> tuple[MediaListIndex | None, str]:
+    """Return the list in the folder and its file's digest; None if there is none that can be read."""
     try:
-        content = read_small(run.layout.root / MEDIA_LIST / INDEX_FILE, MAXIMUM_INDEX_BYTES)
+        content = read_small(folder / INDEX_FILE, MAXIMUM_INDEX_BYTES)
         return parse_signed_list(content).index(run.repository.repository_id), hashlib.sha256(content).hexdigest()
     except (OSError, PermafrostError):
         return None, ""

@@ -30,17 +30,23 @@ _UNREADABLE = (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZi
 
 @dataclass(frozen=True, slots=True)
 class ListHead:
-    """When a list was read, when the whole of it was, and at which place in which server's history."""
+    """When a list was read, and at which place in which server's history."""
 
     listed_at: str
     whole_at: datetime
+    """When all of it was read from the database."""
+    folded_at: datetime
+    """When it became one part, by that or from its parts."""
     xmin: int
     """That of the snapshot that it was read with: what a later one sees of it is unchanged, or has a later xmin."""
     identity: ServerIdentity
 
     def document(self) -> dict[str, object]:
         """Return it for JSON."""
-        return asdict(self) | {"whole_at": self.whole_at.isoformat()}
+        return asdict(self) | {
+            "whole_at": self.whole_at.isoformat(),
+            "folded_at": self.folded_at.isoformat(),
+        }
 
 
 def known_head(folder: Path, digest: str) -> ListHead | None:
@@ -51,7 +57,8 @@ def known_head(folder: Path, digest: str) -> ListHead | None:
         if head.pop("index") != digest:
             return None
         identity = ServerIdentity(**head["identity"])
-        return ListHead(head["listed_at"], datetime.fromisoformat(head["whole_at"]), head["xmin"], identity)
+        whole_at, folded_at = (datetime.fromisoformat(head[key]) for key in ("whole_at", "folded_at"))
+        return ListHead(head["listed_at"], whole_at, folded_at, head["xmin"], identity)
     except _UNREADABLE:
         return None
 

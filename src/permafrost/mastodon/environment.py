@@ -6,7 +6,7 @@ environment would override the files.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -137,6 +137,21 @@ def read_environment(folder: Path) -> MastodonEnvironment:
             files.append(path)
             values = parse_dotenv(text, values) | values
     return environment_of(values, folder, tuple(files), read_version(folder))
+
+
+def environment_among(secret_files: Sequence[Path]) -> MastodonEnvironment | None:
+    """Return the settings in those of the files that have variables: .env.production, or NixOS's .secrets_env.
+
+    None if there is no such file. Raise `ConfigurationError` if one cannot be read.
+    """
+    production = next((file for file in secret_files if file.name == ".env.production"), None)
+    if production is not None:
+        return read_environment(production.parent)
+    variables = [file for file in secret_files if file.name == SECRETS_ENV]
+    if not variables:
+        return None
+    values = parse_dotenv(read_variables(variables[0]))
+    return environment_of(values, variables[0].parent, tuple(variables), None)
 
 
 def read_variables(path: Path) -> str:

@@ -1,8 +1,8 @@
 """What a media list says of local rows, read from the database: all of them, or those that have changed.
 
-A row version that was written since an earlier snapshot has a transaction number from that snapshot's `xmin` on,
-modulo 2**32, and one that has been gone since is no longer among the ids. An old number that has come round again only
-lists a row once more.
+A row version that was written since an earlier snapshot has a transaction number from that snapshot's `xmin` on, by
+its age, and one that has been gone since is no longer among the ids. An old number that has come round again only lists
+a row once more.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from permafrost.mastodon.media_paths import ATTACHMENTS, Attachment
 from permafrost.postgres.copy_out import copy_out
 
 _CHUNK_BYTES = 1 << 20
+_MOST_XID = 0xFFFFFFFF
 Ids = npt.NDArray[np.int64]
 
 # as id_partition: nine digits or twelve or more, in threes, without what is left over; by to_char, since a regular
@@ -68,7 +69,7 @@ def listed_rows(
     Of all rows, or of those with a version that the snapshot with the xmin `since` did not see.
     """
     for attachment, where in attachments.items():
-        name = sql.SQL(_MASK).format(salt=sql.SQL("convert_to({}, 'SQL_ASCII')").format(f"{repository_id}/"))
+        name = sql.SQL(_MASK).format(salt=sql.Literal(f"{repository_id}/".encode("ascii")))
         yield from copy_out(connection, _lines(connection, attachment, where, name, since), _CHUNK_BYTES)
 
 
@@ -80,10 +81,11 @@ def key_rows(
         yield from copy_out(connection, _lines(connection, attachment, where, sql.SQL(_NAME), since), _CHUNK_BYTES)
 
 
-_NAME = "encode(convert_to(left(name, length(name) - length(extension)), getdatabaseencoding()), 'hex')"
+_NAME = "encode(textsend(left(name, length(name) - length(extension))), 'hex')"
+"""By textsend, in the client's encoding, which is the database's (postgres/connection.py): convert_to takes longer."""
 _MASK = (
-    "left(encode(sha256({salt} || convert_to(row_folder || '/' || left(name, length(name) - length(extension)),"
-    " getdatabaseencoding())), 'hex'), 24)"
+    "encode(substr(sha256({salt} || textsend(row_folder || '/' || left(name, length(name) - length(extension)))),"
+    " 1, 12), 'hex')"
 )
 
 
@@ -91,17 +93,17 @@ def _lines(
     connection: psycopg.Connection, attachment: Attachment, where: str, name: sql.Composable, since: int | None
 ) -> sql.Composed:
     size_column = f"{attachment.prefix}_file_size"
-    size = f"t.{size_column}::int8" if size_column in columns_of(connection, attachment.table) else "NULL"
+    has_size = size_column in columns_of(connection, attachment.table)
+    size, size_too = (f"t.{size_column}::int8", f", t.{size_column}") if has_size else ("NULL", "")
     styles = attachment.styles_of_rows("t.extension")
-    recent = ""
-    if since is not None:
-        recent = f" AND ((t.xmin::text::int8 - {since}) & 4294967295) < 2147483648"
+    recent = f" AND age(t.xmin) <= age('{since & _MOST_XID}'::xid)" if since is not None else ""
     query = f"""COPY (
         SELECT row_folder, size, {{name}},
             'original' || extension || CASE WHEN styles <> '' THEN ',' || styles ELSE '' END
         FROM (SELECT '{attachment.folder}/' || {PARTITION} AS row_folder, {size} AS size,
                 t.{attachment.name_column} AS name, t.extension, {styles} AS styles
-            FROM (SELECT t.*, {attachment.extension} AS extension
+            FROM (SELECT t.id, t.{attachment.name_column}, t.{attachment.kind_column}{size_too},
+                    {attachment.extension} AS extension
                 FROM {SCHEMA}.{attachment.table} t WHERE {where}{recent} OFFSET 0) AS t OFFSET 0) AS listed
         ) TO STDOUT"""  # noqa: S608 - every part is one of ours
     before, after = query.split("{name}")

@@ -90,6 +90,8 @@ class ObjectStorage:
     alias_host: str = ""
     public_url: str = ""
     acl: str = ""
+    access_key: str = field(default="", repr=False)
+    secret_key: str = field(default="", repr=False)
 
 
 Storage = FileSystemStorage | ObjectStorage

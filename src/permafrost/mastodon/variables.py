@@ -141,6 +141,8 @@ def _s3_of(values: Mapping[str, str]) -> ObjectStorage:
         alias_host=alias_host,
         public_url="/".join(filter(None, parts)) if alias_host or bucket else "",
         acl=values.get("S3_PERMISSION", "public-read"),
+        access_key=values.get("AWS_ACCESS_KEY_ID", ""),
+        secret_key=values.get("AWS_SECRET_ACCESS_KEY", ""),
     )
 
 

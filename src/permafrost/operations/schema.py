@@ -23,6 +23,7 @@ from permafrost.documents.bucket import (
     MediaPushDocument,
 )
 from permafrost.documents.failure import ErrorDocument
+from permafrost.documents.media import MediaCompareDocument
 from permafrost.documents.notify import NotifyTestDocument
 from permafrost.documents.prune import PruneDocument
 from permafrost.documents.restore import (
@@ -81,6 +82,7 @@ COMMANDS: Mapping[str, tuple[type, ...]] = {
     "bucket upload": (BucketUploadsDocument,),
     "bucket check": (BucketCheckDocument,),
     "bucket fetch": (BucketFetchDocument,),
+    "media compare": (MediaCompareDocument,),
     "media push": (MediaPushDocument,),
     "vault invite": (VaultInviteDocument,),
     "vault invitations": (VaultInvitationsDocument,),

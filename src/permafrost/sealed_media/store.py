@@ -37,13 +37,14 @@ def seals_media(root: Path, state: Path) -> bool:
     return SealedStore(root).exists or (state / STATE_FILE).exists()
 
 
-def remove_media_list(repository: Path) -> None:
-    """Make the repository have no media list, its index gone first."""
-    folder = repository / MEDIA_LIST
+def remove_media_list(parent: Path) -> None:
+    """Make the repository, or the state folder, have no media list, its index gone first. Syncthing's marker stays."""
+    folder = parent / MEDIA_LIST
     with suppress(FileNotFoundError):
         (folder / INDEX_FILE).unlink(missing_ok=True)
         for file in folder.iterdir():
-            file.unlink(missing_ok=True)
+            if not file.name.startswith("."):
+                file.unlink(missing_ok=True)
 
 
 def script() -> bytes:

@@ -26,6 +26,7 @@ from permafrost.service.bucket_uploads import BucketUpload, BucketUploads
 from permafrost.service.drill_unit import DrillUnit, drill_socket
 from permafrost.service.job import Job
 from permafrost.service.job_runner import JobRunner
+from permafrost.service.media_comparison import ComparisonDue
 from permafrost.service.own_command import check_own_command
 from permafrost.service.page import Turn, server_page
 from permafrost.service.sd_notify import ServiceManager
@@ -67,7 +68,7 @@ def _serve(configuration: Configuration, config_file: Path, report: Reporter, pa
     drill_unit = DrillUnit(place, RunRecords(configuration.state.path), report)
     jobs = JobRunner(configuration, config_file, calendar, report, datetime.now(UTC), alerts, drill_unit)
     uploads = _uploads(configuration, config_file, report)
-    sealing = _sealing(configuration, config_file, report)
+    beside = (_sealing(configuration, config_file, report), _comparing(configuration, config_file, report))
     doorkeeper = Doorkeeper(server, report)
     refresher = StatusRefresher(configuration, report, alerts.saw)
     try:
@@ -79,7 +80,8 @@ def _serve(configuration: Configuration, config_file: Path, report: Reporter, pa
             if jobs.turn(now):
                 manager.alive()
             uploads.turn(now)
-            sealing.turn(now)
+            for job in beside:
+                job.turn(now)
             manager.status(jobs.status(now))
             if uptime.client is not None and time.monotonic() >= door_at:
                 door_at = time.monotonic() + DOOR_S
@@ -91,13 +93,15 @@ def _serve(configuration: Configuration, config_file: Path, report: Reporter, pa
         manager.stopping()
         jobs.ask_to_end()
         uploads.ask_to_end()
-        sealing.ask_to_end()
+        for job in beside:
+            job.ask_to_end()
         try:
             uptime.close()
         finally:
             jobs.end()
             uploads.end()
-            sealing.end()
+            for job in beside:
+                job.end()
 
 
 def _sealing(configuration: Configuration, config_file: Path, report: Reporter) -> BucketUpload:
@@ -112,6 +116,19 @@ def _sealing(configuration: Configuration, config_file: Path, report: Reporter) 
         configuration.schedule.hung_after_s,
         report,
         is_wanted=lambda: place is not None and seals_media(place, state) and any(snapshots.iterdir()),
+    )
+
+
+def _comparing(configuration: Configuration, config_file: Path, report: Reporter) -> BucketUpload:
+    """Return the job that compares the server's own media with its database, now and then."""
+    due = ComparisonDue(configuration)
+    return BucketUpload(
+        ("media", "compare"),
+        lambda words, now: Job(words, config_file, now),
+        (),
+        configuration.schedule.hung_after_s,
+        report,
+        is_wanted=lambda: due.is_due(datetime.now(UTC)),
     )
 
 

@@ -13,7 +13,7 @@ from permafrost.repository.repository import Repository
 from permafrost.repository.snapshots import MANIFEST, OBJECT_LIST, SIGNATURE, read_object_list
 from permafrost.sharing.declaring import declare
 from permafrost.sharing.paired_vaults import PairedVault, paired_vaults
-from permafrost.sharing.server_side import ServerSide, media_keys_folder_id, opened_server, server_side_of
+from permafrost.sharing.server_side import ServerSide, opened_server, server_side_of
 from permafrost.syncthing.access import foreign_client
 from permafrost.syncthing.client import Client
 from permafrost.syncthing.holdings import wait_until_held
@@ -41,9 +41,9 @@ def tell_syncthing(configuration: Configuration, snapshot: SnapshotId, report: R
             elif client.folder(server.repository_folder_id) is not None:
                 changed = ["objects", snapshot_path(snapshot), DECLARATION_FILE, MEDIA_LIST]
                 client.scan(server.repository_folder_id, changed)
-                keys_folder_id = media_keys_folder_id(server.repository_id)
-                if server.has_media_keys and client.folder(keys_folder_id) is not None:
-                    client.scan(keys_folder_id)
+                for folder in server.folders:
+                    if folder.kind in ("media-keys", "media-list") and client.folder(folder.folder_id) is not None:
+                        client.scan(folder.folder_id)
     except PermafrostError as error:
         report(Warned(f"Syncthing could not be notified of the snapshot: {error.message}"))
     except OSError as error:

@@ -13,15 +13,15 @@ from permafrost.config.models import Configuration, DeclaredVault, Syncthing
 from permafrost.errors import ConfigurationError, UsageError
 from permafrost.repository.durable import make_folder_durably
 from permafrost.repository.layout import SYNCTHING_IGNORES
-from permafrost.repository.media_list import KEY_LIST, KEY_LIST_IGNORES
+from permafrost.repository.media_list import KEY_LIST, KEY_LIST_IGNORES, MEDIA_LIST
 from permafrost.repository.repository import Repository
 from permafrost.sealed_media.layout import SealedStore
-from permafrost.sealed_media.store import prepare_store
+from permafrost.sealed_media.store import prepare_store, seals_media
 from permafrost.syncthing.access import opened
 from permafrost.syncthing.client import Client
 from permafrost.syncthing.folders import Folder, ensure_folder, share, sharers, unshare
 from permafrost.vault.admission import InvitationStore
-from permafrost.vault.invitation import OfferedFolder
+from permafrost.vault.invitation import OfferedFolder, media_list_folder_id
 from permafrost.vault.receipt_files import RECEIPT_IGNORES, RECEIPTS
 
 RECEIPTS_MIN_FREE_PERCENT = 10  # a vault must not be able to fill the server's disk by what it sends back
@@ -78,7 +78,21 @@ class ServerSide:
             is_sent=True,
             ignores=self.media_ignores,
         )
-        return (repository, media) if self.sealed_folder is None else (repository, media, self.sealed_folder)
+        return tuple(filter(None, (repository, media, self.sealed_folder, self.list_folder)))
+
+    @property
+    def list_folder(self) -> Folder | None:
+        """The folder of the media list; None while that is in the repository."""
+        if self.media_path is None or self.sealed_path is None or not seals_media(self.sealed_path, self.state_path):
+            return None
+        return Folder(
+            media_list_folder_id(self.repository_id),
+            f"{self.name} media list",
+            self.state_path / MEDIA_LIST,
+            "media-list",
+            is_sent=True,
+            ignores=KEY_LIST_IGNORES,
+        )
 
     @property
     def sealed_folder(self) -> Folder | None:
@@ -129,7 +143,16 @@ class ServerSide:
         Sealed media come first: whatever cuts this short, a vault that has that folder is known not to get the media.
         """
         offered = (*self.offered(sealed_media=sealed_media), self._offered_receipts(vault_name))
-        return [folder.folder_id for folder in sorted(offered, key=lambda folder: folder.kind != "sealed-media")]
+        ids = [folder.folder_id for folder in sorted(offered, key=lambda folder: folder.kind != "sealed-media")]
+        return [*ids, *self._list_ids(sealed_media=sealed_media)]
+
+    def folder_ids(self, *, sealed_media: bool) -> list[str]:
+        """The ids of the folders that the server sends to a vault, whatever its name."""
+        offered = self.offered(sealed_media=sealed_media)
+        return [*(folder.folder_id for folder in offered), *self._list_ids(sealed_media=sealed_media)]
+
+    def _list_ids(self, *, sealed_media: bool) -> list[str]:
+        return [self.list_folder.folder_id] if self.list_folder is not None and not sealed_media else []
 
     def receipts_folder(self, vault_name: str) -> Folder:
         """The folder in which the receipts of one vault are received; no other vault sees it."""
@@ -151,7 +174,7 @@ class ServerSide:
 
     def shared_with(self, vault_name: str) -> list[str]:
         """The ids of all folders that may be shared with a vault of that name."""
-        sent = (self.repository_folder_id, media_folder_id(self.repository_id), self.sealed_folder_id)
+        sent = (self.repository_folder_id, *plain_folder_ids(self.repository_id), self.sealed_folder_id)
         return [*sent, self.receipts_folder(vault_name).folder_id]
 
     def offered_to(self, vault_name: str, *, sealed_media: bool) -> tuple[OfferedFolder, ...]:
@@ -209,6 +232,11 @@ def media_keys_folder_id(repository_id: str) -> str:
     return f"permafrost-{repository_id}-media-keys"
 
 
+def plain_folder_ids(repository_id: str) -> tuple[str, ...]:
+    """Return the ids of the folders that a vault with sealed media must never get."""
+    return media_folder_id(repository_id), media_keys_folder_id(repository_id), media_list_folder_id(repository_id)
+
+
 @contextmanager
 def opened_server(server: ServerSide) -> Iterator[Client]:
     """Yield a client of the server's Syncthing, which has the folders that it sends."""
@@ -222,7 +250,7 @@ def ensure_sent_folders(client: Client, server: ServerSide) -> None:
     if server.sealed_path is not None and any(vault.sealed_media for vault in server.declared):
         server.prepare_sealed_media()
     for folder in server.folders:
-        if folder.kind == "media-keys":
+        if folder.kind in ("media-keys", "media-list"):
             make_folder_durably(folder.path)  # the next backup writes the list
         if not folder.path.is_dir():
             raise ConfigurationError(
@@ -234,15 +262,14 @@ def ensure_sent_folders(client: Client, server: ServerSide) -> None:
     names = {str(device["deviceID"]): str(device["name"]) for device in client.devices()}
     for vault in vaults:  # media, or receipts, may have come after the vault
         take_away_other_media(client, server, vault, sealed_media=vault in sealed)
-        share(client, [folder.folder_id for folder in server.offered(sealed_media=vault in sealed)], vault)
+        share(client, server.folder_ids(sealed_media=vault in sealed), vault)
         if VAULT_NAME.fullmatch(names.get(vault, "")):
             ensure_folder(client, server.receipts_folder(names[vault]), [vault])
 
 
 def take_away_other_media(client: Client, server: ServerSide, device_id: str, *, sealed_media: bool) -> bool:
     """Let a vault that gets sealed media not get the media themselves, and the other way round; return if it did."""
-    plain = (media_folder_id(server.repository_id), media_keys_folder_id(server.repository_id))
-    others = plain if sealed_media else (server.sealed_folder_id,)
+    others = plain_folder_ids(server.repository_id) if sealed_media else (server.sealed_folder_id,)
     shared = [folder_id for folder_id in others if device_id in sharers(client, folder_id)]
     if shared:
         unshare(client, shared, device_id, forgets_device=False)

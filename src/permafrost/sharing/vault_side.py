@@ -28,7 +28,7 @@ def ensure_server(client: Client, vault: Vault, server: VaultServer) -> None:
             client, Device(server.device_id, server.name, addresses)
         )  # else it is somebody's, as he set it up
     place = vault.root / server.name
-    offered = {folder.folder_id for folder in server.folders}
+    offered = set(server.folder_ids)
     for present in client.folders():  # left by an earlier invitation, under which the vault had another name
         if Path(str(present["path"])).parent == place and present["id"] not in offered:
             client.remove_folder(str(present["id"]))

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from permafrost.config.models import Configuration
 from permafrost.config.outside import outside_findings
+from permafrost.documents.media import MediaStatusDocument
 from permafrost.documents.status import (
     ForecastDocument,
     JobDocument,
@@ -44,6 +45,7 @@ from permafrost.status.forecast import (
     ways_back,
 )
 from permafrost.status.jobs import jobs_of
+from permafrost.status.media import media_findings, media_status
 from permafrost.status.places import server_place, vault_places
 from permafrost.status.progress import read_running
 from permafrost.status.promise import promise_findings
@@ -89,6 +91,8 @@ class Status:
     """Those of alerts."""
     promised: tuple[int | None, int | None]
     """The minutes that a restore may take, and those that may be lost."""
+    media: MediaStatusDocument | None
+    """How the server's own media compare with its database."""
 
     @property
     def snapshots(self) -> int:
@@ -126,6 +130,7 @@ class Status:
             restore_minutes=self.promised[0],
             lost_minutes=self.promised[1],
             readers=self.readers,
+            media=self.media,
         )
 
 
@@ -146,6 +151,7 @@ def status(configuration: Configuration, now: datetime) -> Status:
     drilled = records.since(now - _DRILLS_KNOWN, BUCKET_DRILL)
     buckets = bucket_reports(state, configuration.buckets, repository.repository_id)
     receivers = receivers_of(state, configuration.notify)
+    media = media_status(configuration, records)
     places = (
         *_places(configuration, snapshots, proven, reports, records, now),
         *bucket_places(buckets, proven, drilled),
@@ -155,6 +161,7 @@ def status(configuration: Configuration, now: datetime) -> Status:
         *about_clock(snapshots, records, now),
         *about_runs(records),
         *_about_sealing(configuration, records, now),
+        *media_findings(media),
         *schedule_findings(calendar, records, now),
         *outside_findings(configuration),
         *sheet_findings(configuration, records, now),
@@ -186,6 +193,7 @@ def status(configuration: Configuration, now: datetime) -> Status:
         readers=readers_of(configuration, records, now),
         receivers=receivers,
         promised=(configuration.promise.restore_minutes, configuration.promise.lost_minutes),
+        media=media,
     )
 
 

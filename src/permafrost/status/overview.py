@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from permafrost.config.models import Configuration
+from permafrost.documents.media import MediaStatusDocument
 from permafrost.documents.status import (
     ForecastDocument,
     JobDocument,
@@ -74,6 +75,8 @@ class Overview:
     """Those of alerts."""
     restore_minutes: int | None
     lost_minutes: int | None
+    media: MediaStatusDocument | None
+    """How a server's own media compare with its database."""
     document: StatusDocument | VaultOwnStatusDocument
     """The same as `--json` prints it."""
 
@@ -104,6 +107,7 @@ def server_overview(configuration: Configuration, now: datetime) -> Overview:
         receivers=found.receivers,
         restore_minutes=document.restore_minutes,
         lost_minutes=document.lost_minutes,
+        media=found.media,
         document=document,
     )
 
@@ -139,6 +143,7 @@ def vault_overview(root: Path, now: datetime) -> Overview:
         receivers=found.receivers,
         restore_minutes=None,
         lost_minutes=None,
+        media=None,
         document=found.document(),
     )
 

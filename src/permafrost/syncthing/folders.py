@@ -28,7 +28,7 @@ from permafrost.errors import ReplicationError
 from permafrost.syncthing.answers import Json
 from permafrost.syncthing.client import Client
 
-FolderKind = Literal["repository", "media", "media-keys", "sealed-media", "receipts", "copy"]
+FolderKind = Literal["repository", "media", "media-keys", "media-list", "sealed-media", "receipts", "copy"]
 RESCAN_S = 3600  # a net under the scans that permafrost asks for, and under inotify's limits
 VAULT_RESCAN_S = 86400
 WATCH_DELAY_S = 10

@@ -37,6 +37,14 @@ def _whole_second(value: datetime) -> datetime:
 WholeSecond = Annotated[datetime, AfterValidator(_whole_second)]
 
 
+def media_list_folder_id(repository_id: str) -> str:
+    """Return the id of the folder of a media list that is not in the repository; no invitation names it.
+
+    A vault that gets the media is always ready to receive it, and a server sends it once another one gets sealed media.
+    """
+    return f"permafrost-{repository_id}-media-list"
+
+
 class OfferedFolder(BaseModel):
     """A folder that a server shares with a vault: two that it sends, and one for the receipts that it gets back.
 

@@ -7,6 +7,7 @@ DIR/signing/                       the key that receipts are signed with
 DIR/SERVER/repository, media       received from that server; sealed-media instead of media where they come sealed,
                                    and media are fetched where they are in an object store
 DIR/SERVER/media-keys              the received list of the media to fetch
+DIR/SERVER/media-list              the received media list, where the repository must not have it
 DIR/SERVER/media-parts             those that are not whole yet
 DIR/SERVER/removed/...             what the server removed or replaced, for a time
 DIR/SERVER/history/                the vault's own copies, out of Syncthing's reach: a repository, and media/ in it
@@ -35,10 +36,16 @@ from permafrost.config.writing import effective_toml
 from permafrost.documents.vault_pairing import KeptServerDocument, OfferedFolderDocument
 from permafrost.errors import ConfigurationError, UsageError
 from permafrost.repository.durable import fsync_folder, make_folder_durably, write_durably
-from permafrost.repository.media_list import KEY_LIST, KEY_LIST_IGNORES
+from permafrost.repository.media_list import KEY_LIST, KEY_LIST_IGNORES, MEDIA_LIST
 from permafrost.syncthing.folders import Folder
 from permafrost.vault.fetching_settings import Fetching, MediaSource
-from permafrost.vault.invitation import Fingerprint, Invitation, OfferedFolder, RepositoryId
+from permafrost.vault.invitation import (
+    Fingerprint,
+    Invitation,
+    OfferedFolder,
+    RepositoryId,
+    media_list_folder_id,
+)
 from permafrost.vault.receipt_files import RECEIPT_IGNORES
 
 RESERVED_NAMES = frozenset(
@@ -125,6 +132,19 @@ class VaultServer(Section):
     def media_folder(self) -> OfferedFolder | None:
         """The folder of its media, sealed or not; None if it sends none."""
         return next((offered for offered in self.folders if offered.kind in ("media", "sealed-media")), None)
+
+    @property
+    def list_folder_id(self) -> str | None:
+        """The folder in which the media list may come apart from the repository; None where that cannot be."""
+        gets_media = any(offered.kind == "media" for offered in self.folders)
+        return media_list_folder_id(self.repository_id) if gets_media else None
+
+    @property
+    def folder_ids(self) -> tuple[str, ...]:
+        """The ids of all folders that are shared with it."""
+        list_id = self.list_folder_id
+        offered = tuple(folder.folder_id for folder in self.folders)
+        return (*offered, list_id) if list_id is not None else offered
 
     @property
     def seals_media(self) -> bool:
@@ -343,6 +363,17 @@ class Vault(BaseModel):
             for offered in server.folders
             if offered.kind != "receipts"
         )
+        if server.list_folder_id is not None:
+            media_list = Folder(
+                folder_id=server.list_folder_id,
+                label=f"{server.name} media list",
+                path=self.root / server.name / MEDIA_LIST,
+                kind="media-list",
+                is_sent=False,
+                ignores=KEY_LIST_IGNORES,
+                min_free_percent=settings.history.reserve_percent,
+            )
+            received = (*received, media_list)
         sent = tuple(
             Folder(
                 folder_id=offered.folder_id,

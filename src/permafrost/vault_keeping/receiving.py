@@ -19,6 +19,7 @@ from pathlib import Path
 
 from permafrost.errors import ReplicationError
 from permafrost.findings import FindingKind, FindingSink
+from permafrost.repository.media_list import MEDIA_LIST
 from permafrost.syncthing.client import Client
 from permafrost.vault.cost import ENTRY_BYTES, FOLDER_BYTES, file_cost
 from permafrost.vault.media.walk import files_below
@@ -42,7 +43,8 @@ class Receiving:
     ) -> None:
         self._vault, self._server, self._client = vault, server, client
         self._usage, self._found = usage, found
-        self._folders = [folder.folder_id for folder in server.folders if folder.kind != "receipts"]
+        receipts = vault.receipts_folder_id(server)
+        self._folders = [folder_id for folder_id in server.folder_ids if folder_id != receipts]
         self._asking, self._measuring = Pace(ASK_EVERY), Pace(MEASURE_EVERY)
         self._walk: Iterator[int | None] | None = None
         self._outside_bytes: int | None = None
@@ -67,7 +69,8 @@ class Receiving:
     def _places(self) -> tuple[Path, ...]:
         root = self._vault.root / self._server.name
         parts = self._vault.unfinished_media(self._server)
-        return root / "repository", root / "media", root / "sealed-media", root / "removed", parts
+        names = ("repository", "media", MEDIA_LIST, "sealed-media", "removed")
+        return (*(root / name for name in names), parts)
 
     def _measured(self, now: datetime, until: float) -> bool:
         while self._walk is not None:

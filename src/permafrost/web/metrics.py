@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from permafrost import __version__
+from permafrost.documents.media import MediaStatusDocument
 from permafrost.documents.status import JobDocument, PlaceDocument
 from permafrost.printable import printable
 from permafrost.status.overview import About, Overview
@@ -64,6 +65,13 @@ _HELP = {
     "place_disk_bytes": "The size of the disk of a place.",
     "place_growth_bytes": "By how much a place has grown each day in the last days.",
     "place_room_seconds": "For how long the room of a place lasts at that growth.",
+    "media_compared_timestamp_seconds": "When the server's own media were last compared with its database.",
+    "media_needed": "Media files that the database needed then.",
+    "media_missing": "How many of them the server's own media lacked.",
+    "media_orphans": "Media files of the server that belonged to no row then.",
+    "media_orphan_bytes": "Their size.",
+    "media_strays": "Files among the media that Mastodon does not write there.",
+    "media_stray_bytes": "Their size.",
     "task_last_timestamp_seconds": "When a job last ended.",
     "task_last_success": "Whether a job's last run was done (1) or failed (0).",
     "task_last_duration_seconds": "How long a job's last run took.",
@@ -111,6 +119,7 @@ def _samples(overview: Overview) -> Iterator[Sample]:
     yield from _of_findings(overview)
     for place in overview.places:
         yield from _of_place(place)
+    yield from _of_media(overview.media)
     for job in overview.jobs:
         yield from _of_job(job, overview)
     if overview.bytes_by_day:
@@ -128,6 +137,19 @@ def _of_verdict(about: About) -> Iterator[Sample]:
     yield Sample("restorable_to_timestamp_seconds", _unix(about.verdict.restorable_to), server)
     yield Sample("proven_timestamp_seconds", _unix(about.verdict.proven_at), server)
     yield Sample("restore_seconds", about.verdict.restore_s, server)
+
+
+def _of_media(media: MediaStatusDocument | None) -> Iterator[Sample]:
+    found = media.comparison if media is not None else None
+    if media is None or found is None:
+        return
+    yield Sample("media_compared_timestamp_seconds", _unix(media.compared_at))
+    yield Sample("media_needed", found.needed)
+    yield Sample("media_missing", found.missing)
+    yield Sample("media_orphans", found.orphans)
+    yield Sample("media_orphan_bytes", found.orphan_bytes)
+    yield Sample("media_strays", found.strays)
+    yield Sample("media_stray_bytes", found.stray_bytes)
 
 
 def _of_schedule(overview: Overview) -> Iterator[Sample]:

@@ -17,7 +17,8 @@ import pytest
 from permafrost.config.models import Media
 from permafrost.errors import RestoreRefusedError
 from permafrost.events import ignore_events
-from permafrost.loading.media.laying_out import MediaRequest
+from permafrost.loading.media.laying_out import UNFINISHED, MediaRequest, RestoredMedia, lay_out
+from permafrost.loading.media.source import media_source
 from permafrost.loading.preflight import Target
 from permafrost.loading.source import Source
 from permafrost.openpgp.sealing import OpeningKey
@@ -28,6 +29,7 @@ from permafrost.repository.layout import SnapshotId
 from samples.media import id_partition, write_media
 from tests.fixtures.backups import drop
 from tests.fixtures.delivery import Stage, make_stage, put_as_syncthing_does
+from tests.fixtures.killing import killed_at
 from tests.fixtures.restores import NAME, databases
 from tests.fixtures.server import MakeServer, Server, SigningKey
 
@@ -198,6 +200,29 @@ def test_a_folder_with_files_is_left_alone(kept: Kept, tmp_path: Path) -> None:
     assert result.media is not None
     assert result.media.missing == 0
     assert files_below(target) == {**files_below(kept.media), "robots.txt": b"mine"}
+
+
+def test_killed_at_every_change(tmp_path: Path) -> None:
+    """A restore of media that is killed anywhere, and run again, leaves each file whole and nothing else."""
+    copy, target = tmp_path / "copy", tmp_path / "system"
+    for number in range(6):
+        file = copy / f"accounts/avatars/000/000/00{number // 2}/original/{number}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(f"{number}".encode() * 3000)
+        file.chmod(0o600 if number == 3 else 0o644)
+    source = media_source(copy, tmp_path, "")
+
+    def work() -> None:
+        lay_out(source, "", target, RestoredMedia(MediaRequest(target, copy, merges=True)), ignore_events)
+
+    step = 1
+    while killed_at(step, work):
+        step += 1
+        laid_out = files_below(target) if target.exists() else {}
+        laid_out = {name: content for name, content in laid_out.items() if not name.endswith(UNFINISHED)}
+        assert laid_out.items() <= files_below(copy).items()
+    assert step > 15
+    assert files_below(target) == files_below(copy)
 
 
 def test_links_in_the_target_are_not_followed(kept: Kept, tmp_path: Path) -> None:

@@ -106,7 +106,7 @@ def sealed(
 
 
 def test_media_of_the_moment(sealed: Sealed, tmp_path: Path) -> None:
-    """What the vault has is restored as of each snapshot, closed as the rows say, and no media list is sent."""
+    """What the vault has is restored as of each snapshot, closed as the rows say; the repository has no media list."""
     listed = sealed.configuration.repository.path / MEDIA_LIST / INDEX_FILE
     back_up(sealed.configuration, report=ignore_events, now=sealed.stage.clock.wall)
     assert listed.exists()
@@ -116,6 +116,7 @@ def test_media_of_the_moment(sealed: Sealed, tmp_path: Path) -> None:
     sealed.stage.clock.pass_time(HOUR)
     first = sealed.keep()
     assert not listed.exists()
+    assert (sealed.configuration.state.path / MEDIA_LIST / INDEX_FILE).exists()
     before = {name: found[0] for name, found in files_of(sealed.media).items() if not name.startswith("cache/")}
     closed = {name for name in before if (sealed.media / name).stat().st_mode & 0o777 == 0o600}
     assert closed

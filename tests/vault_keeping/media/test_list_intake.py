@@ -15,6 +15,7 @@ from permafrost.repository.media_list import (
     SignedMediaList,
 )
 from permafrost.repository.repository import Repository
+from permafrost.vault.invitation import media_list_folder_id
 from permafrost.vault.media.balance import noted_balance
 from permafrost.vault.media.needed import MediaBalance
 from permafrost.vault_keeping.keeper import Keeper
@@ -170,6 +171,23 @@ def test_what_is_no_list_is_refused(stage: Stage, fault: str, foreign_key: Signi
     assert stage.findings() & {"odd-file", "bad-signature"}
     assert _balance(stage) == before
     assert len(stage.kept()) >= 3
+
+
+def test_a_list_that_comes_apart_goes_first(stage: Stage) -> None:
+    """Where the repository must not have the list, a vault takes it from a folder of its own; later from either."""
+    publish_media_list(stage, media_row(stage, VIDEO, 200))
+    listed, apart = stage.sender.repository.path / MEDIA_LIST, stage.vault.root / stage.server.name / MEDIA_LIST
+    list_folders = [one for one in stage.vault.folders_of(stage.server, ()) if one.kind == "media-list"]
+    assert [one.path for one in list_folders] == [apart]
+    assert [one.folder_id for one in list_folders] == [media_list_folder_id(stage.server.repository_id)]
+    publish_media_list(stage, media_row(stage, VIDEO, 200), media_row(stage, AVATAR, 100))
+    listed.rename(apart)
+    publish_media_list(stage, media_row(stage, VIDEO, 200))
+    assert _balance(stage) == MediaBalance(2, 300, 2, 300, 0, 0, 0)
+    for file in apart.iterdir():
+        file.unlink()
+    _scan(stage, HOUR)
+    assert _balance(stage) == MediaBalance(1, 200, 1, 200, 0, 0, 0)
 
 
 def test_a_full_disk_takes_no_list(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime, tzinfo
 
-from permafrost.amounts import bytes_text, day_text, list_text, moment_text, span_text
+from permafrost.amounts import bytes_text, count_text, day_text, list_text, moment_text, span_text
 from permafrost.cli.shared.layout import coloured, paragraph, table
 from permafrost.documents.finding import SeverityWord
+from permafrost.documents.media import MediaCompareDocument, MediaStatusDocument
 from permafrost.documents.status import (
     Answer,
     ForecastDocument,
@@ -94,6 +95,35 @@ def media_text(media: PlaceMediaDocument) -> str:
         if count
     ]
     return f"{text}; {list_text(lacks)}" if lacks else text
+
+
+def own_media_lines(media: MediaStatusDocument | None, now: datetime, zone: tzinfo, columns: int) -> list[str]:
+    """Return how the server's own media compare with its database."""
+    if media is None:
+        return []
+    lines = []
+    if media.comparison is not None and media.compared_at is not None:
+        said = comparison_text(media.comparison)
+        lines += paragraph(f"media, compared {day_text(media.compared_at, now, zone)}: {said}", columns)
+    if media.error is not None:
+        lines += paragraph(f"media could not be compared with the database: {media.error}", columns)
+    return lines
+
+
+def comparison_text(found: MediaCompareDocument) -> str:
+    """Return what a comparison of media with the database has found."""
+    held = found.needed - found.missing
+    where = "object store" if found.is_store else "folder"
+    text = f"the {where} has {held:,} of {found.needed:,} files that the database needs"
+    others = [
+        f"{count_text(count, 'file')} ({bytes_text(size_bytes)}) {what}"
+        for count, size_bytes, what in (
+            (found.orphans, found.orphan_bytes, "of no row"),
+            (found.strays, found.stray_bytes, "that Mastodon does not write there"),
+        )
+        if count
+    ]
+    return f"{text}, and {list_text(others)}" if others else text
 
 
 def _named(place: PlaceDocument) -> str:

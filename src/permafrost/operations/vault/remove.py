@@ -49,7 +49,7 @@ def remove_server(root: Path, name: str, *, report: Reporter) -> VaultServer:
     vault = open_vault(root)
     server = vault.server(name)
     with opened(vault.syncthing(), vault.settings.name) as client:
-        ids = [folder.folder_id for folder in server.folders]
+        ids = list(server.folder_ids)
         for folder_id in ids:
             if client.folder(folder_id) is not None:
                 client.remove_folder(folder_id)

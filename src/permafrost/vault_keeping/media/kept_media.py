@@ -61,7 +61,7 @@ def kept_media(
     is_sealed = server.seals_media
     media = MediaHistory(received_media, root, records, noting.found, server.repository_id, is_sealed=is_sealed)
 
-    def intake(folder: Path, table: ListTable, form: ListForm) -> ListIntake:
+    def intake(folder: Path | tuple[Path, ...], table: ListTable, form: ListForm) -> ListIntake:
         has_room = lambda: room_on_disk(vault) > 0  # noqa: E731 - a condition
         known = (verifier, server.repository_id, noting.found)
         return ListIntake(folder, records, table, *known, form=form, has_room=has_room)
@@ -69,7 +69,8 @@ def kept_media(
     if is_sealed:
         needed = intake(received_media, media.needed, SEALED_LIST_FORM)
     else:
-        needed = intake(vault.received(server), media.needed, MEDIA_LIST_FORM)
+        apart = (vault.root / server.name,) if server.list_folder_id is not None else ()
+        needed = intake((*apart, vault.received(server)), media.needed, MEDIA_LIST_FORM)
     audited = (received_media, root, media.versions, records.ledger, noting.found)
     keys_folder = vault.media_keys(server)
     if keys_folder is None:

@@ -106,11 +106,11 @@ KEYS_URL = "media-keys-url"
 
 
 class ListIntake:
-    """The intake of one server's list, which comes in the folder `received`."""
+    """The intake of one server's list, from the first of the folders `received` that has one."""
 
     def __init__(
         self,
-        received: Path,
+        received: Path | tuple[Path, ...],
         records: Records,
         table: ListTable,
         verifier: Verifier,
@@ -121,7 +121,8 @@ class ListIntake:
         has_room: Callable[[], bool],
     ) -> None:
         self._form = form
-        self._received = received
+        self._places = (received,) if isinstance(received, Path) else received
+        self._received = self._places[0]
         self._records = records
         self._table = table
         self._verifier = verifier
@@ -161,9 +162,7 @@ class ListIntake:
     def _new_index(self) -> MediaListIndex | None:
         """Return the list that has come, if it is another one than was looked at last, and the server's own."""
         try:
-            *folders, name = self._form.index_file
-            with opened_folder(self._received, *folders) as folder:
-                content = read_small(name, MAXIMUM_INDEX_BYTES, folder=folder)
+            content = self._read_index()
             digest = hashlib.sha256(content).hexdigest()
             if digest == self._looked_at:
                 return None
@@ -183,6 +182,19 @@ class ListIntake:
         if is_taken and index.snapshot == self._records.note(self._form.snapshot_note):
             return None
         return index
+
+    def _read_index(self) -> bytes:
+        """Return the index in the first place that has one, which is where its parts are; or `FileNotFoundError`."""
+        *folders, name = self._form.index_file
+        for place in self._places:
+            try:
+                with opened_folder(place, *folders) as folder:
+                    content = read_small(name, MAXIMUM_INDEX_BYTES, folder=folder)
+            except FileNotFoundError:
+                continue
+            self._received = place
+            return content
+        raise FileNotFoundError(name)
 
     def _not_taken_in(self, error: Exception) -> str:
         return f"the server's {self._form.name} is not taken in: {error}"

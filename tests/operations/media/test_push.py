@@ -12,8 +12,9 @@ import pytest
 from permafrost.buckets.address import BucketAddress
 from permafrost.errors import BucketRefusedError, UsageError
 from permafrost.events import ignore_events
-from permafrost.operations.media_push import MediaPushRequest, push_media
+from permafrost.operations.media.push import MediaPushRequest, push_media
 from tests.fixtures.commands import command
+from tests.fixtures.killing import killed_at
 from tests.fixtures.seaweedfs import Keys, ObjectStore
 
 AVATAR = "accounts/avatars/000/000/001/original/00112233445566aa.png"
@@ -62,6 +63,24 @@ def test_media_come_back(object_store: ObjectStore, media: Path) -> None:
     assert client.get_object(Bucket=bucket, Key=f"social/{AVATAR}")["Body"].read() == b"x" * len(FILES[AVATAR])
     third = push_media(request, ignore_events)
     assert (third.pushed.files, third.requests) == (0, 1)
+
+
+def test_a_push_that_is_killed_resumes(object_store: ObjectStore, media: Path) -> None:
+    """After kills between, and within, requests all files are in the bucket, and none is sent twice that was there."""
+    bucket = object_store.new_bucket(is_locked=False)
+    for number in range(12):
+        (media / f"accounts/{number}.png").write_bytes(f"{number}".encode() * 5000)
+    request = _request(object_store, media, bucket)
+    for step in (3, 8, 15):
+        assert killed_at(step, lambda: push_media(request, ignore_events), ("http.client.send",), writes=False)
+    client, count = object_store.client(), len(FILES) + 12
+    there = client.list_objects_v2(Bucket=bucket).get("KeyCount", 0)
+    assert 0 < there < count
+    last = push_media(request, ignore_events)
+    assert (last.pushed.present, last.pushed.files) == (there, count - there)
+    for file in (file for file in media.rglob("*") if file.is_file() and not file.is_symlink()):
+        answer = client.get_object(Bucket=bucket, Key=f"social/{file.relative_to(media)}")
+        assert answer["Body"].read() == file.read_bytes()
 
 
 def test_what_cannot_work_is_said(object_store: ObjectStore, media: Path, tmp_path: Path) -> None:
