@@ -68,8 +68,15 @@ class KnownSurroundings:
     is_idle: bool = False
 
     def mark(self, connection: psycopg.Connection, logged: Sequence[int], left_out: Collection[int]) -> str | None:
-        """Return the catalog's mark, without looking where nothing can have changed it."""
-        if self.is_idle and self.description is not None:
+        """Return the catalog's mark, without looking where nothing can have changed it.
+
+        An update of PostgreSQL changes it, too, and writes nothing.
+        """
+        if (
+            self.is_idle
+            and self.description is not None
+            and self.description.description.server_version == connection.info.server_version
+        ):
             return self.description.mark
         return catalog_mark(connection, logged, left_out)
 
