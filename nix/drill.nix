@@ -51,7 +51,7 @@ in
           ExecStart = "${lib.getExe cfg.package} run-drill --config ${configFile}";
           User = cfg.user;
           Group = cfg.group;
-          SuccessExitStatus = 143;
+          SuccessExitStatus = "15 143";
           TimeoutStopSec = 20;
           OOMPolicy = "continue";
           Nice = 10;

@@ -1,4 +1,4 @@
-"""The package in a booted Debian: only where the option --debian-root names root folders, as it takes minutes.
+"""The package in a booted Debian: only where the option --debian-root names root folders, as it takes many minutes.
 
 Each root folder needs what CONTRIBUTING.md lists. It is the lower layer of an overlay, so nothing changes in it.
 """
@@ -22,7 +22,7 @@ from scripts.deb import build, source_date, targets
 TRIAL = Path(__file__).parent / "trial.sh"
 VERSIONS = {"old": "0.1.9", "new": __version__}
 ALL_WELL = 42
-TRIAL_S = 900
+TRIAL_S = 1800
 UNIT = """\
 [Service]
 Type=idle

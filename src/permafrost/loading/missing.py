@@ -19,6 +19,7 @@ from permafrost.errors import NotWholeError, RestoreRefusedError
 from permafrost.postgres.building.guarded import Refused
 from permafrost.postgres.catalog import TableName
 from permafrost.postgres.failures import Failed
+from permafrost.postgres.programs.sql_script import brackets
 from permafrost.repository.durable import space_errors
 
 LIST_NAME = "finish.sql"
@@ -88,8 +89,10 @@ class Missing:
 
     @property
     def statements(self) -> bytes:
-        """The statements that were refused, as SQL."""
-        return b"".join(found.statement + b"\n\n" for found in self._found if isinstance(found, RefusedStatement))
+        """The statements that were refused, as SQL in which psql finds no commands."""
+        text = b"".join(found.statement + b"\n\n" for found in self._found if isinstance(found, RefusedStatement))
+        closed, opened = brackets() if b"\\" in text else (b"", b"")
+        return closed + text + opened
 
     @property
     def is_statements_alone(self) -> bool:
@@ -150,20 +153,30 @@ class Missing:
         return file
 
     def _list(self, database: str, snapshot: str, encoding: str, last: bytes) -> Iterator[bytes]:
+        closed, opened = brackets() if b"\\" in last or self._has_backslashes else (b"", b"")
         yield _comment(
             f"What the database {database} lacks, which permafrost restored from the snapshot {snapshot}.\n"
             "Fix what the comment above a statement names, then run the statement, in this order; or, once all is\n"
             f"fixed, run everything in this folder: psql -X -d {database} -f {LIST_NAME}"
         )
-        yield b"\\set ON_ERROR_STOP on\nSELECT pg_catalog.set_config('search_path', '', false);\n"
+        yield b"\\set ON_ERROR_STOP on\n" + closed
+        yield b"SELECT pg_catalog.set_config('search_path', '', false);\n"
         yield f"SET check_function_bodies = off;\nSET client_encoding = '{encoding}';\n\n".encode()
         for found in self._found:
             if isinstance(found, RefusedStatement):
                 yield _comment(found.reason) + found.statement + b"\n\n"
             else:
                 yield _comment("\n".join([f"{found.count} rows of {found.table} were refused:", *found.reasons]))
-                yield _copy_command(found)
-        yield _comment("When nothing is missing any more, take the mark off the database:") + last + b"\n"
+                yield opened + _copy_command(found) + closed + b"\n"
+        yield _comment("When nothing is missing any more, take the mark off the database:") + last + b"\n" + opened
+
+    @property
+    def _has_backslashes(self) -> bool:
+        """Whether what comes from the database could hold a command of psql, all of which begin with one."""
+        return any(
+            "\\" in found.reason or (isinstance(found, RefusedStatement) and b"\\" in found.statement)
+            for found in self._found
+        ) or any("\\" in reason for rows in self._rows.values() for reason in rows.reasons)
 
 
 def not_whole(database: str, missing: Missing, place: Path | None) -> NotWholeError:
@@ -223,7 +236,7 @@ def _copy_command(rows: RefusedRows) -> bytes:
     name = f"{_quoted(rows.table.schema)}.{_quoted(rows.table.name)}"
     if not f"{name}{columns}".isprintable():  # \copy ends with its line, and what follows would be a command of its own
         return _comment("a name of theirs has control characters: load them with COPY ... FROM STDIN") + b"\n"
-    return f"\\copy {name}{columns} FROM '{rows.file.name if rows.file else ''}'\n\n".encode()
+    return f"\\copy {name}{columns} FROM '{rows.file.name if rows.file else ''}'\n".encode()
 
 
 def _comment(text: str) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Generator, Iterable, Iterator
+from secrets import token_hex
 
 from permafrost.errors import DatabaseError, ToolError
 
@@ -61,6 +62,16 @@ def closed_to_commands(script: Iterable[bytes]) -> Generator[bytes, None, None]:
                 hint="install the newest update of PostgreSQL's client programs, of August 2025 or later",
             )
         yield head
+
+
+def brackets() -> tuple[bytes, bytes]:
+    """Return the lines between which psql takes no commands but the second, whose key nobody in a database knows.
+
+    For statements that were taken out of a script, and are to be run by hand. A psql from before August 2025 does not
+    know the first line, and stops there if it stops at errors.
+    """
+    key = token_hex(16)
+    return f"\\restrict {key}\n".encode(), f"\\unrestrict {key}\n".encode()
 
 
 def _with_head(script: Iterable[bytes]) -> Iterator[tuple[bytes, bool]]:
