@@ -13,7 +13,7 @@ import pytest
 
 from permafrost.config.models import Syncthing
 from permafrost.errors import ReplicationError
-from permafrost.processes.proc import session_members
+from permafrost.processes.daemon import Daemon
 from permafrost.syncthing.dialect import detect_dialect
 from permafrost.syncthing.home import prepare_home
 from permafrost.syncthing.instance import ConvertingError, Instance
@@ -63,7 +63,7 @@ def converting(tmp_path: Path) -> Iterator[tuple[Syncthing, Instance]]:
     program = tmp_path / "syncthing"
     program.write_text(_CONVERTING)
     program.chmod(0o755)
-    instance = Instance(settings, "attic", program=str(program), ready_s=1.5)
+    instance = Instance(settings, "attic", program=str(program), ready_s=3)
     yield settings, instance
     instance._end()
 
@@ -71,19 +71,19 @@ def converting(tmp_path: Path) -> Iterator[tuple[Syncthing, Instance]]:
 def test_a_conversion_is_neither_ended_nor_taken_for_an_answer(converting: tuple[Syncthing, Instance]) -> None:
     """While it converts, users are refused and it keeps running; then it is used like any other, and ended."""
     settings, instance = converting
-    with pytest.raises(ConvertingError, match="converting its database"):
-        instance.acquire()
-    session = instance.session
-    assert session is not None
-    assert session_members(session), "it was left alone"
-    with pytest.raises(ConvertingError):
-        instance.acquire()
-    assert instance.session == session
+    begun = Daemon(detect_dialect(instance._program).serve(settings.home), settings.home / "syncthing.log")
+    (settings.home / "instance.pid").write_text(str(begun.pid))  # as one has it whose user was killed
+    wait_for((settings.home / "index-v2" / "main.db-wal").exists, "it converts")
+    for _ in range(2):
+        with pytest.raises(ConvertingError, match="converting its database"):
+            instance.acquire()
+        assert instance.session == begun.pid
+        assert begun.returncode() is None, "it was left alone"
     (settings.home / "all-taken-over").touch()
     with instance.running() as client:
-        assert instance.session == session
+        assert instance.session == begun.pid
         assert client.is_answering()
-    wait_for(lambda: not session_members(session), "its last user ends it")
+    assert begun.wait(5), "its last user ends it"
 
 
 def test_a_conversion_that_stands_still_is_ended(converting: tuple[Syncthing, Instance]) -> None:
