@@ -120,6 +120,7 @@ def test_a_vault_that_is_away_holds_nothing_new(peers: Peers) -> None:
     """While the vault is not connected nothing counts as held, and the error says that it is away."""
     server, vault = peers
     server.client.change_device(vault.device_id, {"paused": True})
+    wait_for(lambda: not server.client.connections()[vault.device_id].connected, "they are separated")
     with pytest.raises(ReplicationError, match="without progress") as caught:
         wait_until_held(server.client, REPOSITORY, vault.device_id, ["objects/aa.gpg"], timeout_s=0.2, report=_ignore)
     assert "not connected" in caught.value.hint

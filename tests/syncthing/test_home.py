@@ -139,11 +139,13 @@ def test_a_damaged_home_is_told(tmp_path: Path) -> None:
 
 def test_second_dialect(tmp_path: Path) -> None:
     """With a Syncthing that takes only the options of 2.x, a home is made and its id is told."""
-    program = tmp_path / "syncthing-2"
-    program.write_text(_SECOND_VERSION)
-    program.chmod(0o755)
-    dialect = detect_dialect(str(program))
-    assert dialect.version == (2, 1, 3)
+    dialect = detect_dialect()
+    if dialect.version[0] == 1:
+        program = tmp_path / "syncthing-2"
+        program.write_text(_SECOND_VERSION)
+        program.chmod(0o755)
+        dialect = detect_dialect(str(program))
+    assert dialect.version >= (2, 1, 3)
     home = prepare_home(loopback_settings(tmp_path / "home"), dialect, "attic")
     assert run_checked(dialect.device_id(home.path)).decode().strip() == home.device_id
 

@@ -68,12 +68,16 @@ class Client:
     # --- the instance ---
 
     def is_answering(self) -> bool:
-        """Return whether an instance answers that takes the key; raise `ReplicationError` if it refuses it."""
+        """Return whether an instance answers that takes the key; raise `ReplicationError` if it refuses it.
+
+        While 2.x converts a database of 1.x, something answers every request with the log as plain text.
+        """
         try:
-            self._ask("GET", "system/ping")
+            answer = self._ask("GET", "system/ping")
         except UnreachableError:
             return False
-        return True
+        kind: str = answer.headers.get("content-type", "")
+        return kind.startswith("application/json")
 
     def own_id(self) -> str:
         """Return the instance's own device id."""

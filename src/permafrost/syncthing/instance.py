@@ -7,6 +7,8 @@ So that they do not start two on one home, or end one that another still uses:
 - `users.lock` is shared by everybody who uses the instance. Who leaves and can then have it alone, ends it.
 - `instance.pid` is the id of the instance's session. A process that was killed leaves its Syncthing behind, which
   the next one finds by it, even when it does not answer.
+- An instance that converts the database of an older version (`conversion`) is left to itself by everybody until it
+  answers, or stands still.
 
 Locks are flock(2), which the kernel lets go with the process that held them.
 """
@@ -27,6 +29,7 @@ from permafrost.errors import ReplicationError
 from permafrost.processes.daemon import Daemon
 from permafrost.processes.proc import session_members
 from permafrost.syncthing.client import Client
+from permafrost.syncthing.conversion import conversion_mark, is_converting
 from permafrost.syncthing.dialect import detect_dialect
 from permafrost.syncthing.home import Home, prepare_home, read_home
 from permafrost.syncthing.presence import home_exists
@@ -43,16 +46,31 @@ class StoppedError(ReplicationError):
     """Whoever asked for the instance no longer wants it."""
 
 
+class ConvertingError(ReplicationError):
+    """It does not answer yet, and must not be ended: it converts its database."""
+
+
+class _SilentError(ReplicationError):
+    """It runs, and does not answer."""
+
+
 class Instance:
     """The Syncthing of one home, from the view of one user of it."""
 
     def __init__(
-        self, settings: Syncthing, device_name: str, *, program: str = "syncthing", answer_s: float = ANSWER_S
+        self,
+        settings: Syncthing,
+        device_name: str,
+        *,
+        program: str = "syncthing",
+        answer_s: float = ANSWER_S,
+        ready_s: float = READY_S,
     ) -> None:
         self.settings = settings
         self._device_name = device_name
         self._program = program
         self._answer_s = answer_s
+        self._ready_s = ready_s
         self._home = settings.home
         self._log = self._home / "syncthing.log"
         self._daemon: Daemon | None = None
@@ -91,7 +109,7 @@ class Instance:
             self._ensure_running()
 
     def release(self) -> None:
-        """Leave; the instance ends if nobody else uses it."""
+        """Leave; the instance ends if nobody else uses it, unless it converts its database."""
         if self._users is None:
             return
         self.stop_requested.clear()  # it was for the waiting that led here
@@ -101,7 +119,8 @@ class Instance:
             except BlockingIOError:
                 pass  # somebody else still uses it, and will end it
             else:
-                self._end()
+                if not self._converts():
+                    self._end()
             finally:
                 os.close(self._users)
                 self._users = None
@@ -133,8 +152,12 @@ class Instance:
     # --- everything below is called while starting.lock is held ---
 
     def _ensure_running(self) -> None:
-        if home_exists(self._home) and self.is_alive() and self.is_answering():
-            return
+        if home_exists(self._home) and self.is_alive():
+            if self.is_answering():
+                return
+            if is_converting(self._home):
+                self._wait_until_it_answers()
+                return
         self._end()
         home = prepare_home(self.settings, detect_dialect(self._program), self._device_name)
         self._start(home)
@@ -144,27 +167,46 @@ class Instance:
             self._log.replace(self._log.with_suffix(".log.1"))
         self._daemon = Daemon(detect_dialect(self._program).serve(home.path), self._log)
         (self._home / "instance.pid").write_text(str(self._daemon.pid), encoding="ascii")
+        self._wait_until_it_answers()
+
+    def _wait_until_it_answers(self) -> None:
+        """Return once it answers. Otherwise end it, unless it converts its database and gets on with that."""
+        before = conversion_mark(self._home)
         try:
-            self._wait_until_it_answers(self._daemon)
+            self._wait_for_answer()
+        except _SilentError as error:
+            if not self._converts() or conversion_mark(self._home) == before:
+                self._end()
+                raise
+            raise ConvertingError(
+                "Syncthing is converting its database for its new version, and does not answer until that is done",
+                unchanged="its keys, its settings and all backups; nothing is sent or received meanwhile",
+                hint=f"it continues by itself, do not end it; {self._log} shows how far it is",
+            ) from error
         except BaseException:
-            self._end()
+            if not self._converts():
+                self._end()
             raise
 
-    def _wait_until_it_answers(self, daemon: Daemon) -> None:
-        deadline = time.monotonic() + READY_S
+    def _wait_for_answer(self) -> None:
+        deadline = time.monotonic() + self._ready_s
         with self.client(self._answer_s) as client:
             while not client.is_answering():
-                if daemon.returncode() is not None:
+                if not self.is_alive():
+                    code = f", with exit code {self._daemon.returncode()}" if self._daemon is not None else ""
                     raise ReplicationError(
-                        f"Syncthing stopped at once, with exit code {daemon.returncode()}: {self._last_words()}",
+                        f"Syncthing stopped at once{code}: {self._last_words()}",
                         hint=f"its full log is {self._log}; often another program uses its port",
                     )
                 if time.monotonic() > deadline:
-                    raise ReplicationError(
-                        f"Syncthing did not answer at {client.address} within {READY_S:.0f} s",
+                    raise _SilentError(
+                        f"Syncthing did not answer at {client.address} within {self._ready_s:.0f} s",
                         hint=f"see {self._log}; another program may listen there",
                     )
                 self._pause()
+
+    def _converts(self) -> bool:
+        return is_converting(self._home) and self.is_alive() and not self.is_answering()
 
     def _end(self) -> None:
         """End the instance and whatever is left of its session: asked politely, then not."""
