@@ -71,8 +71,8 @@ in
             "AF_UNIX"
             "AF_NETLINK" # bubblewrap brings up the loopback device of a sandbox
           ];
-          # what a restore of the same user, run by hand, has in memory would go with the end of a drill
-          RemoveIPC = false;
+          RuntimeDirectory = "permafrost-drill";
+          RuntimeDirectoryMode = "0700";
           SystemCallFilter = [
             "@system-service"
             "~@privileged @resources"

@@ -25,7 +25,8 @@
   ProtectKernelModules = true;
   ProtectKernelTunables = true;
   ProtectProc = "invisible";
-  RemoveIPC = true;
+  # what a command of the same user, run by hand, has in memory would go with the end of a service
+  RemoveIPC = false;
   RestrictRealtime = true;
   RestrictSUIDSGID = true;
   SystemCallArchitectures = "native";

@@ -362,6 +362,9 @@ in
             IOSchedulingPriority = 7;
             StateDirectory = "permafrost";
             StateDirectoryMode = "0750";
+            # keyrings that last as long as a job, in memory
+            RuntimeDirectory = "permafrost";
+            RuntimeDirectoryMode = "0700";
             ProtectHome =
               if lib.any isInAHome writable then
                 false
@@ -384,10 +387,6 @@ in
             LoadCredential =
               lib.optional (cfg.passphraseFile != null) "passphrase:${cfg.passphraseFile}"
               ++ lib.optional usesPassword "database-password:${database.passwordFile}";
-          }
-          // lib.optionalAttrs usesPassword {
-            RuntimeDirectory = "permafrost";
-            RuntimeDirectoryMode = "0700";
           };
       };
     };

@@ -110,6 +110,14 @@ def test_it_is_shut_away(unit: Path) -> None:
 
 
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
+def test_its_keyrings_are_its_own(unit: Path) -> None:
+    """It has a folder in memory for its keyrings, and at its end takes none away from the user's other processes."""
+    settings = _settings(unit)
+    assert (settings["RuntimeDirectory"], settings["RuntimeDirectoryMode"]) == (unit.stem, "0700")
+    assert "RemoveIPC" not in settings
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
 def test_its_command_is_there(unit: Path) -> None:
     """The command that it starts is one of permafrost's, with options that it knows."""
     command = re.search(r"^ExecStart=\S+ (.+)$", unit.read_text(), re.MULTILINE)

@@ -80,6 +80,24 @@ def test_a_killed_process_leaves_its_home_to_the_next() -> None:
     assert living.returncode == 0
 
 
+def test_a_service_has_homes_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Homes lie in the folder that systemd makes for a service, if it is closed to others; leftovers there go."""
+    of_service = tmp_path / "runtime"
+    of_service.mkdir(mode=0o700)
+    monkeypatch.setenv("RUNTIME_DIRECTORY", f"{of_service}:/run/another")
+    with held_home() as (killed, abandoned):
+        killed.send_signal(signal.SIGKILL)
+        killed.wait()
+        assert abandoned.is_relative_to(of_service)
+        with temporary_home() as own:
+            assert own.is_relative_to(of_service)
+            assert not abandoned.exists()
+    assert list(of_service.iterdir()) == []
+    of_service.chmod(0o755)
+    with temporary_home() as own:
+        assert not own.is_relative_to(of_service)
+
+
 def test_a_killed_reader_leaves_its_home_to_the_next(tmp_path: Path) -> None:
     """What a killed restore.py left is removed by the next restore.py, and by permafrost; a living one's stays."""
     (tmp_path / "restore.py").write_bytes(emergency_file("restore.py"))

@@ -1,7 +1,9 @@
 """A temporary GnuPG home for one operation.
 
 gpg insists on a home to write its keyring into. The admin's own must not be touched, and a secret key that is
-imported for a restore must not reach a disk, so the home is made in memory where there is such a place.
+imported for a restore must not reach a disk, so the home is made in memory where there is such a place: in the folder
+that systemd makes for a service, otherwise in /dev/shm. There, systemd-logind removes all that an ordinary user has
+once the last session of that user ends (logind.conf(5), RemoveIPC=), homes of a service included.
 
 Homes lie in one private folder of our user's, so that nobody else sees their names. A home that a killed process left
 may hold a secret key: the next one removes it, and those of the repository's restore.py as well. Until the versions of
@@ -14,7 +16,7 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
@@ -44,8 +46,7 @@ def temporary_home() -> Iterator[Path]:
 
     So are those of our homes there whose process was killed.
     """
-    in_memory = _IN_MEMORY.is_dir() and os.access(_IN_MEMORY, os.W_OK | os.X_OK)
-    place = _IN_MEMORY if in_memory else Path(tempfile.gettempdir())
+    place = _place(os.environ)
     remove_abandoned(place, _READER, _stop_agent_if_any)
     for older in own_folders(place, _OLDER):
         _remove_older(older)
@@ -55,6 +56,15 @@ def temporary_home() -> Iterator[Path]:
         home = _entered(stack, place)
         stack.callback(stop_agent, home)
         yield home
+
+
+def _place(environment: Mapping[str, str]) -> Path:
+    """Return where homes are made."""
+    of_service = Path(environment.get("RUNTIME_DIRECTORY", "").partition(":")[0] or "/nowhere")
+    if is_own_folder(of_service) and os.access(of_service, os.W_OK):
+        return of_service
+    in_memory = _IN_MEMORY.is_dir() and os.access(_IN_MEMORY, os.W_OK | os.X_OK)
+    return _IN_MEMORY if in_memory else Path(tempfile.gettempdir())
 
 
 def _entered(stack: ExitStack, place: Path) -> Path:

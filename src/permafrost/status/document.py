@@ -49,10 +49,9 @@ from permafrost.status.media import media_findings, media_status
 from permafrost.status.places import server_place, vault_places
 from permafrost.status.progress import read_running
 from permafrost.status.promise import promise_findings
-from permafrost.status.readers import readers_of
+from permafrost.status.readers import readers_of, sheet_findings
 from permafrost.status.schedule import late_snapshot, schedule_findings
 from permafrost.status.server_findings import about_clock, about_newest, about_runs, about_sealing, last_failure
-from permafrost.status.sheet import sheet_findings
 from permafrost.status.vaults import receipt_findings
 from permafrost.status.verdict import Proof, server_verdict
 from permafrost.status.written import WrittenStatus, read_written
