@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -19,7 +18,6 @@ from permafrost.config.models import Media
 from permafrost.engines.media_list_folding import can_be_folded
 from permafrost.engines.media_list_state import known_head
 from permafrost.events import ignore_events
-from permafrost.mastodon.media_paths import EXTENSION
 from permafrost.operations.backup import BackupResult, back_up
 from permafrost.repository.media_list import (
     INDEX_FILE,
@@ -272,17 +270,6 @@ def test_beside_sealed_media_the_list_is_apart(listing: Listing) -> None:
     listing.back_up()
     assert listing.needed() == listing.expected()
     assert list((state / MEDIA_LIST).iterdir()) == []
-
-
-def test_usual_extensions_are_cut_as_others(database: str) -> None:
-    """What SQL takes for an extension is what the form of names says, be it a usual one or not."""
-    names = [".png", "a.png", "..png", "a.b.jpeg", ".jpeg", "a.tar.gz", "nopng", "a.pn!", "ä.webp", "a.", "a", "a.PNG"]
-    names += [f"a.{'x' * length}" for length in (1, 16, 17)]
-    form = re.compile(r"(.+)(\.[A-Za-z0-9]{1,16})", re.DOTALL)
-    query = f"SELECT {EXTENSION.format(name='name')} FROM unnest(%s::text[]) WITH ORDINALITY AS t (name, n) ORDER BY n"
-    with psycopg.connect(database) as connection:
-        found = [extension for (extension,) in connection.execute(query.encode(), (names,))]
-    assert found == [match[2] if (match := form.fullmatch(name)) else "" for name in names]
 
 
 @pytest.mark.format("9.5")

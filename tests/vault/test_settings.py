@@ -40,10 +40,11 @@ def test_no_vault_is_told(tmp_path: Path) -> None:
 def test_folders_lie_below_the_servers_name(tmp_path: Path, server: VaultServer) -> None:
     """All that is received or set aside lies in DIR/SERVER, receive-only, and never in the folder of the settings."""
     vault = Vault(root=tmp_path, settings=VaultSettings(name="attic", servers=(server,)))
-    repository, media = vault.folders_of(server, ("/tmp", "/lock"))  # noqa: S108 - patterns, not places
+    repository, media, media_list = vault.folders_of(server, ("/tmp", "/lock"))  # noqa: S108 - patterns, not places
     assert repository.path == tmp_path / "example.social" / "repository"
     assert media.path == tmp_path / "example.social" / "media"
     assert repository.removed_path == tmp_path / "example.social" / "removed" / "repository"
+    assert (media_list.path, media_list.is_sent) == (tmp_path / "example.social" / "media-list", False)
     assert (repository.is_sent, media.is_sent, media.ignores) == (False, False, ("/cache",))
     assert repository.removed_days < media.removed_days
 
@@ -62,7 +63,7 @@ def test_the_same_server_renews_itself(server: VaultServer) -> None:
     assert settings.with_server(renewed).servers == (renewed,)
 
 
-@pytest.mark.parametrize("what", ["name", "repository", "folder"])
+@pytest.mark.parametrize("what", ["name", "repository", "folder", "list"])
 def test_a_server_cannot_take_another_ones_place(server: VaultServer, what: str) -> None:
     """Another device with the name, the repository or a folder id of a server that is kept is refused."""
     settings = VaultSettings(name="attic").with_server(server)
@@ -72,7 +73,8 @@ def test_a_server_cannot_take_another_ones_place(server: VaultServer, what: str)
     if what != "repository":
         changes["repository_id"] = "f" * 32
     if what != "folder":
-        changes["folders"] = (OfferedFolder(folder_id="permafrost-other", kind="repository"),)
+        folder_id = server.list_folder_id if what == "list" else "permafrost-other"
+        changes["folders"] = (OfferedFolder(folder_id=str(folder_id), kind="repository"),)
     with pytest.raises(UsageError):
         settings.with_server(server.model_copy(update=changes))
 

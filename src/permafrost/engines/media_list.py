@@ -56,6 +56,8 @@ from permafrost.repository.media_list import (
 
 WHOLE_EVERY = timedelta(days=7)
 FOLDED_EVERY = timedelta(hours=24)
+MOST_TRANSACTIONS = 1 << 30
+"""Between two lists: what is older than twice that seems to be of the future."""
 PARTS_BEFORE_FOLDING = MOST_PARTS // 4
 """With a backup a minute the index, which is sent again with each part, stays below 60 kB."""
 _LEVEL = 1
@@ -137,9 +139,10 @@ def _read(
         return None
     identity, xmin = read_identity(connection), snapshot_xmin(connection)
     before = known_ids(run.configuration.state.path) if last is not None else None
-    if last is not None and before is not None and _continues(last.head, before, attachments, identity):
+    moment = _Moment(attachments, identity, xmin)
+    if last is not None and before is not None and _continues(last.head, before, moment):
         try:
-            return _changed(run, folder, connection, last, before, _Moment(attachments, identity, xmin), unchanged)
+            return _changed(run, folder, connection, last, before, moment, unchanged)
         except IntegrityError as error:
             run.report(Warned(f"all media are listed again: {error.message}"))
     ids = _ids(connection, attachments)
@@ -216,11 +219,10 @@ def _ids(connection: psycopg.Connection, attachments: Mapping[Attachment, str]) 
     return {attachment.folder: ids_of_rows(connection, attachment, where) for attachment, where in attachments.items()}
 
 
-def _continues(
-    head: ListHead, before: Mapping[str, Ids], attachments: Mapping[Attachment, str], identity: ServerIdentity
-) -> bool:
+def _continues(head: ListHead, before: Mapping[str, Ids], moment: _Moment) -> bool:
     """Return whether what has changed since the last list, added to it, is the whole again."""
-    return before.keys() == {attachment.folder for attachment in attachments} and identity.may_continue(head.identity)
+    has_same = before.keys() == {attachment.folder for attachment in moment.attachments}
+    return has_same and moment.identity.may_continue(head.identity) and moment.xmin - head.xmin < MOST_TRANSACTIONS
 
 
 def _gone(before: Mapping[str, Ids], now: Mapping[str, Ids]) -> Iterator[bytes]:

@@ -1,8 +1,9 @@
 """What a media list says of local rows, read from the database: all of them, or those that have changed.
 
 A row version that was written since an earlier snapshot has a transaction number from that snapshot's `xmin` on, by
-its age, and one that has been gone since is no longer among the ids. An old number that has come round again only lists
-a row once more.
+its age, and one that has been gone since is no longer among the ids. The numbers of rows that were frozen long ago stay
+as they were, and seem to be of the future once 2**31 have passed: their age is negative. One that has come round again
+only lists a row once more.
 """
 
 from __future__ import annotations
@@ -53,6 +54,11 @@ def snapshot_xmin(connection: psycopg.Connection) -> int:
     return int(row[0])
 
 
+def written_since(xid: str, since: int) -> str:
+    """Return, in SQL, whether the transaction number `xid` is from `since` on (64 bits wide), and not of the future."""
+    return f"age({xid}) BETWEEN 0 AND age('{since & _MOST_XID}'::xid)"
+
+
 def ids_of_rows(connection: psycopg.Connection, attachment: Attachment, where: str) -> Ids:
     """Return the ids of all rows that have files, in order."""
     query = f"SELECT coalesce(string_agg(int8send(t.id), ''), '') FROM {SCHEMA}.{attachment.table} t WHERE {where}"  # noqa: S608
@@ -96,7 +102,7 @@ def _lines(
     has_size = size_column in columns_of(connection, attachment.table)
     size, size_too = (f"t.{size_column}::int8", f", t.{size_column}") if has_size else ("NULL", "")
     styles = attachment.styles_of_rows("t.extension")
-    recent = f" AND age(t.xmin) <= age('{since & _MOST_XID}'::xid)" if since is not None else ""
+    recent = f" AND {written_since('t.xmin', since)}" if since is not None else ""
     query = f"""COPY (
         SELECT row_folder, size, {{name}},
             'original' || extension || CASE WHEN styles <> '' THEN ',' || styles ELSE '' END

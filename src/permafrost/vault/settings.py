@@ -229,7 +229,7 @@ class VaultSettings(Section):
 
     @model_validator(mode="after")
     def _servers_are_apart(self) -> Self:
-        ids = [folder.folder_id for server in self.servers for folder in server.folders]
+        ids = [folder_id for server in self.servers for folder_id in server.folder_ids]
         for what, values in (
             ("name", [server.name for server in self.servers]),
             ("repository", [server.repository_id for server in self.servers]),

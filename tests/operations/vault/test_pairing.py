@@ -20,6 +20,7 @@ from permafrost.operations.vault.join import Joined, join
 from permafrost.operations.vault.list import list_servers, list_vaults
 from permafrost.operations.vault.remove import remove_server, remove_vault
 from permafrost.repository.layout import SYNCTHING_IGNORES
+from permafrost.repository.media_list import KEY_LIST_IGNORES
 from permafrost.sharing.handshake import now_utc
 from permafrost.sharing.paired_vaults import PairedVault
 from permafrost.sharing.server_side import ServerSide, addresses_to_offer
@@ -168,7 +169,8 @@ def test_each_side_is_set_up_as_it_should_be(stage: Stage) -> None:
     ):
         folders = [folder for folder in client.folders() if "-receipts-" not in folder["id"]]
         assert {folder["type"] for folder in folders} == {kind}
-        assert {client.ignores(folder["id"]) for folder in folders} == {SYNCTHING_IGNORES, ("/cache",)}
+        found = {client.ignores(folder["id"]) for folder in folders}
+        assert found - {KEY_LIST_IGNORES} == {SYNCTHING_IGNORES, ("/cache",)}  # a vault is ready for a media list
         (receipts,) = (folder for folder in client.folders() if "-receipts-" in folder["id"])
         assert (receipts["type"], client.ignores(receipts["id"])) == (back, RECEIPT_IGNORES)
         assert len(receipts["devices"]) == 2
@@ -317,7 +319,7 @@ def test_a_vault_with_a_syncthing_that_runs_already(stage: Stage, tmp_path: Path
         joined = join(line, root, syncthing=own, wait_s=30, report=_ignore)
         accepting.result()
     assert not (root / "syncthing").exists()
-    ours = {folder.folder_id for folder in joined.server.folders}
+    ours = set(joined.server.folder_ids)
     assert [one for one in client.folders() if one["id"] not in ours] == list(before[0])
     assert [one for one in client.devices() if one["deviceID"] != joined.server.device_id] == list(before[1])
     assert (client.options(), client.default_folder()) == before[2:]
