@@ -80,9 +80,9 @@ def test_a_killed_process_leaves_its_home_to_the_next() -> None:
     assert living.returncode == 0
 
 
-def test_a_service_has_homes_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_service_has_homes_of_its_own(server_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Homes lie in the folder that systemd makes for a service, if it is closed to others; leftovers there go."""
-    of_service = tmp_path / "runtime"
+    of_service = server_folder / "runtime"
     of_service.mkdir(mode=0o700)
     monkeypatch.setenv("RUNTIME_DIRECTORY", f"{of_service}:/run/another")
     with held_home() as (killed, abandoned):
@@ -96,6 +96,7 @@ def test_a_service_has_homes_of_its_own(tmp_path: Path, monkeypatch: pytest.Monk
     of_service.chmod(0o755)
     with temporary_home() as own:
         assert not own.is_relative_to(of_service)
+    of_service.rmdir()
 
 
 def test_a_killed_reader_leaves_its_home_to_the_next(tmp_path: Path) -> None:

@@ -38,6 +38,7 @@ _HOME = "gpg-"
 _READER = "permafrost-reader-"  # restore.py's, in the repository
 _OLDER, _OLDER_LOCK = "permafrost-gpg-", "permafrost.lock"
 _UNUSED_S = 86400.0
+_LONGEST_PLACE = 45  # the path of an agent's socket may have 107 bytes (unix(7)), 60 of them below
 
 
 @contextmanager
@@ -61,7 +62,8 @@ def temporary_home() -> Iterator[Path]:
 def _place(environment: Mapping[str, str]) -> Path:
     """Return where homes are made."""
     of_service = Path(environment.get("RUNTIME_DIRECTORY", "").partition(":")[0] or "/nowhere")
-    if is_own_folder(of_service) and os.access(of_service, os.W_OK):
+    is_short = len(os.fsencode(of_service)) <= _LONGEST_PLACE
+    if is_short and is_own_folder(of_service) and os.access(of_service, os.W_OK):
         return of_service
     in_memory = _IN_MEMORY.is_dir() and os.access(_IN_MEMORY, os.W_OK | os.X_OK)
     return _IN_MEMORY if in_memory else Path(tempfile.gettempdir())
