@@ -98,6 +98,13 @@ def _files(numbers: range, word: str = "") -> dict[str, bytes]:
     }
 
 
+def _used_by(stored: StoredMedia) -> float:
+    """Return how many seconds of the processor a vault takes that starts and works until nothing is left to do."""
+    began_s = time.process_time()
+    stored.keep(within_s=600)
+    return time.process_time() - began_s
+
+
 @pytest.mark.long
 @pytest.mark.timeout(3600)
 def test_twenty_thousand_objects(stored: StoredMedia, bucket: Bucket) -> None:
@@ -108,12 +115,11 @@ def test_twenty_thousand_objects(stored: StoredMedia, bucket: Bucket) -> None:
     assert set(stored.cdn.counts().values()) == {1}
 
     stored.cdn.asked.clear()
+    start_s = _used_by(stored)  # what a vault that starts does anyway
     stored.publish_files(bucket.put(_files(range(COUNT + 1, COUNT + NEW + 1))))
-    used_s = time.process_time()
-    stored.keep(within_s=600)
-    used_s = time.process_time() - used_s  # the web server's too
+    hour_s = _used_by(stored)  # the web server's time, too
     assert len(stored.cdn.asked) == NEW
-    assert used_s < 3.0
+    assert hour_s - start_s < 3.0
     assert stored.held() == bucket.files
 
     stored.keep(2 * DAY, within_s=600)  # a file is not compared within a day of its coming
