@@ -72,7 +72,7 @@ _NO_MASTODON = Check(
     "this is not a Mastodon database (no accounts, statuses and schema_migrations in the schema public): only checks "
     "that apply to any database were run",
 )
-_NO_MEDIA = Check("media-files", "skipped", "no media folder was given: --media DIR")
+_NO_MEDIA = Check("media-files", "skipped", "media were not looked at: permafrost check DATABASE --media DIR does")
 
 
 def _schema(connection: psycopg.Connection) -> tuple[str | None, int]:
