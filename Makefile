@@ -15,7 +15,7 @@ demo:
 test:
 	@scripts/bootstrap test
 	@$(MAKE) --no-print-directory check
-	@$(PYTHON) -m pytest -q -n 3 --dist loadfile $(PYTEST)
+	@$(PYTHON) -m pytest -q -n 3 --dist loadfile --no-loadscope-reorder $(PYTEST)
 
 check:
 	@.venv/bin/ruff format --check --quiet . || (echo "run: .venv/bin/ruff format ." >&2; exit 1)
@@ -27,7 +27,7 @@ check:
 # and the memory of millions of rows is measured without it
 coverage:
 	@scripts/bootstrap test
-	-@$(PYTHON) -m pytest -q -n 2 --dist loadfile --cov --cov-report= \
+	-@$(PYTHON) -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-report= \
 	    --deselect tests/operations/test_memory.py::test_the_narrowest_rows $(PYTEST)
 	@$(PYTHON) -m scripts.coverage
 
@@ -75,8 +75,8 @@ QUICK_TESTS := tests/operations/test_every_kind.py tests/operations/test_backup_
 
 matrix: matrix-tools
 	@for major in $(MAJORS); do echo "PostgreSQL $$major:" && \
-	    scripts/with_postgresql $$major $(PYTHON) -m pytest -q -n 2 --dist loadfile $(MATRIX_TESTS) || exit 1; done
-	@NEWER_PROGRAMS=1 scripts/with_postgresql 17 $(PYTHON) -m pytest -q -n 2 --dist loadfile $(NEWER_TESTS)
+	    scripts/with_postgresql $$major $(PYTHON) -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder $(MATRIX_TESTS) || exit 1; done
+	@NEWER_PROGRAMS=1 scripts/with_postgresql 17 $(PYTHON) -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder $(NEWER_TESTS)
 	@$(PYTHON) -m scripts.version_matrix
 
 matrix-tools:
@@ -89,4 +89,4 @@ matrix-quick:
 	@for major in 17 18; do \
 	    scripts/with_postgresql $$major true || { echo "PostgreSQL $$major: left out"; continue; }; \
 	    echo "PostgreSQL $$major:"; \
-	    scripts/with_postgresql $$major $(PYTHON) -m pytest -q -n 2 --dist loadfile $(QUICK_TESTS) || exit 1; done
+	    scripts/with_postgresql $$major $(PYTHON) -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder $(QUICK_TESTS) || exit 1; done

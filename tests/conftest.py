@@ -41,8 +41,27 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--fuzz-first", type=int, default=0, help="the number of the first case, to see one again")
 
 
+BEGUN_FIRST = (
+    "service/test_backup_beside_a_stalled_upload.py",
+    "segments/test_model.py",
+    "segments/test_changed_model.py",
+    "operations/test_memory.py",
+    "engines/test_log.py",
+    "demo/test_demo.py",
+    "documents/test_disaster_day.py",
+    "fuzz/test_fuzz.py",
+    "segments/test_changed_servers.py",
+    "operations/test_situations.py",
+    "mastodon/test_health.py",
+    "operations/test_drill.py",
+)
+"""Files that take a worker a minute and more: begun last, they would leave the others without work."""
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave whole benchmarks to CI, and to whoever asks for them."""
+    """Begin with what takes longest, and leave whole benchmarks to CI, and to whoever asks for them."""
+    rank = {name: number for number, name in enumerate(BEGUN_FIRST)}
+    items.sort(key=lambda item: rank.get("/".join(item.path.parts[-2:]), len(rank)))
     if not config.getoption("--long"):
         for item in items:
             if item.get_closest_marker("long"):
