@@ -50,7 +50,7 @@ def test_attended_hands_lines_on() -> None:
         lines.append(line)
         heard.set()
 
-    program = Attended(Program(("sh", "-c", "echo working >&2; echo result; exec sleep 1000")), on_line)
+    program = Attended(Program(("sh", "-c", "echo result; echo working >&2; exec sleep 1000")), on_line)
     assert heard.wait(10)
     assert lines == ["working"]
     assert program.finished() is None

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from threading import Lock
+from threading import Event, Lock
 
 import psycopg
 from psycopg import sql
@@ -42,9 +42,7 @@ def load_rows(
     A table of which a row is refused goes to `on_refused`, from any thread; what it then holds means nothing. Raise
     `IntegrityError` if an object does not hold what the manifest says.
     """
-    places = log_map(snapshot.manifest).where(
-        lambda table: login.loads(TableName(table.schema_name, table.name)) and is_wanted(table)
-    )
+    places = log_map(snapshot.manifest).where(lambda table: login.loads(_name(table)) and is_wanted(table))
     if not places.bases and not places.members:
         return
     gone = GoneLines()
@@ -54,9 +52,13 @@ def load_rows(
         total = sum(snapshot.stored(index).size_bytes for index in (*places.bases, *places.members))
         progress = _Counter(total, report)
 
+        loads = _table_loads(snapshot, places, jobs, can_empty=login.can_empty)
+        emptied = {_name(load.table): Event() for load in loads if load.is_whole}
+
         def bases(load: _TableLoad) -> Task:
             def task(connection: psycopg.Connection) -> None:
-                with _refused_to(on_refused, load.table), _emptied(connection, load):
+                is_emptied = emptied.get(_name(load.table), Event())
+                with _refused_to(on_refused, load.table), _emptied(connection, load, is_emptied):
                     for index in load.bases:
                         with closing(base_lines(snapshot, index, places.bases[index], gone)) as pieces:
                             _copy(connection, load.table, pieces, is_frozen=load.is_whole)
@@ -68,6 +70,8 @@ def load_rows(
             def task(connection: psycopg.Connection) -> None:
                 with closing(delta_lines(snapshot, index, places.members[index], gone)) as parts:
                     for place, pieces in parts:
+                        if (is_emptied := emptied.get(_name(place.table))) is not None:
+                            is_emptied.wait()  # bases come first in the queue, so a worker is at it
                         with _refused_to(on_refused, place.table):
                             _copy(connection, place.table, pieces)
                         for _ in pieces:
@@ -76,7 +80,6 @@ def load_rows(
 
             return task
 
-        loads = _table_loads(snapshot, places, jobs, can_empty=login.can_empty)
         workers.do_all([*(bases(load) for load in loads), *(delta(index) for index in places.members)])
 
 
@@ -114,19 +117,31 @@ def _table_loads(snapshot: OpenedSnapshot, places: LogMap, jobs: int, *, can_emp
 
 
 @contextmanager
-def _emptied(connection: psycopg.Connection, load: _TableLoad) -> Iterator[None]:
+def _emptied(connection: psycopg.Connection, load: _TableLoad, is_emptied: Event) -> Iterator[None]:
     """Run the block in a transaction that has emptied the table, if it is loaded whole.
 
     Only there may rows be frozen (manual, COPY, FREEZE): they are then never written again for vacuum, and every
     scan to come, such as an index's build, is spared looking up whether they are visible.
+
+    `is_emptied` is set then, and if that fails. Rows of the table's deltas that another worker had loaded before would
+    go with the rest; those that come later wait for the end of the transaction, by the lock of TRUNCATE.
     """
     if not load.is_whole:
         yield
         return
-    name = sql.Identifier(load.table.schema_name, load.table.name)
-    with database_errors(f"cannot load {load.table.schema_name}.{load.table.name}"), connection.transaction():
-        connection.execute(sql.SQL("TRUNCATE ONLY {}").format(name))
+    name = _name(load.table)
+    with _set_at_last(is_emptied), database_errors(f"cannot load {name}"), connection.transaction():
+        connection.execute(sql.SQL("TRUNCATE ONLY {}").format(name.identifier()))
+        is_emptied.set()
         yield
+
+
+@contextmanager
+def _set_at_last(event: Event) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        event.set()
 
 
 @contextmanager
@@ -139,8 +154,12 @@ def _refused_to(on_refused: RefusedTables, table: Table) -> Iterator[None]:
         on_refused(table, error)
 
 
+def _name(table: Table) -> TableName:
+    return TableName(table.schema_name, table.name)
+
+
 def _copy(connection: psycopg.Connection, table: Table, pieces: Iterator[bytes], *, is_frozen: bool = False) -> None:
-    name = TableName(table.schema_name, table.name)
+    name = _name(table)
     with database_errors(f"cannot load rows into {name}"):
         copy_in(connection, name, table.columns or (), pieces, is_frozen=is_frozen)
 
