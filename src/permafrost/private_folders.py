@@ -19,6 +19,7 @@ import os
 import shutil
 import stat
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -28,6 +29,7 @@ from permafrost.errors import ConfigurationError
 LOCK = ".permafrost-lock"
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _LOCK_FILE = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_REMOVALS, _PAUSE_S = 4, 0.05
 _NOT_PRIVATE = 0o067  # a group may pass through, as a server's user has to
 
 
@@ -65,7 +67,19 @@ def is_own_folder(folder: Path) -> bool:
 def remove_own_folder(folder: Path) -> None:
     """Remove `folder` with all that is in it, if it is one of ours; what cannot be removed stays."""
     if is_own_folder(folder):
+        remove_tree(folder)
+
+
+def remove_tree(folder: Path) -> None:
+    """Remove `folder` with all that is in it; what cannot be removed stays.
+
+    A process that is just ending may still have made a file in it while it was listed: it is tried again then.
+    """
+    for _ in range(_REMOVALS):
         shutil.rmtree(folder, ignore_errors=True)
+        if not folder.exists():
+            return
+        time.sleep(_PAUSE_S)
 
 
 @contextmanager

@@ -96,7 +96,7 @@ def test_a_due_drill_is_run_by_the_unit(server: Server, place: Path, units: list
     units.append(unit := drill_unit.DrillUnit(place, config))
     environment = {"PERMAFROST_DRILL_SOCKET": str(place)}
     killed = Service(server, {}, place.parent, environment)
-    wait_for(lambda: any("postgres" in name for name in names_below(unit.running)), "the unit runs a server", 60)
+    wait_for(lambda: any("postgres" in name for name in names_below(unit.running)), "the unit runs a server", 180)
     assert not any("postgres" in name for name in names_below(killed.process.pid))
     killed.kill()
     killed.close()
@@ -199,7 +199,7 @@ def test_who_asks_in_vain(make_server: MakeServer, place: Path, units: list[dril
     assert raised.value.exit_code == 10
     with socket.socket(socket.AF_UNIX) as idle:
         idle.connect(str(place))
-    wait_for(lambda: len(unit.ended) == 3, "it has ended", 60)
+    wait_for(lambda: len(unit.ended) == 3, "it has ended", 180)
     assert unit.ended == [0, 0, 15]
     place.unlink()
     with pytest.raises(ToolError, match="cannot be asked for a drill"):

@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from permafrost.errors import ToolError
-from permafrost.private_folders import NotOwnFolderError, is_own_folder, open_own_folder, remove_own_folder
+from permafrost.private_folders import NotOwnFolderError, is_own_folder, open_own_folder, remove_own_folder, remove_tree
 
 _SHORT_PLACE = Path("/tmp")  # noqa: S108 - a private folder is made in it; gettempdir() may be long itself
 _SOCKET_PATH_BYTES = 107  # unix(7): sun_path is 108 bytes with its closing zero
@@ -112,7 +112,7 @@ class ScratchFolder:
         """Remove all that the server left, the folder too unless other files lie in it; it has to be ours."""
         self.remove_socket()
         for part in (self.data, self.unfinished):
-            shutil.rmtree(part, ignore_errors=True)
+            remove_tree(part)
         for file in (self.log, self.pass_file, self.hba_file):
             file.unlink(missing_ok=True)
         with suppress(OSError):
