@@ -4,7 +4,7 @@
   lib,
   cfg,
   configFile,
-  isInAHome,
+  protectHome,
   path,
 }:
 let
@@ -58,13 +58,7 @@ in
           IOSchedulingClass = "best-effort";
           IOSchedulingPriority = 7;
           ReadWritePaths = map (folder: "-${folder}") writable;
-          ProtectHome =
-            if lib.any isInAHome writable then
-              false
-            else if lib.any isInAHome read then
-              "read-only"
-            else
-              true;
+          ProtectHome = protectHome writable read;
           PrivateNetwork = true;
           IPAddressDeny = "any";
           RestrictAddressFamilies = [

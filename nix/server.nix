@@ -100,6 +100,15 @@ let
     "/run/user"
   ];
   isInAHome = path: lib.any (folder: isBelow folder path) homes;
+  # What ProtectHome= has to leave open to a unit that writes to and reads these folders.
+  protectHome =
+    writable: read:
+    if lib.any isInAHome writable then
+      false
+    else if lib.any isInAHome read then
+      "read-only"
+    else
+      true;
   read = settings.secrets.files ++ lib.optional (settings.media.path != null) settings.media.path;
 
   # --- other units ---
@@ -109,7 +118,7 @@ let
       lib
       cfg
       configFile
-      isInAHome
+      protectHome
       ;
     path = [
       pkgs.gnupg
@@ -365,13 +374,7 @@ in
             # keyrings that last as long as a job, in memory
             RuntimeDirectory = "permafrost";
             RuntimeDirectoryMode = "0700";
-            ProtectHome =
-              if lib.any isInAHome writable then
-                false
-              else if lib.any isInAHome read then
-                "read-only"
-              else
-                true;
+            ProtectHome = protectHome writable read;
             ReadWritePaths =
               map (path: "-${path}") writable
               # Syncthing marks the media folder with a hidden folder, and writes nothing else there
