@@ -81,9 +81,14 @@ def test_a_killed_process_leaves_its_home_to_the_next() -> None:
 
 
 def test_a_service_has_homes_of_its_own(server_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Homes lie in the folder that systemd makes for a service, if it is closed to others; leftovers there go."""
+    """Homes lie in the folder that systemd makes for a service, if it is closed to others; leftovers go, there
+    and where everybody else has them."""
     of_service = server_folder / "runtime"
     of_service.mkdir(mode=0o700)
+    with held_home() as (killed, of_a_person):
+        killed.send_signal(signal.SIGKILL)
+        killed.wait()
+    assert of_a_person.is_dir()
     monkeypatch.setenv("RUNTIME_DIRECTORY", f"{of_service}:/run/another")
     with held_home() as (killed, abandoned):
         killed.send_signal(signal.SIGKILL)
@@ -92,6 +97,7 @@ def test_a_service_has_homes_of_its_own(server_folder: Path, monkeypatch: pytest
         with temporary_home() as own:
             assert own.is_relative_to(of_service)
             assert not abandoned.exists()
+            assert not of_a_person.exists()
     assert list(of_service.iterdir()) == []
     of_service.chmod(0o755)
     with temporary_home() as own:

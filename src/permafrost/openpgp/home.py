@@ -16,7 +16,7 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
@@ -45,28 +45,34 @@ _LONGEST_PLACE = 45  # the path of an agent's socket may have 107 bytes (unix(7)
 def temporary_home() -> Iterator[Path]:
     """Yield an empty GnuPG home, mode 0700, in memory if possible; its agent and files are gone afterwards.
 
-    So are those of our homes there whose process was killed.
+    So are those of our homes whose process was killed, wherever they may have been made.
     """
-    place = _place(os.environ)
+    places = _places()
+    for place in places:
+        _remove_leftovers(place)
+    with ExitStack() as stack:
+        home = _entered(stack, places[0])
+        stack.callback(stop_agent, home)
+        yield home
+
+
+def _places() -> list[Path]:
+    """Return where homes are made, the best place first; restore.py and commands of a person know only the last."""
+    in_memory = _IN_MEMORY.is_dir() and os.access(_IN_MEMORY, os.W_OK | os.X_OK)
+    places = [_IN_MEMORY if in_memory else Path(tempfile.gettempdir())]
+    of_service = Path(os.environ.get("RUNTIME_DIRECTORY", "").partition(":")[0] or "/nowhere")
+    is_short = len(os.fsencode(of_service)) <= _LONGEST_PLACE
+    if is_short and is_own_folder(of_service) and os.access(of_service, os.W_OK):
+        places.insert(0, of_service)
+    return places
+
+
+def _remove_leftovers(place: Path) -> None:
     remove_abandoned(place, _READER, _stop_agent_if_any)
     for older in own_folders(place, _OLDER):
         _remove_older(older)
     for parent in own_folders(place, _PARENT):
         remove_abandoned(parent, _HOME, _stop_agent_if_any)
-    with ExitStack() as stack:
-        home = _entered(stack, place)
-        stack.callback(stop_agent, home)
-        yield home
-
-
-def _place(environment: Mapping[str, str]) -> Path:
-    """Return where homes are made."""
-    of_service = Path(environment.get("RUNTIME_DIRECTORY", "").partition(":")[0] or "/nowhere")
-    is_short = len(os.fsencode(of_service)) <= _LONGEST_PLACE
-    if is_short and is_own_folder(of_service) and os.access(of_service, os.W_OK):
-        return of_service
-    in_memory = _IN_MEMORY.is_dir() and os.access(_IN_MEMORY, os.W_OK | os.X_OK)
-    return _IN_MEMORY if in_memory else Path(tempfile.gettempdir())
 
 
 def _entered(stack: ExitStack, place: Path) -> Path:
