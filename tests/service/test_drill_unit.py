@@ -164,6 +164,19 @@ def test_a_unit_that_is_not_there(make_server: MakeServer, place: Path) -> None:
     assert len(records.since(now - timedelta(hours=1), "drill-unit")) == 4
 
 
+def test_a_finding_that_cannot_be_recorded(make_server: MakeServer, place: Path) -> None:
+    """Records that cannot be written, as on a full disk, are told of, and hold up nothing that is scheduled."""
+    state = make_server().configuration.state.path
+    RunRecords(state).begin("prune", datetime.now(UTC))
+    said: list[Event] = []
+    unit = DrillUnit(place, RunRecords(state, is_read_only=True), said.append)
+    assert unit.options(datetime.now(UTC)) == ()
+    assert unit.options(datetime.now(UTC)) == ()
+    warned = [event.message for event in said if isinstance(event, Warned)]
+    assert len(warned) == 2
+    assert "is not recorded" in warned[1]
+
+
 def test_looking_starts_nothing(place: Path) -> None:
     """Whether the unit can be started is seen without a connection, which would start it."""
     with socket.socket(socket.AF_UNIX) as listener:

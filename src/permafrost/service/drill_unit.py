@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from permafrost.errors import PermafrostError
 from permafrost.events import Note, Reporter, Warned
 from permafrost.findings import FindingKind
 from permafrost.runs import DRILL_UNIT, RunRecords
@@ -59,8 +60,11 @@ class DrillUnit:
         """Return whether it can be asked for drills; report and record what has changed since the last look."""
         reason = why_unusable(self.place) if self.place is not None else ""
         if reason != self._known:
-            self._tell(reason, now)
             self._known = reason
+            try:
+                self._tell(reason, now)
+            except PermafrostError as error:  # never in the way of the schedule
+                self.report(Warned(f"the finding about permafrost-drill.service is not recorded: {error.message}"))
         return self.place is not None and not reason
 
     def options(self, now: datetime) -> tuple[str, ...]:
