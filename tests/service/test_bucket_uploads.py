@@ -19,7 +19,8 @@ from permafrost.errors import LockedError
 from permafrost.events import Event, JobEnded, Warned
 from permafrost.processes.proc import descendants
 from permafrost.repository.lock import file_lock
-from permafrost.service.bucket_uploads import BucketUpload, BucketUploads
+from permafrost.service.background_job import BackgroundJob
+from permafrost.service.bucket_uploads import BucketUploads
 from permafrost.service.job import Job
 from tests.fixtures.buckets import Copied, MakeCopied
 from tests.fixtures.server import MakeServer
@@ -42,7 +43,7 @@ class Uploads:
         self.longest_s = 0.0
 
     @property
-    def upload(self) -> BucketUpload:
+    def upload(self) -> BackgroundJob:
         """The one bucket's."""
         return self.uploads.uploads[0]
 

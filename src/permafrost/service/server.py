@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -22,7 +23,8 @@ from permafrost.runs import RunRecords
 from permafrost.schedule import calendar_of, local_zone
 from permafrost.sealed_media.store import seals_media
 from permafrost.service.alerts import ServerAlerts, server_alerts
-from permafrost.service.bucket_uploads import BucketUpload, BucketUploads
+from permafrost.service.background_job import BackgroundJob
+from permafrost.service.bucket_uploads import BucketUploads
 from permafrost.service.drill_unit import DrillUnit, drill_socket
 from permafrost.service.job import Job
 from permafrost.service.job_runner import JobRunner
@@ -68,7 +70,7 @@ def _serve(configuration: Configuration, config_file: Path, report: Reporter, pa
     drill_unit = DrillUnit(place, RunRecords(configuration.state.path), report)
     jobs = JobRunner(configuration, config_file, calendar, report, datetime.now(UTC), alerts, drill_unit)
     uploads = _uploads(configuration, config_file, report)
-    beside = (_sealing(configuration, config_file, report), _comparing(configuration, config_file, report))
+    beside = _beside(configuration, config_file, report)
     doorkeeper = Doorkeeper(server, report)
     refresher = StatusRefresher(configuration, report, alerts.saw)
     try:
@@ -104,31 +106,34 @@ def _serve(configuration: Configuration, config_file: Path, report: Reporter, pa
                 job.end()
 
 
-def _sealing(configuration: Configuration, config_file: Path, report: Reporter) -> BucketUpload:
-    """Return the job that seals media, once a vault was invited that gets them sealed."""
+def _beside(configuration: Configuration, config_file: Path, report: Reporter) -> tuple[BackgroundJob, ...]:
+    """Return the jobs beside the schedule that are not about buckets.
+
+    One seals media, once a vault was invited that gets them sealed; one compares the server's own media with its
+    database, now and then.
+    """
     has_folder = configuration.media is not None and configuration.media.path is not None
     place, state = configuration.sealed_media_path if has_folder else None, configuration.state.path
     snapshots = Layout(configuration.repository.path).snapshots
-    return BucketUpload(
-        ("vault", "seal-media"),
-        lambda words, now: Job(words, config_file, now),
-        (snapshots,),
-        configuration.schedule.hung_after_s,
-        report,
-        is_wanted=lambda: place is not None and seals_media(place, state) and any(snapshots.iterdir()),
-    )
+    comparison = ComparisonDue(configuration)
 
+    def job(words: tuple[str, ...], folders: tuple[Path, ...], is_wanted: Callable[[], bool]) -> BackgroundJob:
+        return BackgroundJob(
+            words,
+            lambda words, now: Job(words, config_file, now),
+            folders,
+            configuration.schedule.hung_after_s,
+            report,
+            is_wanted,
+        )
 
-def _comparing(configuration: Configuration, config_file: Path, report: Reporter) -> BucketUpload:
-    """Return the job that compares the server's own media with its database, now and then."""
-    due = ComparisonDue(configuration)
-    return BucketUpload(
-        ("media", "compare"),
-        lambda words, now: Job(words, config_file, now),
-        (),
-        configuration.schedule.hung_after_s,
-        report,
-        is_wanted=lambda: due.is_due(datetime.now(UTC)),
+    return (
+        job(
+            ("vault", "seal-media"),
+            (snapshots,),
+            lambda: place is not None and seals_media(place, state) and any(snapshots.iterdir()),
+        ),
+        job(("media", "compare"), (), lambda: comparison.is_due(datetime.now(UTC))),
     )
 
 
