@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 
 import psycopg
+from psycopg.conninfo import make_conninfo
 
 from permafrost.engines.known_description import KnownDescription, fact_of
 from permafrost.postgres.catalog import describe_database
@@ -40,8 +41,8 @@ def test_it_is_the_same_again(cluster: ScratchCluster, database: str) -> None:
             assert said.groups
             assert said.grants
             assert said.settings
-            fact = json.loads(json.dumps(fact_of("a mark", replace(said, size_bytes=1), EXCLUDED)))
-            known = KnownDescription.of(fact, EXCLUDED)
+            fact = json.loads(json.dumps(fact_of("a mark", replace(said, size_bytes=1), EXCLUDED, connection)))
+            known = KnownDescription.of(fact, EXCLUDED, connection)
             assert known is not None
             assert (known.mark, known.now(connection)) == ("a mark", said)
         finally:
@@ -50,15 +51,24 @@ def test_it_is_the_same_again(cluster: ScratchCluster, database: str) -> None:
                 admin.execute(f"DROP ROLE {role}")
 
 
-def test_what_is_not_believed(database: str) -> None:
-    """Nothing is remembered without a mark; not what another version wrote, nor of a run that left out other things."""
+def test_what_is_not_believed(cluster: ScratchCluster, database: str) -> None:
+    """Nothing is remembered without a mark; not what another version wrote, of permafrost or of the server, nor what
+    another role read, nor of a run that left out other things."""
     with connected(database) as connection:
         said = describe_database(connection)
-    assert fact_of(None, said, NOTHING) is None
-    fact = fact_of("a mark", said, NOTHING)
-    assert fact is not None
-    assert KnownDescription.of(fact, NOTHING) is not None
-    assert KnownDescription.of(None, NOTHING) is None
-    assert KnownDescription.of(fact, EXCLUDED) is None
-    assert KnownDescription.of({**fact, "version": "0.0.1"}, NOTHING) is None
-    assert KnownDescription.of({**fact, "facts": {"name": said.name}}, NOTHING) is None
+        assert fact_of(None, said, NOTHING, connection) is None
+        fact = fact_of("a mark", said, NOTHING, connection)
+        assert fact is not None
+        assert KnownDescription.of(fact, NOTHING, connection) is not None
+        assert KnownDescription.of(None, NOTHING, connection) is None
+        assert KnownDescription.of(fact, EXCLUDED, connection) is None
+        for other in ({"version": "0.0.1"}, {"server_version": 150001}):
+            assert KnownDescription.of({**fact, "read": {**fact["read"], **other}}, NOTHING, connection) is None
+        assert KnownDescription.of({**fact, "facts": {"name": said.name}}, NOTHING, connection) is None
+    with psycopg.connect(cluster.conninfo("postgres"), autocommit=True) as admin:
+        admin.execute("CREATE ROLE described_reader LOGIN")
+        try:
+            with connected(make_conninfo(database, user="described_reader")) as connection:
+                assert KnownDescription.of(fact, NOTHING, connection) is None
+        finally:
+            admin.execute("DROP ROLE described_reader")

@@ -2,7 +2,8 @@
 
 Reading it takes the server longer than seeing that no row version of the catalog has come or gone (catalog_mark), which
 a run does in any case, for pg_dump's sake. All of a description comes from the catalog, except the database's size,
-which is asked for each time, and what the configuration leaves out, which has to be the same.
+which is asked for each time. What the configuration leaves out, the server's version and the role that reads have to be
+the same: whose code runs for others depends on the role.
 """
 
 from __future__ import annotations
@@ -30,10 +31,10 @@ class KnownDescription:
     description: DatabaseDescription
 
     @classmethod
-    def of(cls, fact: Mapping[str, Any] | None, left_out: LeftOut) -> Self | None:
-        """Return what the state remembers; None if another version wrote it, or something else was left out."""
+    def of(cls, fact: Mapping[str, Any] | None, left_out: LeftOut, connection: psycopg.Connection) -> Self | None:
+        """Return what the state remembers; None if that was read in another way than it would be read now."""
         try:
-            if fact is None or fact["version"] != __version__ or fact["left_out"] != _names(left_out):
+            if fact is None or fact["read"] != _how_read(left_out, connection):
                 return None
             return cls(fact["mark"], _description(fact["facts"]))
         except (TypeError, KeyError):
@@ -44,15 +45,22 @@ class KnownDescription:
         return replace(self.description, size_bytes=database_size_bytes(connection))
 
 
-def fact_of(mark: str | None, description: DatabaseDescription, left_out: LeftOut) -> Fact | None:
+def fact_of(
+    mark: str | None, description: DatabaseDescription, left_out: LeftOut, connection: psycopg.Connection
+) -> Fact | None:
     """Return what the state has to remember, None if there is no mark by which to know the catalog again."""
     if mark is None:
         return None
-    return {"mark": mark, "version": __version__, "left_out": _names(left_out), "facts": asdict(description)}
+    return {"mark": mark, "read": _how_read(left_out, connection), "facts": asdict(description)}
 
 
-def _names(left_out: LeftOut) -> list[list[str]]:
-    return [sorted(left_out.schemas), sorted(map(str, left_out.tables))]
+def _how_read(left_out: LeftOut, connection: psycopg.Connection) -> Fact:
+    return {
+        "version": __version__,
+        "server_version": connection.info.server_version,
+        "role": connection.info.user,
+        "left_out": [sorted(left_out.schemas), sorted(map(str, left_out.tables))],
+    }
 
 
 def _description(facts: Mapping[str, Any]) -> DatabaseDescription:

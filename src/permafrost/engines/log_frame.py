@@ -68,15 +68,8 @@ class KnownSurroundings:
     is_idle: bool = False
 
     def mark(self, connection: psycopg.Connection, logged: Sequence[int], left_out: Collection[int]) -> str | None:
-        """Return the catalog's mark, without looking where nothing can have changed it.
-
-        An update of PostgreSQL changes it, too, and writes nothing.
-        """
-        if (
-            self.is_idle
-            and self.description is not None
-            and self.description.description.server_version == connection.info.server_version
-        ):
+        """Return the catalog's mark, without looking where nothing can have changed it."""
+        if self.is_idle and self.description is not None:
             return self.description.mark
         return catalog_mark(connection, logged, left_out)
 
@@ -101,7 +94,7 @@ def read_surroundings(
             description = known.description.now(connection)
         else:
             description = describe_database(connection, snapshot.left_out.schemas, left_out.values())
-        remembered = fact_of(mark, description, snapshot.left_out)
+        remembered = fact_of(mark, description, snapshot.left_out, connection)
         schema_version = schema_migrations_version(connection)
         sequences = read_sequences(connection, left_out)
         if known.frame is not None and mark is not None and mark == known.frame.mark:

@@ -35,10 +35,7 @@ from permafrost.segments.reconcile import forget_what_changed, reason_to_forget_
 from permafrost.segments.repository_store import RepositoryStore
 from permafrost.segments.scan_start import ScanStart, note_start, read_start
 from permafrost.segments.state import SegmentState
-from permafrost.segments.worker import (
-    THIS_RUNS_DELTA,
-    SegmentContext,
-)
+from permafrost.segments.worker import THIS_RUNS_DELTA, SegmentContext
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +85,7 @@ def read_log(
         job = _prepare(run, snapshot, state, sealing_mark, origin)
         known = KnownSurroundings(
             known_frame(state.fact("frame"), job.there),
-            KnownDescription.of(state.fact("description"), snapshot.left_out),
+            KnownDescription.of(state.fact("description"), snapshot.left_out, snapshot.connection),
             origin.is_idle,
         )
         finding = None if job.unsummarized else workers.beside(lambda: _find_scope(run, job))

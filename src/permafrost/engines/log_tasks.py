@@ -83,8 +83,9 @@ class LogTasks:
 
     def _is_settled(self, table: LoggedTable, number: int, total_pages: int) -> bool:
         """Take a segment as it is known, if nothing in it has changed, and return whether that is so."""
-        if self.scope.reason or self._work(table, number, is_known=False).changed is None:
-            return False  # without a look into the state: the worker has to look anyway
+        changed = self._work(table, number, is_known=False).changed
+        if self.scope.reason or changed is None or changed:
+            return False  # without a look into the state: the worker reads it
         work = self._work(table, number)
         result = as_known(work, self.context)
         if result is not None:

@@ -30,8 +30,8 @@ def catalog_mark(connection: psycopg.Connection, logged: Collection[int], left_o
     It also changes with all that `catalog.describe_database` says of roles.
 
     `logged` and `left_out` are the oids of the tables whose rows are not pg_dump's; another choice of the latter is
-    another mark. There is no mark if pg_dump has rows or large
-    objects to dump, or if a part of the catalog with something in it may not be read.
+    another mark. There is no mark if pg_dump has rows or large objects to dump, or if a part of the catalog with
+    something in it may not be read.
     """
     with database_errors("cannot look at the catalog"):
         if _has_rows_for_pg_dump(connection, [*logged, *left_out]):
