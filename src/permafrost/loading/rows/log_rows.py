@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from threading import Event, Lock
 
 import psycopg
@@ -53,12 +53,11 @@ def load_rows(
         progress = _Counter(total, report)
 
         loads = _table_loads(snapshot, places, jobs, can_empty=login.can_empty)
-        emptied = {_name(load.table): Event() for load in loads if load.is_whole}
+        emptied = {_name(load.table): load.is_emptied for load in loads if load.is_whole}
 
         def bases(load: _TableLoad) -> Task:
             def task(connection: psycopg.Connection) -> None:
-                is_emptied = emptied.get(_name(load.table), Event())
-                with _refused_to(on_refused, load.table), _emptied(connection, load, is_emptied):
+                with _refused_to(on_refused, load.table), _emptied(connection, load):
                     for index in load.bases:
                         with closing(base_lines(snapshot, index, places.bases[index], gone)) as pieces:
                             _copy(connection, load.table, pieces, is_frozen=load.is_whole)
@@ -85,11 +84,15 @@ def load_rows(
 
 @dataclass(frozen=True, slots=True)
 class _TableLoad:
-    """Bases of one table that one worker loads, all of its bases if it `is_whole`."""
+    """Bases of one table that one worker loads, all of its bases if it `is_whole`: then it empties the table first.
+
+    `is_emptied` is set once that is done, or has failed.
+    """
 
     table: Table
     bases: tuple[int, ...]
     is_whole: bool
+    is_emptied: Event = field(default_factory=Event)
 
 
 def _table_loads(snapshot: OpenedSnapshot, places: LogMap, jobs: int, *, can_empty: bool) -> list[_TableLoad]:
@@ -117,22 +120,22 @@ def _table_loads(snapshot: OpenedSnapshot, places: LogMap, jobs: int, *, can_emp
 
 
 @contextmanager
-def _emptied(connection: psycopg.Connection, load: _TableLoad, is_emptied: Event) -> Iterator[None]:
+def _emptied(connection: psycopg.Connection, load: _TableLoad) -> Iterator[None]:
     """Run the block in a transaction that has emptied the table, if it is loaded whole.
 
     Only there may rows be frozen (manual, COPY, FREEZE): they are then never written again for vacuum, and every
     scan to come, such as an index's build, is spared looking up whether they are visible.
 
-    `is_emptied` is set then, and if that fails. Rows of the table's deltas that another worker had loaded before would
-    go with the rest; those that come later wait for the end of the transaction, by the lock of TRUNCATE.
+    Rows of the table's deltas that another worker had loaded before would go with the rest, so that one waits
+    for `is_emptied`; from then on the lock of TRUNCATE makes it wait for the end of the transaction.
     """
     if not load.is_whole:
         yield
         return
     name = _name(load.table)
-    with _set_at_last(is_emptied), database_errors(f"cannot load {name}"), connection.transaction():
+    with _set_at_last(load.is_emptied), database_errors(f"cannot load {name}"), connection.transaction():
         connection.execute(sql.SQL("TRUNCATE ONLY {}").format(name.identifier()))
-        is_emptied.set()
+        load.is_emptied.set()
         yield
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -64,11 +65,8 @@ def _look(
     media: Path, file: str, found: MediaFiles, missing_to: Callable[[str], object] | None, *, is_closed: bool
 ) -> None:
     found.expected += 1
-    try:
-        status = (media / file).lstat() if _stays_inside(file) else None
-    except OSError:
-        status = None
-    if status is None or not stat.S_ISREG(status.st_mode):
+    status = file_status(media, file)
+    if status is None:
         found.missing += 1
         if len(found.first_missing) < MOST_IDS:
             found.first_missing.append(file)
@@ -80,6 +78,15 @@ def _look(
             found.first_open.append(file)
 
 
-def _stays_inside(file: str) -> bool:
-    """Return whether a name out of the database stays in the media folder."""
-    return ".." not in PurePosixPath(file).parts and "\0" not in file
+def file_status(media: Path, file: str) -> os.stat_result | None:
+    """Return the status of a regular file in the media folder, None if there is none.
+
+    A name out of the database leads nowhere else, and no link is followed.
+    """
+    if ".." in PurePosixPath(file).parts or "\0" in file:
+        return None
+    try:
+        status = (media / file).lstat()
+    except OSError:
+        return None
+    return status if stat.S_ISREG(status.st_mode) else None

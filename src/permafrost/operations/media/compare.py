@@ -18,6 +18,7 @@ from permafrost.documents.media import MediaCompareDocument
 from permafrost.errors import ConfigurationError, UsageError
 from permafrost.events import Progress, Reporter, Steps
 from permafrost.mastodon.environment import environment_among
+from permafrost.mastodon.health.media_files import file_status
 from permafrost.mastodon.health.queries import reading
 from permafrost.mastodon.media_census import PLACES, Census, Comparison, HeldFile, still_expected
 from permafrost.mastodon.settings import ObjectStorage
@@ -120,7 +121,7 @@ def _folder(media: Path) -> _Place:
             unchanged="everything",
             hint="correct [media] path, or mount its disk",
         )
-    return _Place(lambda: _files_below(media), lambda path: _is_file(media, path), lambda: 0)
+    return _Place(lambda: _files_below(media), lambda path: file_status(media, path) is not None, lambda: 0)
 
 
 def _files_below(media: Path) -> Iterator[HeldFile]:
@@ -149,13 +150,3 @@ def _raise(error: OSError) -> None:
             unchanged="everything; a comparison only reads",
             hint="run this as a user who may read the media",
         ) from error
-
-
-def _is_file(media: Path, path: str) -> bool:
-    """Return whether there is such a file; a name from the database leads nowhere else."""
-    if ".." in path.split("/") or "\0" in path:
-        return False
-    try:
-        return stat.S_ISREG((media / path).lstat().st_mode)
-    except OSError:
-        return False
