@@ -149,3 +149,24 @@ def test_another_folder() -> None:
     assert "in /srv/docker, as a user who may use docker" in " ".join(compose.split())
     rehearsal = runbook(replace(FACTS, layout="nixos", is_rehearsal=True)).text()
     assert "permafrost check mastodon_restored --env-file /var/lib/mastodon/.secrets_env" in rehearsal
+
+
+@pytest.mark.parametrize(
+    ("server", "on", "made_from"),
+    [
+        ("", "restored", "postgres"),
+        ("postgresql:///mastodon_production", "restored", "mastodon_production"),
+        (
+            "host=db.example.net port=25060 dbname=defaultdb user=admin",
+            "'user=admin dbname=restored host=db.example.net port=25060'",
+            "'user=admin dbname=defaultdb host=db.example.net port=25060'",
+        ),
+    ],
+)
+def test_rehearsal_on_another_server(server: str, on: str, made_from: str) -> None:
+    """The commands of a rehearsal reach the database where it was restored, by the role that restored it."""
+    book = runbook(replace(FACTS, database="restored", is_rehearsal=True, server=server))
+    count, check, drop = (command for step in book.steps for command in step.commands)
+    assert count.startswith(f"psql -d {on} -c ")
+    assert check.endswith(f" --server {on}" if "=" in on else "/.env.production")
+    assert drop == f"""psql -d {made_from} -c 'DROP DATABASE "restored"'"""

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from permafrost.events import Note, Reporter, Warned
 from permafrost.mastodon.runbook import Runbook, RunbookFacts, runbook
+from permafrost.postgres.connection import without_passwords
 from permafrost.repository.manifest import Manifest
 
 
@@ -20,28 +21,38 @@ class Lacks:
     listed_in: Path | None
 
 
+@dataclass(frozen=True, slots=True)
+class RestoredAs:
+    """Where the restored database lies: its name, its server's connection string, and what lies beside it.
+
+    `kept_as` is the new name of the database that it replaced, None if it replaced none. `is_rehearsal`: the
+    snapshot's own database exists on the same server, and is another one.
+    """
+
+    database: str
+    server: str
+    kept_as: str | None
+    is_rehearsal: bool
+
+
 def runbook_for(
     manifest: Manifest,
-    database: str,
+    restored: RestoredAs,
     *,
-    kept_as: str | None,
     secrets: Sequence[Path],
     secrets_to: Path | None,
-    is_rehearsal: bool,
     lacks: Lacks,
     media_to: Path | None,
 ) -> Runbook:
-    """Return the runbook for what has just been restored into `database`, with `secrets` written below `secrets_to`.
-
-    `is_rehearsal`: the snapshot's own database exists on the same server, and is another one.
-    """
+    """Return the runbook for what has just been restored, with `secrets` written below `secrets_to`."""
     mastodon = manifest.mastodon
     return runbook(
         RunbookFacts(
             snapshot=manifest.snapshot,
             made_at=manifest.made_at,
             source_database=manifest.database.name,
-            database=database,
+            database=restored.database,
+            server=without_passwords(restored.server),
             owner=manifest.database.owner,
             postgresql_major=manifest.database.server_major,
             mastodon_version=mastodon.version if mastodon else None,
@@ -53,8 +64,8 @@ def runbook_for(
                 (str(path.absolute()), f"/{path.relative_to(secrets_to)}") for path in secrets if secrets_to
             ),
             has_secrets=bool(manifest.indices("secrets")),
-            kept_as=kept_as,
-            is_rehearsal=is_rehearsal,
+            kept_as=restored.kept_as,
+            is_rehearsal=restored.is_rehearsal,
             layout=mastodon.layout if mastodon else None,
             folder=mastodon.folder if mastodon else None,
             missing=lacks.reasons,

@@ -14,6 +14,7 @@ from textwrap import fill
 from permafrost.documents.restore import RunbookStepDocument
 from permafrost.mastodon.layouts import MastodonLayout, layout_of
 from permafrost.mastodon.secrets import SINCE_4_3
+from permafrost.postgres.connection import for_database, named_database, names_server
 
 _WIDTH = 80
 _REPOSITORY = "https://github.com/mastodon/mastodon.git"
@@ -42,6 +43,8 @@ class RunbookFacts:
     secret_files: tuple[tuple[str, str], ...] = ()
     has_secrets: bool = False
     kept_as: str | None = None
+    server: str = ""
+    """The connection string of the server that `database` is on, without passwords; empty for psql's own server."""
     is_rehearsal: bool = False
     """Whether the source's own database exists on the same server, untouched: then nothing else must be touched."""
     missing: tuple[str, ...] = ()
@@ -191,25 +194,27 @@ _REHEARSAL_WARNING = (
 
 
 def _rehearsal(facts: RunbookFacts) -> tuple[RunbookStep, ...]:
-    database = shlex.quote(facts.database)
+    on = shlex.quote(for_database(facts.server, facts.database))
+    made_from = shlex.quote(for_database(facts.server, named_database(facts.server) or "postgres"))
+    check = f"permafrost check {shlex.quote(facts.database)} --env-file {facts.installed.settings_file}"
     quoted = '"' + facts.database.replace('"', '""') + '"'
     return (
         *([_finish(facts)] if facts.missing else []),
         RunbookStep(
             "Look at it",
             "Count what you know: the numbers are those of the snapshot's moment.",
-            (f"psql -d {database} -c 'SELECT count(*) FROM accounts'",),  # noqa: S608 - a count, of a fixed table
+            (f"psql -d {on} -c 'SELECT count(*) FROM accounts'",),  # noqa: S608 - a count, of a fixed table
         ),
         RunbookStep(
             "Have it examined",
             "This holds secrets and media against it, and changes nothing.",
-            (f"permafrost check {database} --env-file {facts.installed.settings_file}",),
+            (f"{check} --server {on}" if names_server(facts.server) else check,),
         ),
         RunbookStep(
             "Drop it",
             f"It takes as much room as {facts.source_database}. On disaster day the runbook says how to bring Mastodon "
             "back; docs/how-to/disaster-day.md has the whole path.",
-            (f"psql -d postgres -c {shlex.quote(f'DROP DATABASE {quoted}')}",),
+            (f"psql -d {made_from} -c {shlex.quote(f'DROP DATABASE {quoted}')}",),
         ),
     )
 

@@ -30,7 +30,7 @@ from permafrost.loading.media.source import MediaSource
 from permafrost.loading.missing import Missing, make_folder, not_whole
 from permafrost.loading.opened_snapshot import OpenedSnapshot
 from permafrost.loading.preflight import Target, check_target, tell_whose_code_runs, warn_of_foreign_code
-from permafrost.loading.restored_runbook import Lacks, runbook_for, write_runbook
+from permafrost.loading.restored_runbook import Lacks, RestoredAs, runbook_for, write_runbook
 from permafrost.loading.rows.log_map import check_log_manifest
 from permafrost.loading.source import OpenedRepository, Source, opened
 from permafrost.loading.working_database import WorkingDatabase, clear_unfinished, working_database
@@ -186,11 +186,9 @@ def _restore(request: RestoreRequest, *, report: Reporter, now: datetime) -> Res
             written = write_secrets(secrets, request.secrets_to) if request.secrets_to is not None else ()
         runbook = runbook_for(
             manifest,
-            restored.target.database,
-            kept_as=restored.kept_as,
+            RestoredAs(restored.target.database, request.server, restored.kept_as, is_rehearsal),
             secrets=written,
             secrets_to=request.secrets_to,
-            is_rehearsal=is_rehearsal,
             lacks=Lacks(restored.missing.reasons, restored.missing_list),
             media_to=request.media.to if request.media is not None else None,
         )

@@ -76,6 +76,31 @@ def named_database(conninfo: str) -> str | None:
     return str(conninfo_to_dict(conninfo_for(conninfo)).get("dbname") or "") or None
 
 
+_PASSWORDS = ("password", "sslpassword", "scram_client_key", "oauth_client_secret")
+
+
+def without_passwords(conninfo: str) -> str:
+    """Return a connection string that may be printed."""
+    return make_conninfo("", **{name: value for name, value in _given(conninfo).items() if name not in _PASSWORDS})
+
+
+def names_server(conninfo: str) -> bool:
+    """Return whether `conninfo` says more than the name of a database."""
+    return bool(_given(conninfo).keys() - {"dbname"})
+
+
+def for_database(conninfo: str, database: str) -> str:
+    """Return what `psql -d` takes to reach `database` on the server of `conninfo`: its name alone if that will do."""
+    # psql's manual, -d: "The dbname can be a connection string"; a name that looks like one would be read as one
+    if names_server(conninfo) or "=" in database or database.startswith(("postgres://", "postgresql://")):
+        return make_conninfo("", **{**_given(conninfo), "dbname": database})
+    return database
+
+
+def _given(conninfo: str) -> dict[str, str]:
+    return {name: str(value) for name, value in conninfo_to_dict(conninfo).items() if value}
+
+
 def as_role(conninfo: str, role: str) -> str:
     """Return `conninfo` for sessions that are another role's from their start, as by SET ROLE."""
     given = str(conninfo_to_dict(conninfo_for(conninfo)).get("options") or "")
