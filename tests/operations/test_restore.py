@@ -257,6 +257,10 @@ def test_missing_role(server: Server) -> None:
         try:
             error = refused(server)
             assert 'CREATE ROLE "mastodon" LOGIN; GRANT "pg_monitor" TO "mastodon"' in error.hint
+            words = shlex.split(error.hint.partition("create them with: ")[2])
+            assert words[:2] == ["psql", "-d"]
+            with psycopg.connect(words[2]) as as_printed:
+                assert as_printed.info.port == connection.info.port
             assert "ALTER ROLE SET: mastodon: search_path=a, b" in error.hint
             assert run(server, with_owners=False).rows > 0
         finally:

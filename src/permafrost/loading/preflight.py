@@ -23,7 +23,7 @@ from permafrost.postgres.building.provision import (
     missing_roles,
     unusable_tablespaces,
 )
-from permafrost.postgres.connection import database_errors, server_major
+from permafrost.postgres.connection import database_errors, for_database, server_major, server_of
 from permafrost.postgres.ownership.foreign_code import ForeignCode, by_function_owner
 from permafrost.printable import printable
 from permafrost.repository.manifest import DatabaseFacts, Role
@@ -155,11 +155,12 @@ def _check_roles(connection: psycopg.Connection, facts: DatabaseFacts) -> None:
         major = server_major(connection)
         created = [_creation(role, major) for role in roles]
         commands = "; ".join([*created, *_memberships(roles, {role.name for role in facts.roles}, major)])
+        on = shlex.quote(for_database(server_of(connection), connection.info.dbname))
         settings = "; ".join(f"{role.name}: {', '.join(role.settings)}" for role in roles if role.settings)
         raise RestoreRefusedError(
             f"the server has no role {', '.join(missing)}, which the snapshot's objects are owned by or granted to",
             unchanged=_UNCHANGED,
-            hint=f"create them with: psql -d postgres -c {shlex.quote(commands)} (or restore with --no-owner)"
+            hint=f"create them with: psql -d {on} -c {shlex.quote(commands)} (or restore with --no-owner)"
             + (f"; their settings were, by ALTER ROLE SET: {printable(settings)}" if settings else ""),
         )
 

@@ -76,6 +76,7 @@ def named_database(conninfo: str) -> str | None:
     return str(conninfo_to_dict(conninfo_for(conninfo)).get("dbname") or "") or None
 
 
+_OF_EVERY_SESSION = (*_LIVENESS, "application_name", "client_encoding")
 _PASSWORDS = ("password", "sslpassword", "scram_client_key", "oauth_client_secret")
 
 
@@ -95,6 +96,12 @@ def for_database(conninfo: str, database: str) -> str:
     if names_server(conninfo) or "=" in database or database.startswith(("postgres://", "postgresql://")):
         return make_conninfo("", **{**_given(conninfo), "dbname": database})
     return database
+
+
+def server_of(connection: psycopg.Connection) -> str:
+    """Return a connection string for the server and the database of `connection`, without what every session sets."""
+    given = connection.info.get_parameters()  # psycopg: those that differ from libpq's defaults, without the password
+    return make_conninfo("", **{name: value for name, value in given.items() if name not in _OF_EVERY_SESSION})
 
 
 def _given(conninfo: str) -> dict[str, str]:
