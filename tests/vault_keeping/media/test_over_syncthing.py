@@ -7,11 +7,15 @@ from pathlib import Path
 
 from permafrost.repository.repository import Repository
 from permafrost.sharing.server_side import media_folder_id
+from permafrost.vault.invitation import media_list_folder_id
+from permafrost.vault.media.balance import noted_balance
 from permafrost.vault.media.versions import MediaVersions
 from permafrost.vault_keeping.keeper import Keeper
 from tests.fixtures.carried import share, turn_until
 from tests.fixtures.damage import flip_a_bit
-from tests.fixtures.delivery import Clock
+from tests.fixtures.delivery import Clock, Sender
+from tests.fixtures.media_list import media_line, write_media_list
+from tests.fixtures.server import SigningKey
 from tests.fixtures.syncthing import Peer, peers
 
 PICTURE = "media_attachments/files/117/662/831/954/212/746/original/4ab3c0ffee123456.png"
@@ -72,3 +76,34 @@ def test_permissions_rot_and_replacement(repository: Repository, peers: tuple[Pe
         replaced = vault.history(server) / "media-replaced"
         assert [file.read_bytes() for file in replaced.rglob("*.png")] == [CONTENT]
         assert not codes() & {"media-rot", "odd-file", "local-changes"}
+
+
+def test_the_list_beside_sealed_media(
+    repository: Repository, signing_key: SigningKey, peers: tuple[Peer, Peer], tmp_path: Path
+) -> None:
+    """A vault that gets the media learns what it lacks though the server seals media for another: the list comes."""
+    sender, receiver = peers
+    picture, media = tmp_path / "system" / PICTURE, tmp_path / "system"
+    picture.parent.mkdir(parents=True)
+    picture.write_bytes(CONTENT)
+    _, vault = share(repository, sender, receiver, tmp_path / "vault", media=media, seals_in=tmp_path / "sealed")
+    clock, said = Clock(), list[object]()
+    lines = [
+        media_line(repository.repository_id, path, len(CONTENT))
+        for path in (PICTURE, PICTURE.replace("/746/", "/747/"))
+    ]
+    write_media_list(Sender(repository, signing_key), sender.folder / "state", clock.wall, *lines)
+    sender.client.scan(media_list_folder_id(repository.repository_id))
+    with Keeper(vault, receiver.client, said.append, moment=clock.read) as keeper:
+        records = keeper.servers[0].records
+
+        def balance() -> tuple[int, int, int]:
+            clock.pass_time(HALF_AN_HOUR)
+            known = noted_balance(records)
+            return (known.needed, known.held, known.overdue) if known is not None else (0, 0, 0)
+
+        turn_until(keeper, lambda: balance() == (2, 1, 1), "it knows that one file is missing")
+    assert not (repository.path / "media-list").exists()
+    assert {folder.name for folder in (vault.root / "example.social").iterdir() if folder.is_dir()} == {
+        *("repository", "media", "media-list", "history", "removed"),
+    }
