@@ -296,7 +296,7 @@ def test_a_server_that_comes_back_as_it_was(pair: Pair) -> None:
             third = make_snapshot(pair.repository, pair.key, [3000])
             client.scan(pair.folder_id)
             turn_until(keeper, lambda: pair.holds(third), "the third is kept", 60)
-    assert pair.kept() == [first, second, third]
+    assert sorted(pair.kept()) == sorted([first, second, third])  # their order within a second is chance
 
 
 def test_many_objects(pair: Pair, pytestconfig: pytest.Config, capsys: pytest.CaptureFixture[str]) -> None:

@@ -28,7 +28,7 @@ class FilePages:
     @classmethod
     def of(cls, blocks: bytes, limit: int | None) -> FilePages:
         """Return them from what the server says: 8 bytes a page, big-endian, in any order."""
-        return cls(np.unique(np.frombuffer(blocks, ">i8").astype(np.int64)), limit)
+        return cls(np.sort(np.frombuffer(blocks, ">i8").astype(np.int64)), limit)
 
     def of_segment(self, first_page: int, segment_pages: int, pages: int) -> ChangedPages:
         """Return those of a segment, which could have `segment_pages` pages and has `pages` now."""
