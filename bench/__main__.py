@@ -98,6 +98,11 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--week-hours", type=int, default=168, metavar="N", help="hours of the week after them; default 168, 0 for none"
     )
+    parser.add_argument(
+        "--without-summaries",
+        action="store_true",
+        help="no summarize_wal, though the server can (everything at one size)",
+    )
     parts = parser.add_mutually_exclusive_group()
     parts.add_argument("--sizes", type=_numbers, metavar="GB,GB", help="the log engine at these sizes")
     parts.add_argument("--churns", type=_numbers, metavar="X,X", help="the log engine with so many times the churn")
@@ -152,7 +157,11 @@ def _measure_at_one_size(options: argparse.Namespace, facts: Facts, results: Res
         return replace(results, minutes=measure_minutes(folder, facts, size, options.minutes, _say))
     if options.pgbench:
         return replace(results, pgbench=measure_pgbench(folder, facts, options.pgbench, options.hours, _say))
-    one_size = measure_one_size(folder, facts, size, options.hours, _say, week_hours=options.week_hours)
+    one_size = measure_one_size(
+        *(folder, facts, size, options.hours, _say),
+        week_hours=options.week_hours,
+        summarizes_wal=not options.without_summaries,
+    )
     return replace(results, one_size=one_size)
 
 

@@ -16,6 +16,7 @@ from bench.results import Hour, Run
 from bench.systems import Permafrost, System
 from permafrost.amounts import bytes_text
 from permafrost.postgres.programs.scratch import ScratchCluster
+from permafrost.postgres.version import SUMMARIZING_MAJOR
 from samples.churn import churn
 from samples.database import OWNER
 
@@ -65,6 +66,15 @@ class Servers:
         with psycopg.connect(self.source.conninfo("postgres"), autocommit=True) as connection:
             connection.execute("ALTER SYSTEM SET archive_command = '/bin/true'")
             connection.execute("SELECT pg_reload_conf()")
+
+    def summarize_wal(self) -> bool:
+        """Let the server note which blocks its WAL touches, and return whether it can."""
+        with psycopg.connect(self.source.conninfo("postgres"), autocommit=True) as connection:
+            if connection.info.server_version < SUMMARIZING_MAJOR * 10000:
+                return False
+            connection.execute("ALTER SYSTEM SET summarize_wal = on")
+            connection.execute("SELECT pg_reload_conf()")
+        return True
 
 
 def log_run(servers: Servers, system: Permafrost) -> Run:

@@ -135,7 +135,7 @@ def _one_size(measured: OneSize) -> list[str]:
 def _others(measured: OneSize) -> list[str]:
     return [
         "## Against what a user would pick instead",
-        texts.OTHERS,
+        texts.others_text([one.name for one in measured.systems], measured.facts),
         *((texts.CARRIED,) if measured.carried else ()),
         markdown(OTHERS, other_rows(measured)),
     ]
