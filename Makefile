@@ -43,7 +43,7 @@ bench:
 	@$(PYTHON) -m bench $(if $(SIZE),--size $(SIZE)) $(if $(HOURS),--hours $(HOURS)) \
 	    $(if $(WEEK_HOURS),--week-hours $(WEEK_HOURS)) $(if $(WITHOUT_SUMMARIES),--without-summaries) \
 	    $(if $(SIZES),--sizes $(SIZES)) $(if $(CHURNS),--churns $(CHURNS)) \
-	    $(if $(SUMMARIES),--summaries $(SUMMARIES)) \
+	    $(if $(SUMMARIES),--summaries $(SUMMARIES)) $(if $(PUBLISHED_UP_TO),--published-up-to $(PUBLISHED_UP_TO)) \
 	    $(if $(PGBENCH),--pgbench $(PGBENCH)) \
 	    $(if $(LIMITS),--limits $(LIMITS)) \
 	    $(if $(GROWTH),--growth $(GROWTH)) \

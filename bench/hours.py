@@ -67,6 +67,12 @@ class Servers:
             connection.execute("ALTER SYSTEM SET archive_command = '/bin/true'")
             connection.execute("SELECT pg_reload_conf()")
 
+    def wal_bytes(self) -> int:
+        """How much WAL the server that is backed up has written since it was made."""
+        with psycopg.connect(self.source.conninfo("postgres"), autocommit=True) as connection:
+            row = connection.execute("SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')").fetchone()
+        return int(row[0]) if row else 0
+
     def summarize_wal(self) -> bool:
         """Let the server note which blocks its WAL touches, and return whether it can."""
         with psycopg.connect(self.source.conninfo("postgres"), autocommit=True) as connection:
@@ -80,7 +86,9 @@ class Servers:
 def log_run(servers: Servers, system: Permafrost) -> Run:
     """Make a backup, and return what it took and what it left in the repository's folder."""
     said = []
+    wal_before = servers.wal_bytes()
     took = take(lambda: said.append(system.backup()), server_pid=lambda: servers.source.pid, stored=system.repository)
+    wal_bytes = servers.wal_bytes() - wal_before
     one = said[0]
     return Run(
         wall_s=took.wall_s,
@@ -98,6 +106,8 @@ def log_run(servers: Servers, system: Permafrost) -> Run:
         stored_bytes=took.stored_bytes,
         files=took.files,
         work_s=one.work_s,
+        scan=one.scan,
+        wal_bytes=wal_bytes,
     )
 
 
