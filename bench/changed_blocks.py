@@ -143,6 +143,7 @@ def _place(folder: Path, size_bytes: int, say: Say, *, with_published: bool) -> 
             raise BenchError(f"only PostgreSQL {SUMMARIZING_MAJOR} or newer can summarize its WAL")
         say(f"making a database of about {bytes_text(size_bytes)}")
         data = make_database(cluster, size_bytes)
+        servers.summarize_wal()  # what loading it wrote, which nobody is to wait for
         published = _published(folder / "published", servers, say) if with_published else None
         systems = {setting: _system(folder / setting, cluster, setting) for setting in SCAN_SETTINGS}
         place = _Place(servers, data, systems, published, defaultdict(list))

@@ -34,11 +34,13 @@ An hour after which a segment starts again with a new base sends more than what 
 OTHERS = """\
 All systems on the same database in the same run: the first backup, then one after each of the same hours. restic and
 borg get `pg_dump -C` through a pipe (`restic backup --stdin`; `borg create --compression zstd,3 ... -`), each with an
-encrypted repository and its own defaults. pgBackRest is set up as its user guide says: WAL archiving, an encrypted
-repository, zstd, two processes; a full backup first, then incremental ones, {of_pgbackrest}.
-Its bytes include the WAL of the hour; the server writes full pages, with one checkpoint an hour, which is fewer than
-usual. Dumps are restored to an empty server, which is then analyzed; from files, the data folder is restored, and a
-server is started on it. Each restore was compared row by row."""
+encrypted repository and its own defaults. Dumps are restored to an empty server, which is then analyzed; from files,
+the data folder is restored, and a server is started on it. Each restore was compared row by row."""
+
+PGBACKREST = """\
+pgBackRest is set up as its user guide says: WAL archiving, an encrypted repository, zstd, two processes; a full backup
+first, then incremental ones, {parts}. Its bytes include the WAL of the hour; the
+server writes full pages, with one checkpoint an hour, which is fewer than usual."""
 
 OF_WHOLE_FILES, OF_BLOCKS = "of files that have changed", "of changed blocks (`repo1-block`)"
 
@@ -104,6 +106,6 @@ def data_text(data: Data) -> str:
 
 def others_text(names: Collection[str], facts: Facts) -> str:
     """Return what was done with the systems of these names, and what the columns about them mean."""
-    of_pgbackrest = OF_BLOCKS if backs_up_blocks(facts.versions.get(PgBackRest.name, "")) else OF_WHOLE_FILES
-    about = OTHERS.format(of_pgbackrest=of_pgbackrest)
-    return "\n\n".join((about, *((BASEBACKUP,) if BaseBackup.name in names else ()), TAKEN))
+    parts = OF_BLOCKS if backs_up_blocks(facts.versions.get(PgBackRest.name, "")) else OF_WHOLE_FILES
+    about = {PgBackRest.name: PGBACKREST.format(parts=parts), BaseBackup.name: BASEBACKUP}
+    return "\n\n".join((OTHERS, *(text for name, text in about.items() if name in names), TAKEN))
