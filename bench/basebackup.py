@@ -69,7 +69,7 @@ class BaseBackup(RestoresToOwnServer):
     def restore(self, target: ScratchCluster) -> str:
         """Decrypt and unpack every backup, combine them into a new data folder and start a server on it."""
         del target
-        parts = [self._unpacked(sealed) for sealed in sorted(self.stored.iterdir())]
+        parts = [self._unpacked(sealed) for sealed in sorted(self.stored.glob("[0-9]*"))]  # not Syncthing's own
         self.make_restored()
         data = self.restored.data_folder
         if parts[1:]:

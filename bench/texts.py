@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from textwrap import fill
 
 from bench.basebackup import BaseBackup
 from bench.pgbackrest import PgBackRest, backs_up_blocks
@@ -39,8 +40,8 @@ the data folder is restored, and a server is started on it. Each restore was com
 
 PGBACKREST = """\
 pgBackRest is set up as its user guide says: WAL archiving, an encrypted repository, zstd, two processes; a full backup
-first, then incremental ones, {parts}. Its bytes include the WAL of the hour; the
-server writes full pages, with one checkpoint an hour, which is fewer than usual."""
+first, then incremental ones, {parts}. Its bytes include the WAL of the hour; the server writes full pages, with one
+checkpoint an hour, which is fewer than usual."""
 
 OF_WHOLE_FILES, OF_BLOCKS = "of files that have changed", "of changed blocks (`repo1-block`)"
 
@@ -107,5 +108,5 @@ def data_text(data: Data) -> str:
 def others_text(names: Collection[str], facts: Facts) -> str:
     """Return what was done with the systems of these names, and what the columns about them mean."""
     parts = OF_BLOCKS if backs_up_blocks(facts.versions.get(PgBackRest.name, "")) else OF_WHOLE_FILES
-    about = {PgBackRest.name: PGBACKREST.format(parts=parts), BaseBackup.name: BASEBACKUP}
+    about = {PgBackRest.name: fill(PGBACKREST.format(parts=parts), 120), BaseBackup.name: BASEBACKUP}
     return "\n\n".join((OTHERS, *(text for name, text in about.items() if name in names), TAKEN))
