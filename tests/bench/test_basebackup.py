@@ -88,7 +88,7 @@ def test_a_pgbackrest_that_does_not_know_the_server(
     says: str, error: type[BenchError], cluster: ScratchCluster, server_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is left out, and any other failure of its is an error as before."""
-    program = server_folder / "older" / "pgbackrest"
+    program = server_folder / "old-pgbackrest" / "pgbackrest"
     program.parent.mkdir(mode=0o755, exist_ok=True)
     program.write_text(f"#!/bin/sh\n[ $1 = version ] && echo pgBackRest 2.45 && exit\necho '{says}' >&2\nexit 28\n")
     program.chmod(0o755)
