@@ -45,7 +45,8 @@ _LIMITS = {
     "server CPU": "a third is what an unchanged run takes, a quarter the scan of changed pages; the rest COPY, "
     "checkpoint, summaries",
     "first run": "reading every row from PostgreSQL, zstd -3 and gpg keep both processors busy nearly all the time; "
-    "gzip, which the published set-up waits for, uses one",
+    "gzip, which the published set-up waits for, uses one; with a small database, the start of Python, gpg and the "
+    "sessions is a large part",
 }
 """What stops each promise, by how its name begins, where it is not kept."""
 
