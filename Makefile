@@ -35,13 +35,15 @@ coverage:
 # make bench SIZE=1 MINUTES=15, make bench SIZE=1 LIMITS=3, make bench PGBENCH=50 HOURS=3 (pgbench's scale: 50 is about
 # 0.8 GB), make bench GROWTH=30,300,3000 (snapshots), and with a newer PostgreSQL:
 # scripts/with_postgresql 17 make bench SUMMARIES=0.1,1; make bench COMPARE=REV SIZE=0.1 HOURS=5 runs this version
-# and commit REV in turn, and keeps the ratios in .bench/
+# and commit REV in turn, and keeps the ratios in .bench/. With Debian 13's restic, borg and pgBackRest (scripts/newer_peers)
+# and a server that summarizes its WAL, for pg_basebackup's incremental backups too, or that does not:
+# NEWER_PEERS=trixie scripts/with_postgresql 17 make bench SIZE=1 [WITHOUT_SUMMARIES=1]
 bench:
 	@scripts/bootstrap bench
 	@$(PYTHON) -m bench $(if $(SIZE),--size $(SIZE)) $(if $(HOURS),--hours $(HOURS)) \
-	    $(if $(WEEK_HOURS),--week-hours $(WEEK_HOURS)) \
+	    $(if $(WEEK_HOURS),--week-hours $(WEEK_HOURS)) $(if $(WITHOUT_SUMMARIES),--without-summaries) \
 	    $(if $(SIZES),--sizes $(SIZES)) $(if $(CHURNS),--churns $(CHURNS)) \
-	    $(if $(SUMMARIES),--summaries $(SUMMARIES)) \
+	    $(if $(SUMMARIES),--summaries $(SUMMARIES)) $(if $(PUBLISHED_UP_TO),--published-up-to $(PUBLISHED_UP_TO)) \
 	    $(if $(PGBENCH),--pgbench $(PGBENCH)) \
 	    $(if $(LIMITS),--limits $(LIMITS)) \
 	    $(if $(GROWTH),--growth $(GROWTH)) \

@@ -28,7 +28,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 
-from bench.changed_blocks import measure_changed_blocks
+from bench.changed_blocks import PUBLISHED_UP_TO_BYTES, measure_changed_blocks
+from bench.changed_sizes import merged
 from bench.compare import compare, report, store
 from bench.growth import measure_growth
 from bench.growth_results import Size
@@ -98,10 +99,24 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--week-hours", type=int, default=168, metavar="N", help="hours of the week after them; default 168, 0 for none"
     )
+    parser.add_argument(
+        "--without-summaries",
+        action="store_true",
+        help="no summarize_wal, though the server can (everything at one size)",
+    )
+    parser.add_argument(
+        "--published-up-to",
+        type=float,
+        default=PUBLISHED_UP_TO_BYTES / 1e9,
+        metavar="GB",
+        help="--summaries measures the published set-up up to this size; default 10",
+    )
     parts = parser.add_mutually_exclusive_group()
     parts.add_argument("--sizes", type=_numbers, metavar="GB,GB", help="the log engine at these sizes")
     parts.add_argument("--churns", type=_numbers, metavar="X,X", help="the log engine with so many times the churn")
-    parts.add_argument("--summaries", type=_numbers, metavar="GB,GB", help="changed blocks alone, at these sizes")
+    parts.add_argument(
+        "--summaries", type=_numbers, metavar="GB,GB", help="changed blocks, both settings, at these sizes"
+    )
     parts.add_argument(
         "--pgbench", type=int, metavar="SCALE", help="another kind of database: pgbench's, of that scale"
     )
@@ -138,7 +153,9 @@ def _measure(options: argparse.Namespace, results: Results, folder: Path) -> Res
         return replace(results, growth=measure_growth(folder, facts, grown, _say))
     if options.summaries:
         sizes = [round(one * 1e9) for one in options.summaries]
-        return replace(results, changed_blocks=measure_changed_blocks(folder, facts, sizes, options.hours, _say))
+        limit = round(options.published_up_to * 1e9)
+        measured = measure_changed_blocks(folder, facts, sizes, options.hours, _say, published_up_to_bytes=limit)
+        return replace(results, changed_blocks=merged(results.changed_blocks, measured))
     return _measure_at_one_size(options, facts, results, folder)
 
 
@@ -152,7 +169,11 @@ def _measure_at_one_size(options: argparse.Namespace, facts: Facts, results: Res
         return replace(results, minutes=measure_minutes(folder, facts, size, options.minutes, _say))
     if options.pgbench:
         return replace(results, pgbench=measure_pgbench(folder, facts, options.pgbench, options.hours, _say))
-    one_size = measure_one_size(folder, facts, size, options.hours, _say, week_hours=options.week_hours)
+    one_size = measure_one_size(
+        *(folder, facts, size, options.hours, _say),
+        week_hours=options.week_hours,
+        summarizes_wal=not options.without_summaries,
+    )
     return replace(results, one_size=one_size)
 
 

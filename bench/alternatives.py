@@ -10,6 +10,7 @@ from typing import Protocol
 from bench.data import check_equal
 from bench.hours import Say, Servers
 from bench.measuring import Taken, take
+from bench.own_server import RestoresToOwnServer
 from bench.pgbackrest import PgBackRest
 from bench.results import After, SystemRuns
 from permafrost.amounts import bytes_text
@@ -109,7 +110,7 @@ class Alternatives:
             )
             tables, rows = check_equal(self._servers.conninfo, found[0])
         finally:
-            if found or isinstance(one.system, PgBackRest):
+            if found or isinstance(one.system, RestoresToOwnServer):
                 one.system.discard(target)
         one.restores.append(took)
         self._say(f"restore: {one.system.name}: {took.wall_s:.1f} s, {rows:,} rows in {tables} tables equal")

@@ -15,8 +15,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import psycopg
-
 from bench.hours import Say, Servers, live_as_mastodon
 from bench.measuring import measure
 from bench.programs import permafrost
@@ -27,7 +25,6 @@ from bench.server_cpu import cpu_of_server_s
 from bench.systems import Permafrost
 from bench.tables import text_table
 from permafrost.amounts import bytes_text
-from permafrost.postgres.version import SUMMARIZING_MAJOR
 
 KINDS = ("first", "hour", "unchanged", "status", "restore")
 STORED = ROOT / ".bench"
@@ -67,7 +64,7 @@ def compare(folder: Path, facts: Facts, size_bytes: int, rounds: int, rev: str, 
     """Measure the present version and commit `rev`, so many rounds; raise `BenchError` if that cannot be run."""
     with both_versions(folder, rev) as versions, running_servers(folder) as servers:
         data = make_mastodon(servers, size_bytes, say)
-        _summarize(servers)
+        servers.summarize_wal()
         sides = [_Side(folder / f"side-{number}", version, servers) for number, version in enumerate(versions)]
         taken: dict[str, list[tuple[Cost, Cost]]] = defaultdict(list)
         for side in sides:
@@ -81,14 +78,6 @@ def compare(folder: Path, facts: Facts, size_bytes: int, rounds: int, rev: str, 
                 say(f"round {number + 1}, {kind}: CPU {said}")
     present, compared = versions
     return Comparison(facts, data.database_bytes, present.commit, compared.commit, dict(taken))
-
-
-def _summarize(servers: Servers) -> None:
-    """Let a server that can do it say which blocks have changed."""
-    if servers.major >= SUMMARIZING_MAJOR:
-        with psycopg.connect(servers.source.conninfo("postgres"), autocommit=True) as connection:
-            connection.execute("ALTER SYSTEM SET summarize_wal = on")
-            connection.execute("SELECT pg_reload_conf()")
 
 
 class _Side:

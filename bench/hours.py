@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -12,13 +13,16 @@ from psycopg import sql
 from bench.changes import ChangeMeasure
 from bench.data import DATABASE, check_equal
 from bench.measuring import Measurement, files_below, measure, take
+from bench.programs import BenchError
 from bench.results import Hour, Run
 from bench.systems import Permafrost, System
 from permafrost.amounts import bytes_text
 from permafrost.postgres.programs.scratch import ScratchCluster
+from permafrost.postgres.version import SUMMARIZING_MAJOR
 from samples.churn import churn
 from samples.database import OWNER
 
+_SUMMARIES_S, _LOOK_S = 300.0, 0.05
 Say = Callable[[str], None]
 Live = Callable[[str, int, float], object]
 """Lets an hour pass on a database: how to connect, the hour's number from 0, and how much happens in it."""
@@ -66,11 +70,39 @@ class Servers:
             connection.execute("ALTER SYSTEM SET archive_command = '/bin/true'")
             connection.execute("SELECT pg_reload_conf()")
 
+    def wal_bytes(self) -> int:
+        """How much WAL the server that is backed up has written since it was made."""
+        with psycopg.connect(self.source.conninfo("postgres"), autocommit=True) as connection:
+            row = connection.execute("SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')").fetchone()
+        return int(row[0]) if row else 0
+
+    def summarize_wal(self) -> bool:
+        """Let the server note which blocks its WAL touches; return whether it can, once it has done so up to now."""
+        with psycopg.connect(self.source.conninfo("postgres"), autocommit=True) as connection:
+            if connection.info.server_version < SUMMARIZING_MAJOR * 10000:
+                return False
+            connection.execute("ALTER SYSTEM SET summarize_wal = on")
+            connection.execute("SELECT pg_reload_conf()")
+            connection.execute("CHECKPOINT")  # it ends a summary, and wakes the server's process for them
+            until = time.monotonic() + _SUMMARIES_S
+            while not _is_summarized(connection):
+                if time.monotonic() > until:
+                    raise BenchError(f"the server has not summarized its WAL within {_SUMMARIES_S:.0f} s")
+                time.sleep(_LOOK_S)
+        return True
+
+
+def _is_summarized(connection: psycopg.Connection) -> bool:
+    query = """SELECT summarized_lsn >= redo_lsn FROM pg_get_wal_summarizer_state(), pg_control_checkpoint()"""
+    return connection.execute(query).fetchone() == (True,)
+
 
 def log_run(servers: Servers, system: Permafrost) -> Run:
     """Make a backup, and return what it took and what it left in the repository's folder."""
     said = []
+    wal_before = servers.wal_bytes()
     took = take(lambda: said.append(system.backup()), server_pid=lambda: servers.source.pid, stored=system.repository)
+    wal_bytes = servers.wal_bytes() - wal_before
     one = said[0]
     return Run(
         wall_s=took.wall_s,
@@ -88,6 +120,8 @@ def log_run(servers: Servers, system: Permafrost) -> Run:
         stored_bytes=took.stored_bytes,
         files=took.files,
         work_s=one.work_s,
+        scan=one.scan,
+        wal_bytes=wal_bytes,
     )
 
 

@@ -50,14 +50,18 @@ def figures(measured: OneSize) -> tuple[Figure, ...]:
     hours = [hour.run for hour in log.hours]
     runs = (log.first, *log.unchanged, *hours)
     return (
-        Figure("dump engine, time / published", 1 / 3, _over([m.wall_s for m in measured.dump], published_s), _ratio),
-        Figure("log engine, first run, time / published", 0.25, (log.first.wall_s / published_s,), _ratio),
-        Figure("log engine, hourly, time / published", 1 / 20, _over([r.wall_s for r in hours], published_s), _ratio),
+        Figure(
+            "dump engine, time / published", 1 / 3, _over([m.wall_s for m in measured.dump], published_s), ratio_text
+        ),
+        Figure("log engine, first run, time / published", 0.25, (log.first.wall_s / published_s,), ratio_text),
+        Figure(
+            "log engine, hourly, time / published", 1 / 20, _over([r.wall_s for r in hours], published_s), ratio_text
+        ),
         Figure(
             "log engine, hourly, bytes / zstd -3 of the changed rows",
             1.5,
             tuple(hour.run.counted_bytes / hour.changes.zstd_bytes for hour in log.hours),
-            _ratio,
+            ratio_text,
         ),
         Figure("log engine, unchanged, bytes", UNCHANGED_BYTES, tuple(r.counted_bytes for r in log.unchanged), _size),
         Figure("log engine, unchanged, new files", UNCHANGED_FILES, tuple(r.counted_files for r in log.unchanged), _n),
@@ -79,18 +83,20 @@ def figures_against_others(measured: OneSize) -> tuple[Figure, ...]:
     published = median(log.published)
     bytes_sent, seconds = [run.counted_bytes for run in hours], [run.wall_s for run in hours]
     found = [
-        Figure("log engine, hourly, bytes / published", 1 / 300, _over(bytes_sent, published.size_bytes), _ratio),
+        Figure("log engine, hourly, bytes / published", 1 / 300, _over(bytes_sent, published.size_bytes), ratio_text),
     ]
     for one in measured.systems:
         if one.name not in {"restic", "borg"}:
             continue
         other_bytes = statistics.median(hour.sent_bytes for hour in one.hours)
         other_s = statistics.median(hour.wall_s for hour in one.hours)
-        found.append(Figure(f"log engine, hourly, bytes / {one.name}", 0.01, _over(bytes_sent, other_bytes), _ratio))
-        found.append(Figure(f"log engine, hourly, time / {one.name}", 1 / 8, _over(seconds, other_s), _ratio))
+        found.append(
+            Figure(f"log engine, hourly, bytes / {one.name}", 0.01, _over(bytes_sent, other_bytes), ratio_text)
+        )
+        found.append(Figure(f"log engine, hourly, time / {one.name}", 1 / 8, _over(seconds, other_s), ratio_text))
         if one.name == "restic":
             first = log.first.wall_s / one.first.wall_s
-            found.append(Figure("log engine, first run, time / restic", 1.0, (first,), _ratio))
+            found.append(Figure("log engine, first run, time / restic", 1.0, (first,), ratio_text))
     return tuple(found)
 
 
@@ -103,8 +109,10 @@ def figures_of_the_week(measured: OneSize) -> tuple[Figure, ...]:
     own, restic = week.systems[0], by_name["restic"]
     sent = sent_in_week(own, week.hours) / sent_in_week(restic, week.hours)
     return (
-        Figure("log engine, stored after a week / restic", 1 / 20, (own.stored_bytes / restic.stored_bytes,), _ratio),
-        Figure("log engine, sent in a week / restic (estimate)", 1 / 20, (sent,), _ratio),
+        Figure(
+            "log engine, stored after a week / restic", 1 / 20, (own.stored_bytes / restic.stored_bytes,), ratio_text
+        ),
+        Figure("log engine, sent in a week / restic (estimate)", 1 / 20, (sent,), ratio_text),
     )
 
 
@@ -120,7 +128,10 @@ def restore_figures(measured: OneSize) -> tuple[Figure, ...]:
         other = statistics.median(run.wall_s for run in by_name[name].runs)
         found.append(
             Figure(
-                f"log engine, restore, time / {title}", target, _over([run.wall_s for run in log.runs], other), _ratio
+                f"log engine, restore, time / {title}",
+                target,
+                _over([run.wall_s for run in log.runs], other),
+                ratio_text,
             )
         )
     if log.peak_bytes:
@@ -132,7 +143,8 @@ def _over(values: Sequence[float], whole: float) -> tuple[float, ...]:
     return tuple(value / whole for value in values)
 
 
-def _ratio(value: float) -> str:
+def ratio_text(value: float) -> str:
+    """Return a ratio as a fraction if it is small, otherwise with three digits."""
     if value < 0.03:
         return f"1/{1 / value:.0f}"
     return f"{value:.3f}" if value < 1 else f"{value:.2f}"

@@ -33,6 +33,8 @@ def measure_minutes(
     """Start so many backups, `pause_s` apart, and restore the last one from the vault; raise if a row differs."""
     with running_servers(folder) as servers:
         data = make_mastodon(servers, size_bytes, say)
+        if servers.summarize_wal():
+            say("the server summarizes its WAL")
         log = Permafrost(folder / "log", servers.conninfo, "log")
         first = log_run(servers, log)
         say(f"{log.name}, first run: {first.wall_s:.1f} s, CPU {first.cpu_s:.1f} s, {bytes_text(first.bytes_new)}")
@@ -62,15 +64,24 @@ def _minutes(servers: Servers, log: Permafrost, pair: Pair, count: int, pause_s:
         held_s = time.monotonic() - log.began
         has_receipt = pair.wait_for_receipt(log.newest, turn + pause_s * RECEIPT_SHARE)
         receipt_s = time.monotonic() - log.began if has_receipt else None
+        churn_wal_bytes = None
         if number < count - 1:  # what is restored in the end is what the last run has seen
-            servers.live(servers.conninfo, number + 1, AMOUNT)
+            churn_wal_bytes = _live(servers, number + 1)
         turn += pause_s
         time.sleep(max(0.0, turn - time.monotonic()))
         now, spent = time.monotonic(), pair.spent()
-        minutes.append(Minute(run, late_s, now - since, held_s, receipt_s, traffic.sent(), _difference(before, spent)))
+        took = (run, late_s, now - since, held_s, receipt_s)
+        minutes.append(Minute(*took, traffic.sent(), _difference(before, spent), churn_wal_bytes))
         before, since = spent, now
         say(_told(number + 1, minutes[-1]))
     return tuple(minutes)
+
+
+def _live(servers: Servers, number: int) -> int:
+    """Let a minute pass, and return how much WAL it wrote."""
+    before = servers.wal_bytes()
+    servers.live(servers.conninfo, number, AMOUNT)
+    return servers.wal_bytes() - before
 
 
 def _difference(before: Spent, after: Spent) -> Spent:
@@ -90,7 +101,8 @@ def _told(number: int, one: Minute) -> str:
     receipt = f"{one.receipt_s:.1f} s" if one.receipt_s is not None else "none in time"
     return (
         f"run {number}: {run.wall_s:.2f} s, CPU {run.cpu_s:.2f} s and {run.server_cpu_s:.2f} s of the server, late by "
-        f"{one.late_s:.1f} s; {run.counted_bytes:,} bytes in {run.counted_files} files, {one.sent_bytes:,} sent; held "
+        f"{one.late_s:.1f} s; scan of {run.scan} pages, {run.wal_bytes or 0:,} bytes of WAL; "
+        f"{run.counted_bytes:,} bytes in {run.counted_files} files, {one.sent_bytes:,} sent; held "
         f"after {one.held_s:.2f} s, receipt {receipt}; in {one.elapsed_s:.1f} s CPU of services "
         f"{spent.server_s:.2f} s and {spent.vault_s:.2f} s, of Syncthings {spent.server_syncthing_s:.2f} s and "
         f"{spent.vault_syncthing_s:.2f} s"

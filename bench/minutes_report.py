@@ -5,7 +5,8 @@ from __future__ import annotations
 import statistics
 from collections.abc import Callable, Sequence
 
-from bench.results import Minutes
+from bench.judgement import Figure
+from bench.results import Minute, Minutes
 from bench.tables import markdown
 from bench.texts import data_text, facts_text
 from permafrost.amounts import bytes_text
@@ -25,6 +26,13 @@ snapshot is in its history, awaited for half of the pause. Sent is what the serv
 The server's share includes the run with all its programs, PostgreSQL's work for it, `permafrost run` and its Syncthing;
 the vault's includes `permafrost vault run` and its Syncthing."""
 
+_WAL = """\
+WAL is what the server's WAL grew by (`pg_current_wal_insert_lsn`), during the run itself, and during the churn that
+follows it: after a checkpoint, which a run that scans only changed blocks requests, the first change to a page writes
+the page in full."""
+
+_PROMISED_OF_BYTES, _SHARE = 4_000_000_000, 0.02
+
 
 def minutes_parts(measured: Minutes) -> list[str]:
     """Return the paragraphs, the table and the plots."""
@@ -42,9 +50,11 @@ def minutes_parts(measured: Minutes) -> list[str]:
     return [
         "## A run every minute",
         _TEXT.format(pause=f"{measured.pause_s:g} s", count=count),
+        *((_WAL,) if last.wal_bytes is not None else ()),
         facts_text(measured.facts),
         data_text(measured.data),
         markdown(MINUTES, minute_rows(measured)),
+        *_judged(measured),
         told,
         "![Time since a run began](plots/lag-by-minute.svg)",
         "![Share of one core](plots/share-by-minute.svg)",
@@ -63,6 +73,7 @@ def minute_rows(measured: Minutes) -> list[tuple[str, ...]]:
         _row("bytes in the repository", [one.run.counted_bytes for one in ones], _bytes),
         _row("bytes sent", [one.sent_bytes for one in ones], _bytes),
         _row("new files", [one.run.counted_files for one in ones], _whole),
+        *_wal_rows(ones),
         _row("CPU of the run", [one.run.cpu_s for one in ones], _seconds),
         _row("CPU of PostgreSQL for it", [one.run.server_cpu_s for one in ones], _seconds),
         _row("share: the run", [one.run.cpu_s / one.elapsed_s for one in ones], _share),
@@ -74,6 +85,32 @@ def minute_rows(measured: Minutes) -> list[tuple[str, ...]]:
         _row("share: the vault's Syncthing", [one.spent.vault_syncthing_s / one.elapsed_s for one in ones], _share),
         _row("share: all on the vault", [one.vault_share for one in ones], _share),
     ]
+
+
+def _wal_rows(ones: Sequence[Minute]) -> list[tuple[str, ...]]:
+    """Return what the server wrote, and what of it was scanned, as far as that was looked at."""
+    runs = [one.run.wal_bytes for one in ones if one.run.wal_bytes is not None]
+    churns = [one.churn_wal_bytes for one in ones if one.churn_wal_bytes is not None]
+    scans = [one.run.scan for one in ones if one.run.scan]
+    return [
+        *([_row("WAL of the run", runs, _bytes)] if runs else ()),
+        *([_row("WAL of the churn after it", churns, _bytes)] if churns else ()),
+        *(
+            [("runs that scanned only changed blocks", f"{scans.count('changed')} of {len(scans)}", "")]
+            if scans
+            else ()
+        ),
+    ]
+
+
+def _judged(measured: Minutes) -> tuple[str, ...]:
+    """Return the table of what is promised of a database of 5 GB, nothing of a smaller one."""
+    if measured.data.database_bytes < _PROMISED_OF_BYTES:
+        return ()
+    shares = tuple(one.server_share for one in measured.minutes)
+    figure = Figure("all on the server, share of one core", _SHARE, shares, _share)
+    row = (figure.name, _share(figure.target), _share(figure.median), _share(figure.worst), figure.verdict)
+    return (markdown(("promised", "at most", "median", "worst", "kept"), [row]),)
 
 
 def _row(name: str, values: Sequence[float], text: Callable[[float], str]) -> tuple[str, ...]:

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import statistics
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from matplotlib.figure import Figure
 
+from bench.changed_blocks_report import CPU_PLOT, TIME_PLOT, is_drawn
+from bench.changed_sizes import with_one_major
 from bench.drawing import Bar, Line, bars_plot, line_plot, svg
 from bench.measuring import median
 from bench.report import sizes_of
-from bench.results import LogRuns, Minutes, Results, Series
+from bench.results import SCAN_SETTINGS, ChangedBlocks, LogRuns, Minutes, Results, ScanRun, ScanRuns, Series
 from bench.rows import median_hour
 from bench.week_report import PLOT
 from bench.week_results import Week
 from bench.week_rules import file_stored, newest_hours
 from bench.work_report import WORK_PLOT, WorkDone, kinds_of, work_done
+
+_KINDS: Mapping[str, Callable[[ScanRuns], Sequence[ScanRun]]] = {
+    "an hour": lambda one: one.hours,
+    "unchanged": lambda one: one.unchanged,
+}
 
 
 def plots(results: Results) -> Mapping[str, str]:
@@ -34,6 +42,8 @@ def pictures(results: Results) -> Mapping[str, Figure]:
         drawn.update(_both("churn", over, results.churns))
     if results.minutes:
         drawn.update(_minutes(results.minutes))
+    if results.changed_blocks and is_drawn(results.changed_blocks):
+        drawn.update(_changed(results.changed_blocks))
     if results.one_size and results.one_size.week:
         drawn[PLOT] = _week(results.one_size.week)
     if results.one_size and (done := work_done(results.one_size.log)):
@@ -65,6 +75,34 @@ def _minutes(measured: Minutes) -> dict[str, Figure]:
         "lag-by-minute.svg": line_plot("Time since a run began", label, "seconds", lag, x_is_linear=True),
         "share-by-minute.svg": line_plot("Share of one core", label, "share", share, x_is_linear=True),
     }
+
+
+def _changed(measured: ChangedBlocks) -> dict[str, Figure]:
+    """Return what a run takes by size, with both settings of `changed_blocks`."""
+    runs, label = with_one_major(measured), "size of the database, GB"
+
+    def lines(value: Callable[[ScanRun], float]) -> list[Line]:
+        return [
+            _scan_line(f"{setting}, {name}", [(one, kind(one)) for one in runs if one.setting == setting], value)
+            for name, kind in _KINDS.items()
+            for setting in SCAN_SETTINGS
+        ]
+
+    published = {one.data.database_bytes / 1e9: one.published.wall_s for one in runs if one.published}
+    others = [Line("published set-up", tuple(published.items()))] if published else []
+    time = [*lines(lambda run: run.wall_s), *others]
+    server = lines(lambda run: run.server_cpu_s)
+    return {
+        TIME_PLOT: line_plot("Time of a run by size and changed_blocks", label, "seconds", time),
+        CPU_PLOT: line_plot("Server CPU of a run by size and changed_blocks", label, "seconds", server),
+    }
+
+
+def _scan_line(
+    name: str, runs: Sequence[tuple[ScanRuns, Sequence[ScanRun]]], value: Callable[[ScanRun], float]
+) -> Line:
+    medians = ((one.data.database_bytes / 1e9, statistics.median(map(value, taken))) for one, taken in runs)
+    return Line(name, tuple(point for point in medians if point[1]))
 
 
 def _week(week: Week) -> Figure:

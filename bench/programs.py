@@ -21,6 +21,10 @@ class BenchError(Exception):
     """The benchmark cannot go on; the text says why."""
 
 
+class LeftOutError(BenchError):
+    """A system cannot back up this server, and the others can do without it; the text says why."""
+
+
 def pipe(
     *programs: Sequence[str | Path],
     source: Path | None = None,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from bench import texts
-from bench.changed_blocks_report import CHANGED, CHANGED_JUDGED, changed_judged, changed_parts, changed_rows
+from bench.changed_blocks_report import CHANGED_JUDGED, changed_judged, changed_parts, changed_table
 from bench.growth_report import GROWTH, growth_parts, growth_rows
 from bench.judgement import figures
 from bench.limits_report import LIMITS, limit_rows, limits_parts
@@ -61,7 +61,7 @@ def summary(results: Results) -> list[str]:
     if results.minutes:
         lines += ["", *text_table(MINUTES, minute_rows(results.minutes))]
     if results.changed_blocks:
-        lines += ["", *text_table(CHANGED, changed_rows(results.changed_blocks))]
+        lines += ["", *text_table(*changed_table(results.changed_blocks))]
         lines += ["", *text_table(CHANGED_JUDGED, changed_judged(results.changed_blocks))]
     if results.limits:
         lines += ["", *text_table(LIMITS, limit_rows(results.limits))]
@@ -107,7 +107,8 @@ def _one_size(measured: OneSize) -> list[str]:
         f"The state, on disk beside the repository: {bytes_text(log.first.state_bytes)} after the first run, "
         f"{bytes_text(last)} after the last hour;\nthe heaps were {bytes_text(log.data.heap_bytes)} at the start."
     )
-    missed = shortfalls(figures(measured))
+    scans_changed = all(hour.run.scan == "changed" for hour in log.hours)
+    missed = shortfalls(figures(measured), scans_changed=scans_changed)
     return [
         "## What was promised, and what it is",
         facts_text(measured.facts),
@@ -135,7 +136,7 @@ def _one_size(measured: OneSize) -> list[str]:
 def _others(measured: OneSize) -> list[str]:
     return [
         "## Against what a user would pick instead",
-        texts.OTHERS,
+        texts.others_text([one.name for one in measured.systems], measured.facts),
         *((texts.CARRIED,) if measured.carried else ()),
         markdown(OTHERS, other_rows(measured)),
     ]

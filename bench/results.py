@@ -43,7 +43,8 @@ class Run:
     `bytes_new` and `files_new` are what it says; in the repository's folder `counted_bytes` appeared or changed,
     and `counted_files` appeared. `peak_bytes` is the most memory that was resident in permafrost's own process,
     `all_peak_bytes` in all programs together. Afterwards the repository held `stored_bytes` in `files`. `work_s` is
-    seconds by kind of work, those of workers side by side added up.
+    seconds by kind of work, those of workers side by side added up. `scan` is which pages it scanned, "" where that was
+    not looked at; `wal_bytes` is what the server's WAL grew by meanwhile, None where that was not looked at.
     """
 
     wall_s: float
@@ -61,6 +62,8 @@ class Run:
     stored_bytes: int = 0
     files: int = 0
     work_s: Mapping[str, float] = field(default_factory=dict)
+    scan: Literal["changed", "all", ""] = ""
+    wal_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +182,8 @@ class Minute:
 
     It began `late_s` after its turn, because the one before was not over; the next turn came after `elapsed_s`. Since
     it began, `held_s` passed until the vault's Syncthing held the snapshot, `receipt_s` until the vault's receipt
-    said so, None if it came too late to be waited for. Syncthing sent `sent_bytes`.
+    said so, None if it came too late to be waited for. Syncthing sent `sent_bytes`. The churn until the next turn wrote
+    `churn_wal_bytes` of WAL, None where that was not looked at.
     """
 
     run: Run
@@ -189,6 +193,7 @@ class Minute:
     receipt_s: float | None
     sent_bytes: int
     spent: Spent
+    churn_wal_bytes: int | None = None
 
     @property
     def server_share(self) -> float:
@@ -226,11 +231,15 @@ class Series:
 
 
 ScanSetting = Literal["auto", "off"]
+SCAN_SETTINGS: tuple[ScanSetting, ...] = ("auto", "off")
 
 
 @dataclass(frozen=True, slots=True)
 class ScanRun:
-    """A backup of the log engine, and how many pages of how many it scanned. `work_s` as in `Run`."""
+    """A backup of the log engine, and how many pages of how many it scanned. `work_s` and `peak_bytes` as in `Run`.
+
+    `peak_bytes` is 0 where it was not looked at.
+    """
 
     wall_s: float
     cpu_s: float
@@ -239,21 +248,40 @@ class ScanRun:
     scanned_pages: int
     total_pages: int
     work_s: Mapping[str, float]
+    peak_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ScanRestore:
+    """A restore of the newest snapshot, found equal in every row; `peak_bytes` is of permafrost's own process."""
+
+    wall_s: float
+    cpu_s: float
+    peak_bytes: int
+    tables_equal: int
+    rows_equal: int
 
 
 @dataclass(frozen=True, slots=True)
 class ScanRuns:
-    """Runs at one size with one setting of `changed_blocks`: after each hour of churn, and after nothing."""
+    """Runs at one size with one setting of `changed_blocks`: the first, after each hour of churn, and after nothing.
+
+    `published` is the published set-up on the same database. `facts` are this size's own; without them, those of all.
+    """
 
     data: Data
     setting: ScanSetting
     hours: tuple[ScanRun, ...]
     unchanged: tuple[ScanRun, ...]
+    first: ScanRun | None = None
+    published: Measurement | None = None
+    restored: ScanRestore | None = None
+    facts: Facts | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ChangedBlocks:
-    """Runs on servers that summarize their WAL, by size and setting."""
+    """Runs on servers that summarize their WAL, by size and setting; `facts` are of what was measured last."""
 
     facts: Facts
     runs: tuple[ScanRuns, ...]

@@ -9,11 +9,13 @@ from pathlib import Path
 
 from bench.alternatives import Alternatives
 from bench.archives import Borg, Restic, ZstdArchive
+from bench.basebackup import BaseBackup
 from bench.carrying import carrying
 from bench.data import DATABASE, make_database
 from bench.hours import Live, Say, Servers, live_an_hour, live_as_mastodon, log_run, restore_and_compare
 from bench.measuring import Measurement, take
 from bench.pgbackrest import PgBackRest
+from bench.programs import LeftOutError
 from bench.results import After, Data, Facts, LogRuns, OneSize, Restored, Run, Series
 from bench.systems import Permafrost, PlainArchive, PublishedSetup, System
 from bench.week import WeekSystems, measure_week
@@ -25,17 +27,30 @@ RESTORES = 3
 
 
 def measure_one_size(
-    folder: Path, facts: Facts, size_bytes: int, hours: int, say: Say, *, week_hours: int = 0
+    folder: Path,
+    facts: Facts,
+    size_bytes: int,
+    hours: int,
+    say: Say,
+    *,
+    week_hours: int = 0,
+    summarizes_wal: bool = True,
 ) -> OneSize:
-    """Measure all systems on one database, the log engine for so many hours, every restore, and a week if asked to."""
+    """Measure all systems on one database, the log engine for so many hours, every restore, and a week if asked to.
+
+    A server that can summarize its WAL does so, unless that is not wanted.
+    """
     with running_servers(folder) as servers, temporary_home() as gpg_home:
         data = make_mastodon(servers, size_bytes, say)
         major = servers.major
+        if summarizes_wal and servers.summarize_wal():
+            say("the server summarizes its WAL")
         published = PublishedSetup(folder / "published", servers.conninfo, gpg_home, major)
         dump = Permafrost(folder / "dump", servers.conninfo, "dump")
         log = Permafrost(folder / "log", servers.conninfo, "log")
         archive = PlainArchive(folder / "archive", servers.conninfo, major)
-        systems = _others(folder, servers, gpg_home, major)
+        of_dumps = _others_of_dumps(folder, servers.conninfo, gpg_home, major)
+        systems = (*of_dumps, *others_of_files(folder, servers, gpg_home, say))
         stored = {log.name: log.repository, published.name: published.stored}
         stored |= {one.name: one.stored for one in systems}
         with carrying(folder / "carried", stored, say) as carrier:
@@ -60,7 +75,7 @@ def measure_one_size(
         )
         if not week_hours:
             return measured
-        in_week = WeekSystems(log, published, *systems[:3])
+        in_week = WeekSystems(log, published, *of_dumps)
         return replace(measured, week=measure_week(servers, in_week, measured, week_hours, say))
 
 
@@ -89,14 +104,27 @@ def _measure_log(folder: Path, size_bytes: int, amounts: Sequence[float], say: S
         return log_runs(servers, log, data, amounts, full, say)
 
 
-def _others(folder: Path, servers: Servers, gpg_home: Path, major: int) -> tuple[ZstdArchive, Restic, Borg, PgBackRest]:
-    conninfo = servers.conninfo
+def _others_of_dumps(folder: Path, conninfo: str, gpg_home: Path, major: int) -> tuple[ZstdArchive, Restic, Borg]:
     return (
         ZstdArchive(folder / "zstd", conninfo, major, gpg_home),
         Restic(folder / "restic", conninfo, major),
         Borg(folder / "borg", conninfo, major),
-        PgBackRest(folder / "pgbackrest", conninfo, servers.source),
     )
+
+
+def others_of_files(folder: Path, servers: Servers, gpg_home: Path, say: Say) -> tuple[BaseBackup | PgBackRest, ...]:
+    """Return those that back up the server's files, and say which of them cannot with this server."""
+    conninfo, found = servers.conninfo, list[BaseBackup | PgBackRest]()
+    makers: tuple[Callable[[], BaseBackup | PgBackRest], ...] = (
+        lambda: BaseBackup(folder / "basebackup", conninfo, servers.major, gpg_home),
+        lambda: PgBackRest(folder / "pgbackrest", conninfo, servers.source),
+    )
+    for make in makers:
+        try:
+            found.append(make())
+        except LeftOutError as error:
+            say(str(error))
+    return tuple(found)
 
 
 def log_runs(

@@ -116,6 +116,7 @@ class BackupSays:
     rows_gone: int
     peak_bytes: int
     work_s: Mapping[str, float]
+    scan: Literal["changed", "all", ""]
 
 
 class Permafrost:
@@ -160,6 +161,7 @@ class Permafrost:
             rows_gone=int(said["rows_gone"]),
             peak_bytes=told.peak_bytes,
             work_s=said["work_s"],
+            scan=said.get("scan") or "",  # versions before 0.2 do not say it
         )
 
     def first(self) -> int:

@@ -26,6 +26,12 @@ def markdown(headings: Sequence[str], rows: Rows) -> str:
     return "\n".join(markdown_table(headings, rows))
 
 
+def with_values(headings: Sequence[str], rows: Sequence[tuple[str, ...]]) -> tuple[list[str], list[tuple[str, ...]]]:
+    """Return the headings and the rows without the columns that are empty in every row."""
+    kept = [column for column in range(len(headings)) if any(row[column] for row in rows)]
+    return [headings[column] for column in kept], [tuple(row[column] for column in kept) for row in rows]
+
+
 def _aligned(row: Sequence[str], widths: Sequence[int]) -> list[str]:
     return [
         cell.ljust(width) if column == 0 else cell.rjust(width)

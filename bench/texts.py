@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from textwrap import fill
+
+from bench.basebackup import BaseBackup
+from bench.pgbackrest import PgBackRest, backs_up_blocks
 from bench.results import Data, Facts
 from permafrost.amounts import bytes_text
 
@@ -30,12 +35,24 @@ An hour after which a segment starts again with a new base sends more than what 
 OTHERS = """\
 All systems on the same database in the same run: the first backup, then one after each of the same hours. restic and
 borg get `pg_dump -C` through a pipe (`restic backup --stdin`; `borg create --compression zstd,3 ... -`), each with an
-encrypted repository and its own defaults. pgBackRest is set up as its user guide says: WAL archiving, an encrypted
-repository, zstd, two processes; a full backup first, then incremental ones. Its bytes include the WAL of the hour; the
-server writes full pages, with one checkpoint an hour, which is fewer than usual. The others restore to an empty server
-and are then analyzed; pgBackRest restores the data folder and starts a server on it. Each restore was compared row by
-row.
+encrypted repository and its own defaults. Dumps are restored to an empty server, which is then analyzed; from files,
+the data folder is restored, and a server is started on it. Each restore was compared row by row."""
 
+PGBACKREST = """\
+pgBackRest is set up as its user guide says: WAL archiving, an encrypted repository, zstd, two processes; a full backup
+first, then incremental ones, {parts}. Its bytes include the WAL of the hour; the server writes full pages, with one
+checkpoint an hour, which is fewer than usual."""
+
+OF_WHOLE_FILES, OF_BLOCKS = "of files that have changed", "of changed blocks (`repo1-block`)"
+
+BASEBACKUP = """\
+`pg_basebackup` makes a full backup, then incremental ones (`--incremental`, `summarize_wal = on`), each as a tar that
+it compresses itself (`client-zstd:3`). It cannot encrypt: gpg does so with the tar and the manifest afterwards, as in
+the published set-up. With `-X fetch` its backups include the WAL that makes each of them consistent, and that is
+counted; no other WAL is kept, so that moments between two backups cannot be restored, as with dumps and unlike
+pgBackRest. Its restore decrypts all its backups, joins them by `pg_combinebackup` and starts a server."""
+
+TAKEN = """\
 Times and bytes are medians, with the spread of the hourly times in brackets. CPU is the user and system time of the
 started programs; the server's is that of all processes of the PostgreSQL server during that time (its first process,
 those that it has reaped, and those alive, from `/proc`). Memory is the peak of all programs together, without the
@@ -86,3 +103,10 @@ def data_text(data: Data) -> str:
         f"The database is Mastodon-like, {bytes_text(data.database_bytes)} (`pg_database_size`; the tables' heaps are "
         f"{bytes_text(data.heap_bytes)})\nwith {data.statuses:,} statuses and {data.rows:,} rows, made by `samples/`."
     )
+
+
+def others_text(names: Collection[str], facts: Facts) -> str:
+    """Return what was done with the systems of these names, and what the columns about them mean."""
+    parts = OF_BLOCKS if backs_up_blocks(facts.versions.get(PgBackRest.name, "")) else OF_WHOLE_FILES
+    about = {PgBackRest.name: fill(PGBACKREST.format(parts=parts), 120), BaseBackup.name: BASEBACKUP}
+    return "\n\n".join((OTHERS, *(text for name, text in about.items() if name in names), TAKEN))

@@ -34,7 +34,7 @@ _A_DAY = 24
 
 @dataclass(frozen=True, slots=True)
 class WeekSystems:
-    """Those that live through the week. pgBackRest does not: it keeps full backups and what depends on them."""
+    """Those that live through the week. Those of files do not: they keep full backups and what depends on them."""
 
     log: Permafrost
     published: PublishedSetup

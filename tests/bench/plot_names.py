@@ -14,6 +14,8 @@ NAMES = [
     "bytes-by-hour.svg",
     "bytes-by-size.svg",
     "lag-by-minute.svg",
+    "scan-server-cpu-by-size.svg",
+    "scan-time-by-size.svg",
     "share-by-minute.svg",
     "time-by-churn.svg",
     "time-by-size.svg",

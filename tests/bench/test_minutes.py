@@ -25,6 +25,8 @@ def test_runs_on_the_clock_reach_the_vault(server_folder: Path) -> None:
     assert measured.rows_equal > measured.data.rows
     for one in measured.minutes:
         assert one.run.rows_new > 50
+        assert one.run.wal_bytes is not None
+        assert 0 < one.run.wal_bytes < 5_000_000
         assert one.run.wall_s < one.held_s < one.elapsed_s + one.late_s
         assert one.run.counted_bytes < one.sent_bytes < one.run.counted_bytes + 20_000
         assert 0 < one.vault_share < 1

@@ -7,6 +7,7 @@ from pathlib import Path
 from bench.judgement import Figure, figures
 from bench.measuring import Taken
 from bench.minutes_report import minute_rows
+from bench.reasons import shortfalls
 from bench.report import document, sizes_of, summary
 from bench.results import (
     Carried,
@@ -19,7 +20,7 @@ from bench.results import (
 )
 from bench.rows import backup_rows, hour_rows, judged_rows, other_rows, restore_rows, series_rows
 from bench.tables import markdown_table, text_table
-from tests.bench.measurements import ALL, FACTS, HOURS, LOG, MINUTES, ONE_SIZE, SMALL
+from tests.bench.measurements import ALL, FACTS, HOURS, LOG, MINUTE, MINUTES, ONE_SIZE, SMALL
 
 TAKEN = Taken(5.0, 5.0, 1.0, 90_000_000, 110_000_000, 500_000_000, 12, 60)
 
@@ -81,6 +82,30 @@ def test_a_run_every_minute_is_told_by_its_median_and_its_worst() -> None:
     text = document(Results(minutes=MINUTES))
     assert "1 of 3 receipts came too late" in text
     assert "The 3 runs made 12 files and left 4 snapshots" in text
+
+
+def test_the_wal_of_a_run_every_minute_is_told_where_it_was_looked_at() -> None:
+    """The run's own, the churn's after it, and how many runs scanned only changed blocks; 5 GB have a promise."""
+    assert not any("WAL" in row[0] for row in minute_rows(MINUTES))
+    first = replace(MINUTE, run=replace(MINUTE.run, scan="changed", wal_bytes=20_000), churn_wal_bytes=2_000_000)
+    last = replace(MINUTE, run=replace(MINUTE.run, scan="all", wal_bytes=4_000))
+    measured = replace(MINUTES, minutes=(first, last))
+    rows = {row[0]: row[1:] for row in minute_rows(measured)}
+    assert rows["WAL of the run"] == ("12 kB", "20 kB")
+    assert rows["WAL of the churn after it"] == ("2 MB", "2 MB")
+    assert rows["runs that scanned only changed blocks"] == ("1 of 2", "")
+    assert "share of one core |" not in document(Results(minutes=measured))
+    large = replace(measured, data=replace(MINUTES.data, database_bytes=5_000_000_000))
+    assert "| all on the server, share of one core |    2.0% |   4.0% |  4.0% |   no |" in document(
+        Results(minutes=large)
+    )
+
+
+def test_reasons_are_those_of_the_scan_that_was_made() -> None:
+    """A run that scans only changed blocks is not excused by the scan of all rows."""
+    late = [Figure("log engine, hourly, time / restic", 0.125, (0.2,), str)]
+    assert "the scan grows" in shortfalls(late)[0]
+    assert "which scans nothing" in shortfalls(late, scans_changed=True)[0]
 
 
 def test_rows_say_what_was_measured() -> None:
