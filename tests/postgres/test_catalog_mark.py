@@ -12,6 +12,7 @@ from permafrost.postgres.catalog_mark import catalog_mark
 from permafrost.postgres.connection import connected
 from permafrost.postgres.programs.scratch import ScratchCluster
 from tests.fixtures.every_kind import ROLES, unsubscribe
+from tests.fixtures.own_postgresql import OWN_MAJOR
 
 SCRIPTS = Path(__file__).parents[1] / "operations"
 NO_DEFINITION = re.compile(rb"(INSERT|UPDATE|DELETE|TRUNCATE|SELECT|SET|VACUUM|ANALYZE)\s", re.IGNORECASE)
@@ -48,7 +49,14 @@ def test_every_definition_changes_it(cluster: ScratchCluster, database: str) -> 
         with psycopg.connect(database, autocommit=True) as session, connected(database) as connection:
             before = mark(connection)
             for statement in statements:
-                session.execute(statement)
+                try:
+                    session.execute(statement)
+                except psycopg.Error:
+                    if (
+                        OWN_MAJOR >= 15
+                    ):  # the first to know some definitions of the scripts
+                        raise
+                    continue
                 after = mark(connection)
                 assert after is not None
                 if not NO_DEFINITION.match(statement):
@@ -59,7 +67,7 @@ def test_every_definition_changes_it(cluster: ScratchCluster, database: str) -> 
     finally:
         unsubscribe(database)
     assert unnoticed == []
-    assert tried > 150
+    assert tried > (150 if OWN_MAJOR >= 15 else 100)
 
 
 def test_rows_and_maintenance_leave_it(mastodon_database: str) -> None:
