@@ -8,7 +8,8 @@ import signal
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
@@ -30,7 +31,9 @@ from permafrost.postgres.programs.clients import client_program
 from permafrost.postgres.programs.dump_program import DumpForm
 from tests.fixtures.backups import contents_of, drop, make_backup
 from tests.fixtures.commands import command, json_of
+from tests.fixtures.own_postgresql import OWN_MAJOR
 from tests.fixtures.server import PASSPHRASE, MakeServer, Server
+from tests.fixtures.stock_programs import load_archive, load_script, without_newer_settings
 
 NAME = "exported_here"
 
@@ -64,16 +67,18 @@ def make_export(
     return export(request, report=report, now=datetime.now(UTC))  # type: ignore[arg-type] # a reporter
 
 
-def load_by_hand(server: Server, dump: bytes, program: str, *words: str) -> str:
-    """Make a database, load the dump into it by pg_restore or psql, and return its connection string."""
+@contextmanager
+def loaded_by_hand(server: Server, load: Callable[[str], None]) -> Iterator[str]:
+    """Make a database, load a dump into it, and yield its connection string."""
     url = server.configuration.database.url
     with psycopg.connect(conninfo_for(url, dbname="postgres"), autocommit=True) as connection:
         connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(NAME)))
     place = conninfo_for(url, dbname=NAME)
-    subprocess.run(
-        [client_program(program, 0), *words, f"--dbname={place}"], input=dump, check=True, capture_output=True
-    )
-    return place
+    try:
+        load(place)
+        yield place
+    finally:
+        drop(url, NAME)
 
 
 def opened_by_gpg(file: Path, passphrase: str, home: Path) -> bytes:
@@ -96,17 +101,14 @@ def test_custom_sealed(server: Server, server_folder: Path, tmp_path: Path) -> N
     assert stat.S_IMODE(place.stat().st_mode) == 0o600
     assert b"PGDMP" not in place.read_bytes()
     dump = opened_by_gpg(place, PASSPHRASE, tmp_path / "gnupg")
-    try:
-        loaded = load_by_hand(server, dump, "pg_restore", "--exit-on-error")
+    with loaded_by_hand(server, lambda place: load_archive(dump, place, OWN_MAJOR)) as loaded:
         assert contents_of(loaded) == contents_of(url)
         assert schema_of(loaded) == schema_of(url)
-    finally:
-        drop(url, NAME)
 
 
 def schema_of(conninfo: str) -> list[str]:
     """Return pg_dump's statements of a database's definitions, in order of text."""
-    words = [client_program("pg_dump", 0), "--schema-only", f"--dbname={conninfo}"]
+    words = [client_program("pg_dump", OWN_MAJOR), "--schema-only", f"--dbname={conninfo}"]
     text = subprocess.run(words, check=True, capture_output=True, text=True).stdout
     return sorted(line for line in text.splitlines() if not line.startswith(("--", "\\restrict", "\\unrestrict")))
 
@@ -117,11 +119,9 @@ def test_plain(server: Server, server_folder: Path, tmp_path: Path) -> None:
     place = tmp_path / "out.sql"
     make_export(server, server_folder, place, "plain", is_sealed=False)
     assert stat.S_IMODE(place.stat().st_mode) == 0o600
-    try:
-        words = ("--no-psqlrc", "--set=ON_ERROR_STOP=1", "--quiet")
-        assert contents_of(load_by_hand(server, place.read_bytes(), "psql", *words)) == contents_of(url)
-    finally:
-        drop(url, NAME)
+    script = without_newer_settings(place.read_bytes(), OWN_MAJOR)
+    with loaded_by_hand(server, lambda copy: load_script(script, copy, OWN_MAJOR)) as loaded:
+        assert contents_of(loaded) == contents_of(url)
 
 
 def test_never_over_something(server: Server, server_folder: Path, tmp_path: Path) -> None:

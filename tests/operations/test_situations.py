@@ -34,6 +34,7 @@ from tests.fixtures.newer_postgresql import NEWER_MAJORS, binaries_or_skip
 from tests.fixtures.own_postgresql import OWN_MAJOR
 from tests.fixtures.postgresql import temporary_database
 from tests.fixtures.server import MakeServer, Server
+from tests.fixtures.stock_programs import load_archive
 
 SITUATIONS = sorted((Path(__file__).parent / "situations").glob("*.sql"))
 RESTORED, BY_HAND = "situation_restored", "situation_by_hand"
@@ -113,7 +114,7 @@ def restored_by_hand(conninfo: str, major: int, folder: Path) -> str:
     with psycopg.connect(conninfo_for(conninfo, dbname="postgres"), autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {BY_HAND} TEMPLATE template0")
     copy = conninfo_for(conninfo, dbname=BY_HAND, application_name="by hand")
-    run("pg_restore", major, f"--dbname={copy}", "--exit-on-error", str(archive))
+    load_archive(archive.read_bytes(), copy, major)
     return copy
 
 

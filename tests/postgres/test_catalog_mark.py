@@ -52,9 +52,7 @@ def test_every_definition_changes_it(cluster: ScratchCluster, database: str) -> 
                 try:
                     session.execute(statement)
                 except psycopg.Error:
-                    if (
-                        OWN_MAJOR >= 15
-                    ):  # the first to know some definitions of the scripts
+                    if OWN_MAJOR >= 15:  # the first to know some definitions of the scripts
                         raise
                     continue
                 after = mark(connection)
