@@ -18,6 +18,7 @@ from permafrost.events import ignore_events
 from permafrost.loading.source import Source
 from permafrost.openpgp.sealing import OpeningKey
 from permafrost.operations.restore_table import RescuedTable, TableRequest, rescue_table, write_table
+from permafrost.postgres.building.provision import UNFINISHED, name_with_suffix
 from permafrost.postgres.catalog import TableName, list_tables
 from permafrost.postgres.connection import connected, conninfo_for
 from permafrost.postgres.digest import digest_rows
@@ -94,6 +95,26 @@ def test_every_table(database: str, make_server: MakeServer, engine: Literal["lo
         assert sorted(b"".join(written).splitlines(keepends=True)) == lines
     assert [one for one in contents_of(database) if not one.table.schema.startswith('res"cued')] == before
     assert not [name for name in databases(database) if "permafrost" in name]
+
+
+def test_the_database_of_definitions(database: str, make_server: MakeServer) -> None:
+    """A database of somebody under the name that a rescue needs is refused and left; a killed run's is dropped."""
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute("CREATE TABLE notes (a int); INSERT INTO notes VALUES (1)")
+        server = make_server(database, engine="log")
+        make_backup(server)
+        name = sql.Identifier(name_with_suffix(connection.info.dbname, "_permafrost_definitions"))
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(name))
+        try:
+            with pytest.raises(RestoreRefusedError, match="exists and is not permafrost's") as refused:
+                rescue(server, "notes")
+            assert (refused.value.unchanged, refused.value.hint) == ("everything", "rename it")
+            unfinished = sql.SQL("COMMENT ON DATABASE {} IS {}").format(name, sql.Literal(UNFINISHED))
+            connection.execute(unfinished)
+            assert rescue(server, "notes").rows == 1
+            assert not [one for one in databases(database) if "permafrost_definitions" in one]
+        finally:
+            connection.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(name))
 
 
 def test_only_its_own_objects_are_read(mastodon_database: str, make_server: MakeServer) -> None:

@@ -28,6 +28,7 @@ from permafrost.postgres.connection import conninfo_for
 from permafrost.repository.layout import SnapshotId
 from samples.media import id_partition, write_media
 from tests.fixtures.backups import drop
+from tests.fixtures.commands import command
 from tests.fixtures.delivery import Stage, make_stage, put_as_syncthing_does
 from tests.fixtures.killing import killed_at
 from tests.fixtures.restores import NAME, databases
@@ -146,6 +147,31 @@ def test_media_are_those_of_the_moment(kept: Kept, tmp_path: Path) -> None:
     assert result.has_findings
     assert result.media.request.missing_list.read_text() == f"{deleted}\n"
     assert not [name for name in second if (tmp_path / "after" / name).stat().st_mode & 0o777 == 0o600]
+
+
+def test_the_command_says_what_was_laid_out(kept: Kept, tmp_path: Path) -> None:
+    """`restore --media-to` counts the files and names what was never there; options that need it say so."""
+    gone = kept.original(0)
+    (kept.media / gone).unlink()
+    kept.back_up()
+    server, target = kept.server, tmp_path / "laid out"
+    words = (
+        *("restore", "latest", f"--repository={kept.stage.history}", f"--passphrase-file={server.passphrase_file}"),
+        *(f"--server={conninfo_for(server.configuration.database.url, dbname='postgres')}", f"--database={NAME}_said"),
+        f"--runbook={tmp_path / 'runbook'}",
+    )
+    ended = command(*words, f"--media-to={target}")
+    assert ended.returncode == 3, ended.stderr
+    count = len(files_below(target))
+    said = " ".join((ended.stdout + ended.stderr).split())
+    assert f"laid {count} media files (" in said
+    assert f"1 expected file never there, listed in {target}" in said
+    assert said.rstrip().endswith(gone) or f": {gone}" in said
+    for wrong in (("--media-merge",), (f"--media-from={target}",)):
+        ended = command(*words, *wrong)
+        assert (ended.returncode, "need --media-to" in ended.stderr) == (2, True)
+    ended = command(*words, "--replace", "--existing")
+    assert (ended.returncode, "exclude each other" in ended.stderr) == (2, True)
 
 
 @pytest.mark.parametrize("column", ["path", "place"])

@@ -240,3 +240,21 @@ def test_a_page_that_cannot_be_read(server_folder: Path) -> None:
     assert set(found) == {"rows", "accounts_by_name"}
     assert found["rows"].samples == ("page 17",)
     assert "invalid page in block 17" in found["rows"].reason
+
+
+def test_what_cannot_be_examined_is_named(database: str, live: psycopg.Connection) -> None:
+    """Where the server refuses a question, the rule is among the unexamined ones; all others are looked at."""
+    live.execute(
+        """CREATE FUNCTION half(a int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS 'BEGIN RETURN a / 2; END';
+        CREATE TABLE things (a int, b int UNIQUE, during int4range,
+            CONSTRAINT apart EXCLUDE USING gist (int4range(half(a), half(a) + 1) WITH &&));
+        CREATE UNIQUE INDEX by_half ON things (half(a));
+        INSERT INTO things VALUES (2, 1), (4, 2);
+        CREATE OR REPLACE FUNCTION half(a int) RETURNS int IMMUTABLE LANGUAGE plpgsql
+            AS 'BEGIN RAISE EXCEPTION ''no halves today''; END'"""
+    )
+    examined = look(database)
+    assert examined.violations == ()
+    named = {(one.kind, one.rule, one.reason) for one in examined.unexamined}
+    assert {(kind, rule) for kind, rule, _ in named} == {("unique-index", "by_half"), ("exclusion", "apart")}
+    assert all("no halves today" in reason for _, _, reason in named)
