@@ -32,9 +32,10 @@ from permafrost.openpgp.sealing import (
     seal_program,
 )
 from permafrost.operations.restore import RestoreRequest, restore
-from permafrost.postgres.programs.clients import archive_reader
+from permafrost.postgres.programs.clients import archive_reader, client_of
 from permafrost.postgres.programs.dump_program import DumpForm, explain_pg_dump, pg_dump_file_program
 from permafrost.postgres.programs.restore_program import pg_restore_text_program
+from permafrost.postgres.programs.sql_script import known_to_server
 from permafrost.processes.pipeline import Pipeline
 from permafrost.processes.program import Finished, Program
 from permafrost.processes.run import run_checked
@@ -116,11 +117,12 @@ def export(request: ExportRequest, *, report: Reporter, now: datetime) -> Export
                 )
             sealing = _sealing(repository, snapshot.key, request.recipients) if request.is_sealed else None
             staged = placing.stage(place)
-        seal = [seal_program(sealing, repository.home)] if sealing is not None else []
+        seal = (seal_program(sealing, repository.home),) if sealing is not None else ()
+        output = _Output(request.form, snapshot.manifest.database.server_major, seal, staged, report)
         missing: Missing | None = None
         with steps.step(f"write {place.name}"):
             if snapshot.manifest.engine == "dump":
-                _write_frame(snapshot, request.form, seal, staged, report)
+                _write_frame(snapshot, output)
             else:
                 scratch = ScratchPlace(request.scratch, request.is_sandboxed)
                 with scratch_server(snapshot.manifest.database, scratch, report) as server:
@@ -128,10 +130,7 @@ def export(request: ExportRequest, *, report: Reporter, now: datetime) -> Export
                         request.source, snapshot.id, server, _DATABASE, request.jobs
                     )
                     missing = restore(scratch_request, report=steps_as_notes(report), now=now).missing
-                    dump = pg_dump_file_program(
-                        server.conninfo(_DATABASE), request.form, snapshot.manifest.database.server_major
-                    )
-                    _write_dump(dump, request.form, missing, seal, staged, report)
+                    _write_dump(server.conninfo(_DATABASE), missing, output)
         size = staged.stat().st_size
         placing.place()
     return Exported(
@@ -146,18 +145,34 @@ def export(request: ExportRequest, *, report: Reporter, now: datetime) -> Export
     )
 
 
-def _write_dump(
-    dump: Program, form: DumpForm, missing: Missing, seal: Sequence[Program], staged: Path, report: Reporter
-) -> None:
+@dataclass(frozen=True, slots=True)
+class _Output:
+    """The file that is written, and the programs that seal it; a plain one is fit for a server of `server_major`."""
+
+    form: DumpForm
+    server_major: int
+    seal: Sequence[Program]
+    file: Path
+    report: Reporter
+
+    def write(self, chunks: Iterable[bytes], program_major: int) -> None:
+        """Seal and write what a program of that version dumps."""
+        if self.form == "plain":
+            chunks = known_to_server(chunks, self.server_major, program_major)
+        if not self.seal:
+            _write(chunks, self.file, self.report)
+            return
+        with Pipeline(self.seal, source=chunks) as pipeline:
+            _write(pipeline.chunks(), self.file, self.report)
+            pipeline.finish(_explain)
+
+
+def _write_dump(conninfo: str, missing: Missing, output: _Output) -> None:
     """Write what pg_dump makes of the restored database; a plain file ends with the statements that were refused."""
-    last = _HEAD_OF_LAST + missing.statements if form == "plain" and missing.statements else b""
+    last = _HEAD_OF_LAST + missing.statements if output.form == "plain" and missing.statements else b""
+    dump = pg_dump_file_program(conninfo, output.form, output.server_major)
     with Pipeline([dump]) as dumping:
-        if seal:
-            with Pipeline(seal, source=chain(dumping.chunks(), [last])) as pipeline:
-                _write(pipeline.chunks(), staged, report)
-                pipeline.finish(_explain)
-        else:
-            _write(chain(dumping.chunks(), [last]), staged, report)
+        output.write(chain(dumping.chunks(), [last]), client_of("pg_dump", output.server_major).major)
         dumping.finish(_explain)
 
 
@@ -182,19 +197,14 @@ def _sealing(repository: OpenedRepository, key: OpeningKey, recipients: Recipien
     return RecipientSealing(tuple(files))
 
 
-def _write_frame(
-    snapshot: OpenedSnapshot,
-    form: DumpForm,
-    seal: Sequence[Program],
-    staged: Path,
-    report: Reporter,
-) -> None:
-    programs: list[Program] = []
-    if form == "plain":
-        reader = archive_reader(snapshot.archive_major(), snapshot.manifest.database.server_major)
-        programs.append(pg_restore_text_program(reader))
-    with snapshot.unsealed_frame(*programs, *seal) as pipeline:
-        _write(pipeline.chunks(), staged, report)
+def _write_frame(snapshot: OpenedSnapshot, output: _Output) -> None:
+    if output.form == "plain":
+        reader = archive_reader(snapshot.archive_major(), output.server_major)
+        with snapshot.unsealed_frame(pg_restore_text_program(reader)) as pipeline:
+            output.write(pipeline.chunks(), reader.major)
+        return
+    with snapshot.unsealed_frame(*output.seal) as pipeline:
+        _write(pipeline.chunks(), output.file, output.report)
 
 
 def _write(chunks: Iterable[bytes], staged: Path, report: Reporter) -> None:
