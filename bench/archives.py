@@ -12,7 +12,7 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
-from bench.programs import pipe
+from bench.programs import gpg_with_passphrase, pipe
 from bench.systems import PublishedSetup
 from permafrost.postgres.programs.clients import client_program
 from permafrost.postgres.programs.scratch import ScratchCluster
@@ -63,13 +63,7 @@ class ZstdArchive(_OfADump):
         super().__init__(folder, conninfo, server_major)
         self.stored.mkdir()
         self._sealed = self.stored / "mastodon.dump.zst.gpg"
-        passphrase = folder / "passphrase"
-        passphrase.touch(mode=0o600)
-        passphrase.write_text(secrets.token_hex(20) + "\n")
-        self._gpg = (
-            *("gpg", "--homedir", str(gpg_home), "--batch", "--yes", "--compress-algo", "none"),
-            *("--pinentry-mode", "loopback", "--passphrase-file", str(passphrase)),
-        )
+        self._gpg = (*gpg_with_passphrase(folder / "passphrase", gpg_home), "--compress-algo", "none")
 
     def backup(self) -> None:
         """Dump, compress and encrypt."""

@@ -9,7 +9,6 @@ begins with it.
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
 from pathlib import Path
 
@@ -17,7 +16,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from bench.own_server import RestoresToOwnServer
-from bench.programs import LeftOutError, pipe
+from bench.programs import LeftOutError, gpg_with_passphrase, pipe
 from permafrost.postgres.programs.clients import client_program
 from permafrost.postgres.programs.scratch import SERVER_USER, ScratchCluster
 from permafrost.postgres.version import SUMMARIZING_MAJOR
@@ -44,13 +43,7 @@ class BaseBackup(RestoresToOwnServer):
         self._count = 0
         self._pg_basebackup = (client_program("pg_basebackup", server_major), f"--dbname={conninfo}")
         self._pg_combinebackup = client_program("pg_combinebackup", server_major)
-        passphrase = folder / "passphrase"
-        passphrase.touch(mode=0o600)
-        passphrase.write_text(secrets.token_hex(20) + "\n")
-        self._gpg = (
-            *("gpg", "--homedir", str(gpg_home), "--batch", "--yes"),
-            *("--pinentry-mode", "loopback", "--passphrase-file", str(passphrase)),
-        )
+        self._gpg = gpg_with_passphrase(folder / "passphrase", gpg_home)
 
     def backup(self) -> None:
         """Make a full backup the first time, then incremental ones, each upon the one before."""

@@ -40,7 +40,7 @@ _AT_LEAST_BYTES = 4_000_000_000
 _LIMITS = {
     "an hour at": "a segment with one changed page is decoded, compared and packed whole, and the same changes lie in "
     "more segments",
-    "an hourly run at": "the same: nearly every segment has a changed page, and its whole state is read and written",
+    "an hourly run at": "nearly every segment has a changed page, and its whole state is read and written",
     "an unchanged run": "the start of Python, gpg and the sessions takes 0.6 to 0.9 s of CPU, whatever the size; on a "
     "busy machine it waits",
     "server CPU": "a third is what an unchanged run takes, a quarter the scan of changed pages; the rest COPY, "

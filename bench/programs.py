@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import subprocess
 import sys
 import tempfile
@@ -23,6 +24,16 @@ class BenchError(Exception):
 
 class LeftOutError(BenchError):
     """A system cannot back up this server, and the others can do without it; the text says why."""
+
+
+def gpg_with_passphrase(file: Path, home: Path) -> tuple[str, ...]:
+    """Write a new passphrase into a file, and return gpg with it, as the published set-up runs it."""
+    file.touch(mode=0o600)
+    file.write_text(secrets.token_hex(20) + "\n")
+    return (
+        *("gpg", "--homedir", str(home), "--batch", "--yes"),
+        *("--pinentry-mode", "loopback", "--passphrase-file", str(file)),
+    )
 
 
 def pipe(

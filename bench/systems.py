@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import secrets
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from typing import Literal, Protocol
 
 from psycopg.conninfo import conninfo_to_dict
 
-from bench.programs import BenchError, permafrost, pipe
+from bench.programs import BenchError, gpg_with_passphrase, permafrost, pipe
 from permafrost.postgres.programs.clients import client_program
 from permafrost.postgres.programs.scratch import ScratchCluster
 
@@ -51,13 +50,7 @@ class PublishedSetup:
         self.stored = folder / "sent"
         self.stored.mkdir()
         self._sealed = self.stored / "mastodon.sql.gz.enc"
-        self._passphrase = folder / "passphrase"
-        self._passphrase.touch(mode=0o600)
-        self._passphrase.write_text(secrets.token_hex(20) + "\n")
-        self._gpg = (
-            *("gpg", "--homedir", str(gpg_home), "--batch", "--yes"),
-            *("--pinentry-mode", "loopback", "--passphrase-file", str(self._passphrase)),
-        )
+        self._gpg = gpg_with_passphrase(folder / "passphrase", gpg_home)
 
     def first(self) -> int:
         """Dump, compress, then encrypt."""
