@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+SECRETS = ("password", "sslpassword", "scram_client_key", "oauth_client_secret")
+"""The parameters that must neither lie in a configuration nor be printed."""
 _KNOWN = frozenset(
     ("application_name", "connect_timeout", "dbname", "host", "passfile", "port", "sslmode", "sslrootcert", "user")
 )

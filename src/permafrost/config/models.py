@@ -18,7 +18,7 @@ from permafrost.config.buckets import (
     Region,
     check_bucket_names_differ,
 )
-from permafrost.config.conninfo import parameters_of
+from permafrost.config.conninfo import SECRETS, parameters_of
 from permafrost.config.section import Section
 from permafrost.config.values import (
     AbsolutePath,
@@ -36,8 +36,6 @@ from permafrost.config.values import (
 )
 
 DEFAULT_PATH = Path("/etc/permafrost/permafrost.toml")
-
-_CONNINFO_SECRETS = ("password", "sslpassword", "scram_client_key", "oauth_client_secret")
 
 
 class Database(Section):
@@ -83,7 +81,7 @@ class Database(Section):
             raise ValueError(
                 "is not a libpq connection string or URI, like postgresql:///mastodon_production"
             ) from error
-        for name in _CONNINFO_SECRETS:
+        for name in SECRETS:
             if name in parameters:
                 raise ValueError(
                     f"holds a {name}; secrets belong in files: put it into a pgpass file with mode 0600 "

@@ -170,9 +170,9 @@ class _Output:
 def _write_dump(conninfo: str, missing: Missing, output: _Output) -> None:
     """Write what pg_dump makes of the restored database; a plain file ends with the statements that were refused."""
     last = _HEAD_OF_LAST + missing.statements if output.form == "plain" and missing.statements else b""
-    dump = pg_dump_file_program(conninfo, output.form, output.server_major)
-    with Pipeline([dump]) as dumping:
-        output.write(chain(dumping.chunks(), [last]), client_of("pg_dump", output.server_major).major)
+    pg_dump = client_of("pg_dump", output.server_major)
+    with Pipeline([pg_dump_file_program(pg_dump, conninfo, output.form)]) as dumping:
+        output.write(chain(dumping.chunks(), [last]), pg_dump.major)
         dumping.finish(_explain)
 
 

@@ -14,6 +14,7 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from permafrost.config.conninfo import SECRETS
 from permafrost.errors import ConfigurationError, DatabaseError
 from permafrost.postgres.error_text import error_hint, error_text
 from permafrost.postgres.version import major_version
@@ -77,12 +78,11 @@ def named_database(conninfo: str) -> str | None:
 
 
 _OF_EVERY_SESSION = (*_LIVENESS, "application_name", "client_encoding")
-_PASSWORDS = ("password", "sslpassword", "scram_client_key", "oauth_client_secret")
 
 
 def without_passwords(conninfo: str) -> str:
     """Return a connection string that may be printed."""
-    return make_conninfo("", **{name: value for name, value in _given(conninfo).items() if name not in _PASSWORDS})
+    return make_conninfo("", **{name: value for name, value in _given(conninfo).items() if name not in SECRETS})
 
 
 def names_server(conninfo: str) -> bool:

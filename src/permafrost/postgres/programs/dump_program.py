@@ -14,7 +14,7 @@ from permafrost.postgres.catalog import TableName
 from permafrost.postgres.connection import LockConflictError, conninfo_for, libpq_environment
 from permafrost.postgres.left_out import NOTHING, LeftOut
 from permafrost.postgres.programs.archive_header import archive_major_of
-from permafrost.postgres.programs.clients import client_of, client_program
+from permafrost.postgres.programs.clients import ClientProgram, client_of, client_program
 from permafrost.processes.program import Finished, Program
 
 DumpForm = Literal["custom", "plain"]
@@ -69,12 +69,9 @@ def note_on_version(server_major: int) -> str | None:
     )
 
 
-def pg_dump_file_program(conninfo: str, form: DumpForm, server_major: int) -> Program:
+def pg_dump_file_program(pg_dump: ClientProgram, conninfo: str, form: DumpForm) -> Program:
     """Return pg_dump that writes a whole database in `form` to its stdout, as pg_dump by itself would make it."""
-    words = (
-        client_program("pg_dump", server_major),
-        *(f"--format={form}", "--no-password", f"--dbname={conninfo}"),
-    )
+    words = (pg_dump.path, f"--format={form}", "--no-password", f"--dbname={conninfo}")
     return Program(words, libpq_environment())
 
 
