@@ -166,7 +166,7 @@ def test_the_command_says_what_was_laid_out(kept: Kept, tmp_path: Path) -> None:
     said = " ".join((ended.stdout + ended.stderr).split())
     assert f"laid {count} media files (" in said
     assert f"1 expected file never there, listed in {target}" in said
-    assert said.rstrip().endswith(gone) or f": {gone}" in said
+    assert f": {gone}" in said
     for wrong in (("--media-merge",), (f"--media-from={target}",)):
         ended = command(*words, *wrong)
         assert (ended.returncode, "need --media-to" in ended.stderr) == (2, True)
