@@ -41,10 +41,9 @@ _LIMITS = {
     "an hour at": "a segment with one changed page is decoded, compared and packed whole, and the same changes lie in "
     "more segments",
     "an hourly run at": "nearly every segment has a changed page, and its whole state is read and written",
-    "an unchanged run": "the start of Python, gpg and the sessions takes 0.6 to 0.9 s of CPU, whatever the size; on a "
-    "busy machine it waits",
-    "server CPU": "a third is what an unchanged run takes, a quarter the scan of changed pages; the rest COPY, "
-    "checkpoint, summaries",
+    "an unchanged run": "it scans nothing, at any size: the start of Python, gpg and the sessions is nearly all of it",
+    "server CPU": "an unchanged run, which connects and looks, takes a small part of it; the rest is the checkpoint, "
+    "the scan of changed pages, COPY and the summaries",
     "first run": "reading every row from PostgreSQL, zstd -3 and gpg keep both processors busy nearly all the time; "
     "gzip, which the published set-up waits for, uses one; with a small database, the start of Python, gpg and the "
     "sessions is a large part",
