@@ -22,6 +22,10 @@ class DamagedStateError(Exception):
     """A file is not what a run has left there: set it aside, and go on without it."""
 
 
+class OtherVersionError(DamagedStateError):
+    """A file is of a version of permafrost that this one does not know; with it, what holds for damage."""
+
+
 def other_reason(file: Path, error: sqlite3.Error) -> PermafrostError | None:
     """Return the error to raise if SQLite failed for another reason than damage, None if the file is damaged."""
     match getattr(error, "sqlite_errorcode", 0) & 0xFF:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 import subprocess
 import threading
 import time
@@ -27,6 +28,7 @@ from permafrost.postgres.locked_snapshot import locked_snapshot
 from permafrost.postgres.programs.scratch import ScratchCluster
 from permafrost.repository.layout import SnapshotId
 from permafrost.repository.snapshots import list_snapshots, read_object_list
+from permafrost.runs import DAMAGED, RunRecords
 from tests.fixtures.backups import contents_of, drop, make_restore
 from tests.fixtures.commands import python
 from tests.fixtures.proxy import CuttableProxy
@@ -196,6 +198,21 @@ def test_state_is_only_a_cache(server: Server, harm: str) -> None:
     do(server, "UPDATE big SET text = 'c' WHERE id BETWEEN 200 AND 400", BIG.format(50_000, 50_100))
     newest = run(server).snapshot
     assert restored(server, newest) == contents_of(server.configuration.database.url)
+
+
+def test_a_state_of_another_version_is_no_damage(server: Server) -> None:
+    """Whoever goes back to an older version is told that all is read again, and not to look at a disk."""
+    folder = server.configuration.state.path
+    run(server)
+    with sqlite3.connect(folder / "segments.sqlite") as database:
+        database.execute("UPDATE facts SET value = '99' WHERE name = 'version'")
+    notes: list[str] = []
+    run(server, report=lambda event: notes.append(event.message) if isinstance(event, Note) else None)
+    assert "reading every table in full: the state was written by another version of permafrost" in notes
+    records = RunRecords(folder)
+    assert records.newest("backup") is not None
+    assert records.newest(DAMAGED) is None
+    assert restored(server) == contents_of(server.configuration.database.url)
 
 
 def test_changed_passphrase_starts_anew(server: Server) -> None:

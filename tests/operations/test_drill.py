@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import psycopg
@@ -29,7 +30,8 @@ from permafrost.operations.verify import verify
 from permafrost.postgres.programs.scratch import ScratchCluster
 from permafrost.repository.distrust import reason_for_distrust
 from permafrost.runs import RunRecords
-from permafrost.segments.state import KnownSegment, SegmentState
+from permafrost.segments.known_segment import Body, KnownSegment
+from permafrost.segments.state import SegmentState
 from permafrost.status.document import status
 from samples.environment import environment_file
 from samples.rows import LOCAL_DOMAIN
@@ -235,7 +237,11 @@ def _state_file(server: Server) -> Path:
 def _segments(server: Server) -> dict[tuple[int, int], KnownSegment]:
     with closing(SegmentState(_state_file(server))) as state:
         places = ((table, number) for table in state.signatures() for number in range(8))
-        return {place: segment for place in places if (segment := state.segment(*place)) is not None}
+        segments = {place: segment for place in places if (segment := state.segment(*place)) is not None}
+        return {
+            place: replace(segment, body=Body(partial(bytes, segment.body.packed())))
+            for place, segment in segments.items()
+        }
 
 
 @pytest.mark.parametrize(("domain", "findings"), [(LOCAL_DOMAIN, 0), ("other.example", 1)])

@@ -17,7 +17,7 @@ from permafrost.postgres.loggable_tables import LoggedTable, describe_tables
 from permafrost.postgres.scan import copy_table
 from permafrost.postgres.wal_position import lowest_running
 from permafrost.postgres.wal_summaries import NoSummariesError, check_summarizing
-from permafrost.segments import chain, changed_pages, rows, worker
+from permafrost.segments import body, chain, changed_pages, known_segment, rows, worker
 from permafrost.segments.chain import Outline
 from permafrost.segments.reconcile import forget_what_changed, reason_to_forget_everything, remember
 from permafrost.segments.scan_start import ScanStart, note_start, read_start
@@ -41,13 +41,18 @@ class RunOutcome:
 
 
 def use_small_segments(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Segments of four pages, so that small tables have many, with bases of both kinds, and early merges of deltas."""
+    """Segments of four pages, so that small tables have many, with bases of both kinds, and early merges of deltas.
+
+    Their rows are packed page by page, and about as often as a patch as anew.
+    """
     for module in (rows, worker):
         monkeypatch.setattr(module, "SEGMENT_PAGES", 4)
     monkeypatch.setattr(worker, "SMALL_BASE_PAGES", 3)
     monkeypatch.setattr(chain, "EPOCHS", (120, 240, 480, 960))
     monkeypatch.setattr(chain, "WORTH_MERGING", 2)
     monkeypatch.setattr(changed_pages, "FEW", 1)
+    monkeypatch.setattr(body, "BLOCK_PAGES", 1)
+    monkeypatch.setattr(known_segment, "LARGEST_PATCH", 0.6)
 
 
 class LoggedRuns:

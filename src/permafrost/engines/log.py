@@ -21,7 +21,7 @@ from permafrost.postgres.connection import LockConflictError
 from permafrost.postgres.locked_snapshot import locked_snapshot
 from permafrost.postgres.version import major_version
 from permafrost.runs import RunRecords
-from permafrost.state_files import DamagedStateError, set_aside
+from permafrost.state_files import DamagedStateError, OtherVersionError, set_aside
 
 MINIMUM_SERVER_VERSION = 140000
 _ATTEMPTS = 4
@@ -43,7 +43,7 @@ def logged(run: RunContext) -> Iterator[SnapshotContents]:
             raise
         # the snapshot is whole and safe; only what would have made the next run quick is lost
         if isinstance(error, DamagedStateError):
-            _throw_state_away(run, str(error))
+            _throw_state_away(run, error)
         else:
             run.report(Warned(f"the snapshot is published, but the state was not saved: {error.message}"))
 
@@ -69,13 +69,16 @@ def _read(run: RunContext) -> tuple[ExitStack, SnapshotContents]:
                     hint="check the disk that holds [state] path",
                 ) from error
             has_state = False
-            _throw_state_away(run, str(error))
+            _throw_state_away(run, error)
         run.steps.back_to(_FIRST_STEP)
 
 
-def _throw_state_away(run: RunContext, damage: str) -> None:
+def _throw_state_away(run: RunContext, damage: DamagedStateError) -> None:
     folder = run.configuration.state.path
     set_aside(folder / STATE_FILE)
+    if isinstance(damage, OtherVersionError):
+        run.report(Note("reading every table in full: the state was written by another version of permafrost"))
+        return
     message = f"the state of the segment log was damaged ({damage}) and starts again: everything is read"
     run.report(Warned(message))
     RunRecords(folder).record_damage(STATE_FILE, message, run.now)

@@ -20,7 +20,7 @@ from datetime import datetime
 
 import numpy as np
 
-from permafrost.segments.rows import Difference, KnownRows, RowVersions, Uint32
+from permafrost.segments.rows import Difference, KnownRows, RowVersions, Uint32, merged
 
 EPOCHS = (60, 24 * 60, 24 * 24 * 60, 24 * 24 * 24 * 60)
 """How long an epoch of each level is, in minutes."""
@@ -108,13 +108,20 @@ def minute_of(moment: datetime) -> int:
     return int(moment.timestamp()) // 60 + _LAST_HOUR
 
 
-def plan(chain: Chain, difference: Difference, minute: int) -> NewBase | NewDelta:
+def is_merging(chain: Chain, minute: int) -> bool:
+    """Return whether a delta in a run at that minute takes the place of others, whose rows lie on any page."""
+    return _covered(chain, minute)[0] < len(chain)
+
+
+def plan(chain: Chain, difference: Difference, minute: int, elsewhere: int = 0) -> NewBase | NewDelta:
     """Return how the chain continues after `difference`, which is not empty, in a run at that minute.
+
+    The difference may leave out rows that stayed, which are `elsewhere` many, unless the chain is merging.
 
     A new base is due when there is none, or when more lines of the segment would be gone than are left: what is kept
     and read in vain stays below half. Rows that only came are no reason, however many: they are as good in a delta.
     """
-    if not chain or _mostly_gone(chain, difference) or chain[-1].next_line >= MAXIMUM_LINES:
+    if not chain or _mostly_gone(chain, difference, elsewhere) or chain[-1].next_line >= MAXIMUM_LINES:
         return NewBase()
     covered_from, level = _covered(chain, minute)
     kept = chain[:covered_from]
@@ -122,21 +129,19 @@ def plan(chain: Chain, difference: Difference, minute: int) -> NewBase | NewDelt
     is_older = difference.stayed.lines < first_line
     stayed = difference.stayed
     again = RowVersions(stayed.places[~is_older], stayed.xmins[~is_older])
-    gone = np.concatenate([difference.gone, *(element.gone for element in chain[covered_from:])])
+    gone = np.concatenate([difference.gone, *(element.gone for element in chain[covered_from:])])  # a line goes once
     return NewDelta(
         kept=kept,
         level=level,
         first_line=first_line,
-        gone=np.unique(gone[gone < first_line]).astype(np.uint32),
+        gone=np.sort(gone[gone < first_line]).astype(np.uint32),
         rows=_merged(again, difference.new),
-        older=stayed
-        if not len(again)
-        else KnownRows(stayed.places[is_older], stayed.xmins[is_older], stayed.lines[is_older]),
+        older=stayed.of(is_older) if len(again) else stayed,
     )
 
 
-def _mostly_gone(chain: Chain, difference: Difference) -> bool:
-    left = len(difference.stayed) + len(difference.new)
+def _mostly_gone(chain: Chain, difference: Difference, elsewhere: int) -> bool:
+    left = elsewhere + len(difference.stayed) + len(difference.new)
     return chain[-1].next_line + len(difference.new) - left > left
 
 
@@ -171,10 +176,4 @@ def rows_after_base(seen: RowVersions) -> KnownRows:
 def rows_after_delta(planned: NewDelta) -> KnownRows:
     """Return the rows of a segment once the planned delta is stored."""
     numbers = np.arange(planned.first_line, planned.first_line + len(planned.rows), dtype=np.uint32)
-    older = planned.older
-    at = np.searchsorted(older.places, planned.rows.places)  # no place is in both
-    return KnownRows(
-        np.insert(older.places, at, planned.rows.places),
-        np.insert(older.xmins, at, planned.rows.xmins),
-        np.insert(older.lines, at, numbers),
-    )
+    return merged(planned.older, KnownRows(planned.rows.places, planned.rows.xmins, numbers))

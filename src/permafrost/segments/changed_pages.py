@@ -7,12 +7,12 @@ the file nothing is left, whatever was there.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from permafrost.segments.rows import Difference, KnownRows, RowVersions, compare
+from permafrost.segments.rows import Difference, KnownRows, Pages, RowVersions, compare, pages_of
 
 FEW = 1 / 3
 """If more than this part of a segment's pages is changed, reading all of them takes less time."""
@@ -44,7 +44,7 @@ class FilePages:
 class ChangedPages:
     """The pages of a segment that may have changed: `is_changed` has one cell a page, also for pages past its end."""
 
-    is_changed: npt.NDArray[np.bool_]
+    is_changed: Pages
     first_page: int
     pages: int
 
@@ -67,28 +67,29 @@ class ChangedPages:
         edges = np.flatnonzero(np.diff(here, prepend=False, append=False)) + self.first_page
         return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
 
-    def compare(self, known: KnownRows, seen: RowVersions) -> Difference:
-        """Return what happened, where `seen` are the rows on the changed pages; those on other pages stayed."""
+    def read_pages(self) -> Pages:
+        """Return the pages whose rows are looked at: the changed ones, and all past the end."""
         is_read = self.is_changed.copy()
         is_read[self.pages :] = True
-        if not is_read[_pages_of(seen)].all():
+        return is_read
+
+    def compare(self, known: KnownRows, seen: RowVersions) -> Difference:
+        """Return what happened, where `seen` are the rows on the changed pages; those on other pages stayed."""
+        is_read = self.read_pages()
+        if not is_read[pages_of(seen.places)].all():
             raise ValueError("a scan returned a row version of another page")
-        was_read = is_read[_pages_of(known)]
-        read = KnownRows(known.places[was_read], known.xmins[was_read], known.lines[was_read])
+        was_read = is_read[pages_of(known.places)]
+        if was_read.all():
+            return compare(known, seen)
+        read = known.of(was_read)
         difference = compare(read, seen)
         if not len(difference.gone):
-            return Difference(known, difference.gone, difference.new)
+            return replace(difference, stayed=known)
         stayed = ~was_read
-        stayed[was_read] = ~np.isin(read.lines, difference.gone)
-        rows = KnownRows(known.places[stayed], known.xmins[stayed], known.lines[stayed])
-        return Difference(rows, difference.gone, difference.new)
+        stayed[was_read] = ~np.isin(read.places, difference.gone_places, assume_unique=True)
+        return replace(difference, stayed=known.of(stayed))
 
-    def overlooked(self, known: KnownRows, difference: Difference) -> int:
+    def overlooked(self, difference: Difference) -> int:
         """Return how many rows came or went, as a scan of the whole segment found, on pages that are not changed."""
-        gone = _pages_of(known)[np.isin(known.lines, difference.gone)]
-        new = _pages_of(difference.new)
-        return int(np.count_nonzero(~self.is_changed[gone])) + int(np.count_nonzero(~self.is_changed[new]))
-
-
-def _pages_of(rows: KnownRows | RowVersions) -> npt.NDArray[np.uint32]:
-    return rows.places >> np.uint32(16)
+        pages = pages_of(np.concatenate([difference.gone_places, difference.new.places]))
+        return int(np.count_nonzero(~self.is_changed[pages]))

@@ -17,7 +17,7 @@ import numpy.typing as npt
 import zstandard
 
 from permafrost.segments.chain import Chain, Element, ElementOutline, Outline
-from permafrost.segments.rows import NO_ROWS, KnownRows, Uint32
+from permafrost.segments.rows import NO_ROWS, KnownRows, Pages, Uint32, pages_among
 from permafrost.state_files import DamagedStateError
 
 BYTES_PER_ROW = 12
@@ -25,7 +25,7 @@ BYTES_PER_ROW = 12
 _LEVEL = 3
 _MAGIC = b"chn2"
 _LENGTH_BYTES = 4
-_UNREADABLE = (zstandard.ZstdError, ValueError, LookupError, TypeError, AttributeError, RecursionError, OverflowError)
+UNREADABLE = (zstandard.ZstdError, ValueError, LookupError, TypeError, AttributeError, RecursionError, OverflowError)
 
 
 def pack_rows(rows: KnownRows) -> bytes:
@@ -35,16 +35,23 @@ def pack_rows(rows: KnownRows) -> bytes:
     checksum: a flipped bit must not become other rows.
     """
     compressor = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True).compressobj(size=BYTES_PER_ROW * len(rows))
-    packed = [compressor.compress(_planes(column)) for column in (rows.places, rows.xmins, rows.lines)]
+    packed = [compressor.compress(to_planes(column).tobytes()) for column in (rows.places, rows.xmins, rows.lines)]
     return b"".join([*packed, compressor.flush()])
 
 
-def _planes(column: Uint32) -> bytes:
-    differences = np.diff(column, prepend=np.uint32(0))  # modulo 2^32
+def to_planes(column: Uint32, starts: npt.NDArray[np.intp] | None = None) -> npt.NDArray[np.uint8]:
+    """Return the four bytes of each difference to the number before, modulo 2^32, the lowest of all first: (4, n).
+
+    At `starts` the number itself takes the place of the difference.
+    """
+    differences = np.diff(column, prepend=np.uint32(0))
+    if starts is not None:
+        differences[starts] = column[starts]
     planes = np.empty((4, len(column)), np.uint8)
+    bytes_of_each = differences.astype("<u4", copy=False).view(np.uint8).reshape(-1, 4)
     for number, plane in enumerate(planes):
-        plane[:] = (differences >> np.uint32(8 * number)).astype(np.uint8)
-    return planes.tobytes()
+        plane[:] = bytes_of_each[:, number]
+    return planes
 
 
 def unpack_rows(packed: bytes) -> KnownRows:
@@ -54,19 +61,43 @@ def unpack_rows(packed: bytes) -> KnownRows:
         if not size:
             return NO_ROWS
         unpacked = np.frombuffer(zstandard.ZstdDecompressor().decompress(packed), np.uint8)
-        places, xmins, lines = (_column(planes) for planes in unpacked.reshape(3, 4, size // 4))
+        places, xmins, lines = (from_planes(planes) for planes in unpacked.reshape(3, 4, size // 4))
     except (zstandard.ZstdError, ValueError) as error:
         raise DamagedStateError(f"rows of a segment: {error}") from error
     return KnownRows(places, xmins, lines)
 
 
-def _column(planes: npt.NDArray[np.uint8]) -> Uint32:
-    """Return the column whose differences lie in these planes; most planes are nothing but zeros."""
+def from_planes(planes: npt.NDArray[np.uint8], starts: npt.NDArray[np.intp] | None = None) -> Uint32:
+    """Return the column of which `to_planes` made these, with the same starts; most planes are nothing but zeros."""
     differences = np.zeros(planes.shape[1], np.uint32)
     for number, plane in enumerate(planes):
         if plane.any():
             differences |= plane.astype(np.uint32) << np.uint32(8 * number)
+    if starts is not None:  # the sum of a block's differences is its last number, as it begins with a number itself
+        differences[starts[1:]] -= np.add.reduceat(differences, starts, dtype=np.uint32)[:-1]
     return np.cumsum(differences, out=differences)
+
+
+def pack_patch(pages: Pages, rows: KnownRows) -> bytes:
+    """Return as bytes which pages a patch is of, and the rows on them."""
+    packed = _compressed(np.packbits(pages).tobytes())
+    return b"".join((len(packed).to_bytes(_LENGTH_BYTES, "big"), packed, pack_rows(rows)))
+
+
+def unpack_patch(packed: bytes) -> tuple[Pages, KnownRows]:
+    """Return the pages and the rows that `pack_patch` packed; raise `DamagedStateError` if it packed something else.
+
+    b"" is the patch of no page.
+    """
+    if not packed:
+        return pages_among(), NO_ROWS
+    end = _LENGTH_BYTES + int.from_bytes(packed[:_LENGTH_BYTES], "big")
+    try:
+        bits = np.frombuffer(_decompressed(packed[_LENGTH_BYTES:end]), np.uint8)
+        pages = np.unpackbits(bits, count=len(pages_among())).astype(bool)
+    except UNREADABLE as error:
+        raise DamagedStateError(f"changed pages of a segment: {error}") from error
+    return pages, unpack_rows(packed[end:])
 
 
 def pack_chain(chain: Chain) -> bytes:
@@ -84,7 +115,7 @@ def pack_chain(chain: Chain) -> bytes:
         }
         for element in chain
     ]
-    differences = [_planes(element.gone) for element in chain if len(element.gone)]
+    differences = [to_planes(element.gone).tobytes() for element in chain if len(element.gone)]
     return _joined(header, _compressed(b"".join(differences)))
 
 
@@ -99,7 +130,7 @@ def unpack_chain(packed: bytes) -> Chain:
                 gone = np.cumsum(np.array(fields["gone"], dtype=np.uint32), dtype=np.uint32)
             else:
                 end = at + 4 * fields["gone"]
-                gone = _column(planes[at:end].reshape(4, fields["gone"]))
+                gone = from_planes(planes[at:end].reshape(4, fields["gone"]))
                 at = end
             elements.append(
                 Element(
@@ -115,7 +146,7 @@ def unpack_chain(packed: bytes) -> Chain:
             )
         if at != len(planes):
             raise ValueError("gone lines that belong to no element")
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise DamagedStateError(f"the chain of a segment: {error}") from error
     return tuple(elements)
 
@@ -125,7 +156,7 @@ def unpack_outline(packed: bytes) -> Outline:
     try:
         header, _ = _parted(packed)
         return tuple(ElementOutline(fields["object"], fields["member"], fields["lines"]) for fields in header)
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise DamagedStateError(f"the chain of a segment: {error}") from error
 
 

@@ -13,6 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 Uint32 = npt.NDArray[np.uint32]
+Pages = npt.NDArray[np.bool_]
+"""Some of a segment's pages: a cell for each that it can have, `SEGMENT_PAGES` in all."""
 
 SEGMENT_PAGES = 8192
 """Pages in a segment: 64 MiB with PostgreSQL's usual pages of 8 KiB."""
@@ -46,6 +48,14 @@ class KnownRows:
     def __len__(self) -> int:
         return len(self.places)
 
+    def of(self, chosen: npt.NDArray[np.bool_]) -> KnownRows:
+        """Return the chosen ones of these rows."""
+        return KnownRows(self.places[chosen], self.xmins[chosen], self.lines[chosen])
+
+    def on(self, pages: Pages) -> KnownRows:
+        """Return those of these rows that lie on these pages."""
+        return self.of(pages[pages_of(self.places)])
+
 
 NO_ROWS = KnownRows(np.empty(0, np.uint32), np.empty(0, np.uint32), np.empty(0, np.uint32))
 
@@ -58,9 +68,46 @@ class Difference:
     gone: Uint32
     """Line numbers, ascending."""
     new: RowVersions
+    gone_places: Uint32
+    """Where the gone rows were, ascending."""
 
     def __bool__(self) -> bool:
         return bool(len(self.gone) or len(self.new))
+
+
+def merged(some: KnownRows, others: KnownRows) -> KnownRows:
+    """Return both in order of place, as each is; no place is in both."""
+    if not len(some) or not len(others):
+        return some if len(some) else others
+    at = np.searchsorted(some.places, others.places)
+    return KnownRows(
+        np.insert(some.places, at, others.places),
+        np.insert(some.xmins, at, others.xmins),
+        np.insert(some.lines, at, others.lines),
+    )
+
+
+def with_pages(rows: KnownRows, pages: Pages, there: KnownRows) -> KnownRows:
+    """Return rows with what is `there` in place of all that lie on these pages.
+
+    Pieces one after the other are put together sooner than every row is chosen by a mask.
+    """
+    if not pages.any():
+        return rows
+    edges = np.flatnonzero(np.diff(pages, prepend=False, append=False)).astype(np.uint32) << np.uint32(16)
+    cuts, there_cuts = np.searchsorted(rows.places, edges).tolist(), np.searchsorted(there.places, edges).tolist()
+    kept = [slice(*ends) for ends in zip([0, *cuts[1::2]], [*cuts[::2], len(rows)], strict=True)]
+    put = [slice(*ends) for ends in zip(there_cuts[::2], there_cuts[1::2], strict=True)]
+
+    def joined(column: Uint32, new: Uint32) -> Uint32:
+        pieces = [column[kept[0]]]
+        for before, after in zip(put, kept[1:], strict=True):
+            pieces += (new[before], column[after])
+        return np.concatenate(pieces)
+
+    return KnownRows(
+        joined(rows.places, there.places), joined(rows.xmins, there.xmins), joined(rows.lines, there.lines)
+    )
 
 
 def decode_scan(raw: bytes, first_page: int) -> RowVersions:
@@ -107,12 +154,13 @@ def compare(known: KnownRows, seen: RowVersions) -> Difference:
     )
     stayed = known
     if not is_kept.all():
-        stayed = KnownRows(known.places[is_kept], known.xmins[is_kept], known.lines[is_kept])
-    is_new = ~is_known
+        stayed = known.of(is_kept)
+    is_gone, is_new = ~is_kept, ~is_known
     return Difference(
         stayed=stayed,
-        gone=np.sort(known.lines[~is_kept]),
+        gone=np.sort(known.lines[is_gone]),
         new=RowVersions(seen.places[is_new], seen.xmins[is_new]),
+        gone_places=known.places[is_gone],
     )
 
 
@@ -150,6 +198,19 @@ def _cells(places: Uint32, first_page: np.uint32, bits: int) -> Uint32:
     pages = (places >> np.uint32(16)) - first_page
     cells: Uint32 = (pages << np.uint32(bits)) | (places & _OFFSET)
     return cells
+
+
+def pages_of(places: Uint32) -> Uint32:
+    """Return the page of each place, from the segment's first page on."""
+    return places >> np.uint32(16)
+
+
+def pages_among(*places: Uint32) -> Pages:
+    """Return the pages that any of the places lie on."""
+    pages = np.zeros(SEGMENT_PAGES, bool)
+    for some in places:
+        pages[pages_of(some)] = True
+    return pages
 
 
 def ctids_of(places: Uint32, first_page: int) -> list[str]:

@@ -4,7 +4,8 @@ One SQLite file. A run reads it, writes its changes inside one transaction, and 
 published: a crash at any moment leaves the old state, which is still right, since older lines never change.
 
 Each row carries a hash of its key and its values. The checksums inside the values are not enough: a flipped bit in
-SQLite's own pages can give a segment the row of another one, whose rows may well lie in the same places.
+SQLite's own pages can give a segment the row of another one, whose rows may well lie in the same places. A segment's
+body is in a table of its own, since it seldom changes; the segment's row has its hash, so an older one is not believed.
 """
 
 from __future__ import annotations
@@ -15,58 +16,34 @@ import sqlite3
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import zstandard
+from permafrost.segments.known_segment import Body, KnownSegment
+from permafrost.segments.packing import UNREADABLE, unpack_outline, with_objects_named
+from permafrost.segments.state_upgrade import is_of_version_1, upgrade
+from permafrost.state_files import DamagedStateError, OtherVersionError, is_no_file, other_reason
 
-from permafrost.segments.chain import Chain, Outline
-from permafrost.segments.packing import BYTES_PER_ROW, unpack_chain, unpack_outline, unpack_rows, with_objects_named
-from permafrost.segments.rows import KnownRows
-from permafrost.state_files import DamagedStateError, is_no_file, other_reason
-
-NOT_SCANNED = b""
-"""The scan digest of a segment of which the last run read only the pages that had changed."""
-_VERSION = "1"
-_UNREADABLE = (zstandard.ZstdError, ValueError, LookupError, TypeError, AttributeError, RecursionError, OverflowError)
+_VERSION = "2"
+_SEGMENTS = """
+CREATE TABLE IF NOT EXISTS segments (
+    table_id INTEGER NOT NULL, number INTEGER NOT NULL, scan_digest BLOB NOT NULL, row_count INTEGER NOT NULL,
+    chain BLOB NOT NULL, patch BLOB NOT NULL, body_hash BLOB NOT NULL, hash BLOB NOT NULL,
+    PRIMARY KEY (table_id, number)
+) STRICT;
+CREATE TABLE IF NOT EXISTS bodies (
+    table_id INTEGER NOT NULL, number INTEGER NOT NULL, packed BLOB NOT NULL, PRIMARY KEY (table_id, number)
+) STRICT;
+"""
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL, hash BLOB) STRICT;
 CREATE TABLE IF NOT EXISTS objects (
     name TEXT PRIMARY KEY, kind TEXT NOT NULL, size_bytes INTEGER NOT NULL, hash BLOB
 ) STRICT;
 CREATE TABLE IF NOT EXISTS tables (id INTEGER PRIMARY KEY, signature TEXT NOT NULL, hash BLOB) STRICT;
-CREATE TABLE IF NOT EXISTS segments (
-    table_id INTEGER NOT NULL, number INTEGER NOT NULL, scan_digest BLOB NOT NULL, row_count INTEGER NOT NULL,
-    chain BLOB NOT NULL, known BLOB NOT NULL, hash BLOB, PRIMARY KEY (table_id, number)
-) STRICT;
 """
-_COLUMNS = {
-    "facts": "name, value",
-    "objects": "name, kind, size_bytes",
-    "tables": "id, signature",
-    "segments": "table_id, number, scan_digest, row_count, chain, known",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class KnownSegment:
-    """A segment as the last run left it. Its rows and its chain's gone lines are decoded only when they are needed."""
-
-    scan_digest: bytes
-    """Of the scan's raw answer: equal means that nothing changed."""
-    row_count: int
-    outline: Outline
-    packed_chain: bytes
-    packed_rows: bytes
-
-    def chain(self) -> Chain:
-        """Return its chain with the gone lines."""
-        return unpack_chain(self.packed_chain)
-
-    def rows(self) -> KnownRows:
-        """Return its row versions with their lines."""
-        return unpack_rows(self.packed_rows)
 
 
 class SegmentState:
@@ -91,12 +68,13 @@ class SegmentState:
         try:
             database.execute("PRAGMA synchronous = FULL")
             database.execute("PRAGMA cache_size = -8192")  # 8 MiB; a large first run spills to the file
-            database.create_function("hash_of", -1, _hash_of, deterministic=True)
             database.executescript(_SCHEMA)
-            _add_hashes(database)
-            row = database.execute("SELECT value FROM facts WHERE name = 'version'").fetchone()
-            if row is not None and row[0] != _VERSION:
-                raise DamagedStateError(f"the state is of another version: {row[0]}")
+            version = database.execute("SELECT value FROM facts WHERE name = 'version'").fetchone()
+            if is_of_version_1(database) and version in (None, ("1",)):
+                _upgrade(database)
+            elif version not in (None, (_VERSION,)):
+                raise OtherVersionError(f"the state is of another version: {version[0]}")
+            database.executescript(_SEGMENTS)
         except BaseException:
             database.close()
             raise
@@ -112,7 +90,7 @@ class SegmentState:
                 if reason := other_reason(self._file, error):
                     raise reason from error
                 raise DamagedStateError(str(error)) from error
-            except _UNREADABLE as error:
+            except UNREADABLE as error:
                 raise DamagedStateError(f"{type(error).__name__}: {error}") from error
 
     def close(self) -> None:
@@ -184,24 +162,44 @@ class SegmentState:
             )
 
     def segment(self, table: int, number: int) -> KnownSegment | None:
-        """Return a segment, None if the state does not know it."""
+        """Return a segment, None if the state does not know it. Its body is read when its rows are asked for."""
         with self._judged():
             row = self._database.execute(
-                "SELECT scan_digest, row_count, chain, known, hash FROM segments WHERE table_id = ? AND number = ?",
+                "SELECT scan_digest, row_count, chain, patch, body_hash, hash FROM segments"
+                " WHERE table_id = ? AND number = ?",
                 (table, number),
             ).fetchone()
             if row is None:
                 return None
             *values, found = row
             _check(found, table, number, *values)
-            return _known_segment(*values)
+            scan_digest, row_count, chain, patch, body_hash = values
+            body = Body(partial(self._packed_body, table, number, body_hash), body_hash)
+            return KnownSegment(scan_digest, row_count, unpack_outline(chain), chain, patch, body)
+
+    def _packed_body(self, table: int, number: int, body_hash: bytes) -> bytes:
+        with self._judged():
+            row = self._database.execute(
+                "SELECT packed FROM bodies WHERE table_id = ? AND number = ?", (table, number)
+            ).fetchone()
+            if row is None:
+                raise DamagedStateError("a segment of the state has lost its rows")
+            packed: bytes = row[0]
+            _check(body_hash, table, number, packed)
+            return packed
 
     def set_segment(self, table: int, number: int, segment: KnownSegment) -> None:
-        """Set a segment."""
+        """Set a segment; its body is written only if it is a new one."""
         with self._judged():
-            row = (table, number, segment.scan_digest, segment.row_count, segment.packed_chain, segment.packed_rows)
+            body_hash = segment.body.hash
+            if not body_hash:
+                packed = segment.body.packed()
+                body_hash = _hash_of(table, number, packed)
+                self._database.execute("INSERT OR REPLACE INTO bodies VALUES (?, ?, ?)", (table, number, packed))
+            facts = (segment.scan_digest, segment.row_count, segment.packed_chain, segment.packed_patch)
+            row = (table, number, *facts, body_hash)
             self._database.execute(
-                "INSERT OR REPLACE INTO segments VALUES (?, ?, ?, ?, ?, ?, ?)", (*row, _hash_of(*row))
+                "INSERT OR REPLACE INTO segments VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (*row, _hash_of(*row))
             )
 
     def name_objects(self, table: int, number: int, name_of: Mapping[str, str]) -> None:
@@ -214,7 +212,11 @@ class SegmentState:
     def forget_segments(self, table: int, from_number: int) -> None:
         """Forget a table's segments from this number on."""
         with self._judged():
-            self._database.execute("DELETE FROM segments WHERE table_id = ? AND number >= ?", (table, from_number))
+            for rows in ("segments", "bodies"):
+                self._database.execute(
+                    f"DELETE FROM {rows} WHERE table_id = ? AND number >= ?",  # noqa: S608 - constants of this line
+                    (table, from_number),
+                )
 
     def forget_table(self, table: int) -> None:
         """Forget a table and its segments."""
@@ -225,7 +227,7 @@ class SegmentState:
     def forget_everything(self) -> None:
         """Forget all: the run starts new bases."""
         with self._judged():
-            for table in ("facts", "objects", "tables", "segments"):
+            for table in ("facts", "objects", "tables", "segments", "bodies"):
                 self._database.execute(f"DELETE FROM {table}")  # noqa: S608 - constants of this line
 
 
@@ -245,20 +247,10 @@ def _check(found: bytes | None, *values: str | int | bytes) -> None:
         raise ValueError("a row of the state is not what was written")
 
 
-def _add_hashes(database: sqlite3.Connection) -> None:
-    """Let every row have its hash: a state that an older version left is believed as it is, once."""
-    (columns,) = database.execute("SELECT count(*) FROM pragma_table_info('segments') WHERE name = 'hash'").fetchone()
-    if columns:
-        return
+def _upgrade(database: sqlite3.Connection) -> None:
+    """Let a state of version 1 be one of this version, in one step."""
+    database.create_function("hash_of", -1, _hash_of, deterministic=True)
     database.execute("BEGIN IMMEDIATE")
-    for table, names in _COLUMNS.items():
-        database.execute(f"ALTER TABLE {table} ADD COLUMN hash BLOB")
-        database.execute(f"UPDATE {table} SET hash = hash_of({names})")  # noqa: S608 - constants of this module
+    upgrade(database, _SEGMENTS, _hash_of)
+    database.execute("INSERT OR REPLACE INTO facts VALUES ('version', ?, ?)", (_VERSION, _hash_of("version", _VERSION)))
     database.execute("COMMIT")
-
-
-def _known_segment(scan_digest: bytes, row_count: int, chain: bytes, known: bytes) -> KnownSegment:
-    """Return the segment of a row; raise `ValueError` if its parts do not belong together."""
-    if zstandard.frame_content_size(known) != BYTES_PER_ROW * row_count:
-        raise ValueError(f"a segment of {row_count} rows has as many places, writers and lines as another number")
-    return KnownSegment(scan_digest, row_count, unpack_outline(chain), chain, known)

@@ -24,27 +24,29 @@ from permafrost.postgres.scan import (
     scan_ranges,
     scan_table,
 )
-from permafrost.segments.chain import Chain, Element, NewDelta, outline_of, plan, rows_after_base, rows_after_delta
+from permafrost.segments.chain import Chain, Element, NewDelta, is_merging, plan, rows_after_base, rows_after_delta
 from permafrost.segments.changed_pages import ChangedPages, FilePages
-from permafrost.segments.packing import pack_chain, pack_rows
+from permafrost.segments.known_segment import KnownSegment
 from permafrost.segments.rows import (
     NO_ROWS,
     SEGMENT_PAGES,
-    KnownRows,
+    Pages,
     RowVersions,
     Uint32,
     compare,
     ctids_of,
     decode_scan,
     join_scans,
+    pages_among,
 )
-from permafrost.segments.state import NOT_SCANNED, KnownSegment
 from permafrost.timing import WorkTimes
 
 SMALL_BASE_PAGES = 64
 """A base of fewer pages goes into the run's delta object: a hundred small tables would else be a hundred files."""
 
 
+NOT_SCANNED = b""
+"""The scan digest of a segment of which the last run read only the pages that had changed."""
 _NEWLINE = 10
 _DENSE_BYTES_A_PAGE = 600
 _dense_segments_are_alone = threading.Lock()
@@ -181,13 +183,18 @@ def _update_changed(
     with context.times.of("scan"):
         raw = scan_ranges(connection, work.table, ranges) if ranges else b""
     with context.times.of("compare"):
-        difference = changed.compare(known.rows(), decode_scan(raw, work.first_page))
+        chain = known.chain()
+        rows = known.rows() if is_merging(chain, context.minute) else known.rows_on(changed.read_pages())
+        difference = changed.compare(rows, decode_scan(raw, work.first_page))
         if not difference:
             return SegmentResult(known, 0, 0, is_changed=False, pages_scanned=changed.count)
-        planned = plan(known.chain(), difference, context.minute)
+        elsewhere = known.row_count - len(rows)
+        del rows
+        planned = plan(chain, difference, context.minute, elsewhere)
     if not isinstance(planned, NewDelta):
         return None
-    segment = _new_delta(connection, work, planned, NOT_SCANNED, context)
+    change = _Change(known, planned, pages_among(difference.gone_places), elsewhere)
+    segment = _new_delta(connection, work, change, NOT_SCANNED, context)
     return SegmentResult(
         segment, len(difference.new), len(difference.gone), is_changed=True, pages_scanned=changed.count
     )
@@ -205,21 +212,22 @@ def _update(
         if known is None:
             difference = planned = None
         else:
-            rows = known.rows()
-            difference = compare(rows, seen)
+            difference = compare(known.rows(), seen)
             if not difference:  # another answer, the same rows: they came in another order, or not all were asked for
-                segment = replace(known, scan_digest=digest, packed_rows=pack_rows(difference.stayed))
+                segment = replace(known, scan_digest=digest)
                 return SegmentResult(segment, 0, 0, is_changed=False, pages_scanned=work.pages)
             if (changed := work.changed) is not None:
-                overlooked = changed.overlooked(rows, difference)
-            del rows
+                overlooked = changed.overlooked(difference)
             planned = plan(known.chain(), difference, context.minute)
     new, gone = (len(seen), 0) if difference is None else (len(difference.new), len(difference.gone))
     is_changed = difference is not None or bool(len(seen))
-    del difference  # of a dense segment these are many MB
-    if isinstance(planned, NewDelta):
+    change = None
+    if known is not None and difference is not None and isinstance(planned, NewDelta):
+        change = _Change(known, planned, pages_among(difference.gone_places))
+    del difference, planned  # of a dense segment these are many MB
+    if change is not None:
         del seen
-        segment = _new_delta(connection, work, planned, digest, context)
+        segment = _new_delta(connection, work, change, digest, context)
     else:
         segment = _new_base(connection, work, seen, digest, context)
     return SegmentResult(segment, new, gone, is_changed, pages_scanned=work.pages, overlooked=overlooked)
@@ -264,7 +272,7 @@ def _new_base(
     connection: psycopg.Connection, work: SegmentWork, seen: RowVersions, digest: bytes, context: SegmentContext
 ) -> KnownSegment:
     if not len(seen):
-        return _known((), digest, NO_ROWS)
+        return KnownSegment.of((), digest, NO_ROWS)
     if work.pages == work.table.pages:
         text = copy_table(connection, work.table)
     else:
@@ -277,12 +285,28 @@ def _new_base(
         member, name = None, context.store.put_base(counted)
     counted.expect(len(seen), work)
     base = Element(name, member, 0, 0, len(seen), counted.size_bytes, np.empty(0, np.uint32), context.minute)
-    return _known((base,), digest, rows_after_base(seen))
+    return KnownSegment.of((base,), digest, rows_after_base(seen))
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """A segment as it was known, its next delta, the pages where rows went, and how many rows were not looked at."""
+
+    known: KnownSegment
+    planned: NewDelta
+    gone_from: Pages
+    elsewhere: int = 0
+
+    def after(self, chain: Chain, digest: bytes) -> KnownSegment:
+        """Return the segment once the delta is stored."""
+        pages = self.gone_from | pages_among(self.planned.rows.places)
+        return self.known.continued(chain, digest, pages, rows_after_delta(self.planned), self.elsewhere)
 
 
 def _new_delta(
-    connection: psycopg.Connection, work: SegmentWork, planned: NewDelta, digest: bytes, context: SegmentContext
+    connection: psycopg.Connection, work: SegmentWork, change: _Change, digest: bytes, context: SegmentContext
 ) -> KnownSegment:
+    planned = change.planned
     text = copy_ctids(connection, work.table, ctids_of(planned.rows.places, work.first_page))
     counted = CountedLines(context.times.waiting_for("fetch", text))
     member, size = context.store.add_delta(planned.gone, counted)
@@ -298,11 +322,7 @@ def _new_delta(
         context.minute,
     )
     with context.times.of("compare"):
-        return _known((*planned.kept, delta), digest, rows_after_delta(planned))
-
-
-def _known(chain: Chain, digest: bytes, rows: KnownRows) -> KnownSegment:
-    return KnownSegment(digest, len(rows), outline_of(chain), pack_chain(chain), pack_rows(rows))
+        return change.after((*planned.kept, delta), digest)
 
 
 class CountedLines:
