@@ -38,9 +38,9 @@ _LARGE_BYTES = 8_000_000_000
 """What is promised of a large database is promised of about 5 GB: larger ones are not what it is judged by."""
 _AT_LEAST_BYTES = 4_000_000_000
 _LIMITS = {
-    "an hour at": "a segment with one changed page is decoded, compared and packed whole, and the same changes lie in "
-    "more segments",
-    "an hourly run at": "nearly every segment has a changed page, and its whole state is read and written",
+    "an hour at": "the same changes lie in more segments, and each of them is asked for by two statements, and is read "
+    "and written in part",
+    "an hourly run at": "what an unchanged run takes, which scans nothing, is most of it",
     "an unchanged run": "it scans nothing, at any size: the start of Python, gpg and the sessions is nearly all of it",
     "server CPU": "an unchanged run, which connects and looks, takes a small part of it; the rest is the checkpoint, "
     "the scan of changed pages, COPY and the summaries",
