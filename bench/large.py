@@ -80,12 +80,12 @@ def _grow(conninfo: str, size_bytes: float, rows: float) -> None:
         while has_bytes < size_bytes or has_rows < rows:
             number += 1
             for name in large:
-                statement = sql.SQL("CREATE TABLE {} AS TABLE {}")
-                connection.execute(
-                    statement.format(sql.Identifier(f"{name[:50]}_again_{number}"), sql.Identifier(name))
-                )
-            connection.execute("VACUUM ANALYZE")
-            has_bytes, has_rows = _amount(connection)
+                copy = sql.Identifier(f"{name[:50]}_again_{number}")
+                has_rows += connection.execute(
+                    sql.SQL("CREATE TABLE {} AS TABLE {}").format(copy, sql.Identifier(name))
+                ).rowcount
+            has_bytes, _ = _amount(connection)
+        connection.execute("VACUUM ANALYZE")
         connection.execute("CHECKPOINT")
     print(f"{bytes_text(has_bytes)}, about {has_rows:,} rows", flush=True)
 
