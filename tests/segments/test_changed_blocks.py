@@ -18,7 +18,7 @@ from permafrost.postgres import locked_snapshot, wal_position, wal_summaries
 from permafrost.postgres.loggable_tables import LoggedTable, describe_tables
 from permafrost.postgres.programs.scratch import ScratchCluster
 from permafrost.postgres.wal_position import WalPosition
-from permafrost.segments import scan_start
+from permafrost.segments import scan_start, worker
 from permafrost.segments.changed_pages import FilePages
 from permafrost.segments.scan_start import ScanStart
 from tests.fixtures.newer_postgresql import NEWER_MAJORS, binaries_or_skip
@@ -164,6 +164,20 @@ def wait_for_summary(history: History) -> None:
     wal_summaries.summarize_until(history.connect(), int(row[0]))
 
 
+def changes_on_page_after_page(history: History) -> bool:
+    """Run after run a row changes on another page, until a delta takes the place of those before it."""
+    history.session.execute("CREATE TABLE m (id int, text text) WITH (fillfactor = 40)")
+    history.session.execute("INSERT INTO m SELECT i, repeat('x', 300) FROM generate_series(1, 40) i")
+    history.runs.run()
+    wrong = False
+    for number in range(12):  # the new version of a row is on its page, which has room for it
+        history.session.execute("UPDATE m SET text = 'new' WHERE id = %s", (1 + 11 * number % 40,))
+        outcome = history.runs.run()
+        assert outcome.scope.files is not None, outcome.scope.reason
+        wrong = wrong or bool(outcome.wrong)
+    return wrong
+
+
 def _first_position(monkeypatch: pytest.MonkeyPatch) -> None:
     """Begin at the last run's position, whatever was running."""
     monkeypatch.setattr(ScanStart, "lsn", lambda self: max(one.lsn for one in self.positions))
@@ -225,6 +239,11 @@ def _broken(rule: Callable[[pytest.MonkeyPatch], None]) -> Iterator[None]:
         yield
 
 
+def _merged_in_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Read the rows on changed pages alone, also where a delta takes the place of others."""
+    monkeypatch.setattr(worker, "is_merging", lambda *_: False)
+
+
 CASES = [
     (written_before_the_last_run, _first_position),
     (highest_number_running, _ended_number),
@@ -234,6 +253,7 @@ CASES = [
     (summaries_removed, _gaps_do_not_matter),
     (changed_just_now, _without_the_tail),
     (changed_once_then_idle, _always_idle),
+    (changes_on_page_after_page, _merged_in_part),
 ]
 
 
