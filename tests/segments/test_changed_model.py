@@ -108,6 +108,13 @@ class SummarizedDatabase(LoggedDatabase):
         """Lock rows, which leaves a transaction's number in them and changes nothing."""
         self.try_to(f"SELECT count(*) FROM (SELECT FROM {table} WHERE id % 5 = 1 FOR {strength}) l")
 
+    @rule(table=st.sampled_from(TABLES), ids=st.lists(st.integers(0, 399), min_size=2, max_size=6))
+    def change_a_row_between_runs(self, table: str, ids: list[int]) -> None:
+        """Change single rows, each on some page, with a run after each: deltas merge that no look has in common."""
+        for number in ids:
+            self.try_to(f"UPDATE {table} SET text = 'one' WHERE id = {number}")
+            self.run_now()
+
     @rule()
     def checkpoint(self) -> None:
         """A checkpoint comes by itself."""
