@@ -20,9 +20,7 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -36,7 +34,7 @@ from bench.growth_results import Size
 from bench.limits import measure_limits
 from bench.minutes import measure_minutes
 from bench.pgbench import measure_pgbench
-from bench.programs import BenchError
+from bench.programs import BenchError, temporary_folder
 from bench.report import document, summary
 from bench.results import Facts, Results, load_results, save_results
 from bench.sections import measure_churns, measure_one_size, measure_sizes
@@ -58,7 +56,7 @@ def main() -> int:
     results = load_results(file)
     try:
         if not options.render:
-            with _temporary_folder() as folder:
+            with temporary_folder() as folder:
                 results = _measure(options, results, folder)
     except (BenchError, PermafrostError) as error:
         print(f"bench: failed: {error}", file=sys.stderr)
@@ -74,7 +72,7 @@ def main() -> int:
 
 def _compare(options: argparse.Namespace) -> int:
     try:
-        with _temporary_folder() as folder:
+        with temporary_folder() as folder:
             found = compare(folder, _facts(), round(options.size * 1e9), options.hours, options.compare, _say)
     except (BenchError, PermafrostError) as error:
         print(f"bench: failed: {error}", file=sys.stderr)
@@ -202,14 +200,6 @@ def _telling(words: Sequence[str]) -> list[str]:
         for before, word in zip(("", *words), words, strict=False)
         if "--output" not in (before, word) and not word.startswith("--output=")
     ]
-
-
-@contextmanager
-def _temporary_folder() -> Iterator[Path]:
-    """Yield a folder that PostgreSQL's user can pass through."""
-    with tempfile.TemporaryDirectory(prefix="permafrost-bench-") as name:
-        Path(name).chmod(0o711)
-        yield Path(name)
 
 
 def _versions() -> dict[str, str]:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import shutil
 import sys
-import tempfile
 import time
 from pathlib import Path
 
@@ -21,7 +20,8 @@ from psycopg import sql
 
 from bench.data import make_database
 from bench.hours import Servers, live_as_mastodon
-from bench.programs import BenchError, Told, permafrost
+from bench.measuring import files_below
+from bench.programs import BenchError, Told, permafrost, temporary_folder
 from bench.systems import Permafrost
 from permafrost.amounts import bytes_text
 from permafrost.postgres.programs.scratch import ScratchCluster
@@ -39,23 +39,20 @@ def main() -> int:
     parser.add_argument("--gigabytes", type=float, default=20.0, metavar="N", help="of database; default 20")
     parser.add_argument("--million-rows", type=float, default=70.0, metavar="N", help="at least; default 70")
     asked = parser.parse_args()
-    folder = Path(tempfile.mkdtemp(prefix="permafrost-bench-"))
-    folder.chmod(0o711)
     try:
-        _check_room(folder, asked.gigabytes)
-        target = ScratchCluster(folder / "target", settings=_SETTINGS)
-        with ScratchCluster(folder / "server", settings=_SETTINGS) as cluster:
-            servers = Servers(cluster, target)
-            servers.summarize_wal()
-            make_database(cluster, min(_BASE_BYTES, round(asked.gigabytes * 1e9 / 4)))
-            _grow(servers.conninfo, asked.gigabytes * 1e9, asked.million_rows * 1e6)
-            servers.summarize_wal()
-            _measure(servers, folder)
+        with temporary_folder() as folder:
+            _check_room(folder, asked.gigabytes)
+            target = ScratchCluster(folder / "target", settings=_SETTINGS)
+            with ScratchCluster(folder / "server", settings=_SETTINGS) as cluster:
+                servers = Servers(cluster, target)
+                servers.summarize_wal()
+                make_database(cluster, min(_BASE_BYTES, round(asked.gigabytes * 1e9 / 4)))
+                _grow(servers.conninfo, asked.gigabytes * 1e9, asked.million_rows * 1e6)
+                servers.summarize_wal()
+                _measure(servers, folder)
     except BenchError as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
-    finally:
-        shutil.rmtree(folder)
     return 0
 
 
@@ -124,11 +121,8 @@ def _measure(servers: Servers, folder: Path) -> None:
         system.restore(servers.target)
         peaks.append(system.restore_peak_bytes)
         print(f"{'restore':24} {time.monotonic() - began:8.1f} s {bytes_text(peaks[-1]):>8}")
-    print(f"at most {bytes_text(max(peaks))}; the state has {bytes_text(_size(system.state))}")
-
-
-def _size(folder: Path) -> int:
-    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+    state_bytes = sum(size for size, _ in files_below(system.state).values())
+    print(f"at most {bytes_text(max(peaks))}; the state has {bytes_text(state_bytes)}")
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ import shutil
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Mapping
 from contextlib import closing
@@ -24,7 +23,7 @@ import psycopg
 
 from bench.data import DATABASE
 from bench.memory import PeakMemory
-from bench.programs import Told, permafrost
+from bench.programs import Told, permafrost, temporary_folder
 from permafrost.amounts import bytes_text, seconds_text
 from permafrost.openpgp.home import temporary_home
 from permafrost.postgres.programs.scratch import ScratchCluster
@@ -62,14 +61,10 @@ def main() -> int:
     if options.take:
         print(json.dumps(_take_in(*options.take)))
         return 0
-    folder = Path(tempfile.mkdtemp(prefix="permafrost-bench-"))
-    folder.chmod(0o711)
-    try:
+    with temporary_folder() as folder:
         with ScratchCluster(folder / "postgresql", durable=True) as cluster:
             _on_the_server(cluster, folder, options.rows)
         _on_the_vault(folder, options.rows)
-    finally:
-        shutil.rmtree(folder)
     return 0
 
 

@@ -26,6 +26,14 @@ class LeftOutError(BenchError):
     """A system cannot back up this server, and the others can do without it; the text says why."""
 
 
+@contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """Yield a folder that PostgreSQL's user can pass through."""
+    with tempfile.TemporaryDirectory(prefix="permafrost-bench-") as name:
+        Path(name).chmod(0o711)
+        yield Path(name)
+
+
 def gpg_with_passphrase(file: Path, home: Path) -> tuple[str, ...]:
     """Write a new passphrase into a file, and return gpg with it, as the published set-up runs it."""
     file.touch(mode=0o600)

@@ -17,7 +17,7 @@ from permafrost.postgres.loggable_tables import LoggedTable, describe_tables
 from permafrost.postgres.scan import copy_table
 from permafrost.postgres.wal_position import lowest_running
 from permafrost.postgres.wal_summaries import NoSummariesError, check_summarizing
-from permafrost.segments import body, chain, changed_pages, known_segment, rows, worker
+from permafrost.segments import body, chain, changed_pages, known_segment, packing, rows, worker
 from permafrost.segments.chain import Outline
 from permafrost.segments.reconcile import forget_what_changed, reason_to_forget_everything, remember
 from permafrost.segments.scan_start import ScanStart, note_start, read_start
@@ -45,7 +45,7 @@ def use_small_segments(monkeypatch: pytest.MonkeyPatch) -> None:
 
     Their rows are packed page by page, and about as often as a patch as anew.
     """
-    for module in (rows, worker):
+    for module in (rows, packing, worker):
         monkeypatch.setattr(module, "SEGMENT_PAGES", 4)
     monkeypatch.setattr(worker, "SMALL_BASE_PAGES", 3)
     monkeypatch.setattr(chain, "EPOCHS", (120, 240, 480, 960))

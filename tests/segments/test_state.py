@@ -11,7 +11,7 @@ import pytest
 from permafrost.segments import state as state_module
 from permafrost.segments.known_segment import KnownSegment
 from permafrost.segments.packing import pack_rows
-from permafrost.segments.rows import KnownRows, Uint32, pages_among
+from permafrost.segments.rows import KnownRows, pages_among
 from permafrost.segments.state import SegmentState
 from permafrost.state_files import DamagedStateError
 
@@ -48,18 +48,13 @@ def read_everything(file: Path) -> tuple[object, ...]:
         segments = [state.segment(TABLE, number) for number in (0, 1)]
         assert all(segment is not None for segment in segments)
         said = [
-            (one.scan_digest, one.row_count, one.chain(), *(column.tolist() for column in columns_of(one.rows())))
+            (one.scan_digest, one.row_count, one.chain(), *(column.tolist() for column in one.rows().columns))
             for one in segments
             if one is not None
         ]
         return state.fact("identity"), state.objects(), state.signatures(), *said
     finally:
         state.close()
-
-
-def columns_of(rows: KnownRows) -> tuple[Uint32, ...]:
-    """Return the columns of rows."""
-    return rows.places, rows.xmins, rows.lines
 
 
 def change(file: Path, *statements: str) -> None:

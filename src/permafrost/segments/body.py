@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import zstandard
 
-from permafrost.segments.packing import UNREADABLE, from_planes, to_planes
+from permafrost.segments.packing import BYTES_PER_ROW, UNREADABLE, from_planes, to_planes
 from permafrost.segments.rows import KnownRows, Pages, pages_of
 from permafrost.state_files import DamagedStateError
 
@@ -21,7 +21,6 @@ BLOCK_PAGES = 16
 """Blocks of 8 pages save an hour little of its time, and have up to two fifths more bytes (bench/known_segment.py)."""
 _MAGIC = b"bdy1"
 _NUMBER = np.dtype("<u4")
-_BYTES_OF_A_ROW = 12
 _BLOCKS_AT_ONCE = 64  # a segment of the narrowest rows has 22 MB of them, which need not be there twice
 _HEADER_BYTES = len(_MAGIC) + 2 * _NUMBER.itemsize
 _LEVEL = 1  # of blocks so small, higher levels make nothing smaller
@@ -38,9 +37,7 @@ def pack_body(rows: KnownRows) -> bytes:
     for first in range(0, len(starts), _BLOCKS_AT_ONCE):
         some, until = starts[first : first + _BLOCKS_AT_ONCE], ends[first : first + _BLOCKS_AT_ONCE]
         begin = int(some[0])
-        planes = np.concatenate(
-            [to_planes(column[begin : until[-1]], some - begin) for column in (rows.places, rows.xmins, rows.lines)]
-        )
+        planes = np.concatenate([to_planes(column[begin : until[-1]], some - begin) for column in rows.columns])
         for start, end in zip((some - begin).tolist(), (until - begin).tolist(), strict=True):
             blocks.append(compressor.compress(planes[:, start:end].tobytes()))
     sizes[block_of[starts]] = [len(block) for block in blocks]
@@ -77,11 +74,11 @@ def _unpacked(packed: bytes, sizes: npt.NDArray[np.uint32], blocks: npt.NDArray[
     ends = np.cumsum(sizes, dtype=np.int64) + _HEADER_BYTES + sizes.nbytes
     whole = memoryview(packed)
     frames = [whole[end - size : end] for end, size in zip(ends[blocks].tolist(), sizes[blocks].tolist(), strict=True)]
-    columns = np.empty((3, sum(map(zstandard.frame_content_size, frames)) // _BYTES_OF_A_ROW), np.uint32)
+    columns = np.empty((3, sum(map(zstandard.frame_content_size, frames)) // BYTES_PER_ROW), np.uint32)
     decompressor, filled = zstandard.ZstdDecompressor(), 0
     for first in range(0, len(frames), _BLOCKS_AT_ONCE):
         some = [
-            np.frombuffer(decompressor.decompress(frame), np.uint8).reshape(_BYTES_OF_A_ROW, -1)
+            np.frombuffer(decompressor.decompress(frame), np.uint8).reshape(BYTES_PER_ROW, -1)
             for frame in frames[first : first + _BLOCKS_AT_ONCE]
         ]
         planes = np.concatenate(some, axis=1)

@@ -135,7 +135,7 @@ def plan(chain: Chain, difference: Difference, minute: int, elsewhere: int = 0) 
         level=level,
         first_line=first_line,
         gone=np.sort(gone[gone < first_line]).astype(np.uint32),
-        rows=_merged(again, difference.new),
+        rows=merged(again, difference.new),
         older=stayed.of(is_older) if len(again) else stayed,
     )
 
@@ -159,13 +159,6 @@ def _covered(chain: Chain, minute: int) -> tuple[int, int]:
         if max(ended.values(), default=0) >= WORTH_MERGING:
             covered_from, level = start, higher
     return covered_from, level
-
-
-def _merged(first: RowVersions, second: RowVersions) -> RowVersions:
-    places = np.concatenate([first.places, second.places])
-    xmins = np.concatenate([first.xmins, second.xmins])
-    order = np.argsort(places, kind="stable")
-    return RowVersions(places[order], xmins[order])
 
 
 def rows_after_base(seen: RowVersions) -> KnownRows:

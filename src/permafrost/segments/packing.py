@@ -17,7 +17,7 @@ import numpy.typing as npt
 import zstandard
 
 from permafrost.segments.chain import Chain, Element, ElementOutline, Outline
-from permafrost.segments.rows import NO_ROWS, KnownRows, Pages, Uint32, pages_among
+from permafrost.segments.rows import NO_ROWS, SEGMENT_PAGES, KnownRows, Pages, Uint32, pages_among
 from permafrost.state_files import DamagedStateError
 
 BYTES_PER_ROW = 12
@@ -35,7 +35,7 @@ def pack_rows(rows: KnownRows) -> bytes:
     checksum: a flipped bit must not become other rows.
     """
     compressor = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True).compressobj(size=BYTES_PER_ROW * len(rows))
-    packed = [compressor.compress(to_planes(column).tobytes()) for column in (rows.places, rows.xmins, rows.lines)]
+    packed = [compressor.compress(to_planes(column).tobytes()) for column in rows.columns]
     return b"".join([*packed, compressor.flush()])
 
 
@@ -94,7 +94,7 @@ def unpack_patch(packed: bytes) -> tuple[Pages, KnownRows]:
     end = _LENGTH_BYTES + int.from_bytes(packed[:_LENGTH_BYTES], "big")
     try:
         bits = np.frombuffer(_decompressed(packed[_LENGTH_BYTES:end]), np.uint8)
-        pages = np.unpackbits(bits, count=len(pages_among())).astype(bool)
+        pages = np.unpackbits(bits, count=SEGMENT_PAGES).astype(bool)
     except UNREADABLE as error:
         raise DamagedStateError(f"changed pages of a segment: {error}") from error
     return pages, unpack_rows(packed[end:])

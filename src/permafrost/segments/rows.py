@@ -8,6 +8,7 @@ a ctid is one number: (page - first page) << 16 | line pointer, at most 29 bits.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -36,6 +37,11 @@ class RowVersions:
     def __len__(self) -> int:
         return len(self.places)
 
+    @property
+    def columns(self) -> tuple[Uint32, ...]:
+        """All columns, in the order of the fields."""
+        return self.places, self.xmins
+
 
 @dataclass(frozen=True, slots=True)
 class KnownRows:
@@ -48,15 +54,21 @@ class KnownRows:
     def __len__(self) -> int:
         return len(self.places)
 
+    @property
+    def columns(self) -> tuple[Uint32, ...]:
+        """All columns, in the order of the fields."""
+        return self.places, self.xmins, self.lines
+
     def of(self, chosen: npt.NDArray[np.bool_]) -> KnownRows:
         """Return the chosen ones of these rows."""
-        return KnownRows(self.places[chosen], self.xmins[chosen], self.lines[chosen])
+        return KnownRows(*(column[chosen] for column in self.columns))
 
     def on(self, pages: Pages) -> KnownRows:
         """Return those of these rows that lie on these pages."""
         return self.of(pages[pages_of(self.places)])
 
 
+Rows = TypeVar("Rows", RowVersions, KnownRows)
 NO_ROWS = KnownRows(np.empty(0, np.uint32), np.empty(0, np.uint32), np.empty(0, np.uint32))
 
 
@@ -75,16 +87,12 @@ class Difference:
         return bool(len(self.gone) or len(self.new))
 
 
-def merged(some: KnownRows, others: KnownRows) -> KnownRows:
+def merged(some: Rows, others: Rows) -> Rows:
     """Return both in order of place, as each is; no place is in both."""
     if not len(some) or not len(others):
         return some if len(some) else others
     at = np.searchsorted(some.places, others.places)
-    return KnownRows(
-        np.insert(some.places, at, others.places),
-        np.insert(some.xmins, at, others.xmins),
-        np.insert(some.lines, at, others.lines),
-    )
+    return type(some)(*(np.insert(here, at, there) for here, there in zip(some.columns, others.columns, strict=True)))
 
 
 def with_pages(rows: KnownRows, pages: Pages, there: KnownRows) -> KnownRows:
@@ -105,9 +113,7 @@ def with_pages(rows: KnownRows, pages: Pages, there: KnownRows) -> KnownRows:
             pieces += (new[before], column[after])
         return np.concatenate(pieces)
 
-    return KnownRows(
-        joined(rows.places, there.places), joined(rows.xmins, there.xmins), joined(rows.lines, there.lines)
-    )
+    return KnownRows(*(joined(column, new) for column, new in zip(rows.columns, there.columns, strict=True)))
 
 
 def decode_scan(raw: bytes, first_page: int) -> RowVersions:
@@ -195,7 +201,7 @@ def _matched(old: RowVersions, now: RowVersions) -> tuple[npt.NDArray[np.bool_],
 
 
 def _cells(places: Uint32, first_page: np.uint32, bits: int) -> Uint32:
-    pages = (places >> np.uint32(16)) - first_page
+    pages = pages_of(places) - first_page
     cells: Uint32 = (pages << np.uint32(bits)) | (places & _OFFSET)
     return cells
 
@@ -215,6 +221,6 @@ def pages_among(*places: Uint32) -> Pages:
 
 def ctids_of(places: Uint32, first_page: int) -> list[str]:
     """Return the ctids of segment-relative places as PostgreSQL writes them: (page,offset)."""
-    blocks = (places >> np.uint32(16)).astype(np.int64) + first_page
+    blocks = pages_of(places).astype(np.int64) + first_page
     offsets = places & _OFFSET
     return [f"({block},{offset})" for block, offset in zip(blocks.tolist(), offsets.tolist(), strict=True)]

@@ -27,16 +27,20 @@ from permafrost.segments.state_upgrade import is_of_version_1, upgrade
 from permafrost.state_files import DamagedStateError, OtherVersionError, is_no_file, other_reason
 
 _VERSION = "2"
-_SEGMENTS = """
+_SEGMENTS = (
+    """
 CREATE TABLE IF NOT EXISTS segments (
     table_id INTEGER NOT NULL, number INTEGER NOT NULL, scan_digest BLOB NOT NULL, row_count INTEGER NOT NULL,
     chain BLOB NOT NULL, patch BLOB NOT NULL, body_hash BLOB NOT NULL, hash BLOB NOT NULL,
     PRIMARY KEY (table_id, number)
-) STRICT;
+) STRICT
+""",
+    """
 CREATE TABLE IF NOT EXISTS bodies (
     table_id INTEGER NOT NULL, number INTEGER NOT NULL, packed BLOB NOT NULL, PRIMARY KEY (table_id, number)
-) STRICT;
-"""
+) STRICT
+""",
+)
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL, hash BLOB) STRICT;
 CREATE TABLE IF NOT EXISTS objects (
@@ -74,7 +78,8 @@ class SegmentState:
                 _upgrade(database)
             elif version not in (None, (_VERSION,)):
                 raise OtherVersionError(f"the state is of another version: {version[0]}")
-            database.executescript(_SEGMENTS)
+            for statement in _SEGMENTS:
+                database.execute(statement)
         except BaseException:
             database.close()
             raise
@@ -249,7 +254,6 @@ def _check(found: bytes | None, *values: str | int | bytes) -> None:
 
 def _upgrade(database: sqlite3.Connection) -> None:
     """Let a state of version 1 be one of this version, in one step."""
-    database.create_function("hash_of", -1, _hash_of, deterministic=True)
     database.execute("BEGIN IMMEDIATE")
     upgrade(database, _SEGMENTS, _hash_of)
     database.execute("INSERT OR REPLACE INTO facts VALUES ('version', ?, ?)", (_VERSION, _hash_of("version", _VERSION)))

@@ -7,7 +7,7 @@ as they are.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from permafrost.segments.body import pack_body
 from permafrost.segments.packing import unpack_rows
@@ -25,17 +25,18 @@ def is_of_version_1(database: sqlite3.Connection) -> bool:
     return "known" in _columns_of_segments(database)
 
 
-def upgrade(database: sqlite3.Connection, new_tables: str, hash_of: Callable[..., bytes]) -> None:
+def upgrade(database: sqlite3.Connection, new_tables: Sequence[str], hash_of: Callable[..., bytes]) -> None:
     """Rewrite the segments of version 1 within the open transaction; raise `ValueError` if one is damaged.
 
-    `new_tables` is the SQL that makes the tables `segments` and `bodies`, `hash_of` what the hash of a row is.
+    `new_tables` are the statements that make the tables `segments` and `bodies`, `hash_of` what the hash of a row is.
     """
     if "hash" not in _columns_of_segments(database):
+        database.create_function("hash_of", -1, hash_of, deterministic=True)
         for table, names in _COLUMNS.items():
             database.execute(f"ALTER TABLE {table} ADD COLUMN hash BLOB")
             database.execute(f"UPDATE {table} SET hash = hash_of({names})")  # noqa: S608 - constants of this module
     database.execute("ALTER TABLE segments RENAME TO old_segments")
-    for statement in new_tables.split(";"):
+    for statement in new_tables:
         database.execute(statement)
     for key in database.execute("SELECT table_id, number FROM old_segments").fetchall():
         scan_digest, row_count, chain, known, found = database.execute(

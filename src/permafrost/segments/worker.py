@@ -206,12 +206,10 @@ def _update(
     digest, raw = _scan(connection, work, first, context.times)
     if known is not None and known.scan_digest == digest:
         return SegmentResult(known, 0, 0, is_changed=False, pages_scanned=work.pages)
-    overlooked = 0
+    overlooked, difference, change = 0, None, None
     with context.times.of("compare"):
         seen = _decoded(raw, work)
-        if known is None:
-            difference = planned = None
-        else:
+        if known is not None:
             difference = compare(known.rows(), seen)
             if not difference:  # another answer, the same rows: they came in another order, or not all were asked for
                 segment = replace(known, scan_digest=digest)
@@ -219,12 +217,12 @@ def _update(
             if (changed := work.changed) is not None:
                 overlooked = changed.overlooked(difference)
             planned = plan(known.chain(), difference, context.minute)
+            if isinstance(planned, NewDelta):
+                change = _Change(known, planned, pages_among(difference.gone_places))
+            del planned
     new, gone = (len(seen), 0) if difference is None else (len(difference.new), len(difference.gone))
     is_changed = difference is not None or bool(len(seen))
-    change = None
-    if known is not None and difference is not None and isinstance(planned, NewDelta):
-        change = _Change(known, planned, pages_among(difference.gone_places))
-    del difference, planned  # of a dense segment these are many MB
+    del difference  # of a dense segment these are many MB
     if change is not None:
         del seen
         segment = _new_delta(connection, work, change, digest, context)
